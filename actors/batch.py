@@ -1,0 +1,51 @@
+"""What one group commit gathers: the rows, the keepers that they change, the answers that wait for them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from actors.messages import Answer, Request
+from domain.auction.events import Event
+from persistence.event_log import EventRow
+
+if TYPE_CHECKING:
+    from actors.keeper import Keeper
+
+Reply = Callable[[int, Answer], None]
+"""Hands (request id, answer) to whoever asked."""
+
+
+@dataclass(slots=True, frozen=True)
+class TickDue:
+    """The host's own order: this auction's time has come."""
+
+    auction: int
+
+
+@dataclass(slots=True)
+class Order:
+    """One request on its way through a host. ``attempts`` counts how often it was decided on stale state."""
+
+    request: Request | TickDue
+    request_id: int
+    reply: Reply | None
+    attempts: int = 0
+
+    def answer(self, answer: Answer) -> None:
+        """Tell whoever asked; once, however often this is called."""
+        reply, self.reply = self.reply, None
+        if reply is not None:
+            reply(self.request_id, answer)
+
+
+@dataclass(slots=True)
+class Batch:
+    """One commit in the making."""
+
+    now_ms: int
+    orders: list[Order] = field(default_factory=list)
+    rows: list[EventRow] = field(default_factory=list)
+    touched: "dict[Keeper, list[tuple[int, int, Event]]]" = field(default_factory=dict)
+    answers: list[tuple[Order, Answer]] = field(default_factory=list)
+    # Refusals in auctions whose older keys are only in the log: perhaps a retry of a bid that was accepted.
+    doubtful: list[tuple[Order, Answer]] = field(default_factory=list)

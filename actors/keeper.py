@@ -1,0 +1,263 @@
+"""The keeper of one auction: its state in memory, the only one that decides on it.
+
+A keeper stages: it decides, chains and applies at once, and puts the rows into a batch. Nobody hears of what is
+staged before the batch is in the log; when the append fails the host drops the keeper and loads a new one.
+"""
+
+from actors.batch import Batch, Order
+from actors.messages import (
+    FORBIDDEN,
+    KEY_REUSED,
+    Answer,
+    Bid,
+    BidAnswer,
+    Buy,
+    CloseNow,
+    Create,
+    GetState,
+    Refused,
+    StateAnswer,
+    Withdraw,
+)
+from domain.auction import codec
+from domain.auction.commands import BuyNow, Cancel, CloseEarly, PlaceBid, Tick
+from domain.auction.english import decide, list_auction
+from domain.auction.events import BidEvent, BoughtNow, Event, LeadDefended, LeadRaised, LeadTaken
+from domain.auction.refusal import Refusal
+from domain.auction.state import Auction, Status, apply
+from domain.auction.views import outcome_of, public_state
+from persistence.event_log import EventRow, HeadRow, KeyedRow
+from persistence.snapshots import Snapshot
+
+RECENT_KEYS_MAX = 256
+
+_BID_EVENTS = (LeadTaken, LeadRaised, LeadDefended, BoughtNow)
+
+
+class BrokenChain(Exception):
+    """The log's tail does not continue its snapshot: rows are missing. An operator must look (``ece verify``)."""
+
+
+class Keeper:
+    """One auction. Memory does not grow with bids: the newest command keys stay, older ones are in the log."""
+
+    __slots__ = (
+        "_recent", "at", "auction", "auction_id", "complete", "epoch", "hash", "last_used_ms", "needs_head", "seq",
+        "slot", "snapshot_seq",
+    )  # fmt: skip
+
+    def __init__(self, auction_id: int, slot: int, epoch: int) -> None:
+        self.auction_id = auction_id
+        self.slot = slot
+        self.epoch = epoch
+        self.auction: Auction | None = None
+        self.seq = 0
+        self.at = 0
+        self.hash = codec.first_hash(auction_id)
+        self.snapshot_seq = 0
+        self.last_used_ms = 0
+        self.needs_head = False
+        # Whether _recent holds every key that was ever used here.
+        self.complete = True
+        self._recent: dict[tuple[int, str], tuple[int | None, BidAnswer]] = {}
+
+    # -- recovery
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Start from a snapshot; the tail follows."""
+        self.auction = codec.decode_auction(snapshot.state)
+        self.seq, self.at, self.hash = snapshot.seq, snapshot.at, snapshot.hash
+        self.snapshot_seq = snapshot.seq
+        self.complete = self.auction.bids == 0
+
+    def replay(self, rows: list[EventRow]) -> None:
+        """Apply the log's next rows. Raises BrokenChain."""
+        for row in rows:
+            if row.seq != self.seq + 1:
+                raise BrokenChain(f"auction {self.auction_id}: row {self.seq + 1} is missing before {row.seq}")
+            event = codec.decode_event(row.body)
+            self.auction = apply(self.auction, event)
+            self.seq, self.at, self.hash = row.seq, row.at, row.hash
+            if isinstance(event, _BID_EVENTS):
+                self._remember(event, self._answer_of(event, row.epoch, row.seq, row.at))
+
+    # -- orders
+
+    @property
+    def due_at(self) -> int | None:
+        """When time alone changes this auction next (ms)."""
+        return None if self.auction is None else self.auction.due_at
+
+    def stage(self, order: Order, batch: Batch) -> None:
+        """Decide one client's order, and put its rows and its answer into the batch."""
+        self.last_used_ms = batch.now_ms
+        request = order.request
+        answer: Answer
+        match request:
+            case Bid():
+                command: PlaceBid | BuyNow = PlaceBid(request.bidder, request.name, request.amount, request.key)
+                self._stage_keyed(command, request.amount, order, batch)
+                return
+            case Buy():
+                self._stage_keyed(BuyNow(request.bidder, request.name, request.key), None, order, batch)
+                return
+            case GetState():
+                answer = self._state_answer(batch.now_ms)
+            case Create():
+                answer = self._stage_creation(request, batch)
+            case Withdraw() | CloseNow():
+                answer = self._stage_ending(request, batch)
+            case _:
+                raise AssertionError(f"no order for a keeper: {request!r}")
+        batch.answers.append((order, answer))
+
+    def stage_tick(self, batch: Batch, outage: tuple[int, int] | None) -> None:
+        """Open or close what is due at the batch's time."""
+        assert self.auction is not None
+        events = decide(self.auction, Tick(outage), self._time(batch))
+        assert not isinstance(events, Refusal)
+        self._take(events, None, batch)
+
+    def known_answer(self, request: Bid | Buy, found: KeyedRow) -> Answer:
+        """The answer to a retry whose first try the log has."""
+        event = codec.decode_event(found.body)
+        assert isinstance(event, _BID_EVENTS)
+        amount = event.maximum if not isinstance(event, BoughtNow) else None
+        answer = self._answer_of(event, found.epoch, found.seq, found.at)
+        return self._repeated(amount, answer, request.amount if isinstance(request, Bid) else None, found.at)
+
+    def _stage_keyed(self, command: PlaceBid | BuyNow, amount: int | None, order: Order, batch: Batch) -> None:
+        assert self.auction is not None
+        known = self._recent.get((command.bidder, command.key))
+        if known is not None:
+            batch.answers.append((order, self._repeated(known[0], known[1], amount, batch.now_ms)))
+            return
+        events = decide(self.auction, command, self._time(batch))
+        if isinstance(events, Refusal):
+            refused = self._refused(events, batch.now_ms)
+            (batch.answers if self.complete else batch.doubtful).append((order, refused))
+            return
+        self._take(events, codec.command_key(command.bidder, command.key), batch)
+        first = events[0]
+        assert isinstance(first, _BID_EVENTS)
+        answer = self._answer_of(first, self.epoch, self.seq - len(events) + 1, self.at)
+        self._remember(first, answer)
+        batch.answers.append((order, answer))
+
+    def _stage_creation(self, request: Create, batch: Batch) -> Answer:
+        if self.auction is None:
+            self._take(list_auction(request.terms, self._time(batch)), None, batch)
+            return self._state_answer(batch.now_ms)
+        if self.auction.terms != request.terms:
+            return Refused(KEY_REUSED, batch.now_ms)
+        return self._state_answer(batch.now_ms, duplicate=True)
+
+    def _stage_ending(self, request: Withdraw | CloseNow, batch: Batch) -> Answer:
+        assert self.auction is not None
+        if isinstance(request, Withdraw):
+            if request.by != self.auction.terms.seller and not request.by_operator:
+                return Refused(FORBIDDEN, batch.now_ms)
+            done = self.auction.status is Status.CANCELLED
+            command: Cancel | CloseEarly = Cancel(request.by)
+        else:
+            done = self.auction.status is Status.CLOSED
+            command = CloseEarly(request.by)
+        if done:
+            return self._state_answer(batch.now_ms, duplicate=True)
+        events = decide(self.auction, command, self._time(batch))
+        if isinstance(events, Refusal):
+            return self._refused(events, batch.now_ms)
+        self._take(events, None, batch)
+        return self._state_answer(batch.now_ms)
+
+    def _take(self, events: list[Event], command_key: bytes | None, batch: Batch) -> None:
+        """Chain and apply events, and put their rows into the batch; the key goes with the first."""
+        if not events:
+            return
+        auction, seq, digest = self.auction, self.seq, self.hash
+        at = self._time(batch)
+        rows, staged = [], []
+        status = None if auction is None else auction.status
+        for event in events:
+            body = codec.encode_event(event)
+            seq += 1
+            digest = codec.next_hash(digest, self.epoch, seq, at, body)
+            auction = apply(auction, event)
+            rows.append(EventRow(self.auction_id, seq, self.epoch, at, command_key, body, digest))
+            staged.append((seq, at, event))
+            command_key = None
+        # From here on nothing can fail: a fault above leaves keeper and batch as they were.
+        self.auction, self.seq, self.at, self.hash = auction, seq, at, digest
+        self.needs_head = self.needs_head or auction is None or auction.status is not status
+        batch.rows += rows
+        batch.touched.setdefault(self, []).extend(staged)
+
+    def _time(self, batch: Batch) -> int:
+        """When an order is decided: an auction's time never steps back, though a new host's clock may be behind."""
+        return max(batch.now_ms, self.at)
+
+    def _remember(self, event: BidEvent, answer: BidAnswer) -> None:
+        amount = None if isinstance(event, BoughtNow) else event.maximum
+        self._recent[event.bidder, event.key] = (amount, answer)
+        if len(self._recent) > RECENT_KEYS_MAX:
+            del self._recent[next(iter(self._recent))]
+            self.complete = False
+
+    # -- answers
+
+    @staticmethod
+    def _answer_of(event: BidEvent, epoch: int, seq: int, at: int) -> BidAnswer:
+        return BidAnswer(epoch, seq, at, outcome_of(event), event.price, event.minimum, event.ends_at)
+
+    @staticmethod
+    def _repeated(first: int | None, answer: BidAnswer, second: int | None, now_ms: int) -> Answer:
+        if first != second:
+            return Refused(KEY_REUSED, now_ms)
+        return BidAnswer(
+            answer.epoch, answer.seq, answer.at, answer.outcome, answer.price, answer.minimum, answer.ends_at, True
+        )
+
+    @staticmethod
+    def _refused(refusal: Refusal, now_ms: int) -> Refused:
+        return Refused(refusal.code, now_ms, refusal.price, refusal.minimum)
+
+    def _state_answer(self, now_ms: int, *, duplicate: bool = False) -> StateAnswer:
+        assert self.auction is not None
+        return StateAnswer(self.epoch, self.seq, public_state(self.auction, now_ms), duplicate)
+
+    # -- what goes to the stores
+
+    def snapshot(self) -> Snapshot:
+        """The present state, to be saved. Only call this when nothing is staged."""
+        assert self.auction is not None
+        state = codec.encode_auction(self.auction)
+        return Snapshot(self.auction_id, self.seq, self.epoch, self.at, self.hash, state)
+
+    def head(self) -> HeadRow:
+        """The read model's row."""
+        assert self.auction is not None
+        auction, terms, public = self.auction, self.auction.terms, public_state(self.auction, self.at)
+        return HeadRow(
+            auction=self.auction_id,
+            slot=self.slot,
+            seller=terms.seller,
+            seller_name=terms.seller_name,
+            title=terms.title,
+            format=terms.format,
+            status=public.status,
+            placement=public.placement,
+            price=public.price,
+            minimum=public.minimum,
+            leader=auction.leader,
+            leader_name=auction.leader_name,
+            winner=auction.winner,
+            bids=auction.bids,
+            reserve=public.reserve,
+            buy_now=public.buy_now,
+            starts_at=terms.starts_at,
+            ends_at=auction.ends_at,
+            closed_reason=auction.closed_reason,
+            due_at=auction.due_at,
+            epoch=self.epoch,
+            seq=self.seq,
+        )

@@ -1,0 +1,71 @@
+"""One alarm clock for all auctions of a host."""
+
+import asyncio
+import heapq
+from collections.abc import Callable
+
+from actors.clock import Clock
+
+# The wall clock may be set while an alarm is pending: look again at least this often.
+ALARM_MAX_S = 1.0
+
+
+class Timers:
+    """Calls ``ring(auction)`` once its time has come. Setting a later time replaces an earlier one."""
+
+    def __init__(self, clock: Clock, ring: Callable[[int], None]) -> None:
+        self._clock = clock
+        self._ring = ring
+        self._due: dict[int, int] = {}
+        self._heap: list[tuple[int, int]] = []
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def set(self, auction: int, due_at: int | None) -> None:
+        """Ring for this auction at this time (ms), or not at all."""
+        if due_at is None:
+            self._due.pop(auction, None)
+            return
+        before = self._due.get(auction)
+        self._due[auction] = due_at
+        # A later time needs no entry of its own: the earlier one sees it. So bids that extend don't pile up here.
+        if before is None or due_at < before:
+            heapq.heappush(self._heap, (due_at, auction))
+            self._arm()
+
+    def stop(self) -> None:
+        """Ring no more."""
+        self._due.clear()
+        self._heap.clear()
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _arm(self) -> None:
+        due_at = self._heap[0][0]
+        if self._alarm is not None:
+            if self._alarm_at is not None and self._alarm_at <= due_at:
+                return
+            self._alarm.cancel()
+        delay_s = min(max(0, due_at - self._clock.now_ms()) / 1000, ALARM_MAX_S)
+        self._alarm_at = due_at
+        self._alarm = asyncio.get_running_loop().call_later(delay_s, self._sound)
+
+    def _sound(self) -> None:
+        self._alarm = None
+        now = self._clock.now_ms()
+        heap, due = self._heap, self._due
+        while heap and heap[0][0] <= now:
+            _, auction = heapq.heappop(heap)
+            due_at = due.get(auction)
+            if due_at is None:
+                continue
+            if due_at <= now:
+                del due[auction]
+                self._ring(auction)
+            else:
+                heapq.heappush(heap, (due_at, auction))
+        if heap:
+            self._arm()

@@ -1,0 +1,106 @@
+"""What the public may see. Hidden maxima and reserves stop here until the auction has ended."""
+
+from typing import Any
+
+import msgspec
+
+from domain.auction.events import (
+    BidEvent,
+    BoughtNow,
+    Cancelled,
+    Closed,
+    Event,
+    Extended,
+    LeadDefended,
+    LeadRaised,
+    LeadTaken,
+    Listed,
+    Opened,
+    ReserveMet,
+)
+from domain.auction.state import Auction, minimum_bid
+from domain.ids import id_text
+
+
+class PublicState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An auction's ``state`` on the wire. Prices in base units, times in ms; ``leader`` is a public name."""
+
+    id: str
+    format: str
+    title: str
+    seller: str
+    status: str
+    price: int
+    minimum: int
+    leader: str | None
+    bids: int
+    reserve: str
+    starts_at: int
+    ends_at: int
+    server_time: int
+    placement: str
+    buy_now: int | None = None
+    closed_reason: str | None = None
+    winner: str | None = None
+
+
+def public_state(auction: Auction, now_ms: int) -> PublicState:
+    """What everybody may know of the auction now. The reserve is ``none``, ``unmet`` or ``met``, never a number."""
+    terms = auction.terms
+    return PublicState(
+        id=id_text(terms.auction),
+        format=terms.format,
+        title=terms.title,
+        seller=terms.seller_name,
+        status=auction.status.value,
+        price=auction.price,
+        minimum=minimum_bid(auction),
+        leader=auction.leader_name,
+        bids=auction.bids,
+        # Who buys at once pays at least the reserve: what is sold is never "unmet".
+        reserve="none" if terms.reserve_price is None else "met" if auction.reserve_met or auction.winner else "unmet",
+        starts_at=terms.starts_at,
+        ends_at=auction.ends_at,
+        server_time=now_ms,
+        placement="shared",
+        buy_now=auction.buy_now_price,
+        closed_reason=auction.closed_reason,
+        winner=auction.leader_name if auction.winner is not None else None,
+    )
+
+
+def outcome_of(event: BidEvent) -> str:
+    """``leading``, ``outbid`` or ``won``: what a bid came to when it was decided."""
+    if isinstance(event, BoughtNow):
+        return "won"
+    return "outbid" if isinstance(event, LeadDefended) else "leading"
+
+
+def public_event(event: Event) -> tuple[str, dict[str, Any]]:
+    """The wire's ``type`` and ``data`` of an event. The same for news, resume and replay; no hidden amounts."""
+    match event:
+        case LeadTaken() | LeadRaised() | LeadDefended() | BoughtNow():
+            return "bid", {
+                "bidder": event.name,
+                "price": event.price,
+                "minimum": event.minimum,
+                "outcome": outcome_of(event),
+            }
+        case Listed(terms):
+            return "listed", {
+                "title": terms.title,
+                "seller": terms.seller_name,
+                "starting_price": terms.starting_price,
+                "starts_at": terms.starts_at,
+                "ends_at": terms.ends_at,
+            }
+        case Opened():
+            return "opened", {}
+        case ReserveMet():
+            return "reserve_met", {}
+        case Extended(ends_at, reason):
+            return "extended", {"ends_at": ends_at, "reason": reason}
+        case Closed(reason, winner, winner_name, price):
+            return "closed", {"reason": reason, "sold": winner is not None, "winner": winner_name, "price": price}
+        case Cancelled():
+            return "cancelled", {}

@@ -1,0 +1,37 @@
+"""Accounts for those who sit beside the engine: made in its database, with tokens signed by its own secret."""
+
+import time
+
+from bench.accounts import Account
+from domain.ids import id_text
+from gateway.identity.tokens import TokenIssuer
+from persistence.identity import UserStore
+from persistence.pool import close_pool, open_pool
+
+TOKEN_TTL_S = 3600
+CONNECTIONS_MAX = 2
+
+
+class ProvisionedAccounts:
+    """Users without passwords, whom nobody can log in as. Needs the database and the secret of the tokens."""
+
+    def __init__(self, database_url: str, jwt_secret: str) -> None:
+        self._database_url = database_url
+        self._issuer = TokenIssuer(jwt_secret, TOKEN_TTL_S)
+
+    async def provision(self, names: list[str], role: str | None = None) -> dict[str, Account]:
+        """Accounts by name: made where they don't exist, fresh tokens for all."""
+        pool = await open_pool(self._database_url, size_max=CONNECTIONS_MAX)
+        try:
+            users = await UserStore(pool).provision(names, role)
+        finally:
+            await close_pool(pool)
+        now_s = int(time.time())
+        return {
+            name: Account(
+                id_text(user.user_id),
+                user.username,
+                self._issuer.issue(user.user_id, user.username, user.roles, now_s),
+            )
+            for name, user in users.items()
+        }

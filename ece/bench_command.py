@@ -1,0 +1,248 @@
+"""`ece bench`: how fast, measured through the wire."""
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bench.accounts import Roster
+from bench.accounts_by_rest import AccountsByRest, NoAccounts
+from bench.beside import NoRival, check_rival, measure_beside, with_ratio
+from bench.density import AUCTIONS, AUCTIONS_MIN, measure_density
+from bench.live import HOT, LONE, SECONDS, SHAPES, SPREAD, Engine, Shape, figures, measure_echo, measure_shape
+from bench.long_auction import LONG_BIDS, SHORT_BIDS, measure_long
+from bench.micro import measure_micro
+from bench.processes import ProcessFailed, free_port
+from bench.rest_client import RestRefused
+from bench.watch import WATCHERS, WATCHERS_MAX, measure_watch
+from ece.bench_view import print_bench, print_density, print_micro, print_watch
+from ece.calm import started_up
+from ece.data_dir import DataDir
+from ece.engine import running_engine
+from ece.failure import Failure
+from ece.host_memory import HostProcesses, host_memory
+from ece.settings import Settings, load_settings
+
+# A bencher sends as fast as it is answered; the limits meant for people would be what is measured.
+LIFTED = {"socket_commands_per_s": 1_000_000, "socket_commands_burst": 1_000_000}
+RIVAL_SHAPES = (HOT, SPREAD)
+SOCKETS_SPARE = 100
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "Measure the engine through its own wire: authenticated WebSockets, every accepted bid durable.\n\n"
+        "Each bidder sends its next bid as soon as the last is answered (closed loop), from a process of its own on "
+        "the same machine. In the same run a bare uvicorn echo is measured with the same client: `share_of_echo` is "
+        "what is left of it once every message is an authenticated, decided and committed bid.\n\n"
+        "A fresh engine is started on temporary data and removed again, unless --url names one that runs. "
+        "Figures of one run only compare with figures of the same run.\n\n"
+        "Begin with: scripts/ece bench hot"
+    ),
+)
+
+Seconds = Annotated[float, typer.Option(min=0.5, max=3600, help="Measured seconds of each shape, after a warm-up.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")]
+Bids = Annotated[int, typer.Option(min=SHORT_BIDS, help="Length of the long auction.")]
+Auctions = Annotated[int, typer.Option(min=AUCTIONS_MIN, help="How many auctions are live at the same time.")]
+Watchers = Annotated[int, typer.Option(min=1, help="Watchers of the first round.")]
+WatchersMax = Annotated[int, typer.Option(min=1, help="The crowd is doubled while it is no larger than this.")]
+Url = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Measure the engine that runs there; its limits stay as they are."),
+]
+Beside = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Measure the rival stack in DIR (start.sh, load.js, pg.sh; needs Node.js) too."),
+]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to measure and how to show it."""
+
+    seconds: float
+    as_json: bool
+    url: str | None
+    shapes: tuple[Shape, ...] = ()
+    long_bids: int | None = None
+    beside: Path | None = None
+
+
+@app.command()
+def hot(seconds: Seconds = SECONDS, as_json: AsJson = False, url: Url = None, beside: Beside = None) -> None:
+    """1 auction × 50 bidders, each also watching it: the worst case for one actor.
+
+    With --beside DIR the rival stack (Express, Socket.io, PostgreSQL) is run too, and the ratios are shown.
+    """
+    _bench("hot", Asked(seconds, as_json, url, (HOT,), beside=beside))
+
+
+@app.command()
+def spread(seconds: Seconds = SECONDS, as_json: AsJson = False, url: Url = None, beside: Beside = None) -> None:
+    """50 auctions × 4 bidders, each also watching its auction: what one host carries."""
+    _bench("spread", Asked(seconds, as_json, url, (SPREAD,), beside=beside))
+
+
+@app.command()
+def lone(seconds: Seconds = SECONDS, as_json: AsJson = False, url: Url = None) -> None:
+    """A lone bidder: how long one durable bid takes when nobody else bids."""
+    _bench("lone", Asked(seconds, as_json, url, (LONE,)))
+
+
+@app.command(name="long")
+def long_(seconds: Seconds = SECONDS, bids: Bids = LONG_BIDS, as_json: AsJson = False, url: Url = None) -> None:
+    """A bid in an auction of a million bids beside one in an auction of a thousand: time and the host's memory."""
+    _bench("long", Asked(seconds, as_json, url, long_bids=bids))
+
+
+@app.command(name="all")
+def all_(
+    seconds: Seconds = SECONDS,
+    bids: Bids = LONG_BIDS,
+    as_json: AsJson = False,
+    url: Url = None,
+    beside: Beside = None,
+) -> None:
+    """hot, spread, lone and long, one after the other on one engine."""
+    _bench("all", Asked(seconds, as_json, url, (HOT, SPREAD, LONE), bids, beside))
+
+
+@app.command()
+def micro(as_json: AsJson = False) -> None:
+    """The parts alone: deciding a bid, encoding and hashing an event, appending to PostgreSQL."""
+    result = _awaited(_micro(Console(stderr=True, highlight=False)))
+    if as_json:
+        sys.stdout.write(json.dumps({"bench": "micro", **result}) + "\n")
+    else:
+        print_micro(Console(), result)
+
+
+@app.command()
+def density(auctions: Auctions = AUCTIONS, as_json: AsJson = False) -> None:
+    """10,000 live auctions in shared placement: the hosts' memory, and how soon all are back after kill -9."""
+    result = _awaited(_density(auctions, Console(stderr=True, highlight=False)))
+    if as_json:
+        sys.stdout.write(json.dumps({"bench": "density", **result}) + "\n")
+    else:
+        print_density(Console(), result)
+
+
+@app.command()
+def watch(
+    watchers: Watchers = WATCHERS,
+    up_to: WatchersMax = WATCHERS_MAX,
+    seconds: Seconds = SECONDS,
+    as_json: AsJson = False,
+) -> None:
+    """2,000 watchers of one auction at 200 bids a second, then twice as many, until it breaks: when news arrives."""
+    result = _awaited(_watch(watchers, max(watchers, up_to), seconds, Console(stderr=True, highlight=False)))
+    if as_json:
+        sys.stdout.write(json.dumps({"bench": "watch", **result}) + "\n")
+    else:
+        print_watch(Console(), result)
+
+
+def _bench(name: str, asked: Asked) -> None:
+    """Measure, then show: a table, or JSON, in which a bench of one part has its figures at the top."""
+    narration = Console(stderr=True, highlight=False)
+    result = _awaited(_measured(asked, narration))
+    if asked.as_json:
+        parts = {key: value for key, value in result.items() if key in SHAPES or key == "long"}
+        rest = {key: value for key, value in result.items() if key not in parts}
+        flat = result if name == "all" else {**rest, **parts[name]}
+        sys.stdout.write(json.dumps({"bench": name, **flat}) + "\n")
+    else:
+        print_bench(Console(), result)
+
+
+def _awaited(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except (NoRival, NoAccounts, ProcessFailed, RestRefused, OSError) as error:
+        raise Failure(f"The bench stopped: {error}") from error
+
+
+async def _measured(asked: Asked, narration: Console) -> dict[str, Any]:
+    def tell(what: str) -> None:
+        narration.print(f"bench: {what}", markup=False)
+
+    if asked.beside is not None:
+        check_rival(asked.beside)
+    result: dict[str, Any] = {"settings": LIFTED if asked.url is None else {}}
+    if asked.shapes:
+        tell("bare echo, the yardstick")
+        result["echo_per_s"] = round(await measure_echo(), 1)
+    async with _engine(asked.url, narration) as engine:
+        for shape in asked.shapes:
+            tell(f"{shape.name}: {shape.about}, {asked.seconds:g} s")
+            result[shape.name] = figures(await measure_shape(engine, shape, asked.seconds), result["echo_per_s"])
+        if asked.long_bids is not None:
+            result["long"] = await measure_long(engine, asked.long_bids, asked.seconds, tell)
+    if asked.beside is not None:
+        # The engine has stopped: each stack has the machine to itself.
+        shapes = [shape for shape in asked.shapes if shape in RIVAL_SHAPES]
+        for name, stores in (await measure_beside(asked.beside, shapes, asked.seconds, tell)).items():
+            result[name]["beside"] = {store: with_ratio(result[name], rival) for store, rival in stores.items()}
+    return result
+
+
+@asynccontextmanager
+async def _engine(url: str | None, narration: Console) -> AsyncIterator[Engine]:
+    """The engine at the URL, or a fresh one on temporary data with the limits for people lifted."""
+    if url is not None:
+        yield Engine(url, AccountsByRest(url))
+        return
+    with _temporary_settings() as settings:
+        async with running_engine(settings, narration) as engine:
+            data_dir = DataDir(settings.data_dir)
+            await started_up()
+            yield Engine(engine.base_url, engine.accounts, lambda: host_memory(data_dir))
+
+
+@contextmanager
+def _temporary_settings(**more: int) -> Iterator[Settings]:
+    """Settings for an engine of our own: temporary data, a free port, limits lifted."""
+    with tempfile.TemporaryDirectory(prefix="ece-bench-", ignore_cleanup_errors=True) as directory:
+        # Root's embedded PostgreSQL runs as another user, who has to pass through.
+        Path(directory).chmod(0o711)
+        yield load_settings(data_dir=Path(directory) / "data", port=free_port(), **LIFTED, **more)
+
+
+async def _micro(narration: Console) -> dict[str, Any]:
+    with _temporary_settings() as settings:
+        async with running_engine(settings, narration) as engine:
+            return await measure_micro(engine.database_url)
+
+
+async def _density(auctions: int, narration: Console) -> dict[str, Any]:
+    with _temporary_settings() as settings:
+        async with running_engine(settings, narration) as engine:
+            return await measure_density(
+                engine.base_url,
+                Roster(engine.accounts),
+                HostProcesses(DataDir(settings.data_dir)),
+                auctions,
+                lambda what: narration.print(f"bench: {what}", markup=False),
+            )
+
+
+async def _watch(watchers: int, up_to: int, seconds: float, narration: Console) -> dict[str, Any]:
+    def tell(what: str) -> None:
+        narration.print(f"bench: {what}", markup=False)
+
+    # The crowd, its bidders and the newcomer who looks where the auction stands.
+    with _temporary_settings(sockets_max=up_to + SOCKETS_SPARE) as settings:
+        async with running_engine(settings, narration) as engine:
+            return await measure_watch(Engine(engine.base_url, engine.accounts), watchers, up_to, seconds, tell)

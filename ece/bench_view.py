@@ -1,0 +1,143 @@
+"""Figures of the benches, for people."""
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from bench.live import SHAPES
+from bench.long_auction import ROUNDS
+
+
+def print_bench(console: Console, result: dict[str, Any]) -> None:
+    """Every part that was measured, then what they were measured beside."""
+    shapes = [name for name in SHAPES if name in result]
+    if shapes:
+        console.print(_shapes_table(result, shapes))
+        echo = _rate(result["echo_per_s"])
+        console.print(f"Latencies: p50 / p99. Bare uvicorn echo of this run: {echo} round trips/s.", highlight=False)
+        for name in shapes:
+            console.print(f"{name}: {SHAPES[name].about}", highlight=False)
+            _print_oddities(console, name, result[name])
+    if any("beside" in result[name] for name in shapes):
+        console.print(_beside_table(result, shapes))
+    if "long" in result:
+        _print_long(console, result["long"])
+    if result["settings"]:
+        lifted = ", ".join(f"ECE_{name.upper()}={value}" for name, value in result["settings"].items())
+        console.print(f"The engine ran with {lifted}; everything else by default.", highlight=False, soft_wrap=True)
+
+
+def print_micro(console: Console, result: dict[str, Any]) -> None:
+    table = _table("The parts alone", "what", "each", "per second")
+    for figures in result.values():
+        table.add_row(figures["about"], f"{figures['us']:,.2f} µs", _rate(figures["per_s"]))
+    console.print(table)
+
+
+def print_density(console: Console, result: dict[str, Any]) -> None:
+    """What the hosts weigh at each size, and how soon they were back."""
+    table = _table("Live auctions in shared placement, each with a bid", "auctions", "hosts MiB")
+    for weighed in result["weighed"]:
+        table.add_row(f"{weighed['auctions']:,}", f"{weighed['hosts_mib']:,.1f}")
+    console.print(table)
+    memory_max, back_max = result["goals"]["hosts_mib"], result["goals"]["recovered_s"]
+    for line in (
+        f"Each further 1,000 auctions: {result['mib_per_1000']:.1f} MiB. Goal: under {memory_max:,} MiB in all.",
+        f"Listed at {_rate(result['created_per_s'])}/s by REST, then bid on at {_rate(result['bids_per_s'])}/s.",
+        f"After kill -9 of the hosts ({result['hosts']}) the first auction took another bid after "
+        f"{result['first_back_s']:.1f} s, the last after {result['recovered_s']:.1f} s. Goal: {back_max:g} s.",
+    ):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def print_watch(console: Console, result: dict[str, Any]) -> None:
+    """Every crowd that was measured, and what ended it."""
+    table = _table("Watchers of one auction that is bid on at a steady rate",
+                   "watchers", "bids/s", "news ms", "frames/s", "ack ms", "dropped", "right")  # fmt: skip
+    for figures in result["rounds"]:
+        table.add_row(
+            f"{figures['watchers']:,}",
+            _rate(figures["bids_per_s"]),
+            _pair(figures["news_ms"]),
+            _rate(figures["frames_per_s"]),
+            _pair(figures["ack_ms"]),
+            f"{figures['dropped']:,}",
+            "all" if figures["right"] == figures["watchers"] else f"{figures['right']:,}",
+        )
+    console.print(table)
+    goal = result["goals"]["news_p99_ms"]
+    console.print(f"Latencies: p50 / p99. Goal for the first row: news p99 under {goal:g} ms.", highlight=False)
+    console.print(f"It ended there: {result['ended_by']}.", highlight=False, soft_wrap=True)
+
+
+def _shapes_table(result: dict[str, Any], shapes: list[str]) -> Table:
+    table = _table(
+        "Durable accepted bids",
+        "bench", "accepted/s", "refused/s", "ack ms", "news ms", "news/s", "of echo",
+    )  # fmt: skip
+    for name in shapes:
+        figures = result[name]
+        table.add_row(
+            name,
+            _rate(figures["accepted_per_s"]),
+            _rate(figures["refused_per_s"]),
+            _pair(figures["ack_ms"]),
+            _pair(figures["news_ms"]),
+            _rate(figures["news_per_s"]),
+            f"{figures['share_of_echo']:.0%}",
+        )
+    return table
+
+
+def _beside_table(result: dict[str, Any], shapes: list[str]) -> Table:
+    table = _table("Beside the rival stack, same machine, one after the other", "bench", "store", "accepted/s",
+                   "ack ms", "ours is")  # fmt: skip
+    for name in shapes:
+        for store, rival in result[name].get("beside", {}).items():
+            ratio = "—" if rival["ratio"] is None else f"{rival['ratio']:g} times"
+            table.add_row(name, store, _rate(rival["accepted_per_s"]), _pair(rival["ack_ms"]), ratio)
+    return table
+
+
+def _print_long(console: Console, result: dict[str, Any]) -> None:
+    table = _table(f"A lone bidder in a long auction and in a short one, medians of {ROUNDS} rounds by turns",
+                   "auction of", "built at", "accepted/s", "ack ms", "host memory MB")  # fmt: skip
+    for length in ("short", "long"):
+        figures = result[length]
+        memory = figures["host_memory_mb"]
+        shown = "—" if memory["after"] is None else f"{memory['before']:,.1f} → {memory['after']:,.1f}"
+        table.add_row(
+            f"{figures['bids_before']:,} bids",
+            f"{_rate(figures['built_per_s'])}/s",
+            _rate(figures["accepted_per_s"]),
+            _pair(figures["ack_ms"]),
+            shown,
+        )
+    console.print(table)
+    ratio = result["ratio"]
+    console.print(f"Long over short: ack p50 × {ratio['ack_p50']}, p99 × {ratio['ack_p99']}.", highlight=False)
+
+
+def _print_oddities(console: Console, name: str, figures: dict[str, Any]) -> None:
+    if figures["refused"]:
+        reasons = ", ".join(f"{count:,} {code}" for code, count in figures["refused"].items())
+        console.print(f"{name}: refused: {reasons}", highlight=False)
+    if figures["lost_connections"]:
+        console.print(f"{name}: {figures['lost_connections']} connections were lost: the figures are too low")
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", min_width=len(title), box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
+    return table
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _pair(latencies: dict[str, float | None]) -> str:
+    return " / ".join("—" if latencies[name] is None else f"{latencies[name]:.1f}" for name in ("p50", "p99"))

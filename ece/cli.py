@@ -1,0 +1,49 @@
+"""The command line: one command a module, errors as one clear line."""
+
+import sys
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from ece.bench_command import app as bench
+from ece.doctor import doctor
+from ece.failure import Failure
+from ece.migrate_command import migrate
+from ece.replay_command import replay
+from ece.settings import BadSetting
+from ece.up_command import up
+from ece.verify_command import verify
+
+app = typer.Typer(
+    name="ece",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "The ECE engine: real-time auctions where no acknowledged bid is ever lost.\n\n"
+        "Begin with `scripts/up` in one terminal; in another: `scripts/ece replay FILE.csv`, "
+        "`scripts/ece bench hot`, `scripts/ece doctor`.\n\n"
+        "Settings are environment variables (ECE_…): docs/operations.md lists them."
+    ),
+)
+app.command()(up)
+app.command()(replay)
+app.command()(verify)
+app.add_typer(bench, name="bench")
+app.command()(doctor)
+app.command()(migrate)
+
+
+def main() -> None:
+    """Run a command. Exit code 1 and one line for what went wrong, 2 for wrong usage."""
+    try:
+        app()
+    except (Failure, BadSetting) as error:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"[red]ece:[/] {escape(str(error))}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Servers that the engine brings along: PostgreSQL and Valkey, real ones, from wheels."""

@@ -1,0 +1,200 @@
+"""`python -m ece.gateway_process`: one gateway, serving REST and WebSockets under uvicorn. Needs no Ray.
+
+SIGTERM: no new clients, open sockets are told to come back (1012), requests under way are finished.
+"""
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+
+import structlog
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from actors.clock import Clock
+from actors.router import Router
+from ece.data_dir import DataDir, with_secrets
+from ece.logs import configure_logs
+from ece.long_lived import tame_collector
+from ece.settings import Settings, load_settings
+from gateway.app import create_app
+from gateway.hub import Hub
+from gateway.identity.passwords import PasswordHasher
+from gateway.identity.tokens import TokenIssuer
+from gateway.services import Services
+from gateway.session import SessionLimits
+from gateway.sockets import Sockets
+from gateway.ws_protocol import SocketProtocol
+from persistence.announcements import CHANNEL_GROUPS, DIRECTORY_CHANNEL, Listener, news_channel
+from persistence.auction_listing import AuctionHistory, AuctionListing
+from persistence.directory import Directory
+from persistence.errors import StoreUnavailable
+from persistence.idempotency import IdempotencyKeys
+from persistence.identity import RefreshTokens, UserStore
+from persistence.pool import Pool, close_pool, open_pool, probe
+
+log = structlog.get_logger()
+
+DATABASE_RETRIES = 120
+DATABASE_RETRY_S = 0.25
+GRACE_S = 3
+WEBSOCKET_PING_S = 20.0
+
+
+class NotReady(Exception):
+    """A part that bids need does not work at present."""
+
+
+async def serve(settings: Settings) -> None:
+    """Open everything, serve until told to stop, close everything."""
+    async with AsyncExitStack() as stack:
+        app, sockets = await stack.enter_async_context(gateway(settings))
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            ws=SocketProtocol,
+            ws_per_message_deflate=False,
+            # Frames above the limit get our own close code; far above it uvicorn needs not even buffer them.
+            ws_max_size=4 * settings.frame_bytes_max,
+            ws_ping_interval=WEBSOCKET_PING_S,
+            ws_ping_timeout=WEBSOCKET_PING_S,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        server = DrainingServer(config, sockets)
+        with closing(listening_socket(settings)) as listener:
+            await server.serve([listener])
+
+
+class DrainingServer(uvicorn.Server):
+    """Tells sockets to go elsewhere before it stops."""
+
+    def __init__(self, config: uvicorn.Config, sockets: Sockets) -> None:
+        super().__init__(config)
+        self._sockets = sockets
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # For the supervisor: from now on clients can come.
+        sys.stdout.write(json.dumps({"listening": True}) + "\n")
+        sys.stdout.flush()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._sockets.drain()
+        await super().shutdown(sockets)
+
+
+def listening_socket(settings: Settings) -> socket.socket:
+    """The port, shared with the other gateways of this machine where there are several. Raises OSError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if settings.gateways > 1:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind(address)
+    return listener
+
+
+@asynccontextmanager
+async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
+    """The app with everything that it works with, open."""
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    assert settings.jwt_secret is not None
+    assert settings.cluster_secret is not None
+    clock = Clock()
+    pool = await _open_pool(settings.database_url.get_secret_value(), settings.database_pool_max)
+    history = AuctionHistory(pool)
+    tokens = TokenIssuer(settings.jwt_secret.get_secret_value(), settings.access_token_ttl_s)
+    passwords = PasswordHasher(settings.bcrypt_cost)
+    router = Router(Directory(pool), settings.cluster_secret.get_secret_value().encode(), settings.slots, clock)
+    channels = [DIRECTORY_CHANNEL, *map(news_channel, range(CHANNEL_GROUPS))]
+    listener = Listener(settings.redis_url.get_secret_value(), channels)
+    hub = Hub(router, history, listener, clock.now_ms)
+    sockets = Sockets(router, hub, tokens, session_limits(settings), settings.sockets_max, clock.now_ms)
+
+    async def redis_answers() -> None:
+        if not (hub.listening and await listener.ping()):
+            raise NotReady("Redis does not answer")
+
+    async def hosts_serve() -> None:
+        if not router.ready():
+            raise NotReady("not every slot has a host that can be reached")
+
+    async def database_answers() -> None:
+        await probe(pool)
+
+    services = Services(
+        users=UserStore(pool),
+        refresh_tokens=RefreshTokens(pool),
+        idempotency=IdempotencyKeys(pool),
+        listing=AuctionListing(pool),
+        history=history,
+        router=router,
+        hub=hub,
+        tokens=tokens,
+        passwords=passwords,
+        now_ms=clock.now_ms,
+        probes={"database": database_answers, "redis": redis_answers, "hosts": hosts_serve},
+    )
+    app = create_app(services)
+    app.state.sockets = sockets
+    await router.start()
+    hub.start()
+    try:
+        yield app, sockets
+    finally:
+        await hub.stop()
+        await router.stop()
+        passwords.close()
+        await close_pool(pool)
+
+
+def session_limits(settings: Settings) -> SessionLimits:
+    """The bounds of one socket."""
+    return SessionLimits(
+        commands_per_s=settings.socket_commands_per_s,
+        commands_burst=settings.socket_commands_burst,
+        subscriptions_max=settings.subscriptions_max,
+        frame_bytes_max=settings.frame_bytes_max,
+        unsent_bytes_max=settings.unsent_bytes_max,
+        stalled_after_s=settings.stalled_after_s,
+    )
+
+
+async def _open_pool(database_url: str, size_max: int) -> Pool:
+    for attempt in range(DATABASE_RETRIES):
+        try:
+            return await open_pool(database_url, size_max=size_max)
+        except StoreUnavailable as error:
+            if attempt % 8 == 0:
+                log.warning("waiting_for_database", error=str(error))
+            await asyncio.sleep(DATABASE_RETRY_S)
+    raise NotReady("the database did not answer; see ECE_DATABASE_URL")
+
+
+def main() -> int:
+    settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    settings = with_secrets(settings, DataDir(settings.data_dir))
+    try:
+        tame_collector()
+        uvloop.run(serve(settings))
+    except NotReady as error:
+        log.error("gateway_failed", error=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

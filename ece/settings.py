@@ -1,0 +1,143 @@
+"""Every setting of the engine. The only reader of the environment in the whole project."""
+
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "ECE_"
+# The name of a UNIX socket is limited to 107 bytes: what stands in the runtime directory needs up to 60 of them
+# (Ray: "ray/session_<date>_<pid>/sockets/plasma_store" is the longest).
+RUNTIME_DIR_BYTES_MAX = 40
+
+
+class BadSetting(Exception):
+    """A setting has a value that the engine can't use. The message names the variable and never shows a secret."""
+
+
+class Settings(BaseSettings):
+    """Resolved settings. Frozen: a process reads them once, and hands children theirs by `child_environment`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    # Where things are
+    data_dir: Path = Field(default=Path(".ece"), description="where data, logs and secrets are kept")
+    runtime_dir: Path | None = Field(
+        default=None,
+        description="where sockets are kept while it runs; short; by default under the temporary directory",
+    )
+    host: str = Field(default="127.0.0.1", description="address that the gateway listens on")
+    port: int = Field(default=8000, ge=1, le=65535, description="port that the gateway listens on")
+    host_bind: str = Field(default="127.0.0.1", description="address that hosts' command streams listen on")
+
+    # External servers, instead of the embedded ones
+    database_url: SecretStr | None = Field(default=None, description="PostgreSQL to use instead of the embedded one")
+    redis_url: SecretStr | None = Field(default=None, description="Redis to use instead of the embedded Valkey")
+    ray_address: str | None = Field(default=None, description="Ray cluster to use instead of a local one, e.g. auto")
+
+    # Secrets and identity
+    jwt_secret: SecretStr | None = Field(default=None, min_length=32, description="key that signs access tokens")
+    cluster_secret: SecretStr | None = Field(
+        default=None, min_length=32, description="key by which gateways and hosts know each other"
+    )
+    access_token_ttl_s: int = Field(default=900, ge=1, le=86_400, description="life of an access token, seconds")
+    bcrypt_cost: int = Field(default=12, ge=4, le=16, description="cost of hashing a password, as a power of two")
+
+    # Size
+    hosts: int = Field(default=1, ge=1, le=64, description="host actors that keep the auctions")
+    spare_hosts: int = Field(default=1, ge=0, le=16, description="host actors that stand by for one that dies")
+    gateways: int = Field(default=1, ge=1, le=16, description="gateway processes, which share the port")
+    slots: int = Field(default=256, ge=1, le=65_536, description="slots that auctions map to; fixed for a database")
+    database_pool_max: int = Field(default=10, ge=2, le=500, description="database connections of a process")
+
+    # Logs
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least level logged")
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="auto: console on a terminal, else json"
+    )
+
+    # Limits: every queue, batch and wait has one
+    socket_commands_per_s: int = Field(default=200, ge=1, description="commands a socket may send, per second")
+    socket_commands_burst: int = Field(default=400, ge=1, description="commands a socket may send at once")
+    subscriptions_max: int = Field(default=200, ge=1, description="subscriptions of one socket")
+    frame_bytes_max: int = Field(default=16_384, ge=256, description="size of one client frame, bytes")
+    unsent_bytes_max: int = Field(
+        default=1_048_576, ge=4_096, description="bytes that may wait for one slow socket before it is closed"
+    )
+    stalled_after_s: float = Field(
+        default=10.0, ge=0.5, le=300, description="time after which a client that reads nothing of what waits is closed"
+    )
+    sockets_max: int = Field(default=10_000, ge=1, description="open sockets of one gateway")
+    host_inbox_max: int = Field(default=20_000, ge=1, description="commands that may wait at one host")
+    mailbox_max: int = Field(default=4_000, ge=1, description="commands that may wait at one auction")
+    batch_max: int = Field(default=2_000, ge=1, description="commands of one commit")
+    snapshot_every_events: int = Field(default=1_000, ge=1, description="events between snapshots of an auction")
+    passivate_after_s: int = Field(default=300, ge=1, description="idle time after which an auction leaves memory")
+
+    # What the engine's own processes tell each other
+    brief: bool = Field(default=False, description="`up` says only what it does: another command started it")
+
+    @field_validator("data_dir", "runtime_dir")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        return _of_scheme(url, "postgresql://", "postgres://")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        return _of_scheme(url, "redis://", "rediss://", "unix://")
+
+    @property
+    def sockets_dir(self) -> Path:
+        """Short private directory for sockets and Ray's session: one for each data directory."""
+        if self.runtime_dir is not None:
+            return self.runtime_dir
+        digest = sha256(str(self.data_dir.resolve()).encode()).hexdigest()[:10]
+        return Path(tempfile.gettempdir()) / f"ece-{digest}"
+
+    @property
+    def base_url(self) -> str:
+        """Where a client on this machine reaches the gateway."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
+        return f"http://{host}:{self.port}"
+
+    def child_environment(self) -> dict[str, str]:
+        """These settings as environment variables, with secrets: for processes that the engine itself starts."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {
+            PREFIX + name.upper(): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            for name, value in values.items()
+            if value is not None
+        }
+
+    def changed(self, **values: object) -> Self:
+        """A copy with other values, not validated again."""
+        return self.model_copy(update=values)
+
+
+def load_settings(**values: object) -> Settings:
+    """Settings from the environment, with `values` before it. Raises BadSetting with one line for each bad one."""
+    try:
+        return Settings(**values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        # `from None`: pydantic's own message shows the input, which may be a secret.
+        raise BadSetting("; ".join(_sentence(problem["loc"], problem["msg"]) for problem in error.errors())) from None
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    name = str(location[0]) if location else "?"
+    return f"{PREFIX}{name.upper().removeprefix(PREFIX)}: {message.removeprefix('Value error, ')}"
+
+
+def _of_scheme(url: SecretStr | None, *schemes: str) -> SecretStr | None:
+    if url is not None and not url.get_secret_value().startswith(schemes):
+        raise ValueError(f"should start with {' or '.join(schemes)}")
+    return url

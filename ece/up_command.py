@@ -1,0 +1,58 @@
+"""`ece up`: the whole engine on this machine."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ece.data_dir import DataDir, RuntimeDir, with_secrets
+from ece.settings import Settings, load_settings
+from ece.supervisor.port import check_port
+from ece.supervisor.supervisor import Supervisor
+from ece.supervisor.terminal import Terminal
+
+
+def up(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [ECE_HOST, 127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [ECE_PORT, 8000].")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where the data are kept [ECE_DATA_DIR, .ece].")] = None,
+) -> None:
+    """Start the whole engine here; Ctrl-C stops it.
+
+    It starts real servers and keeps them alive: PostgreSQL (the log of every bid), Valkey (news), Ray (the actors
+    that keep the auctions), and the gateway (REST and WebSocket). A process that dies is started again, and a
+    message says so. Data stay in .ece/: the next start goes on where this one stopped.
+
+    Examples:
+
+      scripts/up                               everything embedded, on port 8000
+
+      ECE_PORT=9000 scripts/up                 on another port
+
+      ECE_DATA_DIR=/srv/ece scripts/up         on other data
+
+      ECE_DATABASE_URL=postgresql://ece:…@db/ece ECE_REDIS_URL=redis://cache:6379/0 scripts/up
+
+      ECE_RAY_ADDRESS=auto scripts/up          hosts on the Ray cluster that this node belongs to
+
+    When it is ready: scripts/ece replay FILE.csv · scripts/ece bench hot · scripts/ece doctor.
+    All settings and messages are explained in docs/operations.md.
+    """
+    given = {"host": host, "port": port, "data_dir": data_dir}
+    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    run_engine(settings, Console())
+
+
+def run_engine(settings: Settings, console: Console) -> None:
+    """Start, keep and stop the engine. Raises Failure; nothing is started before port and data are ours."""
+    data_dir = DataDir(settings.data_dir)
+    data_dir.create()
+    with data_dir.locked():
+        check_port(settings)
+        settings = with_secrets(settings, data_dir)
+        with Terminal(console) as terminal:
+            terminal.heading(f"Starting ECE on {data_dir.path}")
+            with RuntimeDir(settings) as runtime_dir:
+                asyncio.run(Supervisor(settings, data_dir, runtime_dir.path, terminal).run())

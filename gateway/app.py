@@ -1,0 +1,107 @@
+"""The gateway's app: REST, health, and the WebSocket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib import metadata
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel, Field
+
+from gateway import health, problems, protocol_docs, socket
+from gateway.middleware import Frontdoor
+from gateway.rest import auctions
+from gateway.rest.auth import AuthRoutes
+from gateway.services import Services
+from persistence.errors import StoreError
+
+HOUSEKEEPING_EVERY_S = 3600.0
+
+DESCRIPTION = """
+Auctions in real time. Money is integer base units (USDC: 6 decimals), times are milliseconds since the epoch.
+A POST that creates or moves something takes an `Idempotency-Key`: sent again, it gives the same answer, once.
+Bids go faster over the WebSocket `/ws`, which has the same codes.
+"""
+
+log = structlog.get_logger(__name__)
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457. ``code`` is stable; a refused bid also has ``price``, ``minimum`` and ``server_time``."""
+
+    type: str = Field(examples=["urn:ece:problem:bid_too_low"])
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+def create_app(services: Services) -> FastAPI:
+    """The whole app over these services. It opens and closes none of them."""
+    # The pages of /docs come from here: they also work where there is no internet.
+    app = FastAPIOffline(
+        title="ECE engine",
+        summary="Real-time auctions of digital cards",
+        description=DESCRIPTION,
+        version=_version(),
+        lifespan=_lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    limits = services.limits
+    app.add_middleware(
+        Frontdoor,
+        requests_max=limits.requests_max,
+        body_bytes_max=limits.body_bytes_max,
+        registry=services.registry,
+    )
+    problems.install(app)
+    # Each router knows its whole path: one that is put on here would be missing from the metrics' routes.
+    app.include_router(AuthRoutes(services).router, responses=_problem_responses())
+    app.include_router(auctions.router, responses=_problem_responses())
+    app.include_router(health.router)
+    app.include_router(protocol_docs.router)
+    app.add_api_websocket_route("/ws", socket.endpoint)
+    return app
+
+
+def _problem_responses() -> dict[int | str, dict[str, Any]]:
+    content = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+    refused = {"description": "Refused: nothing happened. `code` says why", "content": content}
+    unknown = {
+        "description": "`overloaded`: nothing happened. `unavailable`: unknown, send the same key again",
+        "content": content,
+    }
+    return {"4XX": refused | {"model": ProblemDetails}, 422: refused, 503: unknown}
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    keeping = asyncio.create_task(_keep_house(app.state.services), name="housekeeping")
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+
+
+async def _keep_house(services: Services) -> None:
+    """Forget keys and log-ins that nobody can use any more."""
+    while True:
+        try:
+            await services.idempotency.forget_old(services.now_ms())
+            await services.refresh_tokens.forget_expired(services.now_ms())
+        except StoreError as error:
+            log.warning("housekeeping_failed", error=str(error))
+        await asyncio.sleep(HOUSEKEEPING_EVERY_S)
+
+
+def _version() -> str:
+    with suppress(metadata.PackageNotFoundError):
+        return metadata.version("ece-engine")
+    return "0"

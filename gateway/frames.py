@@ -1,0 +1,160 @@
+"""The WebSocket protocol's frames (docs/protocol.md), in msgpack and JSON: the same maps in both."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+
+from domain.money import AMOUNT_MAX
+
+MSGPACK_SUBPROTOCOL = "ece.v1.msgpack"
+JSON_SUBPROTOCOL = "ece.v1.json"
+
+RequestId = Annotated[int, msgspec.Meta(ge=0, le=2**53)] | Annotated[str, msgspec.Meta(max_length=64)]
+Key = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Amount = Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX)]
+IdText = Annotated[str, msgspec.Meta(max_length=32)]
+ChannelName = Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class Position(msgspec.Struct, frozen=True):
+    """The last event that a client has."""
+
+    epoch: Annotated[int, msgspec.Meta(ge=0)]
+    seq: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Hello(msgspec.Struct, frozen=True, tag_field="op", tag="hello"):
+    id: RequestId
+    token: str | None = None
+
+
+class Ping(msgspec.Struct, frozen=True, tag_field="op", tag="ping"):
+    id: RequestId
+    client_time: int | float | None = None
+
+
+class Subscribe(msgspec.Struct, frozen=True, tag_field="op", tag="subscribe"):
+    id: RequestId
+    channel: ChannelName
+    since: Position | None = None
+
+
+class Unsubscribe(msgspec.Struct, frozen=True, tag_field="op", tag="unsubscribe"):
+    id: RequestId
+    channel: ChannelName
+
+
+class BidFrame(msgspec.Struct, frozen=True, tag_field="op", tag="bid"):
+    id: RequestId
+    auction: IdText
+    amount: Amount
+    key: Key
+
+
+class BuyNowFrame(msgspec.Struct, frozen=True, tag_field="op", tag="buy_now"):
+    id: RequestId
+    auction: IdText
+    key: Key
+
+
+ClientFrame = Hello | Ping | Subscribe | Unsubscribe | BidFrame | BuyNowFrame
+
+
+class BidReply(msgspec.Struct, frozen=True):
+    """The bid is durable. Prices in base units, times in ms."""
+
+    id: int | str
+    ok: bool
+    auction: str
+    epoch: int
+    seq: int
+    at: int
+    outcome: str
+    price: int
+    minimum: int
+    ends_at: int
+    duplicate: bool
+
+
+class EventFrame(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One event of a channel, or, with type ``state``, a snapshot that replaces all up to ``seq``.
+
+    ``watchers`` goes with a snapshot: about how many follow the channel through this gateway.
+    """
+
+    channel: str
+    epoch: int
+    seq: int
+    type: str
+    at: int
+    data: Any
+    watchers: int | None = None
+
+
+class InvalidFrame(Exception):
+    """The frame can be read but is not one of the protocol. ``request_id`` is its id, if it has a sound one."""
+
+    def __init__(self, message: str, request_id: int | str | None) -> None:
+        super().__init__(message)
+        self.request_id = request_id
+
+
+class BrokenFrame(Exception):
+    """The frame is not even msgpack or JSON: the connection can't go on."""
+
+
+class Codec:
+    """One encoding of the protocol; ``encode`` gives a payload, ``frame`` a whole WebSocket frame around it."""
+
+    def __init__(
+        self, subprotocol: str, opcode: int, encode: Callable[[Any], bytes],
+        decoder: Callable[[Any], ClientFrame], raw_decode: Callable[[Any], Any],
+    ) -> None:  # fmt: skip
+        self.subprotocol = subprotocol
+        self.binary = opcode == 2
+        self.encode = encode
+        self._first_byte = bytes([0x80 | opcode])
+        self._decode = decoder
+        self._raw_decode = raw_decode
+
+    def decode(self, data: bytes | str) -> ClientFrame:
+        """The client's frame. Raises InvalidFrame or BrokenFrame."""
+        try:
+            return self._decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise self._fault(data, str(error)) from None
+
+    def frame(self, message: Any) -> bytes:
+        """A WebSocket frame (RFC 6455 §5.2, unmasked, not fragmented) that can be written to any socket as it is."""
+        payload = self.encode(message)
+        size = len(payload)
+        if size < 126:
+            return self._first_byte + bytes([size]) + payload
+        if size < 65_536:
+            return self._first_byte + b"\x7e" + size.to_bytes(2, "big") + payload
+        return self._first_byte + b"\x7f" + size.to_bytes(8, "big") + payload
+
+    def _fault(self, data: bytes | str, message: str) -> InvalidFrame | BrokenFrame:
+        try:
+            raw = self._raw_decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
+            return BrokenFrame(f"not {'msgpack' if self.binary else 'JSON'}")
+        except RecursionError:
+            return InvalidFrame("nested too deep", None)
+        if not isinstance(raw, dict):
+            return InvalidFrame("a frame is a map", None)
+        request_id = raw.get("id")
+        sound = type(request_id) is int or (isinstance(request_id, str) and len(request_id) <= 64)
+        return InvalidFrame(message, request_id if sound else None)
+
+
+MSGPACK = Codec(
+    MSGPACK_SUBPROTOCOL, 2, msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(ClientFrame).decode,
+    msgspec.msgpack.Decoder().decode,
+)  # fmt: skip
+JSON = Codec(
+    JSON_SUBPROTOCOL, 1, msgspec.json.Encoder().encode, msgspec.json.Decoder(ClientFrame).decode,
+    msgspec.json.Decoder().decode,
+)  # fmt: skip
+CODECS = {codec.subprotocol: codec for codec in (MSGPACK, JSON)}

@@ -1,0 +1,53 @@
+"""Is the process alive, is it ready for work, and how is it doing. For machines, outside the API."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import JSONResponse, Response
+
+from gateway.services import ServicesDep
+
+router = APIRouter(tags=["health"])
+log = structlog.get_logger(__name__)
+
+
+@router.get("/healthz", summary="Is the process alive?")
+async def healthz() -> dict[str, str]:
+    """Answers as long as the process can answer at all."""
+    return {"status": "ok"}
+
+
+@router.get(
+    "/readyz", summary="Is everything there to take bids?", responses={503: {"description": "A part does not work"}}
+)
+async def readyz(services: ServicesDep) -> Response:
+    """Asks each part, all at once, each with a deadline; 503 when one does not work."""
+    deadline_s = services.limits.probe_timeout_s
+    states = await asyncio.gather(*(_state(name, probe, deadline_s) for name, probe in services.probes.items()))
+    parts = dict(zip(services.probes, states, strict=True))
+    ready = all(state["status"] == "ok" for state in states)
+    return JSONResponse({"status": "ready" if ready else "not_ready", "parts": parts}, 200 if ready else 503)
+
+
+async def _state(name: str, probe: Callable[[], Awaitable[object]], deadline_s: float) -> dict[str, str | float]:
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(deadline_s):
+            await probe()
+    except TimeoutError:
+        return {"status": "timeout"}
+    except Exception as error:
+        # What exactly went wrong is for the log: this address is open to all.
+        log.warning("not_ready", part=name, error=str(error))
+        return {"status": "failed"}
+    return {"status": "ok", "ms": round((time.perf_counter() - began) * 1000, 1)}
+
+
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+async def metrics(services: ServicesDep) -> Response:
+    """The process's metrics in Prometheus' text format."""
+    return Response(generate_latest(services.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,54 @@
+"""How often one address may try to log in or register: token buckets in a table of bounded size."""
+
+import ipaddress
+import math
+from collections import OrderedDict
+
+# An IPv6 customer has a whole /64 to come from.
+IPV6_PREFIX = 64
+
+
+class TooManyAttempts(Exception):
+    """This address has to wait. ``burst`` attempts are allowed within ``window_s``."""
+
+    code = "rate_limited"
+
+    def __init__(self, retry_after_ms: int, burst: int, window_s: int) -> None:
+        super().__init__("too many attempts from this address")
+        self.retry_after_ms = retry_after_ms
+        self.burst = burst
+        self.window_s = window_s
+
+
+class AttemptLimiter:
+    """``burst`` attempts at once, then ``per_minute``. Who was seen longest ago is forgotten first."""
+
+    def __init__(self, *, per_minute: int, burst: int, callers_max: int) -> None:
+        self.per_minute = per_minute
+        self.burst = burst
+        self._callers_max = callers_max
+        self._refill_ms = 60_000 / per_minute
+        # Caller -> when its bucket will be full again (ms).
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def attempt(self, caller: str, now_ms: int) -> None:
+        """Count an attempt. Raises TooManyAttempts."""
+        full_at = max(self._full_at.get(caller, 0.0), float(now_ms))
+        wait_ms = full_at + self._refill_ms - now_ms - self.burst * self._refill_ms
+        if wait_ms > 0:
+            raise TooManyAttempts(int(wait_ms) + 1, self.burst, math.ceil(self.burst * self._refill_ms / 1000))
+        self._full_at[caller] = full_at + self._refill_ms
+        self._full_at.move_to_end(caller)
+        if len(self._full_at) > self._callers_max:
+            self._full_at.popitem(last=False)
+
+
+def caller_of(address: str | None) -> str:
+    """What one customer's addresses have in common."""
+    try:
+        parsed = ipaddress.ip_address(address or "")
+    except ValueError:
+        return address or ""
+    if parsed.version == 4:
+        return str(parsed)
+    return str(ipaddress.ip_network((int(parsed), IPV6_PREFIX), strict=False).network_address)

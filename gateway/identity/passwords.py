@@ -1,0 +1,75 @@
+"""Passwords: bcrypt over a keyed SHA-256, off the event loop, with a bound on how many wait.
+
+bcrypt takes 72 bytes at most, so it gets a digest of fixed length instead. The key keeps hashes of other systems
+(plain SHA-256 of the same password) from being tried against ours.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import bcrypt
+
+T = TypeVar("T")
+
+PASSWORD_KEY = b"ece-password-v1"
+AT_ONCE_MAX = 2
+# At 0.3 s each and two at once, the last of these waits five seconds.
+WAITING_MAX = 32
+
+
+class PasswordsBusy(Exception):
+    """Too many passwords are being checked: nothing was done, try again in a moment."""
+
+    code = "overloaded"
+
+
+class PasswordHasher:
+    """Hashes and checks. ``cost`` is bcrypt's: a power of two of rounds."""
+
+    def __init__(self, cost: int, *, at_once_max: int = AT_ONCE_MAX, waiting_max: int = WAITING_MAX) -> None:
+        self._cost = cost
+        self._threads = ThreadPoolExecutor(at_once_max, thread_name_prefix="bcrypt")
+        self._places = at_once_max + waiting_max
+        # Well-formed, of the same cost, and the hash of nothing: unknown users take as long as known ones.
+        self._nobody = f"$2b${cost:02d}$" + "." * 53
+
+    async def hash(self, password: str) -> str:
+        """What to store. Raises PasswordsBusy."""
+        return await self._run(partial(_hashed, _digest(password), self._cost))
+
+    async def matches(self, password: str, stored: str | None) -> bool:
+        """Is this the password? Takes as long where there is none (None). Raises PasswordsBusy."""
+        same = await self._run(partial(_matches, _digest(password), stored or self._nobody))
+        return same and stored is not None
+
+    def close(self) -> None:
+        """Let the threads go; what waits is not done."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._places == 0:
+            raise PasswordsBusy("too many passwords are being checked at once")
+        self._places -= 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._places += 1
+
+
+def _hashed(digest: bytes, cost: int) -> str:
+    return bcrypt.hashpw(digest, bcrypt.gensalt(cost)).decode()
+
+
+def _matches(digest: bytes, stored: str) -> bool:
+    return bcrypt.checkpw(digest, stored.encode())
+
+
+def _digest(password: str) -> bytes:
+    """44 bytes without a zero among them."""
+    return base64.b64encode(hmac.digest(PASSWORD_KEY, password.encode(), hashlib.sha256))

@@ -1,0 +1,70 @@
+"""Doing what a POST asks for once, however often it is sent."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+from starlette.responses import Response
+
+from gateway.identity.tokens import Identity
+from gateway.problems import MEDIA_TYPE, Problem
+from gateway.services import Services
+from persistence.errors import StoreError
+from persistence.idempotency import Answered, Begun
+
+JSON = "application/json"
+REPLAYED = "Idempotency-Replayed"
+log = structlog.get_logger(__name__)
+
+
+class Mistaken(Problem):
+    """The request makes no sense, and never did: its key is free again for a better one."""
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A POST under its key. ``request`` is everything that makes two requests the same."""
+
+    caller: Identity
+    key: str
+    request: str
+
+
+async def once(services: Services, posted: Posted, work: Callable[[Begun], Awaitable[tuple[int, bytes]]]) -> Response:
+    """Do the work and keep its answer, or give the answer that is kept.
+
+    Answers that don't say what happened (5xx, 429) are not kept: the same key does the same work again.
+    """
+    user, key, keys = posted.caller.user_id, posted.key, services.idempotency
+    request_hash = hashlib.sha256(posted.request.encode()).digest()
+    begun = await keys.begin(user, key, request_hash, services.now_ms())
+    if isinstance(begun, Answered):
+        return _answer(begun.status, begun.response, {REPLAYED: "true"})
+    try:
+        status, body = await work(begun)
+    except Mistaken:
+        with suppress(StoreError):
+            await keys.forget(user, key)
+        raise
+    except Problem as problem:
+        if problem.status >= 500 or problem.status == 429:
+            with suppress(StoreError):
+                await keys.release(user, key)
+            raise
+        status, body = problem.status, problem.body()
+    except Exception:
+        with suppress(StoreError):
+            await keys.release(user, key)
+        raise
+    try:
+        await keys.finish(user, key, status, body)
+    except StoreError as error:
+        # What was asked for is done; a retry does the same command again, which changes nothing.
+        log.warning("answer_not_kept", error=str(error))
+    return _answer(status, body, {})
+
+
+def _answer(status: int, body: bytes, headers: dict[str, str]) -> Response:
+    return Response(body, status, headers, media_type=JSON if status < 400 else MEDIA_TYPE)

@@ -1,0 +1,400 @@
+"""One client's WebSocket session: decode, authenticate, limit, route; and what goes back."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from actors.messages import KEY_REUSED, Answer, Bid, BidAnswer, Buy, Refused, Request
+from domain.ids import InvalidId, id_text, parse_id
+from gateway.channels import Subscription
+from gateway.frames import (
+    BidFrame,
+    BidReply,
+    BrokenFrame,
+    BuyNowFrame,
+    Codec,
+    Hello,
+    InvalidFrame,
+    Ping,
+    Subscribe,
+    Unsubscribe,
+)
+from gateway.hub import Hub, SubscribeFailed
+from gateway.identity.tokens import Identity, TokenError, TokenIssuer
+
+log = structlog.get_logger()
+
+HELLO_WITHIN_S = 5.0
+HEARTBEAT_MS = 20_000
+LIMIT_STRIKES_MAX = 1_000
+STRIKES_FORGOTTEN_S = 10.0
+# News is written while no more than this waits for the client: what is written now is still news when it arrives, and
+# an ack that comes next has little before it.
+NEWS_UNSENT_BYTES_MAX = 16_384
+# A client that could not be told something is looked at so often, should its socket not say itself that it drained.
+BEHIND_LOOK_S = 0.25
+
+CLOSE_NO_HELLO = 4000
+CLOSE_TOO_SLOW = 4001
+CLOSE_RATE = 4002
+CLOSE_BROKEN = 4500
+CLOSE_TOKEN = 4501
+CLOSE_TOO_LARGE = 4502
+CLOSE_RESTARTING = 1012
+
+MESSAGES = {
+    "already_leading": "you lead already, and this is not above your own maximum",
+    "auction_closed": "the auction has ended",
+    "auction_not_open": "the auction has not opened yet",
+    "bid_too_low": "the bid is below the minimum",
+    "buy_now_gone": "the auction can't be bought now any more",
+    "forbidden": "you may not do this",
+    "insufficient_funds": "your balance does not cover this",
+    KEY_REUSED: "this key was used before, with another content",
+    "not_found": "there is no such thing",
+    "overloaded": "too much is waiting already; try again in a moment",
+    "own_auction": "you can't bid in your own auction",
+    "rate_limited": "too many commands; slow down",
+    "unauthenticated": "say hello with an access token first",
+    "unavailable": "nobody knows whether this happened: send the same key again",
+}
+
+
+class Connection(Protocol):
+    """The socket under a session."""
+
+    def write_frame(self, frame: bytes) -> None: ...
+    def unsent_bytes(self) -> int: ...
+    def close(self, code: int, reason: str) -> None: ...
+
+
+class Routes(Protocol):
+    """The way to the hosts."""
+
+    def send(self, request: Request, on_answer: Callable[[Answer], None]) -> None: ...
+
+
+class SessionLimits(msgspec.Struct, frozen=True):
+    """Bounds of one session; see docs/operations.md."""
+
+    commands_per_s: int = 200
+    commands_burst: int = 400
+    subscriptions_max: int = 200
+    frame_bytes_max: int = 16_384
+    unsent_bytes_max: int = 1_048_576
+    stalled_after_s: float = 10.0
+
+
+class Session:
+    """Plain class over a connection: ``received`` takes frames, ``closed`` ends it. Never raises."""
+
+    def __init__(
+        self, connection: Connection, codec: Codec, router: Routes, hub: Hub, tokens: TokenIssuer,
+        limits: SessionLimits, now_ms: Callable[[], int],
+    ) -> None:  # fmt: skip
+        self.codec = codec
+        self.identity: Identity | None = None
+        self._greeted = False
+        self._connection = connection
+        self._router = router
+        self._hub = hub
+        self._tokens = tokens
+        self._limits = limits
+        self._now_ms = now_ms
+        self._subscriptions: dict[str, Subscription] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._tokens_left = float(limits.commands_burst)
+        self._refilled_at = time.monotonic()
+        self._strikes = 0
+        self._struck_at = 0.0
+        self._news_unsent_max = min(NEWS_UNSENT_BYTES_MAX, limits.unsent_bytes_max)
+        self._behind: dict[Subscription, None] = {}
+        self._look_at_behind: asyncio.TimerHandle | None = None
+        self._unsent_before = 0
+        self._took_at = 0.0
+        loop = asyncio.get_running_loop()
+        self._hello_deadline = loop.call_later(HELLO_WITHIN_S, self._no_hello)
+
+    # -- in
+
+    def received(self, data: bytes | str) -> None:
+        """Take one message of the client."""
+        try:
+            self._receive(data)
+        except Exception:
+            log.exception("session_fault")
+            self._connection.close(1011, "internal error")
+
+    def _receive(self, data: bytes | str) -> None:
+        size = len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
+        if size > self._limits.frame_bytes_max:
+            self._connection.close(CLOSE_TOO_LARGE, f"a frame has at most {self._limits.frame_bytes_max} bytes")
+            return
+        if isinstance(data, bytes) is not self.codec.binary:
+            self._connection.close(CLOSE_BROKEN, f"{self.codec.subprotocol} has other frames")
+            return
+        try:
+            frame = self.codec.decode(data)
+        except InvalidFrame as fault:
+            if self._within_rate():
+                self._fail(fault.request_id, "invalid_frame", str(fault))
+            else:
+                self._over_rate(fault.request_id)
+            return
+        except BrokenFrame as fault:
+            self._connection.close(CLOSE_BROKEN, str(fault))
+            return
+        if not self._within_rate():
+            self._over_rate(frame.id)
+        elif isinstance(frame, BidFrame):
+            self._bid(frame)
+        elif isinstance(frame, Hello):
+            self._hello(frame)
+        elif not self._greeted:
+            self._fail(frame.id, "unauthenticated", "the first frame is hello")
+        else:
+            self._other(frame)
+
+    def _other(self, frame: Ping | Subscribe | Unsubscribe | BuyNowFrame) -> None:
+        match frame:
+            case Ping():
+                now = self._now_ms()
+                self._reply({"id": frame.id, "ok": True, "server_time": now, "client_time": frame.client_time})
+            case BuyNowFrame():
+                self._buy(frame)
+            case Subscribe():
+                self._subscribe(frame)
+            case Unsubscribe():
+                self._unsubscribe(frame)
+
+    # -- commands
+
+    def _hello(self, frame: Hello) -> None:
+        reply: dict[str, Any] = {
+            "id": frame.id,
+            "ok": True,
+            "session": secrets.token_urlsafe(12),
+            "server_time": self._now_ms(),
+            "heartbeat_ms": HEARTBEAT_MS,
+        }
+        if frame.token is not None:
+            try:
+                identity = self._tokens.verify(frame.token, self._now_ms() // 1000)
+            except TokenError as error:
+                self._fail(frame.id, "unauthenticated", str(error))
+                self._connection.close(CLOSE_TOKEN, str(error))
+                return
+            self.identity = identity
+            reply["user"] = {"id": id_text(identity.user_id), "username": identity.name}
+        self._greeted = True
+        self._hello_deadline.cancel()
+        self._reply(reply)
+
+    def _bid(self, frame: BidFrame) -> None:
+        identity = self._bidder(frame.id)
+        auction = self._auction(frame.id, frame.auction) if identity is not None else None
+        if identity is not None and auction is not None:
+            bid = Bid(auction, identity.user_id, identity.name, frame.amount, frame.key)
+            self._router.send(bid, lambda answer: self._bid_answered(frame, answer))
+
+    def _buy(self, frame: BuyNowFrame) -> None:
+        identity = self._bidder(frame.id)
+        auction = self._auction(frame.id, frame.auction) if identity is not None else None
+        if identity is not None and auction is not None:
+            order = Buy(auction, identity.user_id, identity.name, frame.key)
+            self._router.send(order, lambda answer: self._bid_answered(frame, answer))
+
+    def _bid_answered(self, frame: BidFrame | BuyNowFrame, answer: Answer) -> None:
+        if isinstance(answer, BidAnswer):
+            self._reply(
+                BidReply(
+                    frame.id, True, frame.auction, answer.epoch, answer.seq, answer.at, answer.outcome, answer.price,
+                    answer.minimum, answer.ends_at, answer.duplicate,
+                )
+            )  # fmt: skip
+        elif isinstance(answer, Refused):
+            self._refused(frame.id, answer)
+
+    def _bidder(self, request_id: int | str) -> Identity | None:
+        identity = self.identity
+        if identity is None:
+            self._fail(request_id, "unauthenticated", server_time=self._now_ms())
+        elif identity.expires_at_ms <= self._now_ms():
+            message = "the access token has expired: say hello with a new one"
+            self._fail(request_id, "unauthenticated", message, server_time=self._now_ms())
+        else:
+            return identity
+        return None
+
+    def _auction(self, request_id: int | str, text: str) -> int | None:
+        try:
+            return parse_id(text)
+        except InvalidId:
+            self._fail(request_id, "not_found", "there is no such auction", server_time=self._now_ms())
+            return None
+
+    # -- subscriptions
+
+    def _subscribe(self, frame: Subscribe) -> None:
+        if frame.channel not in self._subscriptions:
+            if len(self._subscriptions) >= self._limits.subscriptions_max:
+                limit = self._limits.subscriptions_max
+                self._fail(frame.id, "overloaded", f"a socket has at most {limit} subscriptions")
+                return
+            self._subscriptions[frame.channel] = Subscription(self)
+        task = asyncio.get_running_loop().create_task(self._subscribe_to(frame, self._subscriptions[frame.channel]))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _subscribe_to(self, frame: Subscribe, subscription: Subscription) -> None:
+        try:
+            reply = await self._hub.subscribe(frame.channel, subscription, frame.since)
+        except SubscribeFailed as failure:
+            if self._subscriptions.get(frame.channel) is subscription and not subscription.active:
+                del self._subscriptions[frame.channel]
+            self._fail(
+                frame.id, failure.code, str(failure), server_time=self._now_ms(), retry_after_ms=failure.retry_after_ms
+            )
+            return
+        if self._subscriptions.get(frame.channel) is not subscription:
+            # Unsubscribed while it was under way.
+            self._hub.unsubscribe(frame.channel, subscription)
+        self._reply({"id": frame.id, "ok": True, **reply})
+        # Only now may news follow: none between the reply's position and the reply itself.
+        subscription.start()
+
+    def _unsubscribe(self, frame: Unsubscribe) -> None:
+        subscription = self._subscriptions.pop(frame.channel, None)
+        if subscription is not None:
+            self._behind.pop(subscription, None)
+            self._hub.unsubscribe(frame.channel, subscription)
+        self._reply({"id": frame.id, "ok": True})
+
+    # -- out
+
+    def push(self, frame: bytes) -> None:
+        """Write at once. A client that does not read is closed: it reconnects and resumes."""
+        if self._connection.unsent_bytes() > self._limits.unsent_bytes_max:
+            self._too_slow()
+            return
+        self._connection.write_frame(frame)
+
+    def tell(self, frame: bytes) -> bool:
+        """Write news, unless so much waits for the client that it would come late and in front of acks."""
+        unsent = self._connection.unsent_bytes()
+        if unsent <= self._news_unsent_max:
+            self._connection.write_frame(frame)
+            return True
+        if unsent > self._limits.unsent_bytes_max:
+            self._too_slow()
+        return False
+
+    def fell_behind(self, subscription: Subscription) -> None:
+        """This subscription was not told something: it gets the newest state when the client can take it."""
+        self._behind[subscription] = None
+        if self._look_at_behind is None:
+            loop = asyncio.get_running_loop()
+            self._unsent_before, self._took_at = self._connection.unsent_bytes(), loop.time()
+            self._look_at_behind = loop.call_later(BEHIND_LOOK_S, self._look)
+
+    def drained(self) -> None:
+        """The client took what waited for it: tell it where things stand now."""
+        for subscription in list(self._behind):
+            if self._connection.unsent_bytes() > self._news_unsent_max:
+                return
+            self._took_at = asyncio.get_running_loop().time()
+            subscription.catch_up()
+            if not subscription.behind:
+                del self._behind[subscription]
+
+    def _look(self) -> None:
+        """While anything is behind: bring up what can be, and give up on a client that takes nothing at all."""
+        self._look_at_behind = None
+        self.drained()
+        if not self._behind:
+            return
+        loop = asyncio.get_running_loop()
+        unsent = self._connection.unsent_bytes()
+        if unsent < self._unsent_before:
+            self._took_at = loop.time()
+        elif loop.time() - self._took_at >= self._limits.stalled_after_s:
+            self._too_slow()
+            return
+        self._unsent_before = unsent
+        self._look_at_behind = loop.call_later(BEHIND_LOOK_S, self._look)
+
+    def _too_slow(self) -> None:
+        self._connection.close(CLOSE_TOO_SLOW, "too slow: reconnect and resume")
+
+    def restart(self) -> None:
+        """The gateway goes down: the client may come back at once, elsewhere."""
+        self._connection.close(CLOSE_RESTARTING, "restarting")
+
+    def closed(self) -> None:
+        """The connection is gone."""
+        self._hello_deadline.cancel()
+        if self._look_at_behind is not None:
+            self._look_at_behind.cancel()
+        self._behind.clear()
+        for channel, subscription in self._subscriptions.items():
+            self._hub.unsubscribe(channel, subscription)
+        self._subscriptions.clear()
+        for task in list(self._tasks):
+            task.cancel()
+
+    def _reply(self, reply: Any) -> None:
+        self.push(self.codec.frame(reply))
+
+    def _refused(self, request_id: int | str, refused: Refused) -> None:
+        code, message = refused.code, None
+        if code == KEY_REUSED:
+            code, message = "invalid_frame", MESSAGES[KEY_REUSED]
+        self._fail(
+            request_id,
+            code,
+            message,
+            server_time=refused.server_time,
+            price=refused.price,
+            minimum=refused.minimum,
+            retry_after_ms=refused.retry_after_ms,
+            available=refused.available,
+            required=refused.required,
+        )
+
+    def _fail(self, request_id: int | str | None, code: str, message: str | None = None, **details: int | None) -> None:
+        known = {name: value for name, value in details.items() if value is not None}
+        error = {"code": code, "message": message or MESSAGES.get(code, code), **known}
+        self._reply({"id": request_id, "ok": False, "error": error})
+
+    # -- limits
+
+    def _within_rate(self) -> bool:
+        left = self._tokens_left - 1.0
+        if left < 0.0:
+            now = time.monotonic()
+            refill = (now - self._refilled_at) * self._limits.commands_per_s
+            left = min(float(self._limits.commands_burst), left + refill)
+            self._refilled_at = now
+            if left < 0.0:
+                self._tokens_left = left + 1.0
+                return False
+        self._tokens_left = left
+        return True
+
+    def _over_rate(self, request_id: int | str | None) -> None:
+        now = time.monotonic()
+        # Strikes are for a flood; a client that is now and then too quick may live for ever.
+        self._strikes = self._strikes + 1 if now - self._struck_at < STRIKES_FORGOTTEN_S else 1
+        self._struck_at = now
+        if self._strikes > LIMIT_STRIKES_MAX:
+            self._connection.close(CLOSE_RATE, "too many commands: reconnect later, and slower")
+            return
+        self._fail(request_id, "rate_limited", retry_after_ms=max(1, 1000 // self._limits.commands_per_s))
+
+    def _no_hello(self) -> None:
+        self._connection.close(CLOSE_NO_HELLO, f"no hello within {HELLO_WITHIN_S:.0f} s")

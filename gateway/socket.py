@@ -1,0 +1,41 @@
+"""The endpoint of ``/ws``: finds the codec, makes a session, and waits until the socket is gone."""
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import PlainTextResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from gateway.frames import CODECS, JSON
+from gateway.ws_protocol import EXTENSION, SocketProtocol
+
+if TYPE_CHECKING:
+    from gateway.sockets import Sockets
+
+
+async def endpoint(websocket: WebSocket) -> None:
+    """Serve one WebSocket client; ``app.state.sockets`` has what its session needs."""
+    sockets: Sockets = websocket.app.state.sockets
+    offered = websocket.scope["subprotocols"]
+    codec = next((CODECS[name] for name in offered if name in CODECS), None if offered else JSON)
+    connection = websocket.scope["extensions"].get(EXTENSION)
+    if codec is None:
+        await websocket.send_denial_response(PlainTextResponse(f"subprotocols: {', '.join(CODECS)}\n", 400))
+        return
+    if not isinstance(connection, SocketProtocol) or not sockets.may_open():
+        full = PlainTextResponse("no place for another socket; come back later\n", 503, {"Retry-After": "1"})
+        await websocket.send_denial_response(full)
+        return
+    await websocket.accept(subprotocol=codec.subprotocol if offered else None)
+    session = sockets.open(connection, codec)
+    connection.attach(session)
+    try:
+        # The client's frames go past here, straight to the session; what comes is the end.
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            session.received(message["bytes"] if message.get("bytes") is not None else message["text"])
+    except WebSocketDisconnect:
+        return
+    finally:
+        sockets.closed(session)

@@ -1,0 +1,61 @@
+"""All sockets of one gateway: how many there may be, what a session needs, and draining."""
+
+import asyncio
+from collections.abc import Callable
+
+from gateway.frames import Codec
+from gateway.hub import Hub
+from gateway.identity.tokens import TokenIssuer
+from gateway.session import Connection, Routes, Session, SessionLimits
+
+DRAIN_WITHIN_S = 2.0
+
+
+class Sockets:
+    """Makes sessions and knows the open ones."""
+
+    def __init__(
+        self, router: Routes, hub: Hub, tokens: TokenIssuer, limits: SessionLimits, sockets_max: int,
+        now_ms: Callable[[], int],
+    ) -> None:  # fmt: skip
+        self._router = router
+        self._hub = hub
+        self._tokens = tokens
+        self._limits = limits
+        self._max = sockets_max
+        self._now_ms = now_ms
+        self._open: set[Session] = set()
+        self._draining = False
+        self._none_left = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def may_open(self) -> bool:
+        """Whether one more client may come."""
+        return not self._draining and len(self._open) < self._max
+
+    def open(self, connection: Connection, codec: Codec) -> Session:
+        """A session for a new socket."""
+        session = Session(connection, codec, self._router, self._hub, self._tokens, self._limits, self._now_ms)
+        self._open.add(session)
+        return session
+
+    def closed(self, session: Session) -> None:
+        """The socket is gone."""
+        session.closed()
+        self._open.discard(session)
+        if not self._open:
+            self._none_left.set()
+
+    async def drain(self) -> None:
+        """Let no one in, tell all to come back (1012), and wait a little for them to go."""
+        self._draining = True
+        for session in list(self._open):
+            session.restart()
+        if self._open:
+            self._none_left.clear()
+            try:
+                await asyncio.wait_for(self._none_left.wait(), DRAIN_WITHIN_S)
+            except TimeoutError:
+                return

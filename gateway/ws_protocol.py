@@ -1,0 +1,153 @@
+"""uvicorn's WebSocket protocol, with a short cut: once a session is attached, messages go straight to it.
+
+The ASGI queue costs a task switch and two changes of the poll set for each message, the general frame parser as much
+again. So whole data frames, which is nearly all that clients send, are read here. Everything else (handshake, control
+frames, fragments, faults) goes to uvicorn and ``websockets`` as it came. Outgoing frames are written ready-made:
+without extensions a server's data frame is its header and its payload, the same bytes for every socket.
+"""
+
+import socket
+from typing import Any, Protocol
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import PayloadTooBig
+from websockets.speedups import apply_mask
+
+CLOSE_BROKEN = 4500
+CLOSE_TOO_LARGE = 4502
+EXTENSION = "ece.socket"
+
+# The kernel keeps so much for a client that does not read, rather than megabytes of old news.
+KERNEL_SEND_BYTES = 65_536
+# Beyond the first a socket counts as full, until no more than the second waits.
+FULL_BYTES, DRAINED_BYTES = 16_384, 4_096
+
+_TEXT, _BINARY = 0x81, 0x82  # FIN and the opcode
+_WHOLE_MESSAGE = (_TEXT, _BINARY)
+_MASKED = 0x80
+_CLOSE = 0x88
+
+
+class Receiver(Protocol):
+    """Takes what a socket receives, and hears when one that was full has room again. Must not raise."""
+
+    def received(self, data: bytes | str) -> None: ...
+    def drained(self) -> None: ...
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket connection. The application finds it in ``scope["extensions"]["ece.socket"]``."""
+
+    receiver: Receiver | None = None
+    # Whether all bytes go to the library: until a session is attached, and for good where it may have begun a frame.
+    _library_reads = True
+    # Bytes of a frame that has not arrived as a whole.
+    _partial: bytes = b""
+    _spoke_early = False
+
+    def attach(self, receiver: Receiver) -> None:
+        """From now on hand every message to this receiver."""
+        self.receiver = receiver
+        self._library_reads = self._spoke_early or bool(self.conn.reader.buffer)
+        self.transport.set_write_buffer_limits(high=FULL_BYTES, low=DRAINED_BYTES)
+        connection = self.transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BYTES)
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    def write_frame(self, frame: bytes) -> None:
+        """Write a whole WebSocket frame; does nothing once the connection is closing."""
+        if not self.close_sent and not self.disconnected:
+            self.transport.write(frame)
+
+    def unsent_bytes(self) -> int:
+        """What the client has not yet taken."""
+        return self.transport.get_write_buffer_size()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.receiver is not None:
+            self.receiver.drained()
+
+    def close(self, code: int, reason: str) -> None:
+        """Close with a code; the handshake has a deadline (uvicorn's ``close_timeout``)."""
+        if self.close_sent or self.disconnected or self.transport.is_closing():
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        if self._library_reads or self.close_sent:
+            self._spoke_early = self._spoke_early or self.handshake_initiated
+            data, self._partial = self._partial + data, b""
+            super().data_received(data)
+        else:
+            self._read_frames(self._partial + data if self._partial else data)
+
+    def _read_frames(self, data: bytes) -> None:
+        """Hand on whole messages; give whole frames of other kinds to the library."""
+        start, size = 0, len(data)
+        while size - start >= 2 and not self.close_sent:
+            length, at = data[start + 1] & 0x7F, start + 2
+            if length == 126:
+                length, at = int.from_bytes(data[at : at + 2], "big"), at + 2
+            if data[start + 1] < _MASKED or length == 127 or length > self.config.ws_max_size:
+                # A fault, or too large for us: the library knows how to end this.
+                self._library_reads = True
+                super().data_received(data[start:])
+                return
+            end = at + 4 + length
+            if end > size:
+                break
+            if data[start] in _WHOLE_MESSAGE and not self.frames:
+                self._deliver(apply_mask(data[at + 4 : end], data[at : at + 4]), is_text=data[start] == _TEXT)
+            else:
+                super().data_received(data[start:end])
+            start = end
+        self._partial = data[start:]
+        if self.close_sent and self._partial:
+            self.data_received(b"")
+
+    def send_receive_event_to_app(self) -> None:
+        if self.receiver is None:
+            super().send_receive_event_to_app()
+            return
+        data = b"".join(self.frames)
+        self.frames = []
+        self._deliver(data, is_text=self.curr_msg_data_type == "text")
+
+    def _deliver(self, data: bytes, *, is_text: bool) -> None:
+        if self.receiver is None or self.close_sent:
+            return
+        if not is_text:
+            self.receiver.received(data)
+            return
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            self.close(CLOSE_BROKEN, "text that is not UTF-8")
+            return
+        self.receiver.received(text)
+
+    def handle_connect(self, event: Any) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            extensions: dict[str, Any] = self.scope["extensions"]
+            extensions[EXTENSION] = self
+
+    def handle_parser_exception(self) -> None:
+        if isinstance(self.conn.parser_exc, PayloadTooBig):
+            # The client is told with our own code; the library has 1009 ready, which says nothing of reconnecting.
+            self.conn.data_to_send()
+            payload = CLOSE_TOO_LARGE.to_bytes(2, "big") + b"frame too large"
+            self.transport.write(bytes([_CLOSE, len(payload)]) + payload)
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": CLOSE_TOO_LARGE})
+            self.close_sent = True
+            self.transport.close()
+            return
+        super().handle_parser_exception()

@@ -1,0 +1,25 @@
+"""What can go wrong in the stores. One tree; each class has the stable code that users see."""
+
+
+class StoreError(Exception):
+    """A store could not do its work."""
+
+    code = "unavailable"
+
+
+class StoreUnavailable(StoreError):
+    """The database did not answer, or not in time. Whether the write happened is unknown."""
+
+
+class StaleSequence(StoreError):
+    """Another writer appended first: nothing of the batch was written. Reload and decide again."""
+
+
+class KeyTaken(StoreError):
+    """A command key of the batch is in the log already: nothing of the batch was written. Look the keys up."""
+
+
+class MigrationError(StoreError):
+    """The database's schema and this program do not fit together."""
+
+    code = "migration_failed"

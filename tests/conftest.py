@@ -1,0 +1,21 @@
+"""For all tests: how properties are searched, and plain logs.
+
+`--hypothesis-profile=search` looks for longer, and elsewhere each time.
+"""
+
+import structlog
+from hypothesis import settings
+
+# The same examples for everyone, and no stop-watch: these machines are shared.
+settings.register_profile("repeatable", max_examples=50, deadline=None, derandomize=True)
+settings.register_profile("search", max_examples=2_000, deadline=None, print_blob=True)
+settings.load_profile("repeatable")
+
+# structlog's own default draws each trace with all its variables, which takes long.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.processors.KeyValueRenderer(key_order=["level", "event"]),
+    ]
+)

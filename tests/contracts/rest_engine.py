@@ -1,0 +1,153 @@
+"""The gateway's app over a real PostgreSQL and a real host in this process: no Ray, no sockets, no Redis."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from actors.clock import Clock
+from actors.host import Host, HostLimits
+from actors.messages import Answer, Refused, Request
+from gateway.app import create_app
+from gateway.identity.passwords import PasswordHasher
+from gateway.identity.tokens import TokenIssuer
+from gateway.services import Limits, Services
+from persistence.auction_listing import AuctionHistory, AuctionListing
+from persistence.event_log import EventLog
+from persistence.idempotency import IdempotencyKeys
+from persistence.identity import RefreshTokens, UserStore
+from persistence.pool import close_pool, open_pool
+from persistence.snapshots import SnapshotStore
+
+SECRET = "a-secret-of-at-least-thirty-two-characters"
+PASSWORD = "correct horse battery"
+SLOTS = 8
+USD = 1_000_000
+
+_numbers = itertools.count(1)
+
+
+class NoNews:
+    """Nobody listens here."""
+
+    def publish(self, channel: str, message: bytes) -> None:
+        pass
+
+
+class HostRouter:
+    """Straight to the host. ``outage`` answers ``unavailable``; ``lost_answers`` lets that many happen first."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.outage = False
+        self.lost_answers = 0
+
+    async def ask(self, request: Request, timeout_s: float = 5.0) -> Answer:
+        lost = Refused("unavailable", self._host.clock.now_ms(), retry_after_ms=500)
+        if self.outage:
+            return lost
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._host.submit(request, next(_numbers), lambda _id, answer: answered.set_result(answer))
+        answer = await asyncio.wait_for(answered, timeout_s)
+        if self.lost_answers:
+            self.lost_answers -= 1
+            return lost
+        return answer
+
+
+@dataclass
+class Person:
+    """A registered user with a client that sends their token."""
+
+    engine: "RestEngine"
+    id: str
+    name: str
+    token: str
+
+    async def get(self, path: str, **options: Any) -> httpx.Response:
+        return await self.engine.request("GET", path, token=self.token, **options)
+
+    async def post(self, path: str, body: Any = None, key: str | None = None, **options: Any) -> httpx.Response:
+        key = key or f"key-{next(_numbers)}"
+        return await self.engine.request("POST", path, json=body, token=self.token, key=key, **options)
+
+    async def open_auction(self, **terms: Any) -> dict[str, Any]:
+        body = {"title": "Charizard", "starting_price": USD, "duration_ms": 3_600_000} | terms
+        answer = await self.post("/auctions", body)
+        assert answer.status_code == 201, answer.text
+        state: dict[str, Any] = answer.json()
+        return state
+
+
+@dataclass
+class RestEngine:
+    """The app, and what a test wants to reach behind it."""
+
+    app: FastAPI
+    http: httpx.AsyncClient
+    services: Services
+    router: HostRouter
+    host: Host
+
+    async def request(
+        self, method: str, path: str, *, token: str | None = None, key: str | None = None, **options: Any
+    ) -> httpx.Response:
+        headers = dict(options.pop("headers", {}))
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return await self.http.request(method, path, headers=headers, **options)
+
+    async def person(self, name: str | None = None, role: str | None = None) -> Person:
+        """Someone new, with a token, as if they had logged in."""
+        name = name or f"user{next(_numbers)}"
+        user = (await self.services.users.provision([name], role))[name]
+        token = self.services.tokens.issue(user.user_id, name, user.roles, self.services.now_ms() // 1000)
+        me = await self.request("GET", "/users/me", token=token)
+        return Person(self, me.json()["id"], name, token)
+
+
+@asynccontextmanager
+async def rest_engine(database_url: str, limits: Limits | None = None) -> AsyncIterator[RestEngine]:
+    """Everything open, and closed at the end."""
+    pool = await open_pool(database_url, size_max=4)
+    event_log = EventLog(database_url)
+    await event_log.open()
+    clock = Clock()
+    host = Host(event_log, SnapshotStore(event_log.pool), NoNews(), slots_total=SLOTS, limits=HostLimits(), clock=clock)
+    host.slots = frozenset(range(SLOTS))
+    await host.prepare()
+    running = asyncio.create_task(host.run())
+    passwords = PasswordHasher(4)
+    router = HostRouter(host)
+    services = Services(
+        users=UserStore(pool),
+        refresh_tokens=RefreshTokens(pool),
+        idempotency=IdempotencyKeys(pool),
+        listing=AuctionListing(pool),
+        history=AuctionHistory(pool),
+        router=router,
+        hub=None,
+        tokens=TokenIssuer(SECRET, 900),
+        passwords=passwords,
+        now_ms=clock.now_ms,
+        limits=limits or Limits(),
+    )
+    app = create_app(services)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://ece/api/v1") as http:
+            yield RestEngine(app, http, services, router, host)
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        passwords.close()
+        await event_log.close()
+        await close_pool(pool)

@@ -1,0 +1,118 @@
+"""A stage for fault tests: auctions, bidders under load, watchers, and the checker at the end."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Self
+from uuid import uuid4
+
+import psutil
+
+from bench.accounts import Roster
+from bench.rest_client import RestClient
+from ece.accounts import ProvisionedAccounts
+from tests.faults.checker import read_logs, violations
+from tests.faults.recording import Bidder, Recording, Watcher
+
+DAY_MS = 24 * 3600 * 1000
+STEP_DEADLINE_S = 60.0
+
+
+async def until(condition: Callable[[], object], what: str, within_s: float = STEP_DEADLINE_S) -> None:
+    """Wait for a condition; fail, naming it, when the time is up."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
+        await asyncio.sleep(0.02)
+
+
+class Scene:
+    """Use with `async with`; everything recorded is in `recording`."""
+
+    def __init__(
+        self, base_url: str, database_url: str, jwt_secret: str, *, auctions: int = 3, bidders: int = 8
+    ) -> None:
+        self.base_url = base_url
+        self._database_url = database_url
+        self._provisioner = ProvisionedAccounts(database_url, jwt_secret)
+        self._roster = Roster(self._provisioner)
+        self._wanted = (auctions, bidders)
+        self.recording = Recording()
+        self.auctions: list[str] = []
+        self.bidders: list[Bidder] = []
+        self.watchers: list[Watcher] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._run = uuid4().hex[:8]
+
+    async def __aenter__(self) -> Self:
+        auctions, bidders = self._wanted
+        names = [f"fault_{self._run}_{n}" for n in range(bidders)]
+        accounts = await self._provisioner.provision(names)
+        await self._roster.enlist(["fault_seller"])
+        await self._roster.enlist(["fault_operator"], "operator")
+        self.rest = RestClient(self.base_url, self._roster)
+        for number in range(auctions):
+            self.auctions.append(await self.open_auction(f"Fault {number}", DAY_MS))
+        for number, name in enumerate(names):
+            account = accounts[name]
+            self.bidders.append(Bidder(self.base_url, account, self.auctions, self.recording, seed=number))
+        self.watchers = [Watcher(self.base_url, auction, self.recording) for auction in self.auctions for _ in range(2)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.rest.close()
+
+    async def open_auction(self, title: str, duration_ms: int, **terms: object) -> str:
+        body = {"title": title, "format": "english", "starting_price": 1_000_000, "duration_ms": duration_ms, **terms}
+        return str((await self.rest.open_auction("fault_seller", body))["id"])
+
+    def start(self) -> None:
+        """Everybody bids and watches from now on."""
+        self._tasks = [asyncio.create_task(actor.run()) for actor in (*self.bidders, *self.watchers)]
+
+    async def more_acks(self, number: int) -> None:
+        """Wait until so many more bids were acknowledged."""
+        wanted = len(self.recording.acks) + number
+        await until(lambda: self._failure() or len(self.recording.acks) >= wanted, f"{number} more acks")
+        assert self._failure() is None, self._failure()
+
+    async def finish(self) -> list[str]:
+        """Let the last bids be answered, close all auctions, wait for all watchers, and check."""
+        for bidder in self.bidders:
+            bidder.stopping = True
+        await asyncio.wait_for(asyncio.gather(*self._tasks[: len(self.bidders)]), STEP_DEADLINE_S)
+        for auction in self.auctions:
+            await self.rest.close_auction("fault_operator", auction)
+        logs = await read_logs(self._database_url, self.auctions)
+        last = {auction: log.rows[-1].seq for auction, log in logs.items()}
+        await until(
+            lambda: all(w.seen.position[1] == last[w.seen.auction] for w in self.watchers),
+            "every watcher is at the end",
+        )
+        for watcher in self.watchers:
+            await watcher.stop()
+        return violations(self.recording, logs, closed=True)
+
+    def _failure(self) -> BaseException | None:
+        done = [task for task in self._tasks if task.done() and not task.cancelled()]
+        return next((error for task in done if (error := task.exception()) is not None), None)
+
+
+def host_processes(conductor: int) -> list[int]:
+    """The processes of the host actors under this conductor."""
+    try:
+        children = psutil.Process(conductor).children(recursive=True)
+        return [child.pid for child in children if child.cmdline()[:1] and "HostActor" in child.cmdline()[0]]
+    except psutil.Error:
+        return []
+
+
+def ray_server(conductor: int, name: str) -> int:
+    """The process of one of Ray's own servers under this conductor, 0 while there is none."""
+    try:
+        return next((child.pid for child in psutil.Process(conductor).children() if child.name() == name), 0)
+    except psutil.Error:
+        return 0

@@ -1,0 +1,145 @@
+"""Twins of the stores in memory. Each passes the contract suite of the real one (tests/contracts)."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from persistence.errors import KeyTaken, StaleSequence, StoreUnavailable
+from persistence.event_log import TAIL_PAGE, EventRow, HeadRow, KeyedRow
+from persistence.snapshots import Snapshot
+
+
+class MemoryTables:
+    """What a database holds; several logs may work on it, as several hosts do."""
+
+    def __init__(self) -> None:
+        self.events: dict[int, list[EventRow]] = {}
+        self.keys: dict[tuple[int, bytes], KeyedRow] = {}
+        self.heads: dict[int, HeadRow] = {}
+        self.snapshots: dict[int, Snapshot] = {}
+        self.epoch = 1
+
+
+class Weather:
+    """When calls fail. ``pause`` runs before each call takes effect: a place for others to come between.
+
+    ``writes``: for the next appends, ``lost`` (failed before it was written), ``landed`` (failed after), ``fine``.
+    """
+
+    def __init__(self) -> None:
+        self.writes: deque[str] = deque()
+        self.down = False
+        self.pause: Callable[[], Awaitable[None]] = _turn
+
+
+async def _turn() -> None:
+    await asyncio.sleep(0)
+
+
+class MemoryEventLog:
+    """`persistence.event_log.EventLog` over a dict."""
+
+    def __init__(self, tables: MemoryTables | None = None, weather: Weather | None = None) -> None:
+        self.tables = tables or MemoryTables()
+        self.weather = weather or Weather()
+        self.appends = 0
+
+    async def append(self, events: Sequence[EventRow], heads: Sequence[HeadRow] = ()) -> None:
+        await self.weather.pause()
+        fate = "lost" if self.weather.down else self.weather.writes.popleft() if self.weather.writes else "fine"
+        if fate == "lost":
+            raise StoreUnavailable("the connection broke before the write")
+        self._write(events, heads)
+        if fate == "landed":
+            raise StoreUnavailable("the connection broke after the write")
+        await self.weather.pause()
+
+    def _write(self, events: Sequence[EventRow], heads: Sequence[HeadRow]) -> None:
+        """All of it or none of it; in order within an auction, as the primary key has it."""
+        tables = self.tables
+        taken = {(a, row.seq) for a in {e.auction for e in events} for row in tables.events.get(a, ())}
+        keys: set[tuple[int, bytes]] = set()
+        for event in events:
+            if (event.auction, event.seq) in taken:
+                raise StaleSequence(f"{event.auction} {event.seq}")
+            taken.add((event.auction, event.seq))
+            if event.command_key is None:
+                continue
+            key = (event.auction, event.command_key)
+            if key in tables.keys or key in keys:
+                raise KeyTaken(f"{event.auction} {event.seq}")
+            keys.add(key)
+        for event in events:
+            rows = tables.events.setdefault(event.auction, [])
+            rows.append(event)
+            rows.sort(key=lambda row: row.seq)
+            if event.command_key is not None:
+                tables.keys[event.auction, event.command_key] = KeyedRow(event.seq, event.at, event.epoch, event.body)
+        self._bring_heads(heads)
+        self.appends += 1
+
+    def _bring_heads(self, heads: Sequence[HeadRow]) -> None:
+        for head in heads:
+            known = self.tables.heads.get(head.auction)
+            if known is None or known.seq <= head.seq:
+                self.tables.heads[head.auction] = head
+
+    async def write_heads(self, heads: Sequence[HeadRow]) -> None:
+        await self._reach()
+        self._bring_heads(heads)
+
+    async def find_keys(self, wanted: Sequence[tuple[int, bytes]]) -> dict[tuple[int, bytes], KeyedRow]:
+        await self._reach()
+        return {key: self.tables.keys[key] for key in wanted if key in self.tables.keys}
+
+    async def tail(self, auction: int, after_seq: int, limit: int = TAIL_PAGE) -> list[EventRow]:
+        await self._reach()
+        return [row for row in self.tables.events.get(auction, ()) if row.seq > after_seq][:limit]
+
+    async def tails(self, after: Sequence[tuple[int, int]], limit_each: int) -> dict[int, list[EventRow]]:
+        await self._reach()
+        found = {
+            auction: [row for row in self.tables.events.get(auction, ()) if row.seq > after_seq][:limit_each]
+            for auction, after_seq in after
+        }
+        return {auction: rows for auction, rows in found.items() if rows}
+
+    async def epoch(self) -> int:
+        await self._reach()
+        return self.tables.epoch
+
+    async def ensure_partitions(self) -> None:
+        await self._reach()
+
+    async def _reach(self) -> None:
+        await self.weather.pause()
+        if self.weather.down:
+            raise StoreUnavailable("the database is away")
+
+
+class MemorySnapshots:
+    """`persistence.snapshots.SnapshotStore` over a dict."""
+
+    def __init__(self, tables: MemoryTables | None = None, weather: Weather | None = None) -> None:
+        self.tables = tables or MemoryTables()
+        self.weather = weather or Weather()
+
+    async def save(self, snapshots: Sequence[Snapshot]) -> None:
+        await self._reach()
+        for snapshot in snapshots:
+            known = self.tables.snapshots.get(snapshot.auction)
+            if known is None or known.seq < snapshot.seq:
+                self.tables.snapshots[snapshot.auction] = snapshot
+
+    async def load(self, auction: int) -> Snapshot | None:
+        await self._reach()
+        return self.tables.snapshots.get(auction)
+
+    async def load_many(self, auctions: Sequence[int]) -> dict[int, Snapshot]:
+        await self._reach()
+        return {auction: self.tables.snapshots[auction] for auction in auctions if auction in self.tables.snapshots}
+
+    async def _reach(self) -> None:
+        await self.weather.pause()
+        if self.weather.down:
+            raise StoreUnavailable("the database is away")

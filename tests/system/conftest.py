@@ -1,0 +1,32 @@
+"""Fixtures of the system tests."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from engines import SharedEngine, Up
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[SharedEngine]:
+    """One engine for all tests that don't break it; limits for people are lifted, hashing is cheap."""
+    with tempfile.TemporaryDirectory(prefix="ece-tests-", ignore_cleanup_errors=True) as home:
+        lifted = {"ECE_SOCKET_COMMANDS_PER_S": "100000", "ECE_SOCKET_COMMANDS_BURST": "100000"}
+        up = Up(Path(home), ECE_BCRYPT_COST="4", **lifted)
+        with closing(up):
+            up.start()
+            state = up.wait_until_ready()
+            secret = up.data_dir.secret("jwt").get_secret_value()
+            yield SharedEngine(state.url, state.ws_url, state.database_url, state.redis_url, secret, up.data_dir)
+
+
+@pytest.fixture
+def up() -> Iterator[Up]:
+    """An engine of the test's own, not yet started; stopped at the end whatever happened."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ece-up-", ignore_cleanup_errors=True) as home,
+        closing(Up(Path(home), ECE_BCRYPT_COST="4")) as mine,
+    ):
+        yield mine

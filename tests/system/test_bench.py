@@ -1,0 +1,75 @@
+"""`ece bench` as a user runs it, for a second: the figures' shape, not their size."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+RUN_TIMEOUT_S = 150
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ECE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "ece.cli", "bench", *arguments],
+        env=environment, capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.timeout(RUN_TIMEOUT_S)
+def test_hot_measures_accepted_bids_acks_news_and_the_echo_of_the_same_run():
+    done = bench("hot", "--seconds", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["bench"] == "hot"
+    assert figures["accepted_per_s"] > 0
+    assert figures["acks_per_s"] >= figures["accepted_per_s"]
+    assert figures["lost_connections"] == 0
+    assert set(figures["refused"]) <= {"bid_too_low"}
+    assert 0 < figures["ack_ms"]["p50"] <= figures["ack_ms"]["p99"]
+    assert 0 < figures["news_ms"]["p50"] <= figures["news_ms"]["p99"]
+    assert figures["news_per_s"] > 0
+    assert figures["share_of_echo"] == pytest.approx(figures["accepted_per_s"] / figures["echo_per_s"], abs=0.001)
+    assert figures["settings"] == {"socket_commands_per_s": 1_000_000, "socket_commands_burst": 1_000_000}
+
+
+@pytest.mark.timeout(RUN_TIMEOUT_S)
+def test_density_weighs_the_hosts_kills_them_and_waits_for_every_auction_to_be_back():
+    done = bench("density", "--auctions", "200", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert [weighed["auctions"] for weighed in figures["weighed"]] == [0, 50, 100, 150, 200]
+    # One keeps them, one stands by: both are weighed, and both are killed.
+    assert (figures["auctions"], figures["hosts"]) == (200, 2)
+    assert 20 < figures["hosts_mib"] < figures["goals"]["hosts_mib"]
+    assert 0 < figures["first_back_s"] <= figures["recovered_s"] < figures["goals"]["recovered_s"]
+    assert figures["mib_per_1000"] < 100
+
+
+@pytest.mark.timeout(RUN_TIMEOUT_S)
+def test_watch_doubles_the_crowd_and_every_watcher_ends_with_the_last_state():
+    done = bench("watch", "--watchers", "50", "--up-to", "150", "--seconds", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert [(r["watchers"], r["right"], r["dropped"], r["faults"]) for r in figures["rounds"]] == [
+        (50, 50, 0, 0), (100, 100, 0, 0),
+    ]  # fmt: skip
+    assert figures["watchers"] == 50
+    assert 0 < figures["news_ms"]["p50"] <= figures["news_ms"]["p99"]
+    assert figures["ended_by"] == "the largest crowd asked for, 150"
+
+
+def test_a_rival_that_is_not_there_is_refused_before_anything_starts(tmp_path):
+    done = bench("hot", "--beside", str(tmp_path))
+    assert done.returncode == 1
+    assert "is not the rival stack: it lacks start.sh, load.js, pg.sh, package.json" in done.stderr
+    assert "bench:" not in done.stderr
+
+
+def test_help_teaches_what_is_measured():
+    done = bench("--help")
+    assert done.returncode == 0
+    for part in ("closed loop", "share_of_echo", "hot", "spread", "lone", "long", "density", "watch", "micro"):
+        assert part in done.stdout

@@ -1,0 +1,301 @@
+"""From an auction to its host, over real TCP: what a gateway answers when hosts come, go and stall."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from stream_servers import LOOPBACK, SECRET, HostServer, Silence, Submit, echo, host_server, scripted_host
+from structlog.testing import capture_logs
+from virtual_time import turns, until
+
+from actors.clock import Clock
+from actors.messages import Answer, GetState, Refused, Request
+from actors.router import MOVES_MAX, HostLink, Router
+from persistence.directory import HostAddress, slot_of
+from persistence.errors import StoreUnavailable
+
+SLOTS = 4
+ALL_SLOTS = tuple(range(SLOTS))
+
+
+class Hosts:
+    """A directory of which a test says what it tells."""
+
+    def __init__(self, *hosts: HostAddress) -> None:
+        self.known = list(hosts)
+        self.down = False
+        self.asked = 0
+
+    async def hosts(self) -> list[HostAddress]:
+        self.asked += 1
+        if self.down:
+            raise StoreUnavailable("the database is away")
+        return self.known
+
+
+def at(
+    host: HostServer | int, slots: tuple[int, ...] = ALL_SLOTS, name: str = "h1", incarnation: int = 1
+) -> HostAddress:
+    port = host if isinstance(host, int) else host.port
+    return HostAddress(name, incarnation, LOOPBACK, port, 0, slots)
+
+
+@asynccontextmanager
+async def routing(directory: Hosts, secret: bytes = SECRET) -> AsyncIterator[Router]:
+    router = Router(directory, secret, SLOTS, Clock())
+    await router.start()
+    try:
+        yield router
+    finally:
+        await router.stop()
+        await turns()
+
+
+@pytest.fixture(autouse=True)
+def _quick_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.router.LOOK_UP_SOON_S", 0.005)
+    monkeypatch.setattr("actors.router.LOOK_UP_EVERY_S", 0.05)
+
+
+def auction_in(slot: int) -> int:
+    return next(number for number in range(1_000) if slot_of(number, SLOTS) == slot)
+
+
+def code(answer: Answer) -> str:
+    assert isinstance(answer, Refused)
+    return answer.code
+
+
+async def test_a_request_reaches_the_host_of_its_slot():
+    asked: dict[str, list[int]] = {"h1": [], "h2": []}
+
+    def noting(name: str) -> Submit:
+        def submit(request: Request, request_id: int, reply: Callable[[int, Answer], None]) -> None:
+            asked[name].append(request.auction)
+            echo(request, request_id, reply)
+
+        return submit
+
+    async with (
+        host_server(noting("h1")) as one,
+        host_server(noting("h2")) as other,
+        routing(Hosts(at(one, (0, 1)), at(other, (2, 3), "h2"))) as router,
+    ):
+        assert router.ready()
+        for slot in ALL_SLOTS:
+            await router.ask(GetState(auction_in(slot)))
+    assert asked == {"h1": [auction_in(0), auction_in(1)], "h2": [auction_in(2), auction_in(3)]}
+
+
+async def test_without_a_host_it_is_unavailable_at_once():
+    async with routing(Hosts()) as router:
+        assert not router.ready()
+        answers: list[Answer] = []
+        router.send(GetState(1), answers.append)
+        assert [code(answer) for answer in answers] == ["unavailable"]
+        assert code(await router.ask(GetState(1))) == "unavailable"
+
+
+async def test_a_host_that_is_not_listening_is_unavailable_and_found_once_it_is():
+    async with host_server() as host:
+        port = host.port
+    directory = Hosts(at(port))
+    async with routing(directory) as router:
+        assert code(await router.ask(GetState(1))) == "unavailable"
+        async with host_server(port=port):
+            await until(router.ready)
+            assert code(await router.ask(GetState(1))) == "not_found"
+
+
+async def test_what_waits_on_a_stream_that_is_lost_is_unavailable_at_once_and_the_stream_comes_back():
+    silence = Silence()
+    async with host_server(silence) as host, routing(Hosts(at(host))) as router:
+        answers: list[Answer] = []
+        for _ in range(3):
+            router.send(GetState(1), answers.append)
+        await until(lambda: len(silence.asked) == 3)
+        host.cut()
+        await until(lambda: len(answers) == 3)
+        assert {code(answer) for answer in answers} == {"unavailable"}
+        await until(router.ready)
+        router.send(GetState(2), answers.append)
+        await until(lambda: len(silence.asked) == 4)
+        silence.answer_all()
+        await until(lambda: len(answers) == 4)
+        # The answers to what was given up reach nobody a second time.
+        assert answers[3] == Refused("not_found", 2)
+
+
+async def test_an_answer_that_does_not_come_in_time_is_unavailable_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("actors.router.ANSWER_TIMEOUT_S", 0.05)
+    silence = Silence()
+    async with host_server(silence) as host, routing(Hosts(at(host))) as router:
+        answers: list[Answer] = []
+        router.send(GetState(1), answers.append)
+        await until(lambda: answers)
+        assert code(answers[0]) == "unavailable"
+        silence.answer_all()
+        router.send(GetState(2), answers.append)
+        await until(lambda: silence.asked)
+        silence.answer_all()
+        await until(lambda: len(answers) == 2)
+        assert answers[1] == Refused("not_found", 2)
+
+
+async def test_asking_has_a_deadline_of_its_own():
+    async with host_server(Silence()) as host, routing(Hosts(at(host))) as router:
+        assert code(await router.ask(GetState(1), timeout_s=0.05)) == "unavailable"
+
+
+async def test_so_many_may_wait_and_no_more(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("actors.router.PENDING_MAX", 5)
+    silence = Silence()
+    async with host_server(silence) as host, routing(Hosts(at(host))) as router:
+        answers: list[Answer] = []
+        for _ in range(8):
+            router.send(GetState(1), answers.append)
+        assert [code(answer) for answer in answers] == ["overloaded"] * 3
+        await until(lambda: len(silence.asked) == 5)
+        silence.answer_all()
+        await until(lambda: len(answers) == 8)
+        router.send(GetState(1), answers.append)
+        await until(lambda: silence.asked)
+
+
+def moved(request: GetState, request_id: int, reply) -> None:
+    reply(request_id, Refused("moved", 0))
+
+
+async def test_a_slot_that_moved_is_looked_up_and_asked_again():
+    async with host_server(moved) as old, host_server(echo) as new:
+        directory = Hosts(at(old))
+        async with routing(directory) as router:
+            directory.known = [at(old, ()), at(new, name="h2")]
+            assert await router.ask(GetState(9)) == Refused("not_found", 9)
+
+
+async def test_a_slot_that_nobody_keeps_is_unavailable_after_some_tries():
+    asked = []
+
+    def always(request, request_id, reply) -> None:
+        asked.append(request)
+        moved(request, request_id, reply)
+
+    async with host_server(always) as host, routing(Hosts(at(host))) as router:
+        assert code(await router.ask(GetState(9))) == "unavailable"
+    assert len(asked) == MOVES_MAX + 1
+
+
+async def test_a_new_incarnation_replaces_the_old_one():
+    silence = Silence()
+    async with host_server(silence) as old, host_server(echo) as new:
+        directory = Hosts(at(old))
+        async with routing(directory) as router:
+            answers: list[Answer] = []
+            router.send(GetState(1), answers.append)
+            await until(lambda: silence.asked)
+            directory.known = [at(new, incarnation=2)]
+            router.look_up_soon()
+            await until(lambda: answers)
+            assert code(answers[0]) == "unavailable"
+            await until(router.ready)
+            assert code(await router.ask(GetState(1))) == "not_found"
+            await until(lambda: not old.streams)
+
+
+async def test_while_the_directory_is_away_the_known_hosts_serve():
+    async with host_server() as host:
+        directory = Hosts(at(host))
+        async with routing(directory) as router:
+            directory.down = True
+            before = directory.asked
+            with capture_logs() as logs:
+                await until(lambda: directory.asked > before + 2)
+            assert code(await router.ask(GetState(1))) == "not_found"
+            assert "directory_unavailable" in {entry["event"] for entry in logs}
+
+
+async def test_a_directory_that_fails_oddly_does_not_end_the_looking():
+    class Odd(Hosts):
+        async def hosts(self) -> list[HostAddress]:
+            self.asked += 1
+            if 1 < self.asked < 4:
+                raise LookupError("nobody foresaw this")
+            return self.known if self.asked > 4 else []
+
+    async with host_server() as host, routing(Odd(at(host))) as router:
+        await until(router.ready)
+
+
+async def test_a_host_of_another_cluster_is_not_asked():
+    silence = Silence()
+    async with host_server(silence, secret=b"another cluster's") as host, routing(Hosts(at(host))) as router:
+        assert code(await router.ask(GetState(1))) == "unavailable"
+        assert not router.ready()
+    assert silence.asked == []
+
+
+async def test_a_host_that_can_not_prove_itself_is_tried_no_more_often_than_one_that_is_away():
+    async with host_server(secret=b"another cluster's") as host:
+        directory = Hosts(at(host))
+        async with routing(directory):
+            before = directory.asked
+            async with asyncio.timeout(5):
+                await until(lambda: directory.asked > before + 3)
+            # Four look-ups at the slow pace, not at the pace of "soon".
+            loop = asyncio.get_running_loop()
+            started, before = loop.time(), directory.asked
+            await until(lambda: directory.asked >= before + 4)
+            assert loop.time() - started > 3 * 0.04
+
+
+async def test_a_host_that_hangs_in_its_handshake_keeps_nobody_from_the_others(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("actors.stream.HANDSHAKE_TIMEOUT_S", 30.0)
+
+    async def mute(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with scripted_host(mute) as frozen, host_server() as host:
+        directory = Hosts(at(host))
+        async with routing(directory) as router:
+            directory.known = [at(frozen, (0,), "h0"), at(host, (1, 2, 3))]
+            await until(lambda: directory.asked > 3)
+            assert code(await router.ask(GetState(auction_in(0)))) == "unavailable"
+            assert code(await router.ask(GetState(auction_in(1)))) == "not_found"
+            # A host that comes later is found as well.
+            async with host_server() as late:
+                directory.known = [at(frozen, (0,), "h0"), at(late, (1, 2, 3), "h2")]
+                await until(lambda: not host.streams)
+                await until(lambda: (link := router._links.get(("h2", 1))) and link.stream)
+                assert code(await router.ask(GetState(auction_in(1)))) == "not_found"
+
+
+async def test_what_is_sent_in_one_turn_travels_in_few_frames(monkeypatch: pytest.MonkeyPatch):
+    frames: list[int] = []
+    send = HostLink._flush
+
+    def counted(link: HostLink) -> None:
+        frames.append(len(link._outbox))
+        send(link)
+
+    monkeypatch.setattr(HostLink, "_flush", counted)
+    async with host_server() as host, routing(Hosts(at(host))) as router:
+        answers: list[Answer] = []
+        for _ in range(100):
+            router.send(GetState(1), answers.append)
+        await until(lambda: len(answers) == 100)
+    assert sum(frames) == 100
+    assert len([size for size in frames if size]) <= 100 // 16
+
+
+async def test_after_stop_everything_is_unavailable():
+    silence = Silence()
+    async with host_server(silence) as host:
+        directory = Hosts(at(host))
+        async with routing(directory) as router:
+            answers: list[Answer] = []
+            router.send(GetState(1), answers.append)
+            await until(lambda: silence.asked)
+        assert [code(answer) for answer in answers] == ["unavailable"]
+        assert code(await router.ask(GetState(1))) == "unavailable"

@@ -1,0 +1,61 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from ece import cli
+from ece.settings import PREFIX
+
+COMMANDS = ("up", "replay", "verify", "bench", "doctor", "migrate")
+
+
+@pytest.fixture(autouse=True)
+def own_place(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setenv("ECE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches_by_an_example(command):
+    shown = CliRunner().invoke(cli.app, [command, "--help"])
+    assert shown.exit_code == 0
+    assert "scripts/" in shown.output
+
+
+def test_a_bad_setting_is_one_line_and_exit_code_1(monkeypatch, capsys):
+    monkeypatch.setenv(PREFIX + "PORT", "eighty")
+    monkeypatch.setattr("sys.argv", ["ece", "up"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "ece: ECE_PORT: Input should be a valid integer, unable to parse string as an integer"
+    ]
+
+
+def test_wrong_usage_is_exit_code_2():
+    assert CliRunner().invoke(cli.app, ["up", "--nope"]).exit_code == 2
+
+
+def test_the_doctor_tells_what_is_broken_and_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setenv("ECE_REDIS_URL", f"unix://{tmp_path}/none.sock")
+    told = CliRunner().invoke(cli.app, ["doctor", "--json"])
+    assert told.exit_code == 1
+    broken = [finding for finding in json.loads(told.output)["findings"] if finding["verdict"] == "broken"]
+    assert [finding["part"] for finding in broken] == ["redis"]
+    assert "ECE_REDIS_URL" in broken[0]["advice"]
+
+
+def test_the_doctor_finds_a_bad_setting_without_a_trace(monkeypatch):
+    monkeypatch.setenv("ECE_HOSTS", "0")
+    told = CliRunner().invoke(cli.app, ["doctor", "--json"])
+    assert told.exit_code == 1
+    assert "ECE_HOSTS" in told.output
+
+
+def test_migrate_without_a_database_says_what_to_set(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["ece", "migrate"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert "ECE_DATABASE_URL is not set" in capsys.readouterr().err

@@ -1,0 +1,104 @@
+"""The guard and its processes, with real but tiny programs."""
+
+import asyncio
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from ece.failure import Failure
+from ece.supervisor.guard import Guard, Service, how_it_ended
+from ece.supervisor.processes import Child, Command
+from ece.supervisor.services import message_in
+from ece.supervisor.terminal import Terminal
+
+SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
+
+
+class Watched:
+    """A guard on a small Python program, and what it says."""
+
+    def __init__(self, tmp_path: Path, *arguments: str) -> None:
+        self.said = io.StringIO()
+        self.log = tmp_path / "p.log"
+        service = Service("p", "Program", self._command, self._serves, self.log, 20.0, 5.0)
+        self._arguments = arguments
+        self.guard = Guard(service, Terminal(Console(file=self.said, width=200)), lambda: None)
+
+    async def _command(self) -> Command:
+        return Command(self._arguments, os.environ, self.log)
+
+    async def _serves(self, _child: Child) -> bool:
+        return "up" in self.log.read_text()
+
+
+async def until(condition: Callable[[], bool], within_s: float = 20.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110  files and processes set no event
+            await asyncio.sleep(0.01)
+
+
+async def test_a_dead_process_is_started_again_and_a_message_says_so(tmp_path):
+    watched = Watched(tmp_path, sys.executable, "-c", SLEEPER)
+    running = asyncio.create_task(watched.guard.run())
+    await asyncio.wait_for(watched.guard.ready.wait(), 20)
+    first = watched.guard.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: "Program serves again" in watched.said.getvalue())
+    assert "Program was killed by SIGKILL; starting it again in 0.1 s" in watched.said.getvalue()
+    assert watched.guard.pid not in (None, first)
+    running.cancel()
+    await watched.guard.stop()
+    assert watched.guard.pid is None
+
+
+async def test_what_never_serves_is_given_up_with_its_last_words(tmp_path):
+    watched = Watched(tmp_path, sys.executable, "-c", "raise SystemExit('no such table')")
+    with pytest.raises(Failure, match=r"ended with exit code 1, 3 times in a row. Giving up(.|\n)*no such table"):
+        await asyncio.wait_for(watched.guard.run(), 20)
+
+
+async def test_a_program_that_is_not_there_is_given_up(tmp_path):
+    watched = Watched(tmp_path, str(tmp_path / "missing"))
+    with pytest.raises(Failure, match="could not be started"):
+        await asyncio.wait_for(watched.guard.run(), 20)
+
+
+async def test_a_process_that_does_not_listen_is_killed_in_the_end(tmp_path):
+    stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER
+    child = await Child.start(Command([sys.executable, "-c", stubborn], os.environ, tmp_path / "p.log"))
+    await until(lambda: "up" in (tmp_path / "p.log").read_text())
+    assert not await child.stop(0.1)
+    assert not child.alive
+
+
+async def test_grandchildren_go_with_their_session(tmp_path):
+    program = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+    heard: list[str] = []
+    command = Command([sys.executable, "-c", program], os.environ, tmp_path / "p.log", on_line=heard.append)
+    child = await Child.start(command)
+    await until(lambda: bool(heard))
+    await child.stop(5.0)
+    await until(lambda: not psutil.pid_exists(int(heard[0])) or psutil.Process(int(heard[0])).status() == "zombie")
+
+
+def test_exit_codes_are_told_in_words():
+    assert [how_it_ended(code) for code in (1, -9, -64)] == [
+        "ended with exit code 1",
+        "was killed by SIGKILL",
+        "was killed by SIGRTMAX",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "ready"), [('{"ready": true}', True), ('{"ready": 1}', False), ("ready", False), ("[1]", False)]
+)
+def test_only_the_agreed_line_means_ready(line, ready):
+    assert (message_in(line).get("ready") is True) is ready

@@ -1,0 +1,81 @@
+import os
+
+import pytest
+from pydantic import ValidationError
+
+from ece.settings import BadSetting, load_settings
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("ECE_")]:
+        monkeypatch.delenv(name)
+
+
+def test_the_environment_sets_what_it_names_and_leaves_the_rest(monkeypatch):
+    monkeypatch.setenv("ECE_PORT", "9001")
+    settings = load_settings()
+    assert (settings.port, settings.host, settings.base_url) == (9001, "127.0.0.1", "http://127.0.0.1:9001")
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch):
+    monkeypatch.setenv("ECE_DATABASE_URL", "")
+    assert load_settings().database_url is None
+
+
+def test_every_bad_value_is_named_by_its_variable(monkeypatch):
+    monkeypatch.setenv("ECE_PORT", "99999")
+    monkeypatch.setenv("ECE_LOG_LEVEL", "loud")
+    with pytest.raises(BadSetting) as refused:
+        load_settings()
+    assert "ECE_PORT: Input should be less than or equal to 65535" in str(refused.value)
+    assert "ECE_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error'" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ECE_JWT_SECRET", "hunter2"),
+        ("ECE_CLUSTER_SECRET", "hunter2"),
+        ("ECE_DATABASE_URL", "mysql://ann:hunter2@db"),
+        ("ECE_REDIS_URL", "http://:hunter2@cache"),
+    ],
+)
+def test_a_refusal_never_shows_a_secret(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(BadSetting) as refused:
+        load_settings()
+    assert variable in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_more_gateways_than_a_port_is_good_for_are_refused(monkeypatch):
+    monkeypatch.setenv("ECE_GATEWAYS", "17")
+    with pytest.raises(BadSetting, match="ECE_GATEWAYS"):
+        load_settings()
+
+
+def test_settings_are_frozen():
+    settings = load_settings()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 1
+
+
+def test_a_child_reads_back_what_its_parent_had(monkeypatch):
+    secret = "s" * 40
+    given = load_settings(jwt_secret=secret, port=9002, database_url="postgresql://ann:pw@db/ece", hosts=3)
+    for name, value in given.child_environment().items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == given
+
+
+def test_representations_hide_secrets():
+    settings = load_settings(jwt_secret="s" * 40, database_url="postgresql://ann:hunter2@db/ece")
+    assert "ssss" not in repr(settings)
+    assert "hunter2" not in repr(settings)
+
+
+def test_each_data_directory_has_its_own_short_directory_for_sockets(tmp_path):
+    one, other = load_settings(data_dir=tmp_path / "one"), load_settings(data_dir=tmp_path / "other")
+    assert one.sockets_dir != other.sockets_dir
+    assert one.sockets_dir == load_settings(data_dir=tmp_path / "one").sockets_dir

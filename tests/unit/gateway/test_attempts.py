@@ -1,0 +1,56 @@
+import pytest
+
+from gateway.identity.attempts import AttemptLimiter, TooManyAttempts, caller_of
+
+NOW = 1_800_000_000_000
+
+
+def attempts_allowed(limiter: AttemptLimiter, caller: str, now_ms: int) -> int:
+    count = 0
+    try:
+        while True:
+            limiter.attempt(caller, now_ms)
+            count += 1
+    except TooManyAttempts:
+        return count
+
+
+def test_a_burst_is_allowed_and_then_one_after_another():
+    limiter = AttemptLimiter(per_minute=60, burst=5, callers_max=10)
+    assert attempts_allowed(limiter, "a", NOW) == 5
+    assert attempts_allowed(limiter, "a", NOW + 999) == 0
+    assert attempts_allowed(limiter, "a", NOW + 1_000) == 1
+    assert attempts_allowed(limiter, "a", NOW + 4_000) == 3
+    assert attempts_allowed(limiter, "a", NOW + 3_600_000) == 5
+
+
+def test_the_refusal_says_how_long_to_wait():
+    limiter = AttemptLimiter(per_minute=60, burst=1, callers_max=10)
+    limiter.attempt("a", NOW)
+    with pytest.raises(TooManyAttempts) as refused:
+        limiter.attempt("a", NOW + 400)
+    assert refused.value.retry_after_ms == 601
+    limiter.attempt("a", NOW + 400 + 601)
+
+
+def test_callers_do_not_hinder_each_other():
+    limiter = AttemptLimiter(per_minute=1, burst=1, callers_max=10)
+    limiter.attempt("a", NOW)
+    limiter.attempt("b", NOW)
+
+
+def test_the_table_forgets_who_was_seen_longest_ago():
+    limiter = AttemptLimiter(per_minute=1, burst=1, callers_max=2)
+    for caller in ("a", "b", "c"):
+        limiter.attempt(caller, NOW)
+    limiter.attempt("a", NOW)
+    with pytest.raises(TooManyAttempts):
+        limiter.attempt("c", NOW)
+
+
+def test_one_customers_addresses_are_one_caller():
+    assert caller_of("2001:db8:1:2:3::4") == caller_of("2001:db8:1:2::9")
+    assert caller_of("2001:db8:1:2::9") != caller_of("2001:db8:1:3::9")
+    assert caller_of("192.0.2.1") != caller_of("192.0.2.2")
+    assert caller_of(None) == ""
+    assert caller_of("testclient") == "testclient"
