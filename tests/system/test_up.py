@@ -34,7 +34,7 @@ def test_ctrl_c_leaves_nothing_behind_and_the_next_start_goes_on_with_the_data(u
     up.start()
     state = up.wait_until_ready()
     assert sorted(state.children) == sorted(NAMES)
-    assert f"{up.url}/docs" in up.output
+    up.says(f"{up.url}/docs", 5)
     assert post(f"{up.url}/api/v1/auth/register", ANN) == 201
     assert up.interrupt() == 0
     assert_nothing_is_left(up, state.runtime_dir)
