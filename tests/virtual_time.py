@@ -58,7 +58,7 @@ def virtual(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
     return run
 
 
-async def until(condition: Callable[[], Any], within_s: float = 5.0, step_s: float = 0.001) -> None:
+async def until(condition: Callable[[], Any], within_s: float = 20.0, step_s: float = 0.001) -> None:
     """Wait for a condition; in virtual time this costs none. Fails when it does not come true in time."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s

@@ -1,6 +1,7 @@
 """Is the gateway's port free, and if not, whose is it?"""
 
 import errno
+import random
 import socket
 from contextlib import closing, suppress
 
@@ -8,6 +9,10 @@ import psutil
 
 from ece.failure import Failure
 from ece.settings import Settings
+
+# Below those that Linux gives to outgoing connections (net.ipv4.ip_local_port_range).
+FREE_PORTS = range(15_000, 32_000)
+FREE_PORT_TRIES = 20
 
 
 def check_port(settings: Settings) -> None:
@@ -24,10 +29,13 @@ def check_port(settings: Settings) -> None:
 
 
 def free_port(host: str) -> int:
-    """A port that nobody listens on at this moment."""
-    with closing(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on at this moment, and which no outgoing connection is given before we do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in (*random.sample(FREE_PORTS, FREE_PORT_TRIES), 0):
+        with closing(socket.socket(family)) as probe, suppress(OSError):
+            probe.bind((host, port))
+            return int(probe.getsockname()[1])
+    raise OSError(errno.EADDRINUSE, f"no free port on {host}")
 
 
 def _what_is_wrong(settings: Settings, error: OSError) -> str:

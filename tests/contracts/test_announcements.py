@@ -30,7 +30,7 @@ class Valkey:
             str(get_binary_path()), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self._directory),
             "--save", "", "--appendonly", "no", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not await self.answers():  # noqa: ASYNC110 (it tells nobody that it has started)
                 await asyncio.sleep(0.01)
 
@@ -185,7 +185,7 @@ async def test_a_listener_started_before_the_server_waits_for_it(directory: Path
 
 async def test_stopping_ends_at_once_also_while_the_server_is_away(directory: Path):
     server = Valkey(directory)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(10):
         async with announcing(server) as announcer, listening(server, "a"):
             announcer.publish("a", b"1")
             await asyncio.sleep(0)

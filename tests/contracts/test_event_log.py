@@ -266,7 +266,7 @@ async def test_a_killed_connection_in_the_middle_of_an_append_leaves_all_or_noth
 
 async def wait_until_waiting(pool: Pool, backend: int) -> None:
     """Return once this backend waits for a lock."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         waits = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'"
         while not await pool.fetchval(waits, backend):  # noqa: ASYNC110 (only the database knows)
             await asyncio.sleep(0.01)
@@ -323,9 +323,10 @@ async def test_an_append_given_up_never_lands_behind_the_back_of_a_reader(
     real_log: EventLog, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ):
     """PostgreSQL does not notice that a client is gone while a statement waits: it would write much later."""
-    monkeypatch.setattr("persistence.event_log.APPEND_TIMEOUT_S", 0.2)
     auction = new_auction()
     await real_log.append([row(auction, 1, b"a" * 16)])
+    # Only now: the writer's connection has to be made in the same time.
+    monkeypatch.setattr("persistence.event_log.APPEND_TIMEOUT_S", 0.2)
     async with pool.acquire() as locker, locker.transaction():
         await locker.execute("LOCK TABLE auction_events IN EXCLUSIVE MODE")
         with pytest.raises(StoreUnavailable):

@@ -110,7 +110,7 @@ async def test_readiness_lists_each_part(engine: RestEngine):
     answer = await engine.http.get("http://ece/readyz")
     assert (answer.status_code, answer.json()["status"]) == (200, "ready")
     probes |= {"bad": bad, "slow": never.wait}
-    object.__setattr__(engine.services.limits, "probe_timeout_s", 0.01)
+    object.__setattr__(engine.services.limits, "probe_timeout_s", 0.2)
     answer = await engine.http.get("http://ece/readyz")
     body = answer.json()
     assert (answer.status_code, body["status"]) == (503, "not_ready")

@@ -135,10 +135,12 @@ class SharedEngine:
         return dict(state.children)
 
     def wait_until_ready(self, within_s: float = 60.0) -> None:
-        until(self._is_ready, within_s, "/readyz answers 200")
+        until(lambda: is_ready(self.base_url), within_s, "/readyz answers 200")
 
-    def _is_ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.base_url}/readyz", timeout=2.0).status_code == 200
-        except httpx.HTTPError:
-            return False
+
+def is_ready(base_url: str) -> bool:
+    """Whether everything that bids need works; nobody there is a no."""
+    try:
+        return httpx.get(f"{base_url}/readyz", timeout=5.0).status_code == 200
+    except httpx.HTTPError:
+        return False

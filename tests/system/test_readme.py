@@ -10,7 +10,7 @@ from pathlib import Path
 from engines import SharedEngine
 
 README = Path(__file__).parents[2] / "README.md"
-SHELL_TIMEOUT_S = 30
+SHELL_TIMEOUT_S = 100
 
 
 def blocks(language: str, url: str) -> list[str]:

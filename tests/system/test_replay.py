@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.processes import free_port
+from ece.supervisor.port import free_port
 
 RUN_TIMEOUT_S = 150
 # Two exact auctions, one with a hidden reserve, one incomplete record, and rows that can't be used.
@@ -36,7 +36,7 @@ class Replays:
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("ECE_")},
             "ECE_DATA_DIR": str(home / "data"),
-            "ECE_PORT": str(free_port()),
+            "ECE_PORT": str(free_port("127.0.0.1")),
         }
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -17,6 +17,7 @@ from bench.wire_client import JSON, Ack, Incoming, WireClient
 BIDS = 300
 # Replies with all bids so far: more than the kernel keeps for a socket whose client does not read.
 REPLIES = 12
+WITHIN_S = 60
 
 
 class Bidders:
@@ -85,14 +86,14 @@ async def test_a_client_that_stops_reading_skips_to_the_newest_state_and_the_qui
         await slow.send(json.dumps({"op": "subscribe", "id": 10 + number, "channel": channel,
                                     "since": {"epoch": 1, "seq": 1}}))  # fmt: skip
     last = await bidders.bid(BIDS)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         while not heard or heard[-1].seq < last:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert_gapless([(event.seq, event.type) for event in heard], quick_from)
 
     slow.transport.resume_reading()
     replies, told = 0, []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         while not told or told[-1]["seq"] < last:
             frame = json.loads(await slow.recv())
             if "id" in frame:
