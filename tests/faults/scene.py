@@ -9,10 +9,12 @@ from uuid import uuid4
 import psutil
 
 from bench.accounts import Roster
+from bench.faults.auction_log import read_logs
+from bench.faults.checker import Violation, violations
+from bench.faults.clients import Bidder, Watcher
+from bench.faults.recording import Recording
 from bench.rest_client import RestClient
 from ece.accounts import ProvisionedAccounts
-from tests.faults.checker import read_logs, violations
-from tests.faults.recording import Bidder, Recording, Watcher
 
 DAY_MS = 24 * 3600 * 1000
 STEP_DEADLINE_S = 60.0
@@ -79,7 +81,7 @@ class Scene:
         await until(lambda: self._failure() or len(self.recording.acks) >= wanted, f"{number} more acks")
         assert self._failure() is None, self._failure()
 
-    async def finish(self) -> list[str]:
+    async def finish(self) -> list[Violation]:
         """Let the last bids be answered, close all auctions, wait for all watchers, and check."""
         for bidder in self.bidders:
             bidder.stopping = True
@@ -87,7 +89,7 @@ class Scene:
         for auction in self.auctions:
             await self.rest.close_auction("fault_operator", auction)
         logs = await read_logs(self._database_url, self.auctions)
-        last = {auction: log.rows[-1].seq for auction, log in logs.items()}
+        last = {auction: log.last_seq for auction, log in logs.items()}
         await until(
             lambda: all(w.seen.position[1] == last[w.seen.auction] for w in self.watchers),
             "every watcher is at the end",

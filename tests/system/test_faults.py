@@ -10,8 +10,8 @@ import httpx
 import pytest
 from engines import SharedEngine, Up
 
+from bench.faults.clients import Watcher
 from bench.wire_client import Ack, WireClient
-from tests.faults.recording import Watcher
 from tests.faults.scene import Scene, host_processes, ray_server, until
 
 
@@ -80,8 +80,8 @@ async def test_a_watcher_that_missed_events_gets_them_again_in_order(engine: Sha
         await bid_in_turn(scene, auction, missed)
         position = gone.seen.position
         await gone.connect()
-        assert [seq for _, seq, _ in gone.seen.events] == [position[1] + n for n in range(1, missed + 1)]
-        assert {kind for _, _, kind in gone.seen.events} == {"bid"}
+        assert [event.seq for event in gone.seen.events] == [position[1] + n for n in range(1, missed + 1)]
+        assert {event.type for event in gone.seen.events} == {"bid"}
         await gone.stop()
 
 

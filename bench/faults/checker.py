@@ -1,0 +1,275 @@
+"""Compares what clients were told with what the log holds. Every difference is a broken promise, named."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import msgspec
+
+from bench.faults.auction_log import AuctionLog
+from bench.faults.recording import Acked, Recording, RefusedOrder, Seen, ToldEvent, ToldState
+from domain.auction.commands import PlaceBid
+from domain.auction.english import decide
+from domain.auction.events import BoughtNow, Cancelled, Closed
+from domain.auction.refusal import (
+    ALREADY_LEADING,
+    AUCTION_CLOSED,
+    AUCTION_NOT_OPEN,
+    BID_TOO_LOW,
+    Refusal,
+)
+from domain.auction.state import Auction
+from domain.auction.verification import LogVerifier
+from domain.auction.views import outcome_of, public_event, public_state
+from domain.ids import parse_id
+
+LOST = "lost"
+FALSE_ACK = "false ack"
+TWICE = "twice"
+UNASKED = "unasked"
+ORDER = "order"
+REFUSED = "refused and done"
+STALE_REFUSAL = "stale refusal"
+GAP = "gap"
+NEWS = "news"
+STATE = "state"
+BEHIND = "behind"
+CLOSING = "closing"
+TIME = "time"
+LOG = "log"
+
+# What a refusal of the rules says depends on the state: it must be one that the log had.
+_JUDGED = frozenset({ALREADY_LEADING, AUCTION_CLOSED, AUCTION_NOT_OPEN, BID_TOO_LOW})
+# Not facts about the auction but about the frame or the placement.
+_UNCOMPARED = frozenset({"server_time", "placement"})
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One broken promise. `kind` is one of the constants above, `detail` is for people."""
+
+    kind: str
+    auction: str
+    detail: str
+
+
+def violations(recording: Recording, logs: Mapping[str, AuctionLog], *, closed: bool) -> list[Violation]:
+    """Every broken promise: nothing lost, nothing twice, one order, one winner, every gap told.
+
+    `closed`: every auction was ended, and every watcher had the time to hear of it.
+    """
+    found: list[Violation] = []
+    for log in logs.values():
+        found += _log_is_sound(log)
+        found += _bids_are_those_that_were_sent(log, recording)
+        if closed:
+            found += _closed_once(log)
+    acks = _by_auction(recording)
+    for auction, told in acks.items():
+        found += (each for ack in told for each in _ack_is_true(ack, logs[auction]))
+        found += _acks_follow_each_other(auction, told)
+    own = {mine: _Highest(told) for mine, told in _by_bidder(recording).items()}
+    for refused in recording.refused:
+        found += _refusal_is_true(refused, logs[refused.order.auction], own)
+    for seen in recording.seen:
+        found += _news_is_true(seen, logs[seen.auction])
+        found += _news_is_in_order(seen)
+        if closed:
+            found += _news_is_complete(seen, logs[seen.auction])
+    return found
+
+
+def _by_auction(recording: Recording) -> defaultdict[str, list[Acked]]:
+    acks: defaultdict[str, list[Acked]] = defaultdict(list)
+    for ack in recording.acks:
+        acks[ack.order.auction].append(ack)
+    return acks
+
+
+def _by_bidder(recording: Recording) -> defaultdict[tuple[str, str], list[Acked]]:
+    acks: defaultdict[tuple[str, str], list[Acked]] = defaultdict(list)
+    for ack in recording.acks:
+        acks[ack.order.auction, ack.order.bidder].append(ack)
+    return acks
+
+
+# --- the log by itself ---
+
+
+def _log_is_sound(log: AuctionLog) -> Iterator[Violation]:
+    verifier = LogVerifier(parse_id(log.auction))
+    for seq in sorted(log.rows):
+        verifier.feed(log.rows[seq])
+    for finding in verifier.finish().findings:
+        yield Violation(TIME if finding.kind == "time" else LOG, log.auction, finding.detail)
+    for (bidder, key), places in log.bids.items():
+        if len(places) > 1:
+            yield Violation(TWICE, log.auction, f"{bidder}'s key {key} stands in rows {[seq for seq, _ in places]}")
+
+
+def _bids_are_those_that_were_sent(log: AuctionLog, recording: Recording) -> Iterator[Violation]:
+    """Of the bidders that were recorded; others may bid as well."""
+    amounts = {(o.bidder, o.key): o.amount for o in recording.orders if o.auction == log.auction}
+    bidders = {order.bidder for order in recording.orders}
+    for (bidder, key), places in log.bids.items():
+        for seq, event in places:
+            if bidder not in bidders or isinstance(event, BoughtNow):
+                continue
+            if amounts.get((bidder, key)) != event.maximum:
+                detail = f"row {seq} has a bid of {event.maximum} by {bidder} with key {key}, who sent none like it"
+                yield Violation(UNASKED, log.auction, detail)
+
+
+def _closed_once(log: AuctionLog) -> Iterator[Violation]:
+    if any(isinstance(event, Cancelled) for event in log.events.values()):
+        return
+    if len(log.closings) != 1:
+        winners = [closing.winner_name for _, closing in log.closings]
+        yield Violation(CLOSING, log.auction, f"it was closed {len(log.closings)} times, winners {winners}")
+    elif log.closings[0][0] != log.last_seq:
+        yield Violation(CLOSING, log.auction, f"closed at row {log.closings[0][0]}, and went on to {log.last_seq}")
+
+
+# --- answers ---
+
+
+def _ack_is_true(ack: Acked, log: AuctionLog) -> Iterator[Violation]:
+    order = ack.order
+    places = log.bids.get((order.bidder, order.key))
+    if not places:
+        yield Violation(LOST, log.auction, f"an acknowledged bid is not in the log: {ack}")
+        return
+    seq, event = places[0]
+    told = (ack.seq, ack.at, order.amount, ack.outcome, ack.price, ack.minimum, ack.ends_at)
+    maximum = order.amount if isinstance(event, BoughtNow) else event.maximum
+    row = (seq, log.rows[seq].at, maximum, outcome_of(event), event.price, event.minimum, event.ends_at)
+    if told != row:
+        detail = f"{order.bidder} was told {told} for key {order.key}, the log has {row}"
+        yield Violation(FALSE_ACK, log.auction, detail)
+
+
+def _acks_follow_each_other(auction: str, acks: list[Acked]) -> Iterator[Violation]:
+    """What was answered before another bid was sent has the lower number, whoever sent them."""
+    by_row: dict[int, Acked] = {}
+    for ack in acks:
+        other = by_row.setdefault(ack.seq, ack)
+        if other.order.key != ack.order.key:
+            detail = f"row {ack.seq} was acknowledged for two keys, {other.order.key} and {ack.order.key}"
+            yield Violation(FALSE_ACK, auction, detail)
+    highest_before = _Highest(acks)
+    for ack in acks:
+        before = highest_before(ack.order.sent_ns)
+        if before >= ack.seq:
+            detail = f"row {before} was acknowledged before the bid at row {ack.seq} was sent"
+            yield Violation(ORDER, auction, detail)
+
+
+class _Highest:
+    """The highest row that had been acknowledged at a time."""
+
+    def __init__(self, acks: list[Acked]) -> None:
+        answered = sorted((ack.answered_ns, ack.seq) for ack in acks)
+        self._times = [at for at, _ in answered]
+        self._highest = list(accumulate((seq for _, seq in answered), max))
+
+    def __call__(self, at_ns: int) -> int:
+        place = bisect_left(self._times, at_ns)
+        return self._highest[place - 1] if place else 0
+
+
+def _refusal_is_true(
+    refused: RefusedOrder, log: AuctionLog, own: Mapping[tuple[str, str], _Highest]
+) -> Iterator[Violation]:
+    order = refused.order
+    places = log.bids.get((order.bidder, order.key))
+    if places:
+        detail = f"{order.bidder}'s key {order.key} was refused as {refused.code} and stands in row {places[0][0]}"
+        yield Violation(REFUSED, log.auction, detail)
+    if refused.code not in _JUDGED or not log.states:
+        return
+    # One's own acknowledged bids were decided before.
+    mine = own.get((order.auction, order.bidder))
+    since_seq = 1 if mine is None else max(1, mine(order.sent_ns))
+    if not _was_refused_by_the_rules(refused, log, since_seq):
+        detail = (
+            f"{order.bidder}'s bid of {order.amount} was refused as {refused.code} at price {refused.price},"
+            f" minimum {refused.minimum}: no state from row {since_seq} on gives that"
+        )
+        yield Violation(STALE_REFUSAL, log.auction, detail)
+
+
+def _was_refused_by_the_rules(refused: RefusedOrder, log: AuctionLog, since_seq: int) -> bool:
+    seqs = range(since_seq, len(log.states) + 1)
+    candidates = seqs if refused.price is None else log.standing_at(refused.price, since_seq)
+    expected = Refusal(refused.code, refused.price, refused.minimum)
+    now_ms = refused.server_time or 0
+    return any(_decision(log.states[seq], refused, now_ms) == expected for seq in candidates if seq in log.states)
+
+
+def _decision(auction: Auction, refused: RefusedOrder, now_ms: int) -> object:
+    order = refused.order
+    # The public name stands for the bidder: recordings know no numbers.
+    bidder = auction.leader if auction.leader is not None and auction.leader_name == order.bidder else -1
+    return decide(auction, PlaceBid(bidder, order.bidder, order.amount, order.key), now_ms)
+
+
+# --- news ---
+
+
+def _news_is_true(seen: Seen, log: AuctionLog) -> Iterator[Violation]:
+    for told in seen.told:
+        fault = _event_fault(told, log) if isinstance(told, ToldEvent) else _state_fault(told, log)
+        if fault is not None:
+            yield Violation(NEWS if isinstance(told, ToldEvent) else STATE, log.auction, fault)
+
+
+def _event_fault(told: ToldEvent, log: AuctionLog) -> str | None:
+    event, row = log.events.get(told.seq), log.rows.get(told.seq)
+    if event is None or row is None:
+        return f"a watcher was told of {told.type} at {told.seq}, which the log does not have"
+    kind, data = public_event(event)
+    expected = (row.epoch, kind, row.at, data)
+    if (told.epoch, told.type, told.at, dict(told.data)) != expected:
+        return f"a watcher was told {told}, the log has {expected}"
+    return None
+
+
+def _state_fault(told: ToldState, log: AuctionLog) -> str | None:
+    auction, row = log.states.get(told.seq), log.rows.get(told.seq)
+    if row is None:
+        return f"a watcher was told the state after {told.seq}, which the log does not have"
+    if auction is None:
+        return None
+    expected: dict[str, Any] = msgspec.to_builtins(public_state(auction, 0))
+    wrong = {
+        name: (told.state.get(name), expected.get(name))
+        for name in expected.keys() | told.state.keys()
+        if name not in _UNCOMPARED and told.state.get(name) != expected.get(name)
+    }
+    if told.epoch != row.epoch:
+        wrong["epoch"] = (told.epoch, row.epoch)
+    return f"a watcher was told of {wrong} (told, logged) after row {told.seq}" if wrong else None
+
+
+def _news_is_in_order(seen: Seen) -> Iterator[Violation]:
+    yield from (Violation(GAP, seen.auction, f"a watcher was not told: {missed}") for missed in seen.missed)
+    latest = 0
+    for event in seen.events:
+        if event.at < latest:
+            detail = f"a watcher was told of {event.type} at {event.seq}, {latest - event.at} ms before the last event"
+            yield Violation(TIME, seen.auction, detail)
+        latest = max(latest, event.at)
+
+
+def _news_is_complete(seen: Seen, log: AuctionLog) -> Iterator[Violation]:
+    if seen.position[1] != log.last_seq:
+        detail = f"a watcher stands at {seen.position[1]}, the log at {log.last_seq}"
+        yield Violation(BEHIND, seen.auction, detail)
+    last = log.events.get(log.last_seq)
+    final = seen.told[-1] if seen.told else None
+    ended = isinstance(final, ToldState) and final.state.get("status") in ("closed", "cancelled")
+    if isinstance(last, (Closed, Cancelled)) and isinstance(final, ToldState) and not ended:
+        yield Violation(CLOSING, seen.auction, "a watcher's last state does not say that the auction has ended")

@@ -1,0 +1,148 @@
+"""Clients that write down everything that they send and are told."""
+
+import asyncio
+import contextlib
+import itertools
+import random
+import time
+from uuid import uuid4
+
+from bench.accounts import Account
+from bench.faults.recording import Acked, Order, Recording, RefusedOrder, Seen, ToldEvent, ToldState
+from bench.wire_client import (
+    Ack,
+    ConnectionLost,
+    Incoming,
+    NotAnswered,
+    Refusal,
+    RequestRefused,
+    WireClient,
+    bid_surely,
+)
+
+RECONNECT_S = 0.05
+# So long a bidder tries to learn what became of one bid: longer than any part of the engine may be away.
+SURE_WITHIN_S = 150.0
+# Every so many bids one is sent again although it was answered: the same key must give the same answer.
+REPEAT_EVERY = 7
+STEP_MAX = 3_000_000
+STEP_UNIT = 10_000
+
+
+class Bidder:
+    """Bids again and again, each bid until its outcome is known; reconnects when it must."""
+
+    def __init__(self, base_url: str, account: Account, auctions: list[str], recording: Recording, seed: int) -> None:
+        self._url = base_url
+        self.account = account
+        self._auctions = auctions
+        self._recording = recording
+        self._random = random.Random(seed)
+        self._client: WireClient | None = None
+        self._minimum: dict[str, int] = {}
+        self.stopping = False
+
+    async def run(self) -> None:
+        """Until `stopping`, and then until the last bid is answered."""
+        for number in itertools.count():
+            if self.stopping:
+                break
+            auction = self._random.choice(self._auctions)
+            amount = self._minimum.get(auction, 1_000_000) + self._random.randrange(0, STEP_MAX, STEP_UNIT)
+            key = f"{number}-{uuid4().hex}"
+            order = Order(auction, self.account.username, key, amount, time.monotonic_ns())
+            self._recording.orders.append(order)
+            for _ in range(2 if number % REPEAT_EVERY == 0 else 1):
+                await self._send(order)
+        if self._client is not None:
+            self._client.close()
+
+    async def _send(self, order: Order) -> None:
+        answer = await bid_surely(self._dial, order.auction, order.amount, order.key, SURE_WITHIN_S)
+        if isinstance(answer, Ack):
+            self._minimum[order.auction] = answer.minimum
+            self._recording.acks.append(acked(order, answer))
+        else:
+            known = self._minimum.get(order.auction, 0)
+            self._minimum[order.auction] = max(known, answer.fields.get("minimum") or 0)
+            self._recording.refused.append(refused(order, answer))
+
+    async def _dial(self) -> WireClient:
+        if self._client is None or self._client.closed is not None:
+            if self._client is not None:
+                self._recording.lost_connections += 1
+            self._client = await WireClient.connect(self._url, self.account.token)
+        return self._client
+
+
+def acked(order: Order, ack: Ack) -> Acked:
+    """The record of an ack that has just come."""
+    return Acked(
+        order, time.monotonic_ns(), ack.seq, ack.at, ack.outcome, ack.price, ack.minimum, ack.ends_at, ack.duplicate
+    )
+
+
+def refused(order: Order, refusal: Refusal) -> RefusedOrder:
+    """The record of a refusal."""
+    fields = refusal.fields
+    return RefusedOrder(
+        order, refusal.code, fields.get("price"), fields.get("minimum"), fields.get("server_time")
+    )  # fmt: skip
+
+
+class Watcher:
+    """Follows one auction, resumes where it was, and notes every frame."""
+
+    def __init__(self, base_url: str, auction: str, recording: Recording) -> None:
+        self._url = base_url
+        self._auction = auction
+        self.seen = Seen(auction)
+        recording.seen.append(self.seen)
+        self.client: WireClient | None = None
+        self.stopping = False
+
+    async def run(self) -> None:
+        """Until `stop`; comes back whenever it is cut off."""
+        while not self.stopping:
+            with contextlib.suppress(ConnectionLost, NotAnswered, RequestRefused):
+                await self.connect()
+                assert self.client is not None
+                await self.client.wait_closed()
+            if self.client is not None:
+                self.client.close()
+            if not self.stopping:
+                await asyncio.sleep(RECONNECT_S)
+
+    async def connect(self) -> None:
+        """Connect and subscribe, from the last known position on. Raises what WireClient does."""
+        held: list[Incoming] = []
+        self.client = await WireClient.connect(self._url, None, on_event=held.append)
+        since = {"epoch": self.seen.position[0], "seq": self.seen.position[1]} if self.seen.position[1] else None
+        reply = await self.client.subscribe(f"auction:{self._auction}", since)
+        if reply["recovered"]:
+            for event in reply["events"]:
+                self.seen.tell_event(
+                    ToldEvent(event["epoch"], event["seq"], event["type"], event["at"], event["data"])
+                )  # fmt: skip
+            if self.seen.position != (reply["epoch"], reply["seq"]):
+                self.seen.missed.append(
+                    f"a resume said that it reaches {reply['epoch']}/{reply['seq']} and ended at {self.seen.position}"
+                )
+        else:
+            self.seen.tell_state(ToldState(reply["epoch"], reply["seq"], reply["state"]), answer=True)
+        for news in held:
+            self._take(news)
+        self.client.on_event = self._take
+
+    async def stop(self) -> None:
+        """Hang up and don't come back."""
+        self.stopping = True
+        if self.client is not None:
+            self.client.close()
+
+    def _take(self, news: Incoming) -> None:
+        assert isinstance(news.epoch, int)
+        if news.type == "state":
+            self.seen.tell_state(ToldState(news.epoch, news.seq, news.data or {}))
+        else:
+            self.seen.tell_event(ToldEvent(news.epoch, news.seq, news.type, news.at, news.data or {}))

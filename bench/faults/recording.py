@@ -1,0 +1,120 @@
+"""Everything that the clients of one run sent and were told. Money in base units, `…_ns` on this machine's steady
+clock."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Position = tuple[int, int]
+"""(epoch, seq)."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One intention of a bidder, however often it was sent. `sent_ns` is when it first went out."""
+
+    auction: str
+    bidder: str
+    key: str
+    amount: int
+    sent_ns: int
+
+
+@dataclass(frozen=True)
+class Acked:
+    """The engine said that the order is durable."""
+
+    order: Order
+    answered_ns: int
+    seq: int
+    at: int
+    outcome: str
+    price: int
+    minimum: int
+    ends_at: int | None
+    duplicate: bool = False
+
+
+@dataclass(frozen=True)
+class RefusedOrder:
+    """The engine said that nothing happened, and what it decided on."""
+
+    order: Order
+    code: str
+    price: int | None
+    minimum: int | None
+    server_time: int | None
+
+
+@dataclass(frozen=True)
+class ToldEvent:
+    """One event that a watcher was told."""
+
+    epoch: int
+    seq: int
+    type: str
+    at: int
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ToldState:
+    """A whole state, in place of all events up to its position."""
+
+    epoch: int
+    seq: int
+    state: Mapping[str, Any]
+
+
+@dataclass
+class Seen:
+    """What one watcher was told, in order, without what its own rule ignores (docs/protocol.md, "A rule for clients").
+
+    `missed` has a sentence for every gap that nobody told it of, and for every step back.
+    """
+
+    auction: str
+    told: list[ToldEvent | ToldState] = field(default_factory=list)
+    position: Position = (0, 0)
+    missed: list[str] = field(default_factory=list)
+
+    @property
+    def events(self) -> list[ToldEvent]:
+        return [told for told in self.told if isinstance(told, ToldEvent)]
+
+    @property
+    def states(self) -> list[ToldState]:
+        return [told for told in self.told if isinstance(told, ToldState)]
+
+    def tell_event(self, event: ToldEvent) -> None:
+        """The next frame that is an event."""
+        if (event.epoch, event.seq) <= self.position:
+            return
+        epoch, seq = self.position
+        if (event.epoch, event.seq) != (epoch, seq + 1):
+            self.missed.append(
+                f"event {event.epoch}/{event.seq} came after {epoch}/{seq}, without a state between them"
+            )
+        self.told.append(event)
+        self.position = (event.epoch, event.seq)
+
+    def tell_state(self, state: ToldState, *, answer: bool = False) -> None:
+        """A state: news, or the `answer` to a subscription, which may not stand behind what was told before."""
+        if (state.epoch, state.seq) < self.position:
+            if answer:
+                epoch, seq = self.position
+                self.missed.append(f"it was taken back to {state.epoch}/{state.seq} from {epoch}/{seq}")
+            return
+        self.told.append(state)
+        self.position = (state.epoch, state.seq)
+
+
+@dataclass
+class Recording:
+    """All of one run."""
+
+    orders: list[Order] = field(default_factory=list)
+    acks: list[Acked] = field(default_factory=list)
+    refused: list[RefusedOrder] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    lost_connections: int = 0
