@@ -7,17 +7,18 @@ import asyncio
 import resource
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import msgspec
 
 from bench.live import Engine, Shape, open_seats
 from bench.load import STEPS_AHEAD, Seat
-from bench.processes import STOP_DEADLINE_S, ProcessFailed, output_of, python_module
+from bench.processes import ProcessFailed, output_of, python_module
 from bench.steady_load import Bidden, Steady
-from bench.watch_load import LINE_BYTES_MAX, TICKS_PER_S, Arrived, Crowd, Record, Told
+from bench.talking import Talking, talking_to
+from bench.watch_load import TICKS_PER_S, Arrived, Crowd, Record, Told
 from bench.wire_client import WireClient
 
 WATCHERS = 2_000
@@ -37,47 +38,6 @@ NEWS_WITHIN_S = 5.0
 Tell = Callable[[str], None]
 
 
-class Process:
-    """A process of `bench.watch_load` and its lines."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def say(self, what: Crowd | Record) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(msgspec.json.encode(what) + b"\n")
-        await self._process.stdin.drain()
-
-    async def line(self, deadline_s: float) -> bytes:
-        """Its next line. Raises ProcessFailed."""
-        assert self._process.stdout is not None
-        try:
-            async with asyncio.timeout(deadline_s):
-                line = await self._process.stdout.readline()
-        except TimeoutError:
-            raise ProcessFailed(f"the watchers said nothing for {deadline_s:g} s") from None
-        if not line:
-            raise ProcessFailed("the watchers' process ended")
-        return line
-
-
-@asynccontextmanager
-async def crowd_process() -> AsyncIterator[Process]:
-    """A process for a crowd; it ends with the block."""
-    process = await asyncio.create_subprocess_exec(
-        *python_module("bench.watch_load"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=LINE_BYTES_MAX,
-    )
-    try:
-        yield Process(process)
-    finally:
-        process.kill()
-        async with asyncio.timeout(STOP_DEADLINE_S):
-            await process.wait()
-
-
 async def measure_watch(engine: Engine, watchers: int, watchers_max: int, seconds: float, tell: Tell) -> dict[str, Any]:
     """Rounds with a crowd that doubles, until one is broken or the crowd is as large as it may be."""
     [seat] = await open_seats(engine, SHAPE)
@@ -85,14 +45,14 @@ async def measure_watch(engine: Engine, watchers: int, watchers_max: int, second
     ended_by = f"the largest crowd asked for, {watchers_max:,}"
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with AsyncExitStack() as stack:
-        crowds: list[Process] = []
+        crowds: list[Talking] = []
         size, present = watchers, 0
         while size <= watchers_max:
             if size > files - FILES_SPARE:
                 ended_by = f"file descriptors: `ulimit -n` is {files:,}"
                 break
             tell(f"{size:,} watchers arrive")
-            crowds.append(await stack.enter_async_context(crowd_process()))
+            crowds.append(await stack.enter_async_context(talking_to("bench.watch_load", "the watchers")))
             await crowds[-1].say(Crowd(engine.base_url, seat.auction, size - present))
             arrived = msgspec.json.decode(await crowds[-1].line(ARRIVED_WITHIN_S), type=Arrived)
             if arrived.trouble is not None:
@@ -126,7 +86,7 @@ def what_broke(figures: dict[str, Any]) -> str | None:
 
 
 async def _round(
-    url: str, seat: Seat, crowds: list[Process], watchers: int, seconds: float
+    url: str, seat: Seat, crowds: list[Talking], watchers: int, seconds: float
 ) -> tuple[dict[str, Any], Seat]:
     """Bid, then ask every crowd; the figures, and the seat for the next round."""
     from_s = time.perf_counter()

@@ -11,10 +11,10 @@ from collections import Counter
 import msgspec
 import uvloop
 
+from bench.talking import LINE_BYTES_MAX
 from bench.wire_client import Incoming, WireClient, WireTrouble
 
 CONNECTING_MAX = 64
-LINE_BYTES_MAX = 64 * 1024 * 1024
 SETTLED_WITHIN_S = 10.0
 LOOK_EVERY_S = 0.02
 # Each watcher times every eighth bid, neighbours different ones: millions of samples are enough.

@@ -20,10 +20,11 @@ from bench.density import AUCTIONS, AUCTIONS_MIN, measure_density
 from bench.live import HOT, LONE, SECONDS, SHAPES, SPREAD, Engine, Shape, figures, measure_echo, measure_shape
 from bench.long_auction import LONG_BIDS, SHORT_BIDS, measure_long
 from bench.micro import measure_micro
+from bench.overload import measure_overload
 from bench.processes import ProcessFailed, free_port
 from bench.rest_client import RestRefused
 from bench.watch import WATCHERS, WATCHERS_MAX, measure_watch
-from ece.bench_view import print_bench, print_density, print_micro, print_watch
+from ece.bench_view import print_bench, print_density, print_micro, print_overload, print_watch
 from ece.calm import started_up
 from ece.data_dir import DataDir
 from ece.engine import running_engine
@@ -152,6 +153,16 @@ def watch(
         print_watch(Console(), result)
 
 
+@app.command()
+def overload(seconds: Seconds = SECONDS, as_json: AsJson = False) -> None:
+    """Once, twice and three times the bids that the engine can take: what it still accepts, how soon it refuses."""
+    result = _awaited(_overload(seconds, Console(stderr=True, highlight=False)))
+    if as_json:
+        sys.stdout.write(json.dumps({"bench": "overload", **result}) + "\n")
+    else:
+        print_overload(Console(), result)
+
+
 def _bench(name: str, asked: Asked) -> None:
     """Measure, then show: a table, or JSON, in which a bench of one part has its figures at the top."""
     narration = Console(stderr=True, highlight=False)
@@ -246,3 +257,11 @@ async def _watch(watchers: int, up_to: int, seconds: float, narration: Console) 
     with _temporary_settings(sockets_max=up_to + SOCKETS_SPARE) as settings:
         async with running_engine(settings, narration) as engine:
             return await measure_watch(Engine(engine.base_url, engine.accounts), watchers, up_to, seconds, tell)
+
+
+async def _overload(seconds: float, narration: Console) -> dict[str, Any]:
+    def tell(what: str) -> None:
+        narration.print(f"bench: {what}", markup=False)
+
+    async with _engine(None, narration) as engine:
+        return await measure_overload(engine, seconds, tell)

@@ -72,6 +72,50 @@ def print_watch(console: Console, result: dict[str, Any]) -> None:
     console.print(f"It ended there: {result['ended_by']}.", highlight=False, soft_wrap=True)
 
 
+def print_overload(console: Console, result: dict[str, Any]) -> None:
+    """Each multiple of the peak, and whether the load itself kept up."""
+    table = _table("Bids at fixed times, whatever becomes of them",
+                   "offered/s", "accepted/s", "of peak", "overloaded/s", "unavailable/s", "ack ms", "overloaded ms",
+                   "last ms", "load behind ms")  # fmt: skip
+    for figures in result["rounds"]:
+        last_ms = figures["overloaded_last_ms"]
+        table.add_row(
+            f"{figures['times']} × {_rate(figures['offered_per_s'] / figures['times'])}",
+            _rate(figures["accepted_per_s"]),
+            f"{figures['share_of_peak']:.0%}",
+            _rate(figures["overloaded_per_s"]),
+            _rate(figures["unavailable_per_s"]),
+            _pair(figures["ack_ms"]),
+            _pair(figures["overloaded_ms"]),
+            "—" if last_ms is None else f"{last_ms:.1f}",
+            _pair(figures["behind_ms"]),
+        )
+    console.print(table)
+    goal = result["goals"]["goodput_share"]
+    peaks = f"{_rate(result['peak_per_s'])} bids/s before, {_rate(result['peak_again_per_s'])} after"
+    for line in (
+        f"Peak of {result['sockets']} sockets in closed loop: {peaks}. Goal for the last row: above {goal:.0%} of it.",
+        "Times: p50 / p99, from when the bid was to be sent. `last` is the latest answer `overloaded`.",
+        *(_what_spoils(figures) for figures in result["rounds"]),
+    ):
+        if line:
+            console.print(line, highlight=False, soft_wrap=True)
+
+
+def _what_spoils(figures: dict[str, Any]) -> str:
+    """What stands beside the row in words; empty where nothing does."""
+    times, said = figures["times"], []
+    if not figures["load_kept_up"]:
+        said.append("the load was late with its own bids, so this row says little of the engine")
+    if figures["otherwise_refused"]:
+        said += [f"{count:,} refused: {code}" for code, count in figures["otherwise_refused"].items()]
+    if figures["unanswered"]:
+        said.append(f"{figures['unanswered']:,} bids were never answered")
+    if figures["lost_connections"]:
+        said.append(f"{figures['lost_connections']} connections were lost")
+    return f"{times} ×: {'; '.join(said)}." if said else ""
+
+
 def _shapes_table(result: dict[str, Any], shapes: list[str]) -> Table:
     table = _table(
         "Durable accepted bids",

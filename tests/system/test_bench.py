@@ -61,6 +61,21 @@ def test_watch_doubles_the_crowd_and_every_watcher_ends_with_the_last_state():
     assert figures["ended_by"] == "the largest crowd asked for, 150"
 
 
+@pytest.mark.timeout(RUN_TIMEOUT_S)
+def test_overload_offers_up_to_three_times_the_peak_and_every_bid_is_answered():
+    done = bench("overload", "--seconds", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["sockets"] == 100
+    assert [r["times"] for r in figures["rounds"]] == [1, 2, 3]
+    for shown in figures["rounds"]:
+        assert shown["offered_per_s"] == pytest.approx(shown["times"] * figures["peak_per_s"], rel=0.01)
+        assert shown["accepted_per_s"] > 0
+        assert (shown["unanswered"], shown["unavailable_per_s"], shown["lost_connections"]) == (0, 0.0, 0)
+        assert set(shown["otherwise_refused"]) <= {"bid_too_low"}
+    assert figures["goodput_share"] == figures["rounds"][-1]["share_of_peak"]
+
+
 def test_a_rival_that_is_not_there_is_refused_before_anything_starts(tmp_path):
     done = bench("hot", "--beside", str(tmp_path))
     assert done.returncode == 1
@@ -71,5 +86,16 @@ def test_a_rival_that_is_not_there_is_refused_before_anything_starts(tmp_path):
 def test_help_teaches_what_is_measured():
     done = bench("--help")
     assert done.returncode == 0
-    for part in ("closed loop", "share_of_echo", "hot", "spread", "lone", "long", "density", "watch", "micro"):
+    for part in (
+        "closed loop",
+        "share_of_echo",
+        "hot",
+        "spread",
+        "lone",
+        "long",
+        "density",
+        "watch",
+        "overload",
+        "micro",
+    ):
         assert part in done.stdout
