@@ -16,6 +16,7 @@ RETRIED_CODES = frozenset({"still_running"})
 # Few: httpx looks at every connection for every request that waits, and the engine is next door.
 CONNECTIONS_MAX = 6
 TIMEOUT_S = 15.0
+PAGE_BIDS = 100
 
 
 class RestRefused(Exception):
@@ -55,6 +56,18 @@ class RestClient:
     async def auction(self, user: str, auction: str) -> dict[str, Any]:
         """The state of an auction."""
         return await self._surely("GET", f"/auctions/{auction}", user, None)
+
+    async def bids(self, user: str, auction: str) -> list[dict[str, Any]]:
+        """All bids that counted in an auction, oldest first."""
+        items: list[dict[str, Any]] = []
+        path = f"/auctions/{auction}/bids?limit={PAGE_BIDS}"
+        cursor = ""
+        while True:
+            page = await self._surely("GET", path + cursor, user, None)
+            items += page["items"]
+            if page["next_cursor"] is None:
+                return items
+            cursor = f"&cursor={page['next_cursor']}"
 
     async def _surely(self, method: str, path: str, user: str, body: dict[str, Any] | None) -> dict[str, Any]:
         """One call until its outcome is known. Raises RestRefused, or httpx.TransportError at the deadline."""

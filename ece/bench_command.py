@@ -17,6 +17,7 @@ from bench.accounts import Roster
 from bench.accounts_by_rest import AccountsByRest, NoAccounts
 from bench.beside import NoRival, check_rival, measure_beside, with_ratio
 from bench.density import AUCTIONS, AUCTIONS_MIN, measure_density
+from bench.failover import PARTS, Bench, measure_failover
 from bench.live import HOT, LONE, SECONDS, SHAPES, SPREAD, Engine, Shape, figures, measure_echo, measure_shape
 from bench.long_auction import LONG_BIDS, SHORT_BIDS, measure_long
 from bench.micro import measure_micro
@@ -28,6 +29,8 @@ from ece.bench_view import print_bench, print_density, print_micro, print_overlo
 from ece.calm import started_up
 from ece.data_dir import DataDir
 from ece.engine import running_engine
+from ece.engine_parts import EngineParts
+from ece.failover_view import print_failover
 from ece.failure import Failure
 from ece.host_memory import HostProcesses, host_memory
 from ece.settings import Settings, load_settings
@@ -57,6 +60,12 @@ Bids = Annotated[int, typer.Option(min=SHORT_BIDS, help="Length of the long auct
 Auctions = Annotated[int, typer.Option(min=AUCTIONS_MIN, help="How many auctions are live at the same time.")]
 Watchers = Annotated[int, typer.Option(min=1, help="Watchers of the first round.")]
 WatchersMax = Annotated[int, typer.Option(min=1, help="The crowd is doubled while it is no larger than this.")]
+Rounds = Annotated[int, typer.Option(min=1, max=100, help="How often each part is killed.")]
+Gateways = Annotated[int, typer.Option(min=1, max=16, help="Gateways of the engine; all share the port.")]
+Part = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PART", help=f"Kill only this part: {', '.join(PARTS)}. May be given several times."),
+]
 Url = Annotated[
     str | None,
     typer.Option(metavar="URL", help="Measure the engine that runs there; its limits stay as they are."),
@@ -163,6 +172,20 @@ def overload(seconds: Seconds = SECONDS, as_json: AsJson = False) -> None:
         print_overload(Console(), result)
 
 
+@app.command()
+def failover(rounds: Rounds = 1, gateways: Gateways = 1, part: Part = None, as_json: AsJson = False) -> None:
+    """kill -9 of each part under a steady load: how long until bids flow again, and whether one was lost."""
+    unknown = [name for name in part or () if name not in PARTS]
+    if unknown:
+        raise Failure(f"--part {unknown[0]}: there is no such part. Parts are {', '.join(PARTS)}.")
+    parts = [name for name in PARTS if not part or name in part]
+    result = _awaited(_failover(parts, rounds, gateways, Console(stderr=True, highlight=False)))
+    if as_json:
+        sys.stdout.write(json.dumps({"bench": "failover", **result}) + "\n")
+    else:
+        print_failover(Console(), result)
+
+
 def _bench(name: str, asked: Asked) -> None:
     """Measure, then show: a table, or JSON, in which a bench of one part has its figures at the top."""
     narration = Console(stderr=True, highlight=False)
@@ -265,3 +288,14 @@ async def _overload(seconds: float, narration: Console) -> dict[str, Any]:
 
     async with _engine(None, narration) as engine:
         return await measure_overload(engine, seconds, tell)
+
+
+async def _failover(parts: list[str], rounds: int, gateways: int, narration: Console) -> dict[str, Any]:
+    def tell(what: str) -> None:
+        narration.print(f"bench: {what}", markup=False)
+
+    with _temporary_settings(gateways=gateways) as settings:
+        async with running_engine(settings, narration) as engine:
+            processes = await EngineParts.of(DataDir(settings.data_dir), engine.database_url)
+            bench = Bench(engine.base_url, Roster(engine.accounts), processes, started_up)
+            return {"gateways": gateways, **await measure_failover(bench, parts, rounds, tell)}

@@ -30,7 +30,7 @@ def print_bench(console: Console, result: dict[str, Any]) -> None:
 
 
 def print_micro(console: Console, result: dict[str, Any]) -> None:
-    table = _table("The parts alone", "what", "each", "per second")
+    table = new_table("The parts alone", "what", "each", "per second")
     for figures in result.values():
         table.add_row(figures["about"], f"{figures['us']:,.2f} µs", _rate(figures["per_s"]))
     console.print(table)
@@ -38,7 +38,7 @@ def print_micro(console: Console, result: dict[str, Any]) -> None:
 
 def print_density(console: Console, result: dict[str, Any]) -> None:
     """What the hosts weigh at each size, and how soon they were back."""
-    table = _table("Live auctions in shared placement, each with a bid", "auctions", "hosts MiB")
+    table = new_table("Live auctions in shared placement, each with a bid", "auctions", "hosts MiB")
     for weighed in result["weighed"]:
         table.add_row(f"{weighed['auctions']:,}", f"{weighed['hosts_mib']:,.1f}")
     console.print(table)
@@ -54,7 +54,7 @@ def print_density(console: Console, result: dict[str, Any]) -> None:
 
 def print_watch(console: Console, result: dict[str, Any]) -> None:
     """Every crowd that was measured, and what ended it."""
-    table = _table("Watchers of one auction that is bid on at a steady rate",
+    table = new_table("Watchers of one auction that is bid on at a steady rate",
                    "watchers", "bids/s", "news ms", "frames/s", "ack ms", "dropped", "right")  # fmt: skip
     for figures in result["rounds"]:
         table.add_row(
@@ -74,7 +74,7 @@ def print_watch(console: Console, result: dict[str, Any]) -> None:
 
 def print_overload(console: Console, result: dict[str, Any]) -> None:
     """Each multiple of the peak, and whether the load itself kept up."""
-    table = _table("Bids at fixed times, whatever becomes of them",
+    table = new_table("Bids at fixed times, whatever becomes of them",
                    "offered/s", "accepted/s", "of peak", "overloaded/s", "unavailable/s", "ack ms", "overloaded ms",
                    "last ms", "load behind ms")  # fmt: skip
     for figures in result["rounds"]:
@@ -117,7 +117,7 @@ def _what_spoils(figures: dict[str, Any]) -> str:
 
 
 def _shapes_table(result: dict[str, Any], shapes: list[str]) -> Table:
-    table = _table(
+    table = new_table(
         "Durable accepted bids",
         "bench", "accepted/s", "refused/s", "ack ms", "news ms", "news/s", "of echo",
     )  # fmt: skip
@@ -136,7 +136,7 @@ def _shapes_table(result: dict[str, Any], shapes: list[str]) -> Table:
 
 
 def _beside_table(result: dict[str, Any], shapes: list[str]) -> Table:
-    table = _table("Beside the rival stack, same machine, one after the other", "bench", "store", "accepted/s",
+    table = new_table("Beside the rival stack, same machine, one after the other", "bench", "store", "accepted/s",
                    "ack ms", "ours is")  # fmt: skip
     for name in shapes:
         for store, rival in result[name].get("beside", {}).items():
@@ -146,7 +146,7 @@ def _beside_table(result: dict[str, Any], shapes: list[str]) -> Table:
 
 
 def _print_long(console: Console, result: dict[str, Any]) -> None:
-    table = _table(f"A lone bidder in a long auction and in a short one, medians of {ROUNDS} rounds by turns",
+    table = new_table(f"A lone bidder in a long auction and in a short one, medians of {ROUNDS} rounds by turns",
                    "auction of", "built at", "accepted/s", "ack ms", "host memory MB")  # fmt: skip
     for length in ("short", "long"):
         figures = result[length]
@@ -172,7 +172,7 @@ def _print_oddities(console: Console, name: str, figures: dict[str, Any]) -> Non
         console.print(f"{name}: {figures['lost_connections']} connections were lost: the figures are too low")
 
 
-def _table(title: str, *columns: str) -> Table:
+def new_table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", min_width=len(title), box=box.SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)

@@ -39,6 +39,17 @@ class HostProcesses:
             process.kill()
         return len(processes)
 
+    def ports(self) -> dict[int, int]:
+        """The ports on which they listen, and the process id behind each."""
+        found: dict[int, int] = {}
+        for process in self._all():
+            try:
+                connections = process.net_connections("tcp")
+            except psutil.Error:
+                continue
+            found |= {c.laddr.port: process.pid for c in connections if c.status == psutil.CONN_LISTEN}
+        return found
+
     def _all(self) -> list[psutil.Process]:
         state = self._data_dir.read_state()
         if state is None:

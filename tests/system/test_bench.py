@@ -49,6 +49,27 @@ def test_density_weighs_the_hosts_kills_them_and_waits_for_every_auction_to_be_b
 
 
 @pytest.mark.timeout(RUN_TIMEOUT_S)
+def test_failover_kills_each_part_asked_for_and_every_acknowledged_bid_is_in_the_log():
+    done = bench("failover", "--part", "postgres", "--part", "host", "--gateways", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert (list(figures["parts"]), figures["gateways"], figures["missing"]) == (["host", "postgres"], 2, 0)
+    assert figures["acknowledged"] > 100
+    for part in figures["parts"].values():
+        assert 0 < part["first_s"]["worst"] <= part["all_s"]["worst"]
+    # Bids can't have been accepted while PostgreSQL was away: clients were told so.
+    assert figures["parts"]["postgres"]["unavailable"]["worst"] > 0
+    assert figures["parts"]["postgres"]["after_answer_s"]["worst"] < figures["parts"]["postgres"]["all_s"]["worst"]
+
+
+def test_a_part_that_there_is_not_is_refused_before_anything_starts():
+    done = bench("failover", "--part", "printer")
+    assert done.returncode == 1
+    assert "--part printer: there is no such part. Parts are host, gateway" in done.stderr
+    assert "ready" not in done.stderr
+
+
+@pytest.mark.timeout(RUN_TIMEOUT_S)
 def test_watch_doubles_the_crowd_and_every_watcher_ends_with_the_last_state():
     done = bench("watch", "--watchers", "50", "--up-to", "150", "--seconds", "1", "--json")
     assert done.returncode == 0, done.stderr
@@ -96,6 +117,7 @@ def test_help_teaches_what_is_measured():
         "density",
         "watch",
         "overload",
+        "failover",
         "micro",
     ):
         assert part in done.stdout

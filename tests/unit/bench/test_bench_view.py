@@ -8,7 +8,9 @@ import pytest
 from rich.console import Console
 
 from bench.beside import NoRival, check_rival, with_ratio
+from bench.failover import summed_up
 from ece.bench_view import print_bench, print_micro
+from ece.failover_view import print_failover
 
 
 def shape(**more: Any) -> dict[str, Any]:
@@ -81,6 +83,33 @@ def test_micro_figures_have_a_cost_each():
     out = io.StringIO()
     print_micro(Console(file=out, width=100), {"decide": {"about": "decide a bid", "us": 1.99, "per_s": 502_512.6}})
     assert cells(out.getvalue(), "decide a bid") == ["decide a bid", "1.99 µs", "502,513"]
+
+
+def shown_failover(rounds: int) -> str:
+    kills = [
+        {"first_s": 0.4, "all_s": 0.5 + number, "after_answer_s": 0.1, "no_bid_s": 0.6, "unavailable": 1_234,
+         "longest_silence_s": 0.05, "missing": number}
+        for number in range(rounds)
+    ]  # fmt: skip
+    parts = {part: summed_up(part, kills) for part in ("host", "postgres", "valkey", "gcs_server")}
+    size = {"auctions": 8, "bidders": 16, "gateways": 1, "rounds": rounds, "acknowledged": 5_000, "missing": 3}
+    out = io.StringIO()
+    print_failover(Console(file=out, width=80), {**size, "parts": parts})
+    return out.getvalue()
+
+
+def test_a_kill_is_a_row_with_its_bar_and_whether_it_is_met():
+    text = shown_failover(1)
+    assert cells(text, "host") == ["host", "0.40", "0.50", "0.60", "1,234", "0.05", "0", "1", "yes"]
+    assert cells(text, "valkey")[-2:] == ["—", "—"]
+    assert "PostgreSQL: 0.10 s from its first answer until every auction accepts; bar 1 s." in text
+    assert "Of 5,000 acknowledged bids 3 are missing in the log." in text
+
+
+def test_of_several_rounds_median_and_worst_are_shown_on_eighty_columns():
+    text = shown_failover(3)
+    assert cells(text, "host") == ["host", "0.40/0.40", "1.50/2.50", "0.60", "1,234", "0.05", "3", "1", "NO"]
+    assert cells(text, "postgres")[-2:] == ["5", "yes"]
 
 
 def test_a_directory_that_is_no_rival_is_refused(tmp_path):
