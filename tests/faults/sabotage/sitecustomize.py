@@ -1,0 +1,121 @@
+"""Breaks the engine on purpose, to show that the checker sees it.
+
+With this folder on PYTHONPATH every Python process of an engine runs this file when it starts, before anything else.
+TESTS_SABOTAGE names what is to be broken; the engine's own code has no hook for it.
+"""
+
+import importlib.abc
+import importlib.machinery
+import os
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+Break = Callable[[Any], None]
+
+
+def ack_before_commit(module: Any) -> None:
+    """Appends come back at once, and are written half a second later."""
+    import asyncio
+    import contextlib
+
+    write = module.EventLog.append
+
+    async def write_later(log: Any) -> None:
+        await asyncio.sleep(0.5)
+        while log.waiting:
+            with contextlib.suppress(Exception):
+                await write(log, *log.waiting[0])
+            log.waiting.pop(0)
+
+    async def append(log: Any, events: Any, heads: Any = ()) -> None:
+        waiting = log.__dict__.setdefault("waiting", [])
+        waiting.append((events, heads))
+        if len(waiting) == 1:
+            log.writing = asyncio.create_task(write_later(log))
+
+    module.EventLog.append = append
+
+
+def no_fence(module: Any) -> None:
+    """A writer that comes second does not hear of it."""
+    write = module.EventLog.append
+
+    async def append(log: Any, events: Any, heads: Any = ()) -> None:
+        try:
+            await write(log, events, heads)
+        except module.StaleSequence:
+            return
+
+    module.EventLog.append = append
+
+
+def lose_news(module: Any) -> None:
+    """Every third announcement that has events is never sent."""
+    import msgspec
+
+    publish = module.Announcer.publish
+    position_of_events = 5
+
+    def lossy(announcer: Any, channel: str, message: bytes) -> None:
+        page = msgspec.msgpack.decode(message) if channel.startswith("ece:news") else []
+        if any(len(news) > position_of_events and news[position_of_events] for news in page):
+            announcer.told = announcer.__dict__.get("told", 0) + 1
+            if announcer.told % 3 == 0:
+                return
+        publish(announcer, channel, message)
+
+    module.Announcer.publish = lossy
+
+
+def forget_gaps(module: Any) -> None:
+    """A gateway that missed news goes on as if nothing had been in between."""
+
+    def take(channel: Any, news: Any) -> None:
+        if channel.state is None:
+            channel.early.append(news)
+        elif (news.epoch, news.seq) > (channel.epoch, channel.seq):
+            fresh = [event for event in news.events if event.seq > channel.seq]
+            channel._pending += fresh
+            channel.tail.extend(fresh)
+            channel.epoch, channel.seq, channel.at, channel.state = news.epoch, news.seq, news.at, news.state
+            channel._schedule()
+
+    module.Channel.take = take
+
+
+SABOTAGES: dict[str, dict[str, Break]] = {
+    "ack before commit": {"persistence.event_log": ack_before_commit},
+    "no fence": {"persistence.event_log": no_fence},
+    "lost news": {"persistence.announcements": lose_news},
+    "lost news and forgotten gaps": {"persistence.announcements": lose_news, "gateway.channels": forget_gaps},
+}
+
+
+class Saboteur(importlib.abc.MetaPathFinder):
+    """Finds the modules to be broken as Python would, and breaks them once they are loaded."""
+
+    def __init__(self, breaks: dict[str, Break]) -> None:
+        self._breaks = breaks
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name not in self._breaks:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        assert spec is not None
+        assert spec.loader is not None
+        load = spec.loader.exec_module
+
+        def load_and_break(module: ModuleType) -> None:
+            load(module)
+            self._breaks[name](module)
+
+        spec.loader.exec_module = load_and_break  # type: ignore[method-assign]
+        return spec
+
+
+if os.environ.get("TESTS_SABOTAGE"):
+    sys.meta_path.insert(0, Saboteur(SABOTAGES[os.environ["TESTS_SABOTAGE"]]))
