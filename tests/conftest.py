@@ -1,8 +1,10 @@
 """For all tests: how properties are searched, and plain logs.
 
-`--hypothesis-profile=search` looks for longer, and elsewhere each time.
+`--hypothesis-profile=search` looks for longer, and elsewhere each time. `--pairs=all --rounds=10` kills every pair of
+the engine's parts, ten times over.
 """
 
+import pytest
 import structlog
 from hypothesis import settings
 
@@ -19,3 +21,11 @@ structlog.configure(
         structlog.processors.KeyValueRenderer(key_order=["level", "event"]),
     ]
 )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    faults = parser.getgroup("faults", "kill tests of the engine's parts (tests/system/test_faults.py)")
+    faults.addoption(
+        "--pairs", choices=("chosen", "all"), default="chosen", help="which pairs of parts are killed together"
+    )
+    faults.addoption("--rounds", type=int, default=1, help="how often each part and each pair is killed")

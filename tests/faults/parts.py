@@ -1,16 +1,45 @@
 """The parts of a running engine, as processes to be killed or stopped."""
 
+import itertools
+from collections.abc import Mapping
+from importlib.util import find_spec
+
 import asyncpg
 import psutil
 
-HOST_PORTS = "SELECT DISTINCT port FROM hosts JOIN slots USING (host_id)"
+# Where the director is an actor, it can be killed as well.
+PARTS = ("host", *(["director"] if find_spec("actors.director_actor") else []),
+         "raylet", "gcs_server", "gateway", "postgres", "valkey")  # fmt: skip
+PAIRS = tuple(itertools.combinations(PARTS, 2))
+# Those that every run of the tests has: each part is in one, and what needs the other to recover is together.
+CHOSEN_PAIRS = (("host", "director"), ("host", "postgres"), ("raylet", "postgres"), ("gateway", "valkey"),
+                ("gcs_server", "gateway"))  # fmt: skip
+CHOSEN_PAIRS = tuple(pair for pair in CHOSEN_PAIRS if pair in PAIRS)
+RAY_SERVERS = ("raylet", "gcs_server")
+
+_HOST_PORTS = "SELECT DISTINCT port FROM hosts JOIN slots USING (host_id)"
+
+
+async def process_of(part: str, children: Mapping[str, int], database_url: str) -> int:
+    """The process of a part, 0 while there is none. `children`: the supervisor's, by name."""
+    conductor = children.get("conductor", 0)
+    if part == "host":
+        return await keeper_of_slots(database_url)
+    if part == "director":
+        return next((p.pid for p in below(conductor, recursive=True) if "Director" in title_of(p)), 0)
+    if part in RAY_SERVERS:
+        return next((p.pid for p in below(conductor) if p.name() == part), 0)
+    return children.get(part, 0)
 
 
 async def keeper_of_slots(database_url: str) -> int:
-    """The process of a host that keeps slots, not one that stands by; 0 while there is none."""
-    connection = await asyncpg.connect(database_url, timeout=10)
+    """The process of a host that keeps slots, not of one that stands by; 0 while there is none."""
     try:
-        ports = {row["port"] for row in await connection.fetch(HOST_PORTS)}
+        connection = await asyncpg.connect(database_url, timeout=10)
+    except (OSError, asyncpg.PostgresError, TimeoutError):
+        return 0
+    try:
+        ports = {row["port"] for row in await connection.fetch(_HOST_PORTS)}
     finally:
         await connection.close()
     return next((pid for pid, port in listening() if port in ports), 0)
@@ -25,9 +54,17 @@ def listening() -> list[tuple[int, int]]:
     ]
 
 
-def ray_server(conductor: int, name: str) -> int:
-    """The process of one of Ray's own servers under this conductor, 0 while there is none."""
+def below(process: int, *, recursive: bool = False) -> list[psutil.Process]:
+    """The children of a process, or all that descend from it; none where it is gone."""
     try:
-        return next((child.pid for child in psutil.Process(conductor).children() if child.name() == name), 0)
+        return list(psutil.Process(process).children(recursive=recursive)) if process else []
     except psutil.Error:
-        return 0
+        return []
+
+
+def title_of(process: psutil.Process) -> str:
+    """What an actor's process calls itself."""
+    try:
+        return "".join(process.cmdline()[:1])
+    except psutil.Error:
+        return ""

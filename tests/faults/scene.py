@@ -3,10 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable
+from inspect import isawaitable
 from typing import Self
 from uuid import uuid4
-
-import psutil
 
 from bench.accounts import Roster
 from bench.faults.auction_log import read_logs
@@ -21,9 +20,12 @@ STEP_DEADLINE_S = 120.0
 
 
 async def until(condition: Callable[[], object], what: str, within_s: float = STEP_DEADLINE_S) -> None:
-    """Wait for a condition; fail, naming it, when the time is up."""
+    """Wait for a condition, which may have to be awaited; fail, naming it, when the time is up."""
     deadline = time.monotonic() + within_s
-    while not condition():
+    while True:
+        met = condition()
+        if await met if isawaitable(met) else met:
+            return
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
         await asyncio.sleep(0.02)
 
@@ -115,20 +117,3 @@ class Scene:
     def _failure(self) -> BaseException | None:
         done = [task for task in self._tasks if task.done() and not task.cancelled()]
         return next((error for task in done if (error := task.exception()) is not None), None)
-
-
-def host_processes(conductor: int) -> list[int]:
-    """The processes of the host actors under this conductor."""
-    try:
-        children = psutil.Process(conductor).children(recursive=True)
-        return [child.pid for child in children if child.cmdline()[:1] and "HostActor" in child.cmdline()[0]]
-    except psutil.Error:
-        return []
-
-
-def ray_server(conductor: int, name: str) -> int:
-    """The process of one of Ray's own servers under this conductor, 0 while there is none."""
-    try:
-        return next((child.pid for child in psutil.Process(conductor).children() if child.name() == name), 0)
-    except psutil.Error:
-        return 0

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from engines import SharedEngine, Up
 
+from tests.faults.parts import CHOSEN_PAIRS, PAIRS, PARTS
+
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[SharedEngine]:
@@ -30,3 +32,12 @@ def up() -> Iterator[Up]:
         closing(Up(Path(home), ECE_BCRYPT_COST="4")) as mine,
     ):
         yield mine
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What is killed: each part alone, and pairs of them, as the options say; round after round."""
+    if "round_number" in metafunc.fixturenames:
+        metafunc.parametrize("round_number", range(metafunc.config.getoption("--rounds")))
+    if "killed" in metafunc.fixturenames:
+        pairs = PAIRS if metafunc.config.getoption("--pairs") == "all" else CHOSEN_PAIRS
+        metafunc.parametrize("killed", [*((part,) for part in PARTS), *pairs], ids="+".join)

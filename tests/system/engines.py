@@ -134,7 +134,7 @@ class SharedEngine:
         assert state is not None, "the engine runs"
         return dict(state.children)
 
-    def wait_until_ready(self, within_s: float = 60.0) -> None:
+    def wait_until_ready(self, within_s: float = 120.0) -> None:
         until(lambda: is_ready(self.base_url), within_s, "/readyz answers 200")
 
 

@@ -116,6 +116,14 @@ class Stage:
         return [error for task in done if (error := task.exception()) is not None]
 
 
+async def has_stepped_down(host: HostChild) -> bool:
+    return not (await host.tell("health"))["slots"]
+
+
+async def has_ended(line: Line, auction: int) -> bool:
+    return (await state_of(line, auction)).state.status != "open"
+
+
 @asynccontextmanager
 async def stage(
     engine: SharedEngine, database_url: str, *, ahead_s: Sequence[int] = (0, 0), broken: str | None = None
@@ -194,9 +202,7 @@ async def test_a_host_that_wakes_up_after_its_slots_went_elsewhere_is_harmless(
         await until(lambda: time.monotonic() - stopped_at >= stopped_s, "it was stopped long enough")
         sleeper.go_on()
         # What waited in its inbox is decided on a state of the past, collides, and is decided anew or sent away.
-        async with asyncio.timeout(30):
-            while (await sleeper.tell("health"))["slots"]:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await until(lambda: has_stepped_down(sleeper), "the sleeper has stepped down")
         await made.more_acks(bidders, 30)
         if stopped_s:
             assert (await state_of(made.lines[1], ends_meanwhile)).state.status == "closed"
@@ -216,9 +222,7 @@ async def test_a_wall_clock_that_jumps_by_an_hour_closes_and_opens_nothing(engin
         await made.more_acks(bidders, 20)
         assert (await state_of(line, long)).state.status == "open"
         await host.tell("set_wall", ahead_s=-HOUR_S)
-        async with asyncio.timeout(20):
-            while (await state_of(line, short)).state.status == "open":  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await until(lambda: has_ended(line, short), "the short auction has ended")
         await host.tell("set_wall", ahead_s=0)
         assert await made.end(line) == []
         log = (await made.logs())[id_text(short)]
