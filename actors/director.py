@@ -1,58 +1,59 @@
-"""The director gives slots to hosts: at the start, and at once when a host dies.
+"""The director sees to it that everything has a keeper: at the start, when a host dies, and when load or nodes change.
 
-It holds a stream to each host, as gateways do: the kernel closes it the moment that a host's process ends. It decides
-nothing itself (``domain.placement`` does) and keeps nothing: the directory has it all, so it can die at any time.
+``domain.placement`` decides what is to move; here it is done. What nobody keeps is placed at once, look by look; moving
+what somebody keeps is a task beside that, one step at a time. The director keeps nothing that matters: directory and
+operators' wishes have it all, so it can die at any time, and its next incarnation goes on.
 """
 
 import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
 
-from actors.router import LooksUpHosts
-from actors.stream import GatewayStream, HandshakeFailed, open_stream
-from domain.placement import plan
-from persistence.directory import HostAddress
+from actors.control import ControlFailed, ControlsHosts, DirectorLimits
+from actors.fleet import Lookout, ReadsDirectory, View
+from actors.host_process import Taken
+from actors.muster import Musters
+from actors.solo import Solos
+from domain.placement import Move, orphans, rebalance
+from persistence.directory import slot_of
 from persistence.errors import StoreError
 
 log = structlog.get_logger()
 
 LOOK_EVERY_S = 0.5
 # At the start wait so long for all hosts before giving slots to those that are there.
-GATHER_S = 5.0
+GATHER_S = 8.0
 
 
-class ControlFailed(Exception):
-    """A host could not be told, or did not do what it was told."""
+class ReadsWishes(Protocol):
+    """What operators want; may raise StoreError."""
 
+    async def drains(self) -> frozenset[str]: ...
 
-class ControlsHosts(Protocol):
-    """The way to command a host."""
-
-    async def take(self, host_id: str, slots: Sequence[int]) -> None:
-        """Make the host keep these slots. Raises ControlFailed."""
+    async def slots(self) -> dict[int, str]: ...
 
 
 class Director:
-    """``run`` until cancelled. ``placed`` is set while every slot has a living keeper."""
+    """``run`` until cancelled. ``placed`` is set while everything has a living keeper."""
 
     def __init__(
-        self, directory: LooksUpHosts, control: ControlsHosts, secret: bytes, *, slots_total: int,
-        host_ids: Sequence[str], active_wanted: int, say: Callable[[str], None],
+        self, directory: ReadsDirectory, wishes: ReadsWishes, control: ControlsHosts, secret: bytes, *,
+        limits: DirectorLimits, say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._directory = directory
+        self._wishes = wishes
         self._control = control
-        self._secret = secret
-        self._slots_total = slots_total
-        self._host_ids = frozenset(host_ids)
-        self._active_wanted = active_wanted
+        self._limits = limits
         self._say = say
-        self._streams: dict[str, tuple[int, GatewayStream]] = {}
-        self._missing_since = dict.fromkeys(host_ids, time.monotonic())
+        self._lookout = Lookout(directory, secret, limits.slots_total, self._changed)
+        self._musters = Musters(limits, control, directory, say)
+        self._solos = Solos(limits, control, directory, say)
+        self._improving: asyncio.Task[None] | None = None
         self._gather_until = 0.0
         self._ever_placed = False
         self._wake = asyncio.Event()
@@ -61,64 +62,103 @@ class Director:
     async def run(self) -> None:
         """Watch and place, for ever."""
         self._gather_until = time.monotonic() + GATHER_S
-        while True:
-            try:
-                await self._look()
-            except StoreError as error:
-                log.warning("directory_unavailable", error=str(error))
-            except ControlFailed as error:
-                log.warning("host_not_told", error=str(error))
-            # Not wait_for: before Python 3.12 it can swallow being cancelled.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
-                    await self._wake.wait()
-            self._wake.clear()
+        try:
+            while True:
+                try:
+                    await self._look()
+                except StoreError as error:
+                    log.warning("directory_unavailable", error=str(error))
+                except ControlFailed as error:
+                    log.warning("host_not_told", error=str(error))
+                # Not wait_for: before Python 3.12 it can swallow being cancelled.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_EVERY_S):
+                        await self._wake.wait()
+                self._wake.clear()
+        finally:
+            if self._improving is not None:
+                self._improving.cancel()
+                await asyncio.gather(self._improving, return_exceptions=True)
+            self._lookout.close()
 
     def missing_for_s(self) -> float:
         """How long the longest missing host has been away, 0 when all are there."""
-        now = time.monotonic()
-        return max((now - since for since in self._missing_since.values()), default=0.0)
+        return self._musters.missing_for_s()
+
+    def _changed(self, what: str) -> None:
+        self.placed.clear()
+        if self._ever_placed:
+            self._say(what)
+        self._wake.set()
 
     async def _look(self) -> None:
-        hosts = {h.host_id: h for h in await self._directory.hosts() if h.host_id in self._host_ids}
-        await asyncio.gather(*(self._connect(host) for host in hosts.values() if not self._connected(host)))
-        living = [host for host in hosts.values() if self._connected(host)]
-        if not self._ever_placed and self._missing_since and time.monotonic() < self._gather_until:
+        nodes = await self._control.nodes()
+        view = await self._lookout.look(nodes)
+        draining = await self._wishes.drains()
+        wishes = await self._wishes.slots()
+        await self._musters.call(view, draining)
+        if not self._ever_placed and not self._musters.complete and time.monotonic() < self._gather_until:
             return
-        owners: dict[int, str | None] = dict.fromkeys(range(self._slots_total))
-        for host in living:
-            owners |= dict.fromkeys((slot for slot in host.slots if slot < self._slots_total), host.host_id)
-        moves = defaultdict(list)
-        for slot, host_id in plan(owners, [host.host_id for host in living], self._active_wanted).items():
-            moves[host_id].append(slot)
-        for host_id, slots in moves.items():
-            await self._control.take(host_id, slots)
-            if self._ever_placed:
-                self._say(f"{host_id} has taken over {len(slots)} slots")
-        if living:
+        await self._place_orphans(view, draining, wishes)
+        await self._return_strays(view)
+        if view.all_placed:
             self._ever_placed = True
             self.placed.set()
+            if self._improving is None or self._improving.done():
+                self._improving = asyncio.create_task(self._improve(view, draining, wishes), name="improve")
+        else:
+            self._wake.set()  # What has just been placed is seen with the next look.
 
-    def _connected(self, host: HostAddress) -> bool:
-        known = self._streams.get(host.host_id)
-        return known is not None and known[0] == host.incarnation
+    async def _place_orphans(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> None:
+        moves = defaultdict(list)
+        hosts = [host for host in view.shared if host.node not in draining] or view.shared
+        lost = {slot: owner if owner in view.living else None for slot, owner in view.owners.items()}
+        kept_by_leaving = {s: o for s, o in lost.items() if o is not None and o not in {h.host_id for h in hosts}}
+        settled = {slot: owner for slot, owner in lost.items() if slot not in kept_by_leaving}
+        for slot, host_id in orphans(settled, hosts, self._limits.hosts, wishes).items():
+            moves[host_id].append(slot)
+        for host_id, slots in moves.items():
+            await self._control.take(host_id, Taken(slots=tuple(slots)))
+            if self._ever_placed:
+                self._say(f"{host_id} has taken over {len(slots)} slots")
 
-    async def _connect(self, host: HostAddress) -> None:
-        def lost() -> None:
-            known = self._streams.get(host.host_id)
-            if known is not None and known[0] == host.incarnation:
-                del self._streams[host.host_id]
-                self._missing_since[host.host_id] = time.monotonic()
-                self.placed.clear()
-                self._say(f"{host.host_id} died; Ray starts it again")
-                self._wake.set()
+    async def _return_strays(self, view: View) -> None:
+        """Auctions whose own host has died go back to their slots."""
+        by_keeper = defaultdict(list)
+        for auction, owner in view.alone.items():
+            keeper = view.owners[slot_of(auction, self._limits.slots_total)]
+            if owner not in view.living and keeper in view.living:
+                by_keeper[keeper].append(auction)
+        for keeper, auctions in by_keeper.items():
+            assert keeper is not None
+            await self._control.take_back(keeper, Taken(auctions=tuple(auctions)))
+            self._say(f"{keeper} has taken back {len(auctions)} auction(s) of a host of their own that died")
 
+    async def _improve(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> None:
+        """One step towards where everything should be."""
         try:
-            stream = await open_stream(host.address, host.port, self._secret, lambda answers: None, lost)
-        except (OSError, TimeoutError, HandshakeFailed) as error:
-            log.debug("host_unreachable", host=host.host_id, error=str(error))
-            return
-        self._streams[host.host_id] = (host.incarnation, stream)
-        self._missing_since.pop(host.host_id, None)
-        if self._ever_placed:
-            self._say(f"{host.host_id} serves again")
+            leaving = {h.host_id for h in view.living.values() if h.node in draining}
+            move = rebalance(view.owners, view.shared, self._limits.hosts, leaving=leaving, wishes=wishes)
+            if move is not None:
+                await self._move(move)
+                self._wake.set()
+                return
+            if await self._solos.step(view, draining):
+                self._wake.set()
+                return
+            await self._musters.dismiss(view, draining)
+        except (StoreError, ControlFailed) as error:
+            log.warning("not_improved", error=str(error))
+        except Exception:
+            log.exception("not_improved")
+
+    async def _move(self, move: Move) -> None:
+        """Hand slots from a living host to another. Where the other does not take them they go back."""
+        released_at = await self._control.release(move.source, move.slots, ())
+        taken = Taken(slots=move.slots, released_at=released_at)
+        try:
+            await self._control.take(move.target, taken)
+        except ControlFailed:
+            await self._control.take(move.source, taken)
+            raise
+        log.info("slots_moved", slots=len(move.slots), source=move.source, target=move.target)

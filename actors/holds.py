@@ -7,8 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
+import structlog
 
-from actors.messages import Bid, Buy
+from actors.batch import Batch, Order
+from actors.messages import INSUFFICIENT_FUNDS, Bid, Buy, Refused
+from persistence.errors import StoreError
+
+log = structlog.get_logger()
 
 
 class Shortfall(msgspec.Struct, frozen=True):
@@ -30,3 +35,28 @@ class NoHolds:
 
     async def place(self, orders: Sequence[Bid | Buy]) -> Mapping[int, Shortfall]:
         return {}
+
+
+async def covered(holds: Holds, orders: list[Order], batch: Batch, unavailable: Refused) -> list[Order]:
+    """Hold the funds of all bids of a batch. Those that are not covered are answered; the others are returned.
+
+    Where nobody can tell, all bids are answered ``unavailable``.
+    """
+    if isinstance(holds, NoHolds):
+        return orders
+    bids = [(order, order.request) for order in orders if isinstance(order.request, (Bid, Buy))]
+    try:
+        short = await holds.place([request for _, request in bids])
+    except StoreError as error:
+        log.error("holds_failed", error=str(error))
+        batch.orders += [order for order, _ in bids]
+        batch.answers += [(order, unavailable) for order, _ in bids]
+        return [order for order in orders if not isinstance(order.request, (Bid, Buy))]
+    refused = set()
+    for index, shortfall in short.items():
+        order = bids[index][0]
+        refused.add(id(order))
+        batch.orders.append(order)
+        answer = Refused(INSUFFICIENT_FUNDS, batch.now_ms, available=shortfall.available, required=shortfall.required)
+        batch.answers.append((order, answer))
+    return [order for order in orders if id(order) not in refused]

@@ -5,18 +5,21 @@ snapshots, the read model and the heartbeat run beside it and never touch a keep
 """
 
 import asyncio
+import time
 from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
 
 import structlog
 
 from actors.batch import Batch, Order, Reply, TickDue
 from actors.clock import Clock
-from actors.holds import Holds, NoHolds
+from actors.holds import Holds, NoHolds, covered
+from actors.inbox import Inbox
 from actors.keeper import BrokenChain, Keeper
+from actors.loader import Loader
 from actors.messages import (
-    INSUFFICIENT_FUNDS,
     MOVED,
     NOT_FOUND,
     OVERLOADED,
@@ -27,12 +30,13 @@ from actors.messages import (
     Refused,
     Request,
 )
-from actors.news import Newsroom
+from actors.news import Newsroom, Publisher
 from actors.outages import Outages
+from actors.places import Places
 from actors.records import Records
 from actors.timers import Timers
+from actors.vitals import Pulse, Vitals, hottest_of
 from domain.auction.codec import UnreadableEvent, command_key
-from persistence.directory import slot_of
 from persistence.errors import KeyTaken, StaleSequence, StoreError
 from persistence.event_log import EventLog, KeyedRow
 from persistence.snapshots import SnapshotStore
@@ -40,17 +44,14 @@ from persistence.snapshots import SnapshotStore
 log = structlog.get_logger()
 
 ATTEMPTS_MAX = 4
-# With everything that waits in one batch, all bidders would wait for the same commit, and gateway, host and database
-# for each other in turn. Smaller batches let them work at the same time; a long queue still makes large ones.
-BATCH_SOFT_MAX = 128
-# What waits to be loaded while others are goes with the next page; so a restarted host reads thousands in few queries.
-LOADERS_MAX = 3
-LOAD_PAGE = 250
 RETRY_AFTER_MS = 500
 TICK_RETRY_MS = 250
 # After a fault of ours, which will hardly have gone away.
 FAULT_RETRY_MS = 5_000
 PASSIVATE_EVERY_MS = 5_000
+# What the log does not fence, refusals, is only said while the directory has lately confirmed that we are the keeper.
+# A host that is silent for longer (actors/director.py) loses what it keeps.
+LEASE_MS = 2_000
 
 
 @dataclass(frozen=True)
@@ -64,43 +65,35 @@ class HostLimits:
     passivate_after_ms: int = 300_000
 
 
-class Announcing(Protocol):
-    """Where news goes; it may lose them."""
-
-    def publish(self, channel: str, message: bytes) -> None: ...
-
-
 class Host:
     """Plain class; ``actors.host_process`` gives it a stream server, a directory entry and a Ray actor around it."""
 
     def __init__(
-        self, event_log: EventLog, snapshots: SnapshotStore, announcer: Announcing, *, slots_total: int,
+        self, event_log: EventLog, snapshots: SnapshotStore, announcer: Publisher, *, slots_total: int,
         limits: HostLimits, clock: Clock, holds: Holds | None = None,
     ) -> None:  # fmt: skip
         self.clock = clock
         self.limits = limits
+        self.places = Places(slots_total)
         self.outages = Outages()
+        self.pulse = Pulse()
         self.keepers: dict[int, Keeper] = {}
         self.timers = Timers(clock, self._time_has_come)
         self.newsroom = Newsroom(announcer)
         self.records = Records(event_log, snapshots, limits.snapshot_every_events)
         self._holds: Holds = holds or NoHolds()
         self._log = event_log
-        self._slots_total = slots_total
         self._epoch = 1
-        self._inbox: deque[Order] = deque()
-        self._mailboxes: Counter[int] = Counter()
-        self._parked: dict[int, list[Order]] = {}
-        self._parked_orders = 0
-        self._to_load: deque[int] = deque()
-        self._loaders = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._inbox = Inbox(limits.batch_max)
+        self._loader = Loader(self.records, self._new_keeper, self._loaded)
+        # Steps that must find nothing staged: each is taken once, before the next commit.
+        self._between: deque[Callable[[], None]] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._draining = False
         self._chores_due = False
         self._passivated_at = clock.now_ms()
-        self.slots: frozenset[int] = frozenset()
+        self._confirmed_at: int | None = None
 
     # -- the way in
 
@@ -109,24 +102,27 @@ class Host:
         auction = request.auction
         if self._draining:
             reply(request_id, self._unavailable())
-        elif slot_of(auction, self._slots_total) not in self.slots:
-            reply(request_id, Refused(MOVED, self.clock.now_ms(), retry_after_ms=RETRY_AFTER_MS))
+        elif not self.places.keep(auction):
+            reply(request_id, self._moved())
         elif self._full(auction):
+            self.pulse.refused_overloaded += 1
             reply(request_id, Refused(OVERLOADED, self.clock.now_ms(), retry_after_ms=RETRY_AFTER_MS))
         else:
             self._enqueue(Order(request, request_id, reply))
 
     def _full(self, auction: int) -> bool:
-        waiting = len(self._inbox) + self._parked_orders
-        return waiting >= self.limits.inbox_max or self._mailboxes[auction] >= self.limits.mailbox_max
+        waiting = len(self._inbox) + self._loader.orders_waiting
+        mailbox = self._inbox.waiting_for(auction) + self._loader.waiting_for(auction)
+        return waiting >= self.limits.inbox_max or mailbox >= self.limits.mailbox_max
 
     def _enqueue(self, order: Order) -> None:
-        self._mailboxes[order.request.auction] += 1
-        self._inbox.append(order)
+        self._inbox.add(order)
         self._wake.set()
 
     def _time_has_come(self, auction: int) -> None:
-        self._enqueue(Order(TickDue(auction), 0, None))
+        if self.places.keep(auction):
+            self._inbox.add_tick(auction)
+            self._wake.set()
 
     # -- life
 
@@ -136,22 +132,21 @@ class Host:
         await self._log.ensure_partitions()
 
     async def run(self) -> None:
-        """Decide and commit until ``drain``; between commits, when nothing is staged, do the chores that are due."""
+        """Decide and commit until ``drain``; between commits, when nothing is staged, do what else is due."""
         while True:
-            if not self._inbox and not self._chores_due:
+            if not (self._inbox or self._between):
                 self._idle.set()
                 await self._wake.wait()
             self._idle.clear()
             self._wake.clear()
-            if self._chores_due:
-                self._chores_due = False
-                self._chores(self.clock.now_ms())
+            while self._between:
+                self._between.popleft()()
             if self._inbox:
                 await self._commit_next()
 
     async def _commit_next(self) -> None:
         batch = Batch(self.clock.now_ms())
-        orders = self._take_orders()
+        orders = self._inbox.take()
         try:
             await self._commit(orders, batch)
         except Exception:
@@ -160,10 +155,14 @@ class Host:
             self._forget({o.request.auction for o in orders})
             self._give_up(orders)
 
+    def between_commits(self, step: Callable[[], None]) -> None:
+        """Have a step taken soon, at a moment when nothing is staged."""
+        self._between.append(step)
+        self._wake.set()
+
     def chores_due(self) -> None:
         """Ask for reminders, read model and passivation to be seen to before the next commit."""
-        self._chores_due = True
-        self._wake.set()
+        self.between_commits(lambda: self._chores(self.clock.now_ms()))
 
     def _chores(self, now_ms: int) -> None:
         self.newsroom.remind(now_ms)
@@ -175,9 +174,10 @@ class Host:
     async def drain(self) -> None:
         """Answer what waits, save what is in memory. Afterwards every request gets ``unavailable``."""
         self._draining = True
-        while self._tasks or self._inbox or not self._idle.is_set():
-            if self._tasks:
-                await asyncio.wait(self._tasks)
+        loading = self._loader.tasks
+        while loading or self._inbox or not self._idle.is_set():
+            if loading:
+                await asyncio.wait(loading)
             # `run` sets it again when it finds nothing to do: only then is nothing left, or staged.
             self._idle.clear()
             self._wake.set()
@@ -194,35 +194,105 @@ class Host:
             self.records.retire(keeper)
             del self.keepers[keeper.auction_id]
 
-    def forget_slots(self, slots: frozenset[int]) -> None:
-        """Drop what is in memory of these slots: another host may have kept them since."""
-        self._forget({keeper.auction_id for keeper in self.keepers.values() if keeper.slot in slots})
+    # -- what it keeps
+
+    def take_slots(self, slots: Iterable[int], elsewhere: Iterable[int]) -> None:
+        """Keep these slots, but for these auctions. What memory has of them is dropped."""
+        self._forget_unkept()
+        self.places.add(slots, elsewhere)
+
+    def take_auctions(self, auctions: Iterable[int]) -> None:
+        """Keep these auctions alone, as their own host."""
+        self._forget_unkept()
+        self.places.dedicated |= frozenset(auctions)
+
+    def take_back(self, auctions: Iterable[int]) -> None:
+        """Keep these auctions with their slots again."""
+        self._forget_unkept()
+        self.places.take_back(auctions)
+
+    async def release(self, slots: Iterable[int], auctions: Iterable[int]) -> int:
+        """Keep these no more. Once this returns (the time, ms), nothing of them is staged or in memory, all is saved.
+
+        From the start of it their requests are answered ``moved``; what is being committed is finished first.
+        """
+        self.places.remove(slots)
+        self.places.let_go(auctions)
+        self._turn_away_unkept()
+        retired = asyncio.get_running_loop().create_future()
+        self.between_commits(partial(self._retire_unkept, retired))
+        at_ms: int = await retired
+        try:
+            await self.records.flush()
+        except StoreError as error:
+            # Snapshots only save time: the log has everything.
+            log.warning("flush_failed", error=str(error))
+        return at_ms
+
+    def lose(self, slots: Iterable[int], auctions: Iterable[int]) -> None:
+        """Somebody has taken us for dead. What we would still write collides with the new keeper's rows."""
+        self.places.remove(slots)
+        self.places.let_go(auctions)
+        self._turn_away_unkept()
+        self.between_commits(self._forget_unkept)
 
     def step_down(self) -> None:
-        """Another host keeps these slots now: decide nothing more."""
-        self.slots = frozenset()
+        """Another host keeps all this now: decide nothing more."""
+        self.places.clear()
         self.timers.stop()
 
-    def _take_orders(self) -> list[Order]:
-        inbox, mailboxes = self._inbox, self._mailboxes
-        size = min(len(inbox), self.limits.batch_max, max(BATCH_SOFT_MAX, len(inbox) // 2))
-        orders = [inbox.popleft() for _ in range(size)]
-        for order in orders:
-            auction = order.request.auction
-            left = mailboxes[auction] - 1
-            if left:
-                mailboxes[auction] = left
-            else:
-                del mailboxes[auction]
-        if inbox:
-            self._wake.set()
-        return orders
+    def confirmed(self, now_ms: int) -> None:
+        """The directory has just said what this host keeps."""
+        self._confirmed_at = now_ms
+
+    def vitals(self) -> Vitals:
+        """How this host is doing; to be called at each heartbeat."""
+        rates = self.pulse.rates(self._inbox.taken, self.clock.now_ms())
+        self._inbox.taken = Counter()
+        alone, keepers = self.places.dedicated, self.keepers
+        return self.pulse.vitals(
+            orders_rate=round(sum(rates.values()), 1),
+            inbox=len(self._inbox),
+            inbox_max=self.limits.inbox_max,
+            loading=self._loader.orders_waiting,
+            auctions=len(keepers),
+            timers=len(self.timers),
+            hottest=hottest_of({a: r for a, r in rates.items() if a in keepers and keepers[a].may_be_dedicated}),
+            wishes=[keeper.auction_id for keeper in keepers.values() if keeper.wants_own_host],
+            finished=[a for a in alone if a in keepers and keepers[a].finished],
+        )
+
+    def _turn_away_unkept(self) -> None:
+        """Answer ``moved`` to what waits for auctions that we keep no more, before anything newer is answered so."""
+        for order in self._inbox.remove(lambda auction: not self.places.keep(auction)):
+            order.answer(self._moved())
+
+    def _retire_unkept(self, retired: "asyncio.Future[int]") -> None:
+        for keeper in self._unkept():
+            self.records.retire(keeper)
+            self._drop(keeper)
+        if not retired.done():
+            retired.set_result(self.clock.now_ms())
+
+    def _forget_unkept(self) -> None:
+        for keeper in self._unkept():
+            self.records.forget(keeper)
+            self._drop(keeper)
+
+    def _unkept(self) -> list[Keeper]:
+        return [keeper for keeper in self.keepers.values() if not self.places.keep(keeper.auction_id)]
+
+    def _drop(self, keeper: Keeper) -> None:
+        del self.keepers[keeper.auction_id]
+        self.newsroom.forget(keeper)
+        self.timers.set(keeper.auction_id, None)
+        self.pulse.forget(keeper.auction_id)
 
     # -- one commit
 
     async def _commit(self, orders: list[Order], batch: Batch) -> None:
         found = await self._keys_of_second_attempts(orders)
-        for order in await self._covered(orders, batch):
+        for order in await covered(self._holds, orders, batch, self._unavailable()):
             keeper = self._keeper_for(order)
             if keeper is not None:
                 batch.orders.append(order)
@@ -230,62 +300,43 @@ class Host:
         if batch.doubtful:
             await self._resolve_doubts(batch)
         if batch.rows:
+            began = time.perf_counter()
             try:
                 await self._log.append(batch.rows, self.records.heads_for(batch))
             except (StaleSequence, KeyTaken) as conflict:
+                self.pulse.conflicts += 1
                 log.warning("append_conflict", conflict=type(conflict).__name__, rows=len(batch.rows))
                 return self._decide_again(batch)
             except StoreError as error:
                 log.error("append_failed", error=str(error), rows=len(batch.rows))
                 return self._outcome_unknown(batch)
-            self.outages.works(self.clock.now_ms())
+            # What the batch was decided at, not what it is now: an end moved by an outage must lie after that outage.
+            self.outages.works(batch.now_ms)
+            self.pulse.committed(1000 * (time.perf_counter() - began))
         self._committed(batch)
         return None
-
-    async def _covered(self, orders: list[Order], batch: Batch) -> list[Order]:
-        """Hold the funds of all bids of the batch; those that are not covered are answered, the others go on."""
-        if isinstance(self._holds, NoHolds):
-            return orders
-        bids = [(order, order.request) for order in orders if isinstance(order.request, (Bid, Buy))]
-        try:
-            short = await self._holds.place([request for _, request in bids])
-        except StoreError as error:
-            log.error("holds_failed", error=str(error))
-            batch.orders += [order for order, _ in bids]
-            batch.answers += [(order, self._unavailable()) for order, _ in bids]
-            return [order for order in orders if not isinstance(order.request, (Bid, Buy))]
-        refused = set()
-        for index, shortfall in short.items():
-            order = bids[index][0]
-            refused.add(id(order))
-            batch.orders.append(order)
-            answer = Refused(
-                INSUFFICIENT_FUNDS, batch.now_ms, available=shortfall.available, required=shortfall.required
-            )
-            batch.answers.append((order, answer))
-        return [order for order in orders if id(order) not in refused]
 
     def _keeper_for(self, order: Order) -> Keeper | None:
         """Who decides this order; None where it waits for its auction to be loaded."""
         request = order.request
         keeper = self.keepers.get(request.auction)
-        if keeper is None:
-            if not isinstance(request, Create):
-                self._park(order)
-                return None
-            if order.attempts:
-                self._park(order)
-                return None
+        if keeper is not None:
+            return keeper
+        if not self.places.keep(request.auction):
+            order.answer(self._moved())
+            return None
+        if isinstance(request, Create) and not order.attempts:
             # If it exists after all, the append collides with it and the second attempt loads it.
-            keeper = self._empty_keeper(request.auction)
-        return keeper
+            return self._empty_keeper(request.auction)
+        self._loader.park(order)
+        return None
 
     def _stage(self, order: Order, keeper: Keeper, batch: Batch, found: dict[tuple[int, bytes], KeyedRow]) -> None:
         request = order.request
         try:
             due = keeper.due_at
             if due is not None and due <= batch.now_ms:
-                keeper.stage_tick(batch, self.outages.covering(keeper.slot, due, batch.now_ms))
+                keeper.stage_tick(batch, self.outages.covering(keeper.slot, due, batch.now_ms, keeper.auction_id))
             if isinstance(request, TickDue):
                 # It may have rung too early, and rings once: the commit sets it again only where something changed.
                 self.timers.set(request.auction, keeper.due_at)
@@ -335,7 +386,12 @@ class Host:
 
     def _committed(self, batch: Batch) -> None:
         """Reply, then announce."""
+        in_doubt = self._confirmed_at is not None and batch.now_ms - self._confirmed_at > LEASE_MS
+        touched = {keeper.auction_id for keeper in batch.touched} if in_doubt else set()
         for order, answer in batch.answers:
+            if in_doubt and isinstance(answer, Refused) and order.request.auction not in touched:
+                # Decided on a state that another host may have moved on from, unknown to us.
+                answer = self._unavailable()
             order.answer(answer)
         for keeper, staged in batch.touched.items():
             self.newsroom.announce(keeper, staged, batch.now_ms)
@@ -381,56 +437,18 @@ class Host:
             order.answer(self._unavailable())
 
     def _put_back(self, order: Order) -> None:
-        self._mailboxes[order.request.auction] += 1
-        self._inbox.appendleft(order)
+        self._inbox.put_back(order)
         self._wake.set()
 
     # -- activation
 
-    def _park(self, order: Order) -> None:
-        """Let an order wait for its auction to be loaded; the first one starts that."""
-        parked = self._parked.setdefault(order.request.auction, [])
-        if len(parked) >= self.limits.mailbox_max:
-            order.answer(Refused(OVERLOADED, self.clock.now_ms(), retry_after_ms=RETRY_AFTER_MS))
-            return
-        parked.append(order)
-        self._parked_orders += 1
-        if len(parked) == 1:
-            self._to_load.append(order.request.auction)
-            if self._loaders < LOADERS_MAX:
-                self._loaders += 1
-                task = asyncio.create_task(self._load_waiting())
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-
-    async def _load_waiting(self) -> None:
-        """Load what waits, page after page, until nothing does."""
-        try:
-            while self._to_load:
-                await self._load([self._to_load.popleft() for _ in range(min(len(self._to_load), LOAD_PAGE))])
-        finally:
-            self._loaders -= 1
-
-    async def _load(self, auctions: list[int]) -> None:
-        left = {auction: Keeper(auction, slot_of(auction, self._slots_total), self._epoch) for auction in auctions}
-        try:
-            async for keeper, fault in self.records.load(list(left.values())):
-                del left[keeper.auction_id]
-                self._loaded(keeper, fault)
-        except Exception as error:
-            # Of a store, or of ours: what is left of this page is as unknown as before.
-            if isinstance(error, StoreError):
-                log.warning("activation_failed", auctions=len(left), error=str(error))
-            for keeper in left.values():
-                self._loaded(keeper, error)
-
-    def _loaded(self, keeper: Keeper, fault: Exception | None) -> None:
+    def _loaded(self, keeper: Keeper, fault: Exception | None, parked: list[Order]) -> None:
         """Put the orders that waited back to the front, or answer them."""
         auction = keeper.auction_id
-        parked = self._parked.pop(auction, [])
-        self._parked_orders -= len(parked)
         failure = None
-        if fault is not None:
+        if not self.places.keep(auction):
+            failure = self._moved()
+        elif fault is not None:
             self._load_failed(auction, fault)
             failure = self._unavailable()
         elif keeper.auction is None:
@@ -456,9 +474,12 @@ class Host:
             log.error("activation_failed", auction=auction, exc_info=fault)
             self.timers.set(auction, self.clock.now_ms() + FAULT_RETRY_MS)
 
+    def _new_keeper(self, auction: int) -> Keeper:
+        placement = "dedicated" if auction in self.places.dedicated else "shared"
+        return Keeper(auction, self.places.slot_of(auction), self._epoch, placement)
+
     def _empty_keeper(self, auction: int) -> Keeper:
-        keeper = Keeper(auction, slot_of(auction, self._slots_total), self._epoch)
-        return self.keepers.setdefault(auction, keeper)
+        return self.keepers.setdefault(auction, self._new_keeper(auction))
 
     def _activated(self, keeper: Keeper) -> None:
         if keeper.auction_id not in self.keepers:
@@ -467,6 +488,9 @@ class Host:
             self.records.activated(keeper)
             self.newsroom.stands(keeper)
             self.timers.set(keeper.auction_id, keeper.due_at)
+
+    def _moved(self) -> Refused:
+        return Refused(MOVED, self.clock.now_ms(), retry_after_ms=RETRY_AFTER_MS)
 
     def _unavailable(self) -> Refused:
         return Refused(UNAVAILABLE, self.clock.now_ms(), retry_after_ms=RETRY_AFTER_MS)

@@ -1,24 +1,14 @@
-"""A host process in a thread with an event loop of its own.
+"""A host process in a thread with an event loop of its own: the data path never waits for Ray."""
 
-Ray restarts an actor by running only its constructor, and its own event loop serves control calls: so the
-constructor starts everything, and the data path never waits for Ray.
-"""
-
-import asyncio
 import os
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-import structlog
-import uvloop
-
-from actors.host_process import HostConfig, HostProcess
-
-log = structlog.get_logger()
+from actors.host_process import HostConfig, HostProcess, Taken
+from actors.loop_thread import Done, LoopThread
 
 STOP_TIMEOUT_S = 8.0
-TAKE_TIMEOUT_S = 5.0
+ORDER_TIMEOUT_S = 5.0
 
 
 class HostActor:
@@ -31,10 +21,7 @@ class HostActor:
         set_up(config.host_id)
         self._config = config
         self._process: HostProcess | None = None
-        self._failure: str | None = None
-        self._serving = threading.Event()
-        self._loop = uvloop.new_event_loop()
-        threading.Thread(target=self._run, name="host", daemon=True).start()
+        self._thread = LoopThread("host", self._start)
 
     def health(self) -> dict[str, Any]:
         """Whether it serves, where, and with how many auctions in memory."""
@@ -43,43 +30,43 @@ class HostActor:
         return {
             "host_id": self._config.host_id,
             "pid": os.getpid(),
-            "serving": self._serving.is_set(),
-            "failure": self._failure,
+            "serving": self._thread.started,
+            "failure": self._thread.failure,
             "port": None if process is None else process.port,
-            "slots": 0 if host is None else len(host.slots),
+            "slots": 0 if host is None else len(host.places.slots),
             "auctions": 0 if host is None else len(host.keepers),
         }
 
-    def take(self, slots: Sequence[int]) -> None:
-        """Keep these slots from now on. Raises what went wrong, and TimeoutError."""
-        process = self._process
-        if process is None or not self._serving.is_set():
-            raise RuntimeError("the host does not serve yet")
-        asyncio.run_coroutine_threadsafe(process.take(slots), self._loop).result(TAKE_TIMEOUT_S)
+    def take(self, places: Taken) -> None:
+        """Keep these from now on. Raises what went wrong, and TimeoutError."""
+        self._do(lambda process: process.take(places))
+
+    def take_back(self, places: Taken) -> None:
+        """Keep these auctions with their slots again. Raises as ``take`` does."""
+        self._do(lambda process: process.take_back(places))
+
+    def release(self, slots: Sequence[int], auctions: Sequence[int]) -> int:
+        """Keep these no more; the time (ms) from when on another may keep them. Raises as ``take`` does."""
+        return self._do(lambda process: process.release(slots, auctions))
 
     def stop(self) -> bool:
         """Drain and close; False when that took too long."""
         process = self._process
-        if process is None or not self._serving.is_set():
+        if process is None or not self._thread.started:
             return True
-        future = asyncio.run_coroutine_threadsafe(process.stop(), self._loop)
         try:
-            future.result(STOP_TIMEOUT_S)
+            self._thread.do(process.stop(), STOP_TIMEOUT_S)
         except TimeoutError:
             return False
         return True
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_until_complete(self._start())
-            self._loop.run_forever()
-        except Exception as error:
-            self._failure = f"{type(error).__name__}: {error}"
-            log.exception("host_failed", host=self._config.host_id)
+    def _do(self, order: Callable[[HostProcess], Coroutine[Any, Any, Done]]) -> Done:
+        process = self._process
+        if process is None or not self._thread.started:
+            raise RuntimeError("the host does not serve yet")
+        return self._thread.do(order(process), ORDER_TIMEOUT_S)
 
     async def _start(self) -> None:
         # Another process keeps this host's name: this one is a leftover of a Ray that is gone.
         self._process = HostProcess(self._config, on_superseded=lambda: os._exit(1))
         await self._process.start()
-        self._serving.set()

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -10,9 +10,11 @@ import structlog
 
 from actors.clock import Clock
 from actors.host import Host, HostLimits
+from actors.releases import Releases
 from actors.stream import HostStream
+from actors.vitals import encode_vitals
 from persistence.announcements import DIRECTORY_CHANNEL, Announcer
-from persistence.directory import Directory, Superseded
+from persistence.directory import Claimed, Directory, DueAuction, Superseded
 from persistence.errors import StoreError
 from persistence.event_log import EventLog
 from persistence.snapshots import SnapshotStore
@@ -36,7 +38,17 @@ class HostConfig:
     redis_url: str = field(repr=False)
     cluster_secret: bytes = field(repr=False)
     bind: str = "127.0.0.1"
+    node: str = ""
     limits: HostLimits = field(default_factory=HostLimits)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a host is to keep. ``released_at`` (ms): the former keeper let go of it by itself."""
+
+    slots: tuple[int, ...] = ()
+    auctions: tuple[int, ...] = ()
+    released_at: int | None = None
 
 
 class HostProcess:
@@ -48,13 +60,14 @@ class HostProcess:
         self.clock = Clock()
         self.host: Host | None = None
         self.port: int | None = None
-        self._log = EventLog(config.database_url)
+        self._log = EventLog(config.database_url, writer=config.host_id)
         self._announcer = Announcer(config.redis_url)
         self._incarnation = 0
         self._server: asyncio.Server | None = None
         self._streams: set[HostStream] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._directory: Directory | None = None
+        self._released = Releases()
 
     async def start(self) -> None:
         """Open the stores (waiting as long as it takes), enter the directory, serve; slots come by ``take``."""
@@ -111,20 +124,73 @@ class HostProcess:
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
-    async def take(self, slots: Sequence[int]) -> None:
-        """Keep these slots from now on. Raises StoreUnavailable, Superseded."""
+    async def take(self, places: Taken) -> None:
+        """Keep these from now on. Raises StoreUnavailable, Superseded.
+
+        Where they were not released, their former keepers' last appends are ended first: none lands behind our back.
+        """
+        host, directory = self._serving()
+        config = self.config
+        if places.slots:
+            claimed = await directory.claim(config.host_id, self._incarnation, places.slots)
+            await self._end_appends_of(claimed, places)
+            now = self.clock.now_ms()
+            for slot, until in claimed.kept_until.items():
+                host.outages.slot_taken(slot, places.released_at or until, now)
+            host.take_slots(places.slots, claimed.elsewhere)
+            alarms = await directory.due(places.slots)
+            self._set_alarms(due for due in alarms if due.auction not in claimed.elsewhere)
+        if places.auctions:
+            slots = {auction: host.places.slot_of(auction) for auction in places.auctions}
+            await directory.claim_auctions(config.host_id, self._incarnation, slots)
+            self._serve_alone(places)
+            self._set_alarms(await directory.due_auctions(places.auctions))
+        self._released.difference_update(places.slots, places.auctions)
+        self._announce_directory()
+        log.info("taken", host=config.host_id, slots=len(places.slots), auctions=len(places.auctions))
+
+    async def take_back(self, places: Taken) -> None:
+        """Keep these auctions, which had a host of their own, with their slots again. Raises as ``take`` does."""
+        host, directory = self._serving()
+        claimed = await directory.reclaim(self.config.host_id, self._incarnation, places.auctions)
+        await self._end_appends_of(claimed, places)
+        now = self.clock.now_ms()
+        for auction, until in claimed.kept_until.items():
+            host.outages.auction_taken(auction, places.released_at or until, now)
+        host.take_back(places.auctions)
+        self._set_alarms(await directory.due_auctions(places.auctions))
+        self._announce_directory()
+        log.info("taken_back", host=self.config.host_id, auctions=len(places.auctions))
+
+    async def release(self, slots: Sequence[int], auctions: Sequence[int]) -> int:
+        """Keep these no more; the time (ms) from when on another may. It has to take them soon: else they come back."""
+        host, _ = self._serving()
+        self._released.add(slots, auctions)
+        return await host.release(slots, auctions)
+
+    def _serving(self) -> tuple[Host, Directory]:
         assert self.host is not None
         assert self._directory is not None
-        kept_until = await self._directory.claim(self.config.host_id, self._incarnation, slots)
+        return self.host, self._directory
+
+    def _serve_alone(self, places: Taken) -> None:
+        assert self.host is not None
         now = self.clock.now_ms()
-        for slot, until in kept_until.items():
-            self.host.outages.slot_taken(slot, until, now)
-        self.host.forget_slots(frozenset(slots) - self.host.slots)
-        self.host.slots |= frozenset(slots)
-        self._announcer.publish(DIRECTORY_CHANNEL, self.config.host_id.encode())
-        for due in await self._directory.due(slots):
+        for auction in places.auctions:
+            self.host.outages.auction_taken(auction, places.released_at or now, now)
+        self.host.take_auctions(places.auctions)
+
+    async def _end_appends_of(self, claimed: Claimed, places: Taken) -> None:
+        if places.released_at is None and claimed.keepers:
+            await self._log.end_writers(sorted(claimed.keepers))
+
+    def _set_alarms(self, alarms: Iterable[DueAuction]) -> None:
+        assert self.host is not None
+        for due in alarms:
             self.host.timers.set(due.auction, due.due_at)
-        log.info("slots_taken", host=self.config.host_id, slots=len(slots))
+
+    def _announce_directory(self) -> None:
+        self._announcer.publish(DIRECTORY_CHANNEL, self.config.host_id.encode())
 
     async def _register(self) -> None:
         assert self.host is not None
@@ -132,18 +198,28 @@ class HostProcess:
         assert self.port is not None
         config, now = self.config, self.clock.now_ms()
         address = reachable_address(config.bind)
-        self._incarnation = await self._directory.register(config.host_id, address, self.port, now)
+        self._incarnation = await self._directory.register(config.host_id, address, self.port, now, config.node)
+        # A process of this name that is gone may have left an append under way.
+        await self._log.end_writers([config.host_id])
         self.host.outages.works(now)
 
     async def _beat(self) -> None:
-        assert self._directory is not None
-        assert self.host is not None
-        before = self.host.slots
-        kept = await self._directory.heartbeat(self.config.host_id, self._incarnation, self.clock.now_ms())
-        if before - kept:
-            # Somebody took us for dead. What we would still write collides with the new keeper's rows.
-            log.warning("slots_lost", host=self.config.host_id, slots=len(before - kept))
-            self.host.slots -= before - kept
+        host, directory = self._serving()
+        before = host.places
+        slots, alone, now = before.slots, before.dedicated, self.clock.now_ms()
+        kept = await directory.heartbeat(self.config.host_id, self._incarnation, now, encode_vitals(host.vitals()))
+        lost_slots, lost_auctions = slots - kept.slots, (alone - kept.auctions) | (kept.elsewhere - before.elsewhere)
+        if lost_slots or lost_auctions:
+            log.warning("lost", host=self.config.host_id, slots=len(lost_slots), auctions=len(lost_auctions))
+            host.lose(lost_slots, lost_auctions)
+            self._released.add((), lost_auctions)
+        returned = self._released.returned(kept, host.places)
+        if returned.slots or returned.auctions or returned.elsewhere:
+            log.warning("released_in_vain", host=self.config.host_id, slots=len(returned.slots))
+            host.take_slots(returned.slots, kept.elsewhere)
+            host.take_auctions(returned.auctions)
+            host.take_back(returned.elsewhere)
+        host.confirmed(now)
 
     async def _beat_forever(self) -> None:
         assert self.host is not None

@@ -25,7 +25,7 @@ from domain.auction.english import decide, list_auction
 from domain.auction.events import BidEvent, BoughtNow, Event, LeadDefended, LeadRaised, LeadTaken
 from domain.auction.refusal import Refusal
 from domain.auction.state import Auction, Status, apply
-from domain.auction.views import outcome_of, public_state
+from domain.auction.views import PublicState, outcome_of, public_state
 from persistence.event_log import EventRow, HeadRow, KeyedRow
 from persistence.snapshots import Snapshot
 
@@ -42,13 +42,14 @@ class Keeper:
     """One auction. Memory does not grow with bids: the newest command keys stay, older ones are in the log."""
 
     __slots__ = (
-        "_recent", "at", "auction", "auction_id", "complete", "epoch", "hash", "last_used_ms", "needs_head", "seq",
-        "slot", "snapshot_seq",
+        "_recent", "at", "auction", "auction_id", "complete", "epoch", "hash", "last_used_ms", "needs_head",
+        "placement", "seq", "slot", "snapshot_seq",
     )  # fmt: skip
 
-    def __init__(self, auction_id: int, slot: int, epoch: int) -> None:
+    def __init__(self, auction_id: int, slot: int, epoch: int, placement: str = "shared") -> None:
         self.auction_id = auction_id
         self.slot = slot
+        self.placement = placement
         self.epoch = epoch
         self.auction: Auction | None = None
         self.seq = 0
@@ -87,6 +88,26 @@ class Keeper:
     def due_at(self) -> int | None:
         """When time alone changes this auction next (ms)."""
         return None if self.auction is None else self.auction.due_at
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing will ever happen here again."""
+        return self.auction is not None and self.auction.due_at is None
+
+    @property
+    def wants_own_host(self) -> bool:
+        """Whether the seller asked for a host of its own, and it is of use."""
+        return self.auction is not None and self.auction.terms.placement == "dedicated" and not self.finished
+
+    @property
+    def may_be_dedicated(self) -> bool:
+        """Whether load may give it a host of its own."""
+        return self.auction is not None and self.auction.terms.placement != "shared" and not self.finished
+
+    def public(self, now_ms: int) -> PublicState:
+        """The auction as everyone may see it."""
+        assert self.auction is not None
+        return public_state(self.auction, now_ms, self.placement)
 
     def stage(self, order: Order, batch: Batch) -> None:
         """Decide one client's order, and put its rows and its answer into the batch."""
@@ -222,8 +243,7 @@ class Keeper:
         return Refused(refusal.code, now_ms, refusal.price, refusal.minimum)
 
     def _state_answer(self, now_ms: int, *, duplicate: bool = False) -> StateAnswer:
-        assert self.auction is not None
-        return StateAnswer(self.epoch, self.seq, public_state(self.auction, now_ms), duplicate)
+        return StateAnswer(self.epoch, self.seq, self.public(now_ms), duplicate)
 
     # -- what goes to the stores
 
@@ -236,7 +256,7 @@ class Keeper:
     def head(self) -> HeadRow:
         """The read model's row."""
         assert self.auction is not None
-        auction, terms, public = self.auction, self.auction.terms, public_state(self.auction, self.at)
+        auction, terms, public = self.auction, self.auction.terms, self.public(self.at)
         return HeadRow(
             auction=self.auction_id,
             slot=self.slot,

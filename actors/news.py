@@ -7,7 +7,7 @@ import msgspec
 from actors.keeper import Keeper
 from actors.messages import AnnouncedEvent, News
 from domain.auction.events import Event
-from domain.auction.views import public_event, public_state
+from domain.auction.views import public_event
 from persistence.announcements import CHANNEL_GROUPS, news_channel
 
 NEWS_EVENTS_MAX = 32
@@ -60,7 +60,5 @@ class Newsroom:
         self._changed.pop(keeper.auction_id, None)
 
     def _add(self, keeper: Keeper, now_ms: int, events: list[AnnouncedEvent]) -> None:
-        assert keeper.auction is not None
-        state = public_state(keeper.auction, now_ms)
-        news = News(keeper.auction_id, keeper.epoch, keeper.seq, keeper.at, state, events)
+        news = News(keeper.auction_id, keeper.epoch, keeper.seq, keeper.at, keeper.public(now_ms), events)
         self._pages.setdefault(keeper.slot % CHANNEL_GROUPS, []).append(news)

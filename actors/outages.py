@@ -3,6 +3,7 @@
 from collections import deque
 
 OUTAGES_MAX = 64
+AUCTIONS_MAX = 1_000
 SILENCE_MS = 3_000
 
 Span = tuple[int, int]
@@ -14,6 +15,7 @@ class Outages:
 
     def __init__(self) -> None:
         self._before: dict[int, Span] = {}
+        self._before_alone: dict[int, Span] = {}
         self._own: deque[Span] = deque(maxlen=OUTAGES_MAX)
         self._worked_at: int | None = None
         self._failing = False
@@ -23,8 +25,19 @@ class Outages:
         if kept_until_ms < now_ms:
             self._before[slot] = (kept_until_ms, now_ms)
 
+    def auction_taken(self, auction: int, kept_until_ms: int, now_ms: int) -> None:
+        """The same for an auction that was, or now is, kept apart from its slot."""
+        if kept_until_ms >= now_ms:
+            return
+        self._before_alone.pop(auction, None)
+        self._before_alone[auction] = (kept_until_ms, now_ms)
+        if len(self._before_alone) > AUCTIONS_MAX:
+            del self._before_alone[next(iter(self._before_alone))]
+
     def works(self, now_ms: int) -> None:
-        """The host has just committed something. Ends an outage."""
+        """Something that the host decided at this time is committed. Ends an outage."""
+        if self._worked_at is not None and now_ms < self._worked_at:
+            return
         if self._worked_at is not None and self._is_outage(now_ms):
             self._own.append((self._worked_at, now_ms))
         self._failing = False
@@ -34,11 +47,13 @@ class Outages:
         """A commit has just failed. The outage began when the last one worked."""
         self._failing = True
 
-    def covering(self, slot: int, at_ms: int, now_ms: int) -> Span | None:
-        """The outage, of this slot or of the whole host, in which this time lies; perhaps one that goes on now."""
+    def covering(self, slot: int, at_ms: int, now_ms: int, auction: int | None = None) -> Span | None:
+        """The outage, of this slot, this auction or the whole host, in which this time lies; perhaps still going on."""
         spans = [*self._own]
         if slot in self._before:
             spans.append(self._before[slot])
+        if auction in self._before_alone:
+            spans.append(self._before_alone[auction])
         if self._worked_at is not None and self._is_outage(now_ms):
             spans.append((self._worked_at, now_ms))
         return next((span for span in spans if span[0] < at_ms <= span[1]), None)

@@ -1,12 +1,14 @@
-"""The one module that imports Ray: it starts or joins a cluster, and places hosts on it.
+"""The one module that imports Ray: it starts or joins a cluster, and places director and hosts on it.
 
-Ray is for control: it starts, names, restarts and stops the hosts. Bids never pass through it.
+Ray is for control: it starts, names, restarts and stops the actors. Bids never pass through it.
 """
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +16,24 @@ import psutil
 import ray
 import structlog
 from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from actors.director import ControlFailed
+from actors.control import ControlFailed, Node
+from actors.director_actor import DIRECTOR, DirectorActor, DirectorConfig, Report
 from actors.host_actor import HostActor
-from actors.host_process import HostConfig
+from actors.host_process import HostConfig, Taken
 
 log = structlog.get_logger()
 
-NAMESPACE = "ece"
 CONTROL_TIMEOUT_S = 10.0
+# Ray's own answers, from its control store: as long as that is away, the last ones count.
+NODES_EVERY_S = 1.0
+NAME_FREE_WITHIN_S = 20.0
+REPORT_TIMEOUT_S = 3.0
 RAY_SERVERS = ("gcs_server", "raylet")
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
+
+SetUp = Callable[[str], None]
 
 
 class RayTrouble(Exception):
@@ -33,18 +42,110 @@ class RayTrouble(Exception):
 
 @dataclass(frozen=True)
 class RayConfig:
-    """``address`` None: a local Ray of our own, whose sockets go under ``temp_dir`` (a short path)."""
+    """``address`` None: a local Ray of our own, whose sockets go under ``temp_dir`` (a short path).
+
+    ``namespace``: actors of one engine find each other by name within it.
+    """
 
     address: str | None
     temp_dir: Path | None
+    namespace: str
+
+
+class RayControl:
+    """Commands hosts from within the director's process."""
+
+    def __init__(self, template: HostConfig, set_up: SetUp) -> None:
+        self._template = template
+        self._set_up = set_up
+        self._handles: dict[str, Any] = {}
+        self._nodes: list[Node] = []
+        self._nodes_at = 0.0
+        self._refreshing: asyncio.Task[None] | None = None
+
+    async def nodes(self) -> list[Node]:
+        """The nodes that are alive, as of a moment ago. Raises ControlFailed."""
+        idle = self._refreshing is None or self._refreshing.done()
+        if idle and time.monotonic() - self._nodes_at >= NODES_EVERY_S:
+            self._refreshing = asyncio.create_task(self._refresh())
+        if not self._nodes and self._refreshing is not None:
+            await self._in_time(asyncio.shield(self._refreshing), "Ray's nodes")
+        return self._nodes
+
+    async def start_host(self, host_id: str, node: str) -> None:
+        """Start the actor. Where one of this name is left from before, that is ended first. Raises ControlFailed."""
+        await self._in_time(asyncio.to_thread(self._start_host, host_id, node), host_id)
+
+    async def end_host(self, host_id: str) -> None:
+        """Drain, then end the actor for good. Raises ControlFailed."""
+        handle = await self._handle(host_id)
+        await self._in_time(handle.stop.remote(), host_id)
+        self._handles.pop(host_id, None)
+        await asyncio.to_thread(ray.kill, handle, no_restart=True)
+
+    async def take(self, host_id: str, places: Taken) -> None:
+        """As ``HostActor.take``. Raises ControlFailed."""
+        await self._in_time((await self._handle(host_id)).take.remote(places), host_id)
+
+    async def take_back(self, host_id: str, places: Taken) -> None:
+        """As ``HostActor.take_back``. Raises ControlFailed."""
+        await self._in_time((await self._handle(host_id)).take_back.remote(places), host_id)
+
+    async def release(self, host_id: str, slots: Sequence[int], auctions: Sequence[int]) -> int:
+        """As ``HostActor.release``. Raises ControlFailed."""
+        handle = await self._handle(host_id)
+        released_at: int = await self._in_time(handle.release.remote(slots, auctions), host_id)
+        return released_at
+
+    async def _handle(self, host_id: str) -> Any:
+        handle = self._handles.get(host_id)
+        if handle is None:
+            handle = self._handles[host_id] = await self._in_time(asyncio.to_thread(ray.get_actor, host_id), host_id)
+        return handle
+
+    async def _in_time(self, work: Any, who: str) -> Any:
+        try:
+            async with asyncio.timeout(CONTROL_TIMEOUT_S):
+                return await work
+        except (RayError, ValueError, TimeoutError) as error:
+            self._handles.pop(who, None)
+            raise ControlFailed(f"{who}: {type(error).__name__}: {error}") from error
+
+    async def _refresh(self) -> None:
+        try:
+            self._nodes = await asyncio.to_thread(_living_nodes)
+            self._nodes_at = time.monotonic()
+        except Exception as error:
+            log.warning("nodes_unknown", error=str(error))
+
+    def _start_host(self, host_id: str, node: str) -> None:
+        try:
+            ray.kill(ray.get_actor(host_id), no_restart=True)
+        except ValueError:
+            pass  # As it should be: the name is free.
+        else:
+            raise ControlFailed(f"{host_id}: one of an earlier time is being ended")
+        config = replace(self._template, host_id=host_id, node=node)
+        self._handles[host_id] = (
+            ray.remote(HostActor)
+            .options(
+                name=host_id,
+                lifetime="detached",
+                num_cpus=0,
+                max_restarts=-1,
+                max_task_retries=0,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+            )
+            .remote(config, self._set_up)
+        )
 
 
 class RayRuntime:
-    """A connection to Ray, with the hosts placed through it."""
+    """The conductor's connection to Ray."""
 
     def __init__(self, config: RayConfig) -> None:
         self._config = config
-        self._hosts: dict[str, Any] = {}
+        self._director: Any = None
         self._own_servers: dict[str, psutil.Process] = {}
 
     def connect(self) -> None:
@@ -52,7 +153,9 @@ class RayRuntime:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         # Ray gives workers the lowest claim on the processor; these are the servers, not batch jobs.
         os.environ.setdefault("RAY_worker_niceness", "0")
-        options: dict[str, Any] = {"namespace": NAMESPACE, "logging_level": "warning", "log_to_driver": False}
+        options: dict[str, Any] = {
+            "namespace": self._config.namespace, "logging_level": "warning", "log_to_driver": False,
+        }  # fmt: skip
         if self._config.address is not None:
             options["address"] = self._config.address
         else:
@@ -71,26 +174,27 @@ class RayRuntime:
             children = psutil.Process().children()
             self._own_servers = {c.name(): c for c in children if c.name() in RAY_SERVERS}
 
-    def start_hosts(self, configs: Sequence[HostConfig], set_up: Callable[[str], None]) -> None:
-        """Place one actor a host; Ray starts each again when its process dies. ``set_up`` prepares each process."""
-        remote_class = ray.remote(HostActor)
-        for config in configs:
-            self._hosts[config.host_id] = remote_class.options(
-                name=config.host_id, num_cpus=0, max_restarts=-1, max_task_retries=0, get_if_exists=True
-            ).remote(config, set_up)
+    def start_director(self, config: DirectorConfig, template: HostConfig, set_up: SetUp) -> None:
+        """Place the director, instead of any earlier one: it keeps nothing. Raises RayTrouble."""
+        deadline = time.monotonic() + NAME_FREE_WITHIN_S
+        while _ended(DIRECTOR):
+            if time.monotonic() > deadline:
+                raise RayTrouble("the director of an earlier conductor does not end")
+            time.sleep(0.1)
+        self._director = (
+            ray.remote(DirectorActor)
+            .options(name=DIRECTOR, lifetime="detached", num_cpus=0, max_restarts=-1, max_task_retries=0)
+            .remote(config, partial(RayControl, template, set_up), set_up)
+        )
 
-    async def take(self, host_id: str, slots: Sequence[int]) -> None:
-        """Make a host keep these slots. Raises ControlFailed."""
+    async def report(self, after: int) -> Report | None:
+        """What the director says; None while it can't be asked (it may be starting again)."""
         try:
-            async with asyncio.timeout(CONTROL_TIMEOUT_S):
-                await self._hosts[host_id].take.remote(slots)
-        except (RayError, TimeoutError) as error:
-            raise ControlFailed(f"{host_id}: {error}") from error
-
-    def failures(self) -> list[str]:
-        """Why hosts that were placed do not serve, as far as they can say."""
-        said = (self._health(host_id).get("failure") for host_id in self._hosts)
-        return [failure for failure in said if failure]
+            async with asyncio.timeout(REPORT_TIMEOUT_S):
+                report: Report = await self._director.report.remote(after)
+        except (RayError, TimeoutError):
+            return None
+        return report
 
     def lost(self) -> str | None:
         """Why this Ray can't go on, or None. Its own servers don't come back by themselves."""
@@ -98,22 +202,34 @@ class RayRuntime:
         return f"Ray's {gone[0]} is gone" if gone else None
 
     def stop(self) -> None:
-        """Drain the hosts, then leave Ray (and end it, where it is ours)."""
-        stops = [host.stop.remote() for host in self._hosts.values()]
+        """Stop directing, drain all hosts, end all actors; then leave Ray (and end it, where it is ours)."""
         try:
-            ray.get(stops, timeout=CONTROL_TIMEOUT_S)
-        except (RayError, GetTimeoutError) as error:
+            ray.get(self._director.stop.remote(), timeout=CONTROL_TIMEOUT_S)
+            actors = {name: ray.get_actor(name) for name in ray.util.list_named_actors()}
+            hosts = [actor for name, actor in actors.items() if name != DIRECTOR]
+            ray.get([host.stop.remote() for host in hosts], timeout=CONTROL_TIMEOUT_S)
+            for actor in actors.values():
+                ray.kill(actor, no_restart=True)
+        except (RayError, GetTimeoutError, ValueError) as error:
             log.warning("hosts_not_drained", error=str(error))
-        for host in self._hosts.values():
-            ray.kill(host)
         ray.shutdown()
 
-    def _health(self, host_id: str) -> dict[str, Any]:
-        try:
-            health: dict[str, Any] = ray.get(self._hosts[host_id].health.remote(), timeout=CONTROL_TIMEOUT_S)
-        except (RayError, GetTimeoutError):
-            return {}
-        return health
+
+def _ended(name: str) -> bool:
+    """Whether there was an actor of this name, which is told to end now."""
+    try:
+        ray.kill(ray.get_actor(name), no_restart=True)
+    except ValueError:
+        return False
+    return True
+
+
+def _living_nodes() -> list[Node]:
+    return [
+        Node(node["NodeID"], int(node["Resources"].get("memory", 0)), int(node["Resources"].get("CPU", 0)))
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
 
 
 def _lives(process: psutil.Process) -> bool:

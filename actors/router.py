@@ -13,6 +13,7 @@ import structlog
 
 from actors.clock import Clock
 from actors.messages import MOVED, OVERLOADED, UNAVAILABLE, Answer, Refused, Request
+from actors.moved_requests import MovedRequests
 from actors.stream import GatewayStream, HandshakeFailed, open_stream
 from persistence.directory import HostAddress, slot_of
 from persistence.errors import StoreError
@@ -25,9 +26,10 @@ FRAME_REQUESTS = 32
 ANSWER_TIMEOUT_S = 8.0
 RETRY_AFTER_MS = 500
 LOOK_UP_EVERY_S = 1.0
-LOOK_UP_SOON_S = 0.05
+LOOK_UP_SOON_S = 0.01
 START_WAIT_S = 5.0
-MOVES_MAX = 2
+# A request that stays unanswered for so long after another host has taken over its auction will not be answered.
+TAKEN_OVER_S = 1.0
 
 OnAnswer = Callable[[Answer], None]
 
@@ -41,13 +43,16 @@ class LooksUpHosts(Protocol):
 class _Waiting:
     """One request whose answer is still to come."""
 
-    __slots__ = ("deadline", "moves", "on_answer", "request")
+    __slots__ = ("deadline", "held_since", "number", "on_answer", "request")
 
-    def __init__(self, request: Request, on_answer: OnAnswer, deadline: float, moves: int) -> None:
+    def __init__(
+        self, number: int, request: Request, on_answer: OnAnswer, deadline: float, held_since: float | None
+    ) -> None:
+        self.number = number
         self.request = request
         self.on_answer = on_answer
         self.deadline = deadline
-        self.moves = moves
+        self.held_since = held_since
 
 
 class HostLink:
@@ -56,7 +61,9 @@ class HostLink:
     def __init__(self, host: HostAddress, router: "Router") -> None:
         self.host = host
         self.stream: GatewayStream | None = None
+        # Both in the order of their deadlines.
         self.waiting: dict[int, _Waiting] = {}
+        self.hurried: dict[int, _Waiting] = {}
         self._router = router
         self._outbox: list[tuple[int, Request]] = []
         self._last_id = 0
@@ -65,7 +72,7 @@ class HostLink:
 
     def connect_soon(self, secret: bytes) -> "asyncio.Task[None] | None":
         """Begin to open the stream where there is none and none on its way. Each host for itself: one may hang."""
-        if self.stream is not None or self.connecting is not None or not self.host.slots:
+        if self.stream is not None or self.connecting is not None or not self.host.keeps_something:
             return None
         self.connecting = self._loop.create_task(self._connect(secret), name=f"connect-{self.host.host_id}")
         return self.connecting
@@ -80,7 +87,7 @@ class HostLink:
         finally:
             self.connecting = None
 
-    def send(self, request: Request, on_answer: OnAnswer, moves: int) -> None:
+    def send(self, number: int, request: Request, on_answer: OnAnswer, held_since: float | None) -> None:
         """Queue one request. The caller has checked that the link is up and not full."""
         self._last_id += 1
         if not self._outbox:
@@ -88,17 +95,33 @@ class HostLink:
         self._outbox.append((self._last_id, request))
         if len(self._outbox) >= FRAME_REQUESTS:
             self._flush()
-        self.waiting[self._last_id] = _Waiting(request, on_answer, self._loop.time() + ANSWER_TIMEOUT_S, moves)
+        self.waiting[self._last_id] = _Waiting(
+            number, request, on_answer, self._loop.time() + ANSWER_TIMEOUT_S, held_since
+        )
 
     def expire(self, now: float) -> None:
         """Answer ``unavailable`` to what has waited too long."""
-        late = []
-        for request_id, waiting in self.waiting.items():
-            if waiting.deadline > now:
-                break
-            late.append(request_id)
-        for request_id in late:
-            self.waiting.pop(request_id).on_answer(self._router.unavailable())
+        for queue in (self.waiting, self.hurried):
+            late = []
+            for request_id, waiting in queue.items():
+                if waiting.deadline > now:
+                    break
+                late.append(request_id)
+            for request_id in late:
+                queue.pop(request_id).on_answer(self._router.unavailable())
+
+    def hurry(self, is_taken_over: Callable[[int], bool]) -> None:
+        """Another host keeps some auctions now: what waits for them here is answered very soon, or never."""
+        deadline = self._loop.time() + TAKEN_OVER_S
+        for request_id, waiting in list(self.waiting.items()):
+            if waiting.deadline > deadline and is_taken_over(waiting.request.auction):
+                del self.waiting[request_id]
+                waiting.deadline = deadline
+                self.hurried[request_id] = waiting
+
+    def waits_for(self, auction: int) -> bool:
+        """Whether a request for this auction is still to be answered."""
+        return any(w.request.auction == auction for w in (*self.waiting.values(), *self.hurried.values()))
 
     def close(self) -> None:
         """Give the stream up; what waits gets ``unavailable``."""
@@ -116,11 +139,11 @@ class HostLink:
     def _on_answers(self, answers: list[tuple[int, Answer]]) -> None:
         pop = self.waiting.pop
         for request_id, answer in answers:
-            waiting = pop(request_id, None)
+            waiting = pop(request_id, None) or self.hurried.pop(request_id, None)
             if waiting is None:
                 continue
             if isinstance(answer, Refused) and answer.code == MOVED:
-                self._router.moved(waiting.request, waiting.on_answer, waiting.moves)
+                self._router.moved(waiting, self)
             else:
                 waiting.on_answer(answer)
 
@@ -129,9 +152,10 @@ class HostLink:
             return  # It never stood: the next look-up tries again, and not before.
         self.stream = None
         self._outbox.clear()
-        waiting, self.waiting = self.waiting, {}
-        for lost in waiting.values():
-            lost.on_answer(self._router.unavailable())
+        lost = [*self.hurried.values(), *self.waiting.values()]
+        self.waiting, self.hurried = {}, {}
+        for waiting in lost:
+            waiting.on_answer(self._router.unavailable())
         self._router.look_up_soon()
 
 
@@ -145,6 +169,10 @@ class Router:
         self._clock = clock
         self._links: dict[tuple[str, int], HostLink] = {}
         self._by_slot: list[HostLink | None] = [None] * slots_total
+        # Auctions with a host of their own.
+        self._alone: dict[int, HostLink] = {}
+        self._on_the_move = MovedRequests(self._forward, self._has_settled, clock)
+        self._numbers = 0
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -163,6 +191,7 @@ class Router:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._on_the_move.give_up()
         links = list(self._links.values())
         for link in links:
             link.close()
@@ -170,15 +199,37 @@ class Router:
             *(link.connecting for link in links if link.connecting is not None), return_exceptions=True
         )
 
-    def send(self, request: Request, on_answer: OnAnswer, moves: int = 0) -> None:
+    def send(self, request: Request, on_answer: OnAnswer) -> None:
         """Send a request to the keeper of its auction; ``on_answer`` is called exactly once, perhaps at once."""
-        link = self._by_slot[slot_of(request.auction, self._slots_total)]
+        self._numbers += 1
+        if self._on_the_move and request.auction in self._on_the_move:
+            self._on_the_move.hold(self._numbers, request, on_answer, None, None)
+        else:
+            self._forward(self._numbers, request, on_answer)
+
+    def _forward(self, number: int, request: Request, on_answer: OnAnswer, held_since: float | None = None) -> None:
+        link = self._keeper_of(request.auction)
         if link is None or link.stream is None:
-            on_answer(self.unavailable())
+            if held_since is None:
+                on_answer(self.unavailable())
+            else:
+                self._on_the_move.hold(number, request, on_answer, None, held_since)
         elif len(link.waiting) >= PENDING_MAX:
             on_answer(Refused(OVERLOADED, self._clock.now_ms(), retry_after_ms=RETRY_AFTER_MS))
         else:
-            link.send(request, on_answer, moves)
+            link.send(number, request, on_answer, held_since)
+
+    def _keeper_of(self, auction: int) -> HostLink | None:
+        if self._alone and auction in self._alone:
+            return self._alone[auction]
+        return self._by_slot[slot_of(auction, self._slots_total)]
+
+    def _has_settled(self, auction: int, left: object) -> bool:
+        """Whether another keeper is named and can be reached, and the one that let go has answered all that it had."""
+        link = self._keeper_of(auction)
+        if link is None or link.stream is None:
+            return False
+        return link is not left and not (isinstance(left, HostLink) and left.waits_for(auction))
 
     async def ask(self, request: Request, timeout_s: float = 5.0) -> Answer:
         """Send a request and wait for its answer; ``unavailable`` when none comes in time."""
@@ -203,13 +254,10 @@ class Router:
         """Nobody knows what became of the request: the same key may be sent again."""
         return Refused(UNAVAILABLE, self._clock.now_ms(), retry_after_ms=RETRY_AFTER_MS)
 
-    def moved(self, request: Request, on_answer: OnAnswer, moves: int) -> None:
-        """The host asked does not keep this slot any more: look up, then try again, some times."""
-        if moves >= MOVES_MAX:
-            on_answer(self.unavailable())
-            return
+    def moved(self, waiting: _Waiting, left: HostLink) -> None:
+        """The host asked does not keep this auction any more: hold the request until the directory says who does."""
+        self._on_the_move.hold(waiting.number, waiting.request, waiting.on_answer, left, waiting.held_since)
         self.look_up_soon()
-        asyncio.get_running_loop().call_later(2 * LOOK_UP_SOON_S, self.send, request, on_answer, moves + 1)
 
     def look_up_soon(self) -> None:
         """The directory has changed, or a host is gone."""
@@ -225,6 +273,9 @@ class Router:
             self._wake.clear()
             try:
                 await self._look_up()
+                self._on_the_move.settle()
+                if self._on_the_move:
+                    self._wake.set()
             except Exception:
                 # Without look-ups this gateway would be cut off for good.
                 log.exception("look_up_failed")
@@ -243,13 +294,25 @@ class Router:
             link = self._links.setdefault(key, HostLink(host, self))
             link.host = host
         begun = [link.connect_soon(self._secret) for link in self._links.values()]
+        self._direct_to_keepers()
+        return [task for task in begun if task is not None]
+
+    def _direct_to_keepers(self) -> None:
+        before, alone_before = self._by_slot, self._alone
         by_slot: list[HostLink | None] = [None] * self._slots_total
+        alone: dict[int, HostLink] = {}
         for link in self._links.values():
             for slot in link.host.slots:
                 if slot < self._slots_total:
                     by_slot[slot] = link
-        self._by_slot = by_slot
-        return [task for task in begun if task is not None]
+            alone |= dict.fromkeys(link.host.auctions, link)
+        self._by_slot, self._alone = by_slot, alone
+        left = {link for link, now in zip(before, by_slot, strict=True) if link is not None and link is not now}
+        left |= {link for auction, link in alone_before.items() if alone.get(auction) is not link}
+        slots_of_new = {slot_of(auction, self._slots_total) for auction in alone.keys() - alone_before.keys()}
+        left |= {keeper for slot in slots_of_new if (keeper := by_slot[slot]) is not None}
+        for link in left:
+            link.hurry(lambda auction, link=link: self._keeper_of(auction) is not link)  # type: ignore[misc]
 
     async def _expire_forever(self) -> None:
         loop = asyncio.get_running_loop()
@@ -257,3 +320,4 @@ class Router:
             await asyncio.sleep(0.5)
             for link in list(self._links.values()):
                 link.expire(loop.time())
+            self._on_the_move.expire()

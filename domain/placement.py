@@ -1,36 +1,210 @@
-"""Which host keeps which slot. Pure: from who lives and who keeps what now, to what has to move.
+"""Where auctions are kept. Pure: from who lives and who keeps what now, to what has to move.
 
-Slots move only when they must: a slot whose keeper lives stays where it is. ``active_wanted`` hosts keep slots, further
-ones stand by; when a keeper dies, a host that stands by takes over all that it kept.
+Most auctions share a host by their slot; some have a host of their own. `orphans` must move at once, since nobody keeps
+them; `rebalance` and `own_hosts` are improvements, a few at a time, and never such that the next look would undo them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+# An auction with so many orders a second gets a host of its own, where one is left, and gives it back below the other.
+HOT_PER_S = 300
+COLD_PER_S = 60
+# ... once it has had it for so long, and has been cold for so long.
+STAY_MS = 15_000
+COOL_MS = 10_000
+# One that is so much hotter takes the place of another.
+HOTTER = 2
+# A host's process, measured; the part of a node's memory that they may have (a tenth); how many a core can feed.
+HOST_BYTES = 64 * 1024 * 1024
+MEMORY_PART = 10
+HOSTS_PER_CORE = 2
 
 
-def plan(owners: Mapping[int, str | None], hosts: Sequence[str], active_wanted: int) -> dict[int, str]:
-    """Slot → host for every slot that has to move now; empty when all is well, or when no host lives.
+@dataclass(frozen=True)
+class HostPlace:
+    """A living host that keeps slots, or could. ``node``: where it runs."""
 
-    ``owners`` has every slot, with the host that keeps it (alive or not) or None; ``hosts`` are those that live.
+    host_id: str
+    node: str = ""
+
+
+@dataclass(frozen=True)
+class Move:
+    """Slots that go from one living host to another."""
+
+    slots: tuple[int, ...]
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A live auction that is kept with its slot. ``wished``: its seller asked for a host of its own."""
+
+    auction: int
+    rate: int
+    wished: bool = False
+
+
+@dataclass(frozen=True)
+class Alone:
+    """An auction with a host of its own, for so long, and below COLD_PER_S for so long."""
+
+    auction: int
+    rate: int
+    wished: bool = False
+    finished: bool = False
+    stayed_ms: int = 0
+    cool_ms: int = 0
+
+
+@dataclass(frozen=True)
+class OwnHosts:
+    """Which auction gets a host of its own now, and which gives it back; one each at most, not both."""
+
+    promote: int | None = None
+    demote: int | None = None
+
+
+def budget(memory_bytes: int, cores: int) -> int:
+    """How many auctions of one node may have a host of their own. Each is a process: memory and cores limit them."""
+    by_memory = memory_bytes // MEMORY_PART // HOST_BYTES
+    return max(0, min(by_memory, cores * HOSTS_PER_CORE))
+
+
+def active_hosts(kept: Mapping[str, int], hosts: Sequence[HostPlace], per_node: int) -> list[str]:
+    """Who is to keep slots: on each node so many, first those that keep most already. The others stand by.
+
+    ``kept`` has how many slots each host keeps now.
     """
-    living = sorted(set(hosts))
-    if not living:
-        return {}
-    kept = dict.fromkeys(living, 0)
-    orphans = []
+    by_node: dict[str, list[str]] = {}
+    for host in hosts:
+        by_node.setdefault(host.node, []).append(host.host_id)
+    active = []
+    for on_node in by_node.values():
+        on_node.sort(key=lambda host_id: (-kept.get(host_id, 0), host_id))
+        active += on_node[:per_node]
+    return sorted(active)
+
+
+def orphans(
+    owners: Mapping[int, str | None], hosts: Sequence[HostPlace], per_node: int, wishes: Mapping[int, str] | None = None
+) -> dict[int, str]:
+    """Slot → host for every slot whose keeper is none of these hosts; empty when all is well, or when no host lives.
+
+    ``owners`` has every slot, with the host that keeps it (alive or not) or None; ``wishes`` the slots that an operator
+    wants on a certain host.
+    """
+    kept = {host.host_id: 0 for host in hosts}
+    lost = []
     for slot in sorted(owners):
         owner = owners[slot]
-        if owner in kept:
+        if owner is not None and owner in kept:
             kept[owner] += 1
         else:
-            orphans.append(slot)
-    if not orphans:
+            lost.append(slot)
+    if not (lost and hosts):
         return {}
-    active = [host for host in living if kept[host]]
-    standing_by = [host for host in living if not kept[host]]
-    takers = standing_by[: max(0, active_wanted - len(active))] or active or standing_by
+    active = active_hosts(kept, hosts, per_node)
     moves = {}
-    for slot in orphans:
-        taker = min(takers, key=lambda host: (kept[host], host))
+    for slot in lost:
+        wanted = (wishes or {}).get(slot)
+        taker = wanted if wanted in kept else min(active, key=lambda host_id: (kept[host_id], host_id))
+        assert taker is not None
         moves[slot] = taker
         kept[taker] += 1
     return moves
+
+
+def rebalance(
+    owners: Mapping[int, str | None],
+    hosts: Sequence[HostPlace],
+    per_node: int,
+    *,
+    leaving: Collection[str] = (),
+    wishes: Mapping[int, str] | None = None,
+    slots_max: int = 32,
+) -> Move | None:
+    """The next step towards an even spread, or None when it is reached. Only slots with a living keeper move.
+
+    ``leaving`` are hosts that live and are to keep nothing. A step moves at most ``slots_max`` slots between one pair
+    of hosts, and makes the spread more even or fulfils a wish: so a series of steps ends, and stays where it ended.
+    """
+    staying = [host for host in hosts if host.host_id not in leaving]
+    alive = {host.host_id for host in hosts}
+    if not staying or any(owner not in alive for owner in owners.values()):
+        return None
+    by_host: dict[str, list[int]] = {host.host_id: [] for host in hosts}
+    for slot in sorted(owners):
+        owner = owners[slot]
+        assert owner is not None
+        by_host[owner].append(slot)
+    takers = {host.host_id for host in staying}
+    pinned = {slot: host for slot, host in (wishes or {}).items() if host in takers and slot in owners}
+    wished = _wished(owners, pinned, slots_max)
+    if wished is not None:
+        return wished
+    active = set(active_hosts({h: len(by_host[h]) for h in takers}, staying, per_node))
+    return _evener(by_host, active, frozenset(pinned), slots_max)
+
+
+def _wished(owners: Mapping[int, str | None], pinned: Mapping[int, str], slots_max: int) -> Move | None:
+    misplaced = [slot for slot in sorted(pinned) if owners[slot] != pinned[slot]]
+    if not misplaced:
+        return None
+    source, target = owners[misplaced[0]], pinned[misplaced[0]]
+    assert source is not None
+    same = [slot for slot in misplaced if owners[slot] == source and pinned[slot] == target]
+    return Move(tuple(same[:slots_max]), source, target)
+
+
+def _evener(by_host: Mapping[str, list[int]], active: set[str], pinned: frozenset[int], slots_max: int) -> Move | None:
+    free = {host: [slot for slot in slots if slot not in pinned] for host, slots in by_host.items()}
+    target = min(sorted(active), key=lambda host: len(free[host]))
+    leavers = [host for host in sorted(by_host) if host not in active and free[host]]
+    if leavers:
+        source = max(leavers, key=lambda host: len(free[host]))
+        number = len(free[source])
+        # Not all to one: the others are to have their share, too.
+        share = -(-sum(map(len, free.values())) // len(active)) - len(free[target])
+        number = min(number, max(1, share))
+    else:
+        source = max(sorted(active), key=lambda host: len(free[host]))
+        number = (len(free[source]) - len(free[target])) // 2
+    if number < 1:
+        return None
+    return Move(tuple(free[source][: min(number, slots_max)]), source, target)
+
+
+def own_hosts(candidates: Sequence[Candidate], alone: Sequence[Alone], places: int) -> OwnHosts:
+    """The next change of who has a host of its own, of which there are so many ``places``.
+
+    Wishes go first, then heat. Whoever got a place keeps it for STAY_MS, gives it back when finished or cold for
+    COOL_MS, and loses it before only to a wish, or to one that is HOTTER times as hot.
+    """
+    over = [one for one in alone if one.finished or _is_cold(one)]
+    if over:
+        return OwnHosts(demote=min(over, key=lambda one: (not one.finished, one.rate, one.auction)).auction)
+    if len(alone) > places:
+        return OwnHosts(demote=min(alone, key=_least_worth).auction)
+    worthy = [one for one in candidates if one.wished or one.rate >= HOT_PER_S]
+    if not worthy or not places:
+        return OwnHosts()
+    best = max(worthy, key=lambda one: (one.wished, one.rate, -one.auction))
+    if len(alone) < places:
+        return OwnHosts(promote=best.auction)
+    weakest = min(alone, key=_least_worth)
+    if weakest.wished or weakest.stayed_ms < STAY_MS:
+        return OwnHosts()
+    if best.wished or best.rate >= HOTTER * max(weakest.rate, COLD_PER_S):
+        return OwnHosts(demote=weakest.auction)
+    return OwnHosts()
+
+
+def _is_cold(one: Alone) -> bool:
+    return not one.wished and one.stayed_ms >= STAY_MS and one.cool_ms >= COOL_MS
+
+
+def _least_worth(one: Alone) -> tuple[bool, int, int]:
+    return one.wished, one.rate, one.auction

@@ -10,12 +10,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import asyncpg
 import structlog
 
-from actors.director import Director
+from actors.control import DirectorLimits
+from actors.director_actor import DirectorConfig, Report
 from actors.host import HostLimits
 from actors.host_process import HostConfig
 from actors.ray_runtime import RayConfig, RayRuntime, RayTrouble
@@ -23,52 +25,65 @@ from ece.data_dir import DataDir, with_secrets
 from ece.logs import configure_logs
 from ece.long_lived import tame_collector
 from ece.settings import Settings, load_settings
-from persistence.directory import Directory
-from persistence.errors import MigrationError, StoreUnavailable
+from persistence.errors import MigrationError
 from persistence.migrations import pending_migrations
-from persistence.pool import close_pool, open_pool
 
 log = structlog.get_logger()
 
 SERVING_TIMEOUT_S = 60.0
 DATABASE_TIMEOUT_S = 90.0
 WATCH_EVERY_S = 0.5
+START_WATCH_EVERY_S = 0.1
 HOST_BACK_WITHIN_S = 20.0
+DIRECTOR_BACK_WITHIN_S = 30.0
 
 
-def host_configs(settings: Settings) -> list[HostConfig]:
-    """One configuration a host, those that stand by among them."""
+def host_template(settings: Settings) -> HostConfig:
+    """The configuration of every host; its name and its node are filled in when it is placed."""
     assert settings.database_url
     assert settings.redis_url
     assert settings.cluster_secret
-    limits = HostLimits(
-        inbox_max=settings.host_inbox_max,
-        mailbox_max=settings.mailbox_max,
-        batch_max=settings.batch_max,
-        snapshot_every_events=settings.snapshot_every_events,
-        passivate_after_ms=settings.passivate_after_s * 1000,
+    return HostConfig(
+        host_id="",
+        slots_total=settings.slots,
+        database_url=settings.database_url.get_secret_value(),
+        redis_url=settings.redis_url.get_secret_value(),
+        cluster_secret=settings.cluster_secret.get_secret_value().encode(),
+        bind=settings.host_bind,
+        limits=HostLimits(
+            inbox_max=settings.host_inbox_max,
+            mailbox_max=settings.mailbox_max,
+            batch_max=settings.batch_max,
+            snapshot_every_events=settings.snapshot_every_events,
+            passivate_after_ms=settings.passivate_after_s * 1000,
+        ),
     )
-    return [
-        HostConfig(
-            host_id=f"host-{index}",
-            slots_total=settings.slots,
-            database_url=settings.database_url.get_secret_value(),
-            redis_url=settings.redis_url.get_secret_value(),
-            cluster_secret=settings.cluster_secret.get_secret_value().encode(),
-            bind=settings.host_bind,
-            limits=limits,
-        )
-        for index in range(settings.hosts + settings.spare_hosts)
-    ]
 
 
-def host_set_up(settings: Settings) -> Callable[[str], None]:
-    """What prepares a host's process; its log goes beside those of the other processes."""
+def director_config(settings: Settings) -> DirectorConfig:
+    """What the director is to bring about, and how it reaches the others."""
+    assert settings.database_url
+    assert settings.cluster_secret
+    return DirectorConfig(
+        limits=DirectorLimits(settings.slots, settings.hosts, settings.spare_hosts, settings.dedicated_max),
+        database_url=settings.database_url.get_secret_value(),
+        cluster_secret=settings.cluster_secret.get_secret_value().encode(),
+    )
+
+
+def namespace(settings: Settings) -> str:
+    """Tells this engine's actors from those of others on the same Ray cluster."""
+    assert settings.cluster_secret
+    return f"ece-{sha256(settings.cluster_secret.get_secret_value().encode()).hexdigest()[:12]}"
+
+
+def actor_set_up(settings: Settings) -> Callable[[str], None]:
+    """What prepares an actor's process; its log goes beside those of the other processes."""
     level, directory = settings.log_level, DataDir(settings.data_dir).logs
 
-    def set_up(host_id: str) -> None:
+    def set_up(name: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        stream = (directory / f"{host_id}.log").open("a", buffering=1)
+        stream = (directory / f"{name}.log").open("a", buffering=1)
         configure_logs(level, "json", stream)
         tame_collector()
 
@@ -101,14 +116,13 @@ def main() -> int:
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     settings = with_secrets(settings, DataDir(settings.data_dir))
-    runtime = RayRuntime(RayConfig(settings.ray_address, settings.sockets_dir / "ray"))
+    runtime = RayRuntime(RayConfig(settings.ray_address, settings.sockets_dir / "ray", namespace(settings)))
     try:
         runtime.connect()
         wait_for_migrations(settings)
-        configs = host_configs(settings)
-        runtime.start_hosts(configs, host_set_up(settings))
-        loss = asyncio.run(conduct(settings, runtime, [config.host_id for config in configs]))
-    except (RayTrouble, StoreUnavailable) as trouble:
+        runtime.start_director(director_config(settings), host_template(settings), actor_set_up(settings))
+        loss = asyncio.run(conduct(runtime))
+    except RayTrouble as trouble:
         log.error("conductor_failed", error=str(trouble))
         return 1
     if loss is not None:
@@ -120,51 +134,64 @@ def main() -> int:
     return 0
 
 
-async def conduct(settings: Settings, runtime: RayRuntime, host_ids: list[str]) -> str | None:
-    """Direct the hosts until told to stop (None), or until this Ray is lost (why). Raises RayTrouble."""
-    assert settings.database_url is not None
-    assert settings.cluster_secret is not None
+async def conduct(runtime: RayRuntime) -> str | None:
+    """Follow the director until told to stop (None), or until this Ray is lost (why). Raises RayTrouble."""
     stopping = asyncio.Event()
     # Only now: Ray sets handlers of its own while it starts.
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    pool = await open_pool(settings.database_url.get_secret_value(), size_max=2)
-    director = Director(
-        Directory(pool),
-        runtime,
-        settings.cluster_secret.get_secret_value().encode(),
-        slots_total=settings.slots,
-        host_ids=host_ids,
-        active_wanted=settings.hosts,
-        say=tell,
-    )
-    directing = asyncio.create_task(director.run(), name="director")
-    try:
-        await until_placed(director, runtime, stopping)
-        say({"ready": True})
-        while not await happens(stopping, WATCH_EVERY_S):
-            loss = runtime.lost()
-            if loss is None and director.missing_for_s() > HOST_BACK_WITHIN_S:
-                loss = f"a host did not come back within {HOST_BACK_WITHIN_S:.0f} s"
-            if loss is None and directing.done():
-                loss = f"the director ended: {directing.exception()!r}"
-            if loss is not None:
-                return loss
+    following = Following()
+    placed_by = time.monotonic() + SERVING_TIMEOUT_S
+    while not await happens(stopping, WATCH_EVERY_S if following.ready else START_WATCH_EVERY_S):
+        loss = runtime.lost()
+        if loss is None:
+            following.hear(await runtime.report(following.last_note))
+            loss = following.trouble()
+        if loss is not None:
+            return loss
+        if not following.ready and time.monotonic() > placed_by:
+            reason = following.failure or "no reason is known; see the logs of hosts and director"
+            raise RayTrouble(f"hosts not serving after {SERVING_TIMEOUT_S:.0f} s: {reason}")
+    return None
+
+
+class Following:
+    """What the director has said so far; passed on to the supervisor."""
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.last_note = 0
+        self.failure: str | None = None
+        self._pid: int | None = None
+        self._heard_at = time.monotonic()
+        self._missing_for_s = 0.0
+
+    def hear(self, report: Report | None) -> None:
+        """Take what the director says; None: nothing."""
+        if report is None:
+            return
+        self._heard_at = time.monotonic()
+        self._missing_for_s = report.missing_for_s
+        self.failure = report.failure
+        if report.pid != self._pid:
+            if self._pid is not None:
+                tell("the director died; another goes on")
+            self._pid, self.last_note = report.pid, 0
+        for self.last_note, note in report.notes:
+            tell(note)
+        if report.placed and not self.ready:
+            self.ready = True
+            say({"ready": True})
+
+    def trouble(self) -> str | None:
+        """Why Ray should be started anew, or None."""
+        if not self.ready:
+            return None
+        if time.monotonic() - self._heard_at > DIRECTOR_BACK_WITHIN_S:
+            return f"the director did not answer for {DIRECTOR_BACK_WITHIN_S:.0f} s"
+        if self._missing_for_s > HOST_BACK_WITHIN_S:
+            return f"a host did not come back within {HOST_BACK_WITHIN_S:.0f} s"
         return None
-    finally:
-        directing.cancel()
-        await asyncio.gather(directing, return_exceptions=True)
-        await close_pool(pool)
-
-
-async def until_placed(director: Director, runtime: RayRuntime, stopping: asyncio.Event) -> None:
-    """Return once every slot has a host, or the conductor is to stop. Raises RayTrouble when time runs out."""
-    deadline = time.monotonic() + SERVING_TIMEOUT_S
-    while not (director.placed.is_set() or stopping.is_set()):
-        await happens(director.placed, 0.1)
-        if time.monotonic() > deadline:
-            reasons = "; ".join(await asyncio.to_thread(runtime.failures)) or "no reason is known"
-            raise RayTrouble(f"hosts not serving after {SERVING_TIMEOUT_S:.0f} s: {reasons}")
 
 
 async def happens(event: asyncio.Event, within_s: float) -> bool:

@@ -47,8 +47,14 @@ class Settings(BaseSettings):
     bcrypt_cost: int = Field(default=12, ge=4, le=16, description="cost of hashing a password, as a power of two")
 
     # Size
-    hosts: int = Field(default=1, ge=1, le=64, description="host actors that keep the auctions")
-    spare_hosts: int = Field(default=1, ge=0, le=16, description="host actors that stand by for one that dies")
+    hosts: int = Field(default=1, ge=1, le=64, description="host actors that keep the auctions, on each node")
+    spare_hosts: int = Field(default=1, ge=0, le=16, description="host actors that stand by for one that dies, on each")
+    dedicated_max: int | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        description="auctions that may have a host of their own; by default what nodes bear",
+    )
     gateways: int = Field(default=1, ge=1, le=16, description="gateway processes, which share the port")
     slots: int = Field(default=256, ge=1, le=65_536, description="slots that auctions map to; fixed for a database")
     database_pool_max: int = Field(default=10, ge=2, le=500, description="database connections of a process")

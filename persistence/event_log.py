@@ -95,6 +95,17 @@ _END_BACKEND = """
     SELECT coalesce(bool_and(pg_terminate_backend(pid, $2)), true) FROM pg_stat_activity WHERE application_name = $1
 """
 
+_END_WRITERS = """
+    SELECT coalesce(bool_and(pg_terminate_backend(pid, $2)), true) FROM pg_stat_activity
+    WHERE left(application_name, -16) = ANY($1::text[])
+"""
+# An application's name may have 63 bytes; 16 of them tell one connection from the next.
+WRITER_BYTES_MAX = 63 - len("ece-log--") - 16
+
+
+def _writer_prefix(writer: str) -> str:
+    return f"ece-log-{writer[:WRITER_BYTES_MAX]}-"
+
 
 def _heads_statement(first_parameter: int) -> str:
     columns = ", ".join(name for name, _ in _HEAD_COLUMNS)
@@ -113,8 +124,10 @@ _EVENTS_AND_HEADS = f"WITH heads AS ({_heads_statement(8)}) {_EVENTS}"
 class EventLog:
     """Reads and appends. Failures are StoreErrors; ``StoreUnavailable`` from ``append`` leaves the outcome unknown."""
 
-    def __init__(self, database_url: str, *, pool_max: int = 4) -> None:
+    def __init__(self, database_url: str, *, writer: str = "", pool_max: int = 4) -> None:
+        """``writer`` names who appends: see ``end_writers``."""
         self._url = database_url
+        self._prefix = _writer_prefix(writer)
         self._pool_max = pool_max
         self._pool: asyncpg.Pool | None = None
         self._writer: asyncpg.Connection | None = None
@@ -224,6 +237,14 @@ class EventLog:
         """Make the partitions of this month and the next two."""
         await guarded(self.pool.execute("SELECT ensure_event_partitions()"))
 
+    async def end_writers(self, writers: Sequence[str]) -> None:
+        """End these others' appends: what has not landed by now never will. Raises StoreUnavailable."""
+        ended = await guarded(
+            self.pool.fetchval(_END_WRITERS, [_writer_prefix(writer) for writer in writers], BACKEND_END_WAIT_MS)
+        )
+        if not ended:
+            raise StoreUnavailable("the backend of a former keeper's append does not end")
+
     async def _settle(self) -> None:
         """End a backend that may still be at an append which we gave up: what it has not written by now it never will.
 
@@ -240,7 +261,7 @@ class EventLog:
 
     async def _new_writer(self) -> asyncpg.Connection:
         await self._settle()
-        self._writer_name = f"ece-log-{secrets.token_hex(8)}"
+        self._writer_name = self._prefix + secrets.token_hex(8)
         settings = {"application_name": self._writer_name}
         self._writer = await asyncpg.connect(self._url, timeout=APPEND_TIMEOUT_S, server_settings=settings)
         return self._writer

@@ -44,8 +44,11 @@ class PublicState(msgspec.Struct, frozen=True, omit_defaults=True):
     winner: str | None = None
 
 
-def public_state(auction: Auction, now_ms: int) -> PublicState:
-    """What everybody may know of the auction now. The reserve is ``none``, ``unmet`` or ``met``, never a number."""
+def public_state(auction: Auction, now_ms: int, placement: str = "shared") -> PublicState:
+    """What everybody may know of the auction now. The reserve is ``none``, ``unmet`` or ``met``, never a number.
+
+    ``placement`` is where it is kept now: ``shared`` or ``dedicated``.
+    """
     terms = auction.terms
     return PublicState(
         id=id_text(terms.auction),
@@ -62,7 +65,7 @@ def public_state(auction: Auction, now_ms: int) -> PublicState:
         starts_at=terms.starts_at,
         ends_at=auction.ends_at,
         server_time=now_ms,
-        placement="shared",
+        placement=placement,
         buy_now=auction.buy_now_price,
         closed_reason=auction.closed_reason,
         winner=auction.leader_name if auction.winner is not None else None,

@@ -121,7 +121,7 @@ async def rest_engine(database_url: str, limits: Limits | None = None) -> AsyncI
     await event_log.open()
     clock = Clock()
     host = Host(event_log, SnapshotStore(event_log.pool), NoNews(), slots_total=SLOTS, limits=HostLimits(), clock=clock)
-    host.slots = frozenset(range(SLOTS))
+    host.places.slots = frozenset(range(SLOTS))
     await host.prepare()
     running = asyncio.create_task(host.run())
     passwords = PasswordHasher(4)

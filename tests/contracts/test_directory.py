@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from persistence.directory import (
+    Claimed,
     Directory,
     DueAuction,
     HostAddress,
+    Kept,
     Superseded,
     slot_of,
 )
@@ -17,14 +19,14 @@ from persistence.pool import Pool, close_pool, open_pool
 
 @pytest.fixture
 async def directory(pool: Pool) -> Directory:
-    await pool.execute("TRUNCATE hosts, slots, auctions CASCADE")
+    await pool.execute("TRUNCATE hosts, slots, dedicated, auctions CASCADE")
     return Directory(pool)
 
 
 async def test_a_host_that_takes_slots_is_found_with_them(directory: Directory):
     assert await directory.register("h1", "127.0.0.1", 4000, 1_000) == 1
     assert await directory.hosts() == [HostAddress("h1", 1, "127.0.0.1", 4000, 1_000, ())]
-    assert await directory.claim("h1", 1, [2, 0, 1]) == {}
+    assert await directory.claim("h1", 1, [2, 0, 1]) == Claimed({})
     assert await directory.hosts() == [HostAddress("h1", 1, "127.0.0.1", 4000, 1_000, (0, 1, 2))]
 
 
@@ -36,11 +38,11 @@ async def test_nobody_there_is_no_error(directory: Directory):
 async def test_a_host_that_comes_again_has_lost_its_slots_and_learns_until_when_they_were_kept(directory: Directory):
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.claim("h1", 1, [0, 1])
-    assert await directory.heartbeat("h1", 1, 5_000) == {0, 1}
+    assert await directory.heartbeat("h1", 1, 5_000) == Kept(frozenset({0, 1}))
     assert await directory.register("h1", "10.0.0.9", 4001, 9_000) == 2
     assert await directory.hosts() == [HostAddress("h1", 2, "10.0.0.9", 4001, 9_000, ())]
-    assert await directory.claim("h1", 2, [0, 1, 2]) == {0: 5_000, 1: 5_000}
-    assert await directory.heartbeat("h1", 2, 9_500) == {0, 1, 2}
+    assert await directory.claim("h1", 2, [0, 1, 2]) == Claimed({0: 5_000, 1: 5_000})
+    assert await directory.heartbeat("h1", 2, 9_500) == Kept(frozenset({0, 1, 2}))
 
 
 async def test_slots_taken_from_a_dead_host_come_with_its_last_sign_of_life(directory: Directory):
@@ -48,12 +50,71 @@ async def test_slots_taken_from_a_dead_host_come_with_its_last_sign_of_life(dire
     await directory.claim("h1", 1, [0, 1])
     await directory.heartbeat("h1", 1, 3_000)
     await directory.register("h2", "127.0.0.1", 4001, 8_000)
-    assert await directory.claim("h2", 1, [1, 2]) == {1: 3_000}
+    assert await directory.claim("h2", 1, [1, 2]) == Claimed({1: 3_000}, frozenset({"h1"}))
     assert await directory.hosts() == [
         HostAddress("h1", 1, "127.0.0.1", 4000, 3_000, (0,)),
         HostAddress("h2", 1, "127.0.0.1", 4001, 8_000, (1, 2)),
     ]
-    assert await directory.heartbeat("h1", 1, 8_100) == {0}
+    assert await directory.heartbeat("h1", 1, 8_100) == Kept(frozenset({0}))
+
+
+async def test_an_auction_with_a_host_of_its_own_is_no_longer_with_the_host_of_its_slot(directory: Directory):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.register("s1", "127.0.0.1", 4001, 1_000, node="n1")
+    await directory.claim("h1", 1, [0, 1])
+    await directory.claim_auctions("s1", 1, {77: 1})
+    assert await directory.hosts() == [
+        HostAddress("h1", 1, "127.0.0.1", 4000, 1_000, (0, 1)),
+        HostAddress("s1", 1, "127.0.0.1", 4001, 1_000, (), (77,), "n1"),
+    ]
+    assert await directory.dedicated() == {77: "s1"}
+    assert await directory.heartbeat("h1", 1, 2_000) == Kept(frozenset({0, 1}), elsewhere=frozenset({77}))
+    assert await directory.heartbeat("s1", 1, 2_000) == Kept(auctions=frozenset({77}))
+    # Whoever takes the slot over learns of it; it stays where it is.
+    await directory.register("h2", "127.0.0.1", 4002, 3_000)
+    taken = await directory.claim("h2", 1, [0, 1])
+    assert taken == Claimed({0: 2_000, 1: 2_000}, frozenset({"h1"}), frozenset({77}))
+    assert await directory.dedicated() == {77: "s1"}
+
+
+async def test_an_auction_goes_back_to_its_slot_with_its_own_hosts_last_sign_of_life(directory: Directory):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.register("s1", "127.0.0.1", 4001, 1_000)
+    await directory.claim("h1", 1, [1])
+    await directory.claim_auctions("s1", 1, {77: 1})
+    await directory.heartbeat("s1", 1, 4_000)
+    assert await directory.reclaim("h1", 1, [77]) == Claimed({77: 4_000}, frozenset({"s1"}))
+    assert await directory.dedicated() == {}
+    assert await directory.heartbeat("h1", 1, 5_000) == Kept(frozenset({1}))
+    assert await directory.heartbeat("s1", 1, 5_000) == Kept()
+
+
+async def test_an_own_host_that_comes_again_has_lost_its_auction(directory: Directory):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.register("s1", "127.0.0.1", 4001, 1_000)
+    await directory.claim("h1", 1, [1])
+    await directory.claim_auctions("s1", 1, {77: 1})
+    await directory.heartbeat("s1", 1, 4_000)
+    await directory.register("s1", "127.0.0.1", 4009, 9_000)
+    assert await directory.dedicated() == {77: None}
+    assert await directory.heartbeat("s1", 2, 9_500) == Kept()
+    assert await directory.reclaim("h1", 1, [77]) == Claimed({77: 4_000})
+
+
+async def test_what_a_host_says_of_itself_stands_in_the_directory_until_it_comes_again(directory: Directory):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.heartbeat("h1", 1, 2_000, b'{"inbox": 7}')
+    assert [host.vitals for host in await directory.hosts()] == [b'{"inbox": 7}']
+    await directory.register("h1", "127.0.0.1", 4000, 3_000)
+    assert [host.vitals for host in await directory.hosts()] == [b"{}"]
+
+
+async def test_a_host_that_keeps_nothing_can_be_struck_off(directory: Directory):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.register("h2", "127.0.0.1", 4001, 1_000)
+    await directory.claim("h1", 1, [0])
+    assert [await directory.remove_host(host) for host in ("h1", "h2", "stranger")] == [False, True, False]
+    assert [host.host_id for host in await directory.hosts()] == ["h1"]
 
 
 async def test_only_the_incarnation_that_is_entered_can_take_slots(directory: Directory):

@@ -87,7 +87,7 @@ async def host_at_work(database_url: str) -> AsyncIterator[Client]:
     await log.open()
     limits = HostLimits(snapshot_every_events=20)
     host = Host(log, SnapshotStore(log.pool), NoNews(), slots_total=8, limits=limits, clock=Clock())
-    host.slots = frozenset(range(8))
+    host.places.slots = frozenset(range(8))
     await host.prepare()
     running = asyncio.create_task(host.run())
     try:

@@ -59,7 +59,7 @@ class World:
             clock=clock or self.clock,
             holds=holds,
         )
-        host.slots = frozenset(range(SLOTS))
+        host.places.slots = frozenset(range(SLOTS))
         host.outages.works(self.clock.now_ms())
         return host
 
@@ -73,9 +73,9 @@ class World:
             yield Client(host)
         finally:
             host.timers.stop()
-            for task in [*tasks, *host._tasks]:
+            for task in [*tasks, *host._loader.tasks]:
                 task.cancel()
-            await asyncio.gather(*tasks, *host._tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, *host._loader.tasks, return_exceptions=True)
             for task in tasks:
                 if not task.cancelled() and (error := task.exception()):
                     raise error

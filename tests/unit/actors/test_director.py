@@ -1,129 +1,199 @@
-"""The director with real streams on loopback: slots are given at the start, and at once when a host's process ends."""
+"""The director with real streams on loopback: everything has a keeper, after deaths, and while things move."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+import pytest
+from fleets import GIB, SLOTS, directed
+from virtual_time import until
 
-from stream_servers import LOOPBACK, SECRET, HostServer, host_server
+from actors import fleet as fleet_module
+from actors import muster as muster_module
+from actors.control import Node
+from actors.fleet import BLIND_AFTER_S, STALLED_AFTER_S
+from actors.vitals import Vitals, encode_vitals, vitals_of
+from persistence.directory import slot_of
 
-from actors.director import ControlFailed, Director
-from persistence.directory import HostAddress
-from persistence.errors import StoreUnavailable
-
-SLOTS = 4
-
-
-class Cluster:
-    """A directory, and hosts that do what they are told."""
-
-    def __init__(self) -> None:
-        self.ports: dict[str, tuple[int, int]] = {}
-        self.keeps: dict[str, tuple[int, ...]] = {}
-        self.deaf: set[str] = set()
-        self.away = False
-        self.said: list[str] = []
-
-    async def hosts(self) -> list[HostAddress]:
-        if self.away:
-            raise StoreUnavailable("away")
-        return [
-            HostAddress(host_id, incarnation, LOOPBACK, port, 0, self.keeps.get(host_id, ()))
-            for host_id, (incarnation, port) in self.ports.items()
-        ]
-
-    async def take(self, host_id: str, slots: Sequence[int]) -> None:
-        if host_id in self.deaf:
-            raise ControlFailed(host_id)
-        for other, kept in self.keeps.items():
-            self.keeps[other] = tuple(slot for slot in kept if slot not in slots)
-        self.keeps[host_id] = tuple(sorted({*self.keeps.get(host_id, ()), *slots}))
+AUCTION = 7
+ALL = set(range(SLOTS))
 
 
-@asynccontextmanager
-async def directed(
-    active_wanted: int, *host_ids: str
-) -> AsyncIterator[tuple[Cluster, dict[str, HostServer], Director]]:
-    cluster = Cluster()
-    async with AsyncExitStack() as stack:
-        servers = {}
-        for host_id in host_ids:
-            servers[host_id] = await stack.enter_async_context(host_server())
-            cluster.ports[host_id] = (1, servers[host_id].port)
-        director = Director(
-            cluster, cluster, SECRET, slots_total=SLOTS, host_ids=host_ids, active_wanted=active_wanted,
-            say=cluster.said.append,
-        )  # fmt: skip
-        running = asyncio.create_task(director.run())
-        try:
-            yield cluster, servers, director
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
-
-
-async def die(cluster: Cluster, servers: dict[str, HostServer], host_id: str) -> None:
-    """The host's process ends: nobody listens any more, and the kernel closes its streams."""
-    servers[host_id].server.close()
-    servers[host_id].cut()
-
-
-async def test_slots_are_given_once_all_hosts_are_there():
-    async with directed(2, "h0", "h1", "h2") as (cluster, _, director):
-        await asyncio.wait_for(director.placed.wait(), 5)
-        assert cluster.keeps == {"h0": (0, 2), "h1": (1, 3)}
-        assert cluster.said == []
+async def test_every_node_gets_its_hosts_and_those_that_are_wanted_the_slots():
+    async with directed(hosts=2, spare=1) as (fleet, _):
+        assert fleet.started == [("host-0", "n0"), ("host-1", "n0"), ("host-2", "n0")]
+        assert fleet.keeps() == {"host-0": {0, 2}, "host-1": {1, 3}, "host-2": set()}
+        assert fleet.said == []
 
 
 async def test_when_a_host_dies_the_one_that_stands_by_has_its_slots_at_once():
-    async with directed(1, "h0", "h1") as (cluster, servers, director):
-        await asyncio.wait_for(director.placed.wait(), 5)
-        began = time.monotonic()
-        await die(cluster, servers, "h0")
-        await until(lambda: cluster.keeps.get("h1") == (0, 1, 2, 3))
-        assert time.monotonic() - began < 2
-        assert director.missing_for_s() > 0
-        await until(lambda: len(cluster.said) == 2)
-        assert cluster.said == ["h0 died; Ray starts it again", "h1 has taken over 4 slots"]
+    async with directed() as (fleet, director):
+        fleet.die("host-0")
+        await until(lambda: fleet.keeps()["host-1"] == ALL)
+        await until(lambda: director.missing_for_s() > 0)
+        await until(lambda: len(fleet.said) == 2)
+        assert fleet.said == ["host-0 died", f"host-1 has taken over {SLOTS} slots"]
+        # What Ray starts again stands by.
+        await fleet.come_back("host-0")
+        await until(lambda: director.missing_for_s() == 0)
+        assert fleet.said[2:] == ["host-0 serves again"]
+        assert fleet.keeps() == {"host-0": set(), "host-1": ALL}
+        assert fleet.released == []
 
 
-async def test_a_host_that_comes_back_stands_by():
-    async with directed(1, "h0", "h1") as (cluster, servers, director):
-        await asyncio.wait_for(director.placed.wait(), 5)
-        await die(cluster, servers, "h0")
-        await until(lambda: cluster.keeps.get("h1") == (0, 1, 2, 3))
-        async with host_server() as again:
-            cluster.ports["h0"] = (2, again.port)
-            await until(lambda: director.missing_for_s() == 0)
-            assert cluster.keeps == {"h0": (), "h1": (0, 1, 2, 3)}
-            assert cluster.said[-1] == "h0 serves again"
+async def test_a_host_that_lives_but_says_nothing_any_more_loses_its_slots():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fleet_module, "STALLED_AFTER_S", 1.0)
+        async with directed() as (fleet, _):
+            fleet.hosts_there["host-0"].beats = False
+            await until(lambda: fleet.keeps()["host-1"] == ALL)
+            assert "host-0 lives but has been silent" in fleet.said[0]
+    assert STALLED_AFTER_S > BLIND_AFTER_S
+
+
+async def test_while_the_directory_is_away_nobodys_silence_counts():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fleet_module, "STALLED_AFTER_S", 1.0)
+        async with directed() as (fleet, director):
+            looks = []
+            patch.setattr(fleet, "drains", lambda drains=fleet.drains: looks.append(1) or drains())
+            fleet.away = True
+            stood_still = director._lookout._steady() + 1.6
+            await until(lambda: director._lookout._steady() > stood_still)
+            fleet.away = False
+            before = len(looks)
+            await until(lambda: len(looks) >= before + 2)
+            assert fleet.keeps() == {"host-0": ALL, "host-1": set()}
+            assert fleet.said == []
 
 
 async def test_a_host_that_can_not_be_told_is_told_again():
-    async with directed(1, "h0", "h1") as (cluster, servers, director):
-        await asyncio.wait_for(director.placed.wait(), 5)
-        cluster.deaf.add("h1")
-        await die(cluster, servers, "h0")
+    async with directed() as (fleet, director):
+        fleet.deaf.add("host-1")
+        fleet.die("host-0")
         await until(lambda: director.missing_for_s() > 0)
-        assert cluster.keeps["h0"] == (0, 1, 2, 3)
-        cluster.deaf.clear()
-        await until(lambda: cluster.keeps.get("h1") == (0, 1, 2, 3))
+        assert fleet.keeps()["host-0"] == ALL
+        fleet.deaf.clear()
+        await until(lambda: fleet.keeps()["host-1"] == ALL)
 
 
 async def test_while_the_directory_is_away_nothing_moves_and_afterwards_all_is_placed():
-    async with directed(1, "h0", "h1") as (cluster, servers, director):
-        await asyncio.wait_for(director.placed.wait(), 5)
-        cluster.away = True
-        await die(cluster, servers, "h0")
-        await until(lambda: director.missing_for_s() > 0)
-        assert not director.placed.is_set()
-        cluster.away = False
-        await asyncio.wait_for(director.placed.wait(), 5)
-        assert cluster.keeps["h1"] == (0, 1, 2, 3)
+    async with directed() as (fleet, director):
+        fleet.away = True
+        fleet.die("host-0")
+        await until(lambda: not director.placed.is_set())
+        fleet.away = False
+        await until(director.placed.is_set)
+        assert fleet.keeps()["host-1"] == ALL
+
+
+async def test_a_node_that_joins_gets_hosts_and_its_share_by_live_moves():
+    async with directed() as (fleet, _):
+        fleet.nodes_there = [*fleet.nodes_there, Node("n1", 24 * GIB, 2)]
+        await until(lambda: fleet.keeps().get("host-2") == {0, 1} or fleet.keeps().get("host-3") == {0, 1})
+        assert fleet.started[2:] == [("host-2", "n1"), ("host-3", "n1")]
+        assert fleet.keeps()["host-0"] == {2, 3}
+        assert fleet.released == [("host-0", (0, 1), ())]
+
+
+async def test_a_node_that_is_drained_hands_over_live_and_its_hosts_end():
+    async with directed() as (fleet, director):
+        fleet.nodes_there = [*fleet.nodes_there, Node("n1", 24 * GIB, 2)]
+        await until(lambda: len(fleet.released) == 1)
+        fleet.drained.add("n0")
+        await until(lambda: {*fleet.ended} == {"host-0", "host-1"})
+        assert fleet.released[1:] == [("host-0", (2, 3), ())]
+        assert {host.node for host in fleet.hosts_there.values()} == {"n1"}
+        assert set().union(*fleet.keeps().values()) == ALL
+        assert director.placed.is_set()
+
+
+async def test_a_node_that_is_gone_is_not_waited_for():
+    async with directed() as (fleet, director):
+        fleet.nodes_there = [*fleet.nodes_there, Node("n1", 24 * GIB, 2)]
+        await until(lambda: len(fleet.released) == 1)
+        [survivors] = [[name for name, host in fleet.hosts_there.items() if host.node == "n1"]]
+        fleet.nodes_there = fleet.nodes_there[1:]
+        for name in ("host-0", "host-1"):
+            fleet.die(name)
+        await until(lambda: set().union(*(fleet.keeps()[name] for name in survivors)) == ALL)
+        await until(lambda: director.missing_for_s() == 0)
+
+
+async def test_a_slot_goes_where_an_operator_wants_it():
+    async with directed(hosts=2, spare=0) as (fleet, _):
+        fleet.wished[0] = "host-1"
+        await until(lambda: 0 in fleet.keeps()["host-1"])
+        assert fleet.released[0] == ("host-0", (0,), ())
+
+
+async def test_slots_that_the_other_does_not_take_go_back():
+    async with directed(hosts=2, spare=0) as (fleet, _):
+        fleet.deaf.add("host-1")
+        fleet.wished[0] = "host-1"
+        await until(lambda: len(fleet.released) >= 2)
+        assert fleet.keeps() == {"host-0": {0, 2}, "host-1": {1, 3}}
+
+
+async def test_a_hot_auction_gets_a_host_of_its_own_and_goes_back_when_that_dies():
+    async with directed() as (fleet, _):
+        fleet.heat("host-0", a7=5_000)
+        await until(lambda: AUCTION in fleet.hosts_there.get("solo-0", fleet.hosts_there["host-1"]).auctions)
+        assert fleet.released == [("host-0", (), (AUCTION,))]
+        assert fleet.said == [f"auction {AUCTION} has a host of its own now: solo-0"]
+        fleet.heat("host-0")
+        fleet.heat("solo-0", a7=5_000)
+        fleet.die("solo-0")
+        await until(lambda: not fleet.hosts_there["solo-0"].auctions)
+        await until(lambda: len(fleet.said) == 3)
+        assert fleet.said[1:] == [
+            "solo-0 died",
+            "host-0 has taken back 1 auction(s) of a host of their own that died",
+        ]
+
+
+async def test_a_finished_auction_gives_its_host_back_live():
+    async with directed() as (fleet, _):
+        fleet.hosts_there["host-0"].vitals = Vitals(wishes=[AUCTION])
+        await until(lambda: fleet.hosts_there.get("solo-0") and fleet.hosts_there["solo-0"].auctions)
+        fleet.hosts_there["host-0"].vitals = Vitals()
+        fleet.hosts_there["solo-0"].vitals = Vitals(finished=[AUCTION])
+        await until(lambda: not fleet.hosts_there["solo-0"].auctions)
+        assert fleet.released[1:] == [("solo-0", (), (AUCTION,))]
+
+
+async def test_an_auction_stays_with_its_slot_where_the_new_host_does_not_take_it():
+    async with directed() as (fleet, _):
+        fleet.deaf.add("solo-0")
+        fleet.heat("host-0", a7=5_000)
+        await until(lambda: len(fleet.released) >= 2)
+        assert await fleet.dedicated() == {}
+
+
+async def test_when_the_host_of_its_slot_dies_an_auction_with_its_own_host_stays_there():
+    async with directed() as (fleet, _):
+        fleet.heat("host-0", a7=5_000)
+        await until(lambda: fleet.hosts_there.get("solo-0") and fleet.hosts_there["solo-0"].auctions)
+        fleet.heat("solo-0", a7=5_000)
+        fleet.die("host-0")
+        await until(lambda: fleet.keeps()["host-1"] == ALL)
+        assert await fleet.dedicated() == {AUCTION: "solo-0"}
+        assert slot_of(AUCTION, SLOTS) in fleet.keeps()["host-1"]
+
+
+async def test_a_host_that_was_ordered_and_never_came_is_ordered_again():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(muster_module, "START_WITHIN_S", 0.2)
+        async with directed() as (fleet, _):
+            started = []
+
+            async def nobody_comes(host_id: str, node: str) -> None:
+                started.append((host_id, node))
+
+            patch.setattr(fleet, "start_host", nobody_comes)
+            fleet.nodes_there = [*fleet.nodes_there, Node("n1", 24 * GIB, 2)]
+            await until(lambda: len(started) >= 4)
+            assert {*started} == {("host-2", "n1"), ("host-3", "n1")}
+
+
+def test_what_a_host_of_another_version_says_is_nothing():
+    said = Vitals(pid=5, inbox=3, hottest=[])
+    assert vitals_of(encode_vitals(said)) == said
+    assert vitals_of(b'{"inbox": "many"}') == Vitals()
+    assert vitals_of(b'{"what is new": 1}') == Vitals()

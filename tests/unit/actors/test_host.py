@@ -8,7 +8,8 @@ from hosts_in_memory import AUCTIONS, FIRST, HOUR_MS, World, bid, buy, creation,
 from structlog.testing import capture_logs
 from virtual_time import EPOCH_MS, until, virtual
 
-from actors.host import BATCH_SOFT_MAX, HostLimits
+from actors.host import HostLimits
+from actors.inbox import BATCH_SOFT_MAX
 from actors.messages import BidAnswer, CloseNow, GetState, Refused, StateAnswer, Withdraw
 from domain.auction.state import Status
 from domain.auction.terms import SoftClose
@@ -253,7 +254,7 @@ async def test_ending_an_auction_twice_gives_its_state():
 async def test_a_slot_that_this_host_does_not_keep_has_moved():
     world = World()
     async with world.running() as client:
-        client.host.slots = frozenset(range(8)) - {slot()}
+        client.host.places.slots = frozenset(range(8)) - {slot()}
         assert client.answer(client.send(bid(ANN, 10))) == Refused(
             "moved", world.clock.now_ms(), retry_after_ms=500
         )  # fmt: skip

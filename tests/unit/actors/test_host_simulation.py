@@ -79,7 +79,7 @@ class Day:
         """As kill -9: nobody is answered, nothing is saved."""
         self.hosts.remove(host)
         host.timers.stop()
-        tasks = [*self.tasks.pop(host), *host._tasks]
+        tasks = [*self.tasks.pop(host), *host._loader.tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,13 +5,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 from stream_servers import LOOPBACK, SECRET, HostServer, Silence, Submit, echo, host_server, scripted_host
 from structlog.testing import capture_logs
 from virtual_time import turns, until
 
+from actors import moved_requests
+from actors import router as router_module
 from actors.clock import Clock
-from actors.messages import Answer, GetState, Refused, Request
-from actors.router import MOVES_MAX, HostLink, Router
+from actors.messages import Answer, Bid, GetState, Refused, Request
+from actors.router import HostLink, Router
 from persistence.directory import HostAddress, slot_of
 from persistence.errors import StoreUnavailable
 
@@ -175,16 +178,98 @@ async def test_a_slot_that_moved_is_looked_up_and_asked_again():
             assert await router.ask(GetState(9)) == Refused("not_found", 9)
 
 
-async def test_a_slot_that_nobody_keeps_is_unavailable_after_some_tries():
+async def test_requests_of_a_moving_slot_wait_and_arrive_in_their_order():
+    arrived: list[int] = []
+    silence = Silence()
+
+    def noting(request: Bid, request_id: int, reply) -> None:
+        arrived.append(request.amount)
+        reply(request_id, Refused("not_found", request.amount))
+
+    async with host_server(silence) as old, host_server(noting) as new:
+        directory = Hosts(at(old))
+        async with routing(directory) as router:
+            answers: list[Answer] = []
+            for amount in (1, 2):
+                router.send(Bid(9, 1, "ann", amount, "k"), answers.append)
+            await until(lambda: len(silence.asked) == 2)
+            (_, first, reply), (_, second, _) = silence.asked
+            # The later one is turned away first; what is sent from now on is held from the start.
+            reply(second, Refused("moved", 0))
+            await until(lambda: 9 in router._on_the_move)
+            router.send(Bid(9, 1, "ann", 3, "k"), answers.append)
+            directory.known = [at(old, ()), at(new, name="h2")]
+            await until(lambda: directory.asked > 3)
+            assert (answers, arrived) == ([], [])  # The first is still with the old host.
+            reply(first, Refused("moved", 0))
+            await until(lambda: len(answers) == 3)
+            assert arrived == [1, 2, 3]
+
+
+async def test_an_auction_that_nobody_keeps_is_unavailable_once_it_was_held_for_long_enough():
     asked = []
 
     def always(request, request_id, reply) -> None:
         asked.append(request)
         moved(request, request_id, reply)
 
-    async with host_server(always) as host, routing(Hosts(at(host))) as router:
-        assert code(await router.ask(GetState(9))) == "unavailable"
-    assert len(asked) == MOVES_MAX + 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moved_requests, "HELD_FOR_S", 0.5)
+        patch.setattr(moved_requests, "TRY_AGAIN_S", 0.1)
+        async with host_server(always) as host, routing(Hosts(at(host))) as router:
+            assert code(await router.ask(GetState(9))) == "unavailable"
+    assert 3 <= len(asked) <= 6
+
+
+async def test_no_more_than_so_many_requests_are_held():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moved_requests, "HELD_MAX", 2)
+        async with host_server(moved) as host, routing(Hosts(at(host))) as router:
+            answers: list[Answer] = []
+            for _ in range(3):
+                router.send(GetState(9), answers.append)
+            await until(lambda: answers)
+            assert [code(answer) for answer in answers] == ["overloaded"]
+
+
+async def test_what_is_held_is_answered_when_the_gateway_stops():
+    async with host_server(moved) as host:
+        answers: list[Answer] = []
+        async with routing(Hosts(at(host))) as router:
+            router.send(GetState(9), answers.append)
+            await until(lambda: 9 in router._on_the_move)
+        assert [code(answer) for answer in answers] == ["unavailable"]
+
+
+async def test_an_auction_with_a_host_of_its_own_is_asked_there_and_its_slot_elsewhere():
+    def alone(request, request_id, reply) -> None:
+        reply(request_id, Refused("alone", request.auction))
+
+    async with host_server(echo) as shared, host_server(alone) as own:
+        known = [at(shared), replace(at(own, (), name="h2"), auctions=(9,))]
+        async with routing(Hosts(*known)) as router:
+            assert await router.ask(GetState(9)) == Refused("alone", 9)
+            assert await router.ask(GetState(10)) == Refused("not_found", 10)
+
+
+async def test_what_a_stopped_host_never_answers_is_unavailable_soon_after_another_has_taken_over():
+    silence = Silence()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(router_module, "TAKEN_OVER_S", 0.05)
+        async with host_server(silence) as stopped, host_server(echo) as new:
+            directory = Hosts(at(stopped))
+            async with routing(directory) as router:
+                answers: list[Answer] = []
+                router.send(GetState(9), answers.append)
+                await until(lambda: silence.asked)
+                directory.known = [at(stopped, ()), at(new, name="h2")]
+                router.look_up_soon()
+                await until(lambda: answers)
+                assert code(answers[0]) == "unavailable"
+                # Answered after all: too late, and nobody hears it twice.
+                silence.answer_all()
+                assert await router.ask(GetState(9)) == Refused("not_found", 9)
+                assert len(answers) == 1
 
 
 async def test_a_new_incarnation_replaces_the_old_one():
