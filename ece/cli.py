@@ -10,6 +10,7 @@ from ece.bench_command import app as bench
 from ece.doctor import doctor
 from ece.failure import Failure
 from ece.migrate_command import migrate
+from ece.placement_command import node, slots
 from ece.replay_command import replay
 from ece.settings import BadSetting
 from ece.up_command import up
@@ -31,6 +32,8 @@ app.command()(up)
 app.command()(replay)
 app.command()(verify)
 app.add_typer(bench, name="bench")
+app.add_typer(node, name="node")
+app.add_typer(slots, name="slots")
 app.command()(doctor)
 app.command()(migrate)
 
