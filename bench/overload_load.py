@@ -20,9 +20,11 @@ import uvloop
 from bench.load import DRAIN_S, PAUSE_S, STEPS_AHEAD, Seat
 from bench.percentiles import p50_p99, percentile
 from bench.talking import LINE_BYTES_MAX
-from bench.wire_client import Incoming, WireClient, WireTrouble, refusal_of
+from bench.wire_client import Incoming, Reply, WireClient, WireTrouble, refusal_of
 
 TICK_S = 0.001
+# So many bids in a row are of one socket: those that are due at the same time go out together.
+IN_A_ROW = 4
 # After so many late bids the answers have their turn.
 BURST_MAX = 64
 OVERLOADED, UNAVAILABLE = "overloaded", "unavailable"
@@ -126,15 +128,19 @@ class Sockets:
         self._keys = (f"{prefix}-{n}" for prefix in (uuid4().hex[:20],) for n in itertools.count())
         self.lost = 0
 
-    def send(self, tally: Tally, place: tuple[WireClient, Auction], scheduled_s: float) -> None:
-        """A bid that nobody waits for."""
+    def send(self, tally: Tally, place: tuple[WireClient, Auction], scheduled: list[float]) -> None:
+        """Bids that nobody waits for, each with its time."""
         client, auction = place
+        sent_s = time.perf_counter()
+        bids: list[tuple[str, int, str, Reply]] = []
+        for scheduled_s in scheduled:
 
-        def answered(reply: Incoming, _payload: memoryview | bytes) -> None:
-            tally.answered(None if reply.ok else refusal_of(reply).code, scheduled_s)
+            def answered(reply: Incoming, _payload: memoryview | bytes, scheduled_s: float = scheduled_s) -> None:
+                tally.answered(None if reply.ok else refusal_of(reply).code, scheduled_s)
 
-        client.send_bid(auction.id, auction.next_amount(), next(self._keys), answered)
-        tally.sent(scheduled_s, time.perf_counter())
+            bids.append((auction.id, auction.next_amount(), next(self._keys), answered))
+            tally.sent(scheduled_s, sent_s)
+        client.send_bids(bids)
 
     def send_on(self, tally: Tally, place: tuple[WireClient, Auction]) -> None:
         """A bid that the next follows as soon as it is answered, until the round is over."""
@@ -206,14 +212,17 @@ async def played(sockets: Sockets, wanted: Round) -> Came:
 
 
 async def _at_their_times(sockets: Sockets, tally: Tally, began_s: float, per_s: float) -> None:
-    """Send each bid when its time has come, the sockets by turns."""
-    places = itertools.cycle(sockets.places)
+    """Send each bid when its time has come, the sockets by turns, some in a row."""
+    places = sockets.places
     number, total = 0, round((tally.to_s - began_s) * per_s)
     while number < total:
         due = min(total, int((time.perf_counter() - began_s) * per_s), number + BURST_MAX)
         while number < due:
-            sockets.send(tally, next(places), began_s + number / per_s)
-            number += 1
+            row = number // IN_A_ROW
+            upto = min(due, (row + 1) * IN_A_ROW)
+            times = [began_s + n / per_s for n in range(number, upto)]
+            sockets.send(tally, places[row % len(places)], times)
+            number = upto
         late = number < int((time.perf_counter() - began_s) * per_s)
         await asyncio.sleep(0 if late else TICK_S)
 

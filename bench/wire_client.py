@@ -221,6 +221,18 @@ class WireClient(picows.WSListener):  # type: ignore[misc]
         self._waiting[request_id] = answered
         self.send_raw(self.encode(BidFrame(request_id, auction, amount, key)))
 
+    def send_bids(self, bids: list[tuple[str, int, str, Reply]]) -> None:
+        """Several bids, `(auction, amount, key, answered)`, with one system call. Raises ConnectionLost."""
+        if self.closed is not None:
+            raise ConnectionLost(self.closed.code, self.closed.reason)
+        frames = []
+        for auction, amount, key, answered in bids:
+            self._last_id = request_id = self._last_id + 1
+            self._waiting[request_id] = answered
+            frames.append(_client_frame(self._message, self.encode(BidFrame(request_id, auction, amount, key))))
+        self._last_sent_s = time.monotonic()
+        self._transport.underlying_transport.write(b"".join(frames))
+
     def send_map(self, frame: dict[str, Any]) -> None:
         """Send any map. Raises ConnectionLost when the connection is gone."""
         self.send_raw(self.encode(frame))
@@ -301,6 +313,13 @@ class WireClient(picows.WSListener):  # type: ignore[misc]
         if time.monotonic() - self._last_sent_s >= interval_s / 2:
             self.send_map({"op": "ping", "id": self._next_id()})
         self._heartbeat = asyncio.get_running_loop().call_later(interval_s / 2, self._beat, interval_s)
+
+
+def _client_frame(opcode: int, payload: bytes) -> bytes:
+    """A whole frame as clients send it (RFC 6455 §5.2). The mask is of zeros, which leaves the payload as it is."""
+    size = len(payload)
+    head = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
+    return bytes([0x80 | opcode]) + head + bytes(4) + payload
 
 
 def refusal_of(reply: Incoming) -> Refusal:

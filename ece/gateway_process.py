@@ -21,6 +21,7 @@ from ece.data_dir import DataDir, with_secrets
 from ece.logs import configure_logs
 from ece.long_lived import tame_collector
 from ece.settings import Settings, load_settings
+from gateway.admission import Admission
 from gateway.app import create_app
 from gateway.hub import Hub
 from gateway.identity.passwords import PasswordHasher
@@ -28,6 +29,7 @@ from gateway.identity.tokens import TokenIssuer
 from gateway.services import Services
 from gateway.session import SessionLimits
 from gateway.sockets import Sockets
+from gateway.traffic import Traffic
 from gateway.ws_protocol import SocketProtocol
 from persistence.announcements import CHANNEL_GROUPS, DIRECTORY_CHANNEL, Listener, news_channel
 from persistence.auction_listing import AuctionHistory, AuctionListing
@@ -121,7 +123,10 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     channels = [DIRECTORY_CHANNEL, *map(news_channel, range(CHANNEL_GROUPS))]
     listener = Listener(settings.redis_url.get_secret_value(), channels)
     hub = Hub(router, history, listener, clock.now_ms)
-    sockets = Sockets(router, hub, tokens, session_limits(settings), settings.sockets_max, clock.now_ms)
+    admission = Admission(settings.commands_under_way_max)
+    sockets = Sockets(
+        router, hub, tokens, session_limits(settings), admission, Traffic(), settings.sockets_max, clock.now_ms
+    )
 
     async def redis_answers() -> None:
         if not (hub.listening and await listener.ping()):
@@ -168,6 +173,7 @@ def session_limits(settings: Settings) -> SessionLimits:
         subscriptions_max=settings.subscriptions_max,
         frame_bytes_max=settings.frame_bytes_max,
         unsent_bytes_max=settings.unsent_bytes_max,
+        news_unsent_bytes_max=settings.news_unsent_bytes_max,
         stalled_after_s=settings.stalled_after_s,
     )
 

@@ -73,6 +73,12 @@ class Settings(BaseSettings):
     unsent_bytes_max: int = Field(
         default=1_048_576, ge=4_096, description="bytes that may wait for one slow socket before it is closed"
     )
+    news_unsent_bytes_max: int = Field(
+        default=16_384, ge=1_024, description="bytes that may wait for a socket before it gets states instead of news"
+    )
+    commands_under_way_max: int = Field(
+        default=2_000, ge=2, description="bids of all sockets of one gateway that may wait for their answers"
+    )
     stalled_after_s: float = Field(
         default=10.0, ge=0.5, le=300, description="time after which a client that reads nothing of what waits is closed"
     )

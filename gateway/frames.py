@@ -61,6 +61,11 @@ class BuyNowFrame(msgspec.Struct, frozen=True, tag_field="op", tag="buy_now"):
 ClientFrame = Hello | Ping | Subscribe | Unsubscribe | BidFrame | BuyNowFrame
 
 
+def op_of(frame: ClientFrame) -> str:
+    """The command's name on the wire."""
+    return str(frame.__struct_config__.tag)
+
+
 class BidReply(msgspec.Struct, frozen=True):
     """The bid is durable. Prices in base units, times in ms."""
 
@@ -75,6 +80,23 @@ class BidReply(msgspec.Struct, frozen=True):
     minimum: int
     ends_at: int
     duplicate: bool
+
+
+class Overloaded(msgspec.Struct, frozen=True):
+    """The one error that is said often and in haste; all others are plain maps."""
+
+    code: str
+    message: str
+    server_time: int
+    retry_after_ms: int
+
+
+class ErrorReply(msgspec.Struct, frozen=True):
+    """Nothing happened."""
+
+    id: int | str
+    ok: bool
+    error: Overloaded
 
 
 class EventFrame(msgspec.Struct, frozen=True, omit_defaults=True):

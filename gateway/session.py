@@ -9,8 +9,10 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 
-from actors.messages import KEY_REUSED, Answer, Bid, BidAnswer, Buy, Refused, Request
+from actors.messages import KEY_REUSED, OVERLOADED, Answer, Bid, BidAnswer, Buy, Refused, Request
 from domain.ids import InvalidId, id_text, parse_id
+from gateway.admission import Admission, Share
+from gateway.allowance import Allowance
 from gateway.channels import Subscription
 from gateway.frames import (
     BidFrame,
@@ -18,24 +20,24 @@ from gateway.frames import (
     BrokenFrame,
     BuyNowFrame,
     Codec,
+    ErrorReply,
     Hello,
     InvalidFrame,
+    Overloaded,
     Ping,
     Subscribe,
     Unsubscribe,
+    op_of,
 )
 from gateway.hub import Hub, SubscribeFailed
 from gateway.identity.tokens import Identity, TokenError, TokenIssuer
+from gateway.traffic import OK, Traffic
 
 log = structlog.get_logger()
 
 HELLO_WITHIN_S = 5.0
 HEARTBEAT_MS = 20_000
-LIMIT_STRIKES_MAX = 1_000
-STRIKES_FORGOTTEN_S = 10.0
-# News is written while no more than this waits for the client: what is written now is still news when it arrives, and
-# an ack that comes next has little before it.
-NEWS_UNSENT_BYTES_MAX = 16_384
+RETRY_AFTER_MS = 500
 # A client that could not be told something is looked at so often, should its socket not say itself that it drained.
 BEHIND_LOOK_S = 0.25
 
@@ -45,6 +47,7 @@ CLOSE_RATE = 4002
 CLOSE_BROKEN = 4500
 CLOSE_TOKEN = 4501
 CLOSE_TOO_LARGE = 4502
+CLOSE_FAULT = 1011
 CLOSE_RESTARTING = 1012
 
 MESSAGES = {
@@ -69,6 +72,8 @@ class Connection(Protocol):
     """The socket under a session."""
 
     def write_frame(self, frame: bytes) -> None: ...
+    def write_soon(self, frame: bytes) -> None: ...
+    def pause(self) -> None: ...
     def unsent_bytes(self) -> int: ...
     def close(self, code: int, reason: str) -> None: ...
 
@@ -87,6 +92,9 @@ class SessionLimits(msgspec.Struct, frozen=True):
     subscriptions_max: int = 200
     frame_bytes_max: int = 16_384
     unsent_bytes_max: int = 1_048_576
+    # News is written while no more than this waits for the client: what is written now is still news when it arrives,
+    # and an ack that comes next has little before it.
+    news_unsent_bytes_max: int = 16_384
     stalled_after_s: float = 10.0
 
 
@@ -95,7 +103,8 @@ class Session:
 
     def __init__(
         self, connection: Connection, codec: Codec, router: Routes, hub: Hub, tokens: TokenIssuer,
-        limits: SessionLimits, now_ms: Callable[[], int],
+        limits: SessionLimits, admission: Admission,
+        traffic: Traffic, now_ms: Callable[[], int],
     ) -> None:  # fmt: skip
         self.codec = codec
         self.identity: Identity | None = None
@@ -105,14 +114,15 @@ class Session:
         self._hub = hub
         self._tokens = tokens
         self._limits = limits
+        self._admission = admission
+        self._traffic = traffic
         self._now_ms = now_ms
+        self._share = Share()
+        self._closed_with: int | None = None
         self._subscriptions: dict[str, Subscription] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._tokens_left = float(limits.commands_burst)
-        self._refilled_at = time.monotonic()
-        self._strikes = 0
-        self._struck_at = 0.0
-        self._news_unsent_max = min(NEWS_UNSENT_BYTES_MAX, limits.unsent_bytes_max)
+        self._allowance = Allowance(limits.commands_per_s, limits.commands_burst)
+        self._news_unsent_max = min(limits.news_unsent_bytes_max, limits.unsent_bytes_max)
         self._behind: dict[Subscription, None] = {}
         self._look_at_behind: asyncio.TimerHandle | None = None
         self._unsent_before = 0
@@ -128,35 +138,37 @@ class Session:
             self._receive(data)
         except Exception:
             log.exception("session_fault")
-            self._connection.close(1011, "internal error")
+            self._close(CLOSE_FAULT, "internal error")
 
     def _receive(self, data: bytes | str) -> None:
         size = len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
+        self._traffic.received_frames += 1
+        self._traffic.received_bytes += size
         if size > self._limits.frame_bytes_max:
-            self._connection.close(CLOSE_TOO_LARGE, f"a frame has at most {self._limits.frame_bytes_max} bytes")
+            self._close(CLOSE_TOO_LARGE, f"a frame has at most {self._limits.frame_bytes_max} bytes")
             return
         if isinstance(data, bytes) is not self.codec.binary:
-            self._connection.close(CLOSE_BROKEN, f"{self.codec.subprotocol} has other frames")
+            self._close(CLOSE_BROKEN, f"{self.codec.subprotocol} has other frames")
             return
         try:
             frame = self.codec.decode(data)
         except InvalidFrame as fault:
-            if self._within_rate():
-                self._fail(fault.request_id, "invalid_frame", str(fault))
+            if self._allowance.take():
+                self._fail("invalid", fault.request_id, "invalid_frame", str(fault))
             else:
-                self._over_rate(fault.request_id)
+                self._over_rate("invalid", fault.request_id)
             return
         except BrokenFrame as fault:
-            self._connection.close(CLOSE_BROKEN, str(fault))
+            self._close(CLOSE_BROKEN, str(fault))
             return
-        if not self._within_rate():
-            self._over_rate(frame.id)
+        if not self._allowance.take():
+            self._over_rate(op_of(frame), frame.id)
         elif isinstance(frame, BidFrame):
             self._bid(frame)
         elif isinstance(frame, Hello):
             self._hello(frame)
         elif not self._greeted:
-            self._fail(frame.id, "unauthenticated", "the first frame is hello")
+            self._fail(op_of(frame), frame.id, "unauthenticated", "the first frame is hello")
         else:
             self._other(frame)
 
@@ -164,7 +176,8 @@ class Session:
         match frame:
             case Ping():
                 now = self._now_ms()
-                self._reply({"id": frame.id, "ok": True, "server_time": now, "client_time": frame.client_time})
+                reply = {"id": frame.id, "ok": True, "server_time": now, "client_time": frame.client_time}
+                self._reply("ping", reply)
             case BuyNowFrame():
                 self._buy(frame)
             case Subscribe():
@@ -186,65 +199,90 @@ class Session:
             try:
                 identity = self._tokens.verify(frame.token, self._now_ms() // 1000)
             except TokenError as error:
-                self._fail(frame.id, "unauthenticated", str(error))
-                self._connection.close(CLOSE_TOKEN, str(error))
+                self._fail("hello", frame.id, "unauthenticated", str(error))
+                self._close(CLOSE_TOKEN, str(error))
                 return
             self.identity = identity
             reply["user"] = {"id": id_text(identity.user_id), "username": identity.name}
         self._greeted = True
         self._hello_deadline.cancel()
-        self._reply(reply)
+        self._reply("hello", reply)
 
     def _bid(self, frame: BidFrame) -> None:
-        identity = self._bidder(frame.id)
-        auction = self._auction(frame.id, frame.auction) if identity is not None else None
-        if identity is not None and auction is not None:
-            bid = Bid(auction, identity.user_id, identity.name, frame.amount, frame.key)
-            self._router.send(bid, lambda answer: self._bid_answered(frame, answer))
+        who = self._admitted("bid", frame)
+        if who is not None:
+            identity, auction = who
+            self._order("bid", frame, Bid(auction, identity.user_id, identity.name, frame.amount, frame.key))
 
     def _buy(self, frame: BuyNowFrame) -> None:
-        identity = self._bidder(frame.id)
-        auction = self._auction(frame.id, frame.auction) if identity is not None else None
-        if identity is not None and auction is not None:
-            order = Buy(auction, identity.user_id, identity.name, frame.key)
-            self._router.send(order, lambda answer: self._bid_answered(frame, answer))
+        who = self._admitted("buy_now", frame)
+        if who is not None:
+            identity, auction = who
+            self._order("buy_now", frame, Buy(auction, identity.user_id, identity.name, frame.key))
 
-    def _bid_answered(self, frame: BidFrame | BuyNowFrame, answer: Answer) -> None:
+    def _admitted(self, op: str, frame: BidFrame | BuyNowFrame) -> tuple[Identity, int] | None:
+        """Who bids, and in which auction; or None, and the client was told why."""
+        identity = self._bidder(op, frame.id)
+        if identity is None:
+            return None
+        try:
+            return identity, parse_id(frame.auction)
+        except InvalidId:
+            self._fail(op, frame.id, "not_found", "there is no such auction", server_time=self._now_ms())
+            return None
+
+    def _order(self, op: str, frame: BidFrame | BuyNowFrame, request: Bid | Buy) -> None:
+        """Send it on its way if there is a place for it; it has that until its answer comes, which always does."""
+        if not self._admission.take(self._share):
+            # With little work: there is much of this when it happens.
+            self._traffic.answered[op, OVERLOADED] += 1
+            error = Overloaded(OVERLOADED, MESSAGES[OVERLOADED], self._now_ms(), RETRY_AFTER_MS)
+            self._connection.pause()
+            self._answer(self.codec.frame(ErrorReply(frame.id, False, error)))
+            return
+        received_s = time.perf_counter()
+
+        def answered(answer: Answer) -> None:
+            self._admission.give_back(self._share)
+            self._traffic.acked(time.perf_counter() - received_s)
+            self._bid_answered(op, frame, answer)
+
+        self._router.send(request, answered)
+
+    def _bid_answered(self, op: str, frame: BidFrame | BuyNowFrame, answer: Answer) -> None:
         if isinstance(answer, BidAnswer):
             self._reply(
+                op,
                 BidReply(
                     frame.id, True, frame.auction, answer.epoch, answer.seq, answer.at, answer.outcome, answer.price,
                     answer.minimum, answer.ends_at, answer.duplicate,
-                )
+                ),
             )  # fmt: skip
         elif isinstance(answer, Refused):
-            self._refused(frame.id, answer)
+            self._refused(op, frame.id, answer)
 
-    def _bidder(self, request_id: int | str) -> Identity | None:
+    def _bidder(self, op: str, request_id: int | str) -> Identity | None:
         identity = self.identity
         if identity is None:
-            self._fail(request_id, "unauthenticated", server_time=self._now_ms())
+            self._fail(op, request_id, "unauthenticated", server_time=self._now_ms())
         elif identity.expires_at_ms <= self._now_ms():
             message = "the access token has expired: say hello with a new one"
-            self._fail(request_id, "unauthenticated", message, server_time=self._now_ms())
+            self._fail(op, request_id, "unauthenticated", message, server_time=self._now_ms())
         else:
             return identity
         return None
 
-    def _auction(self, request_id: int | str, text: str) -> int | None:
-        try:
-            return parse_id(text)
-        except InvalidId:
-            self._fail(request_id, "not_found", "there is no such auction", server_time=self._now_ms())
-            return None
-
     # -- subscriptions
 
     def _subscribe(self, frame: Subscribe) -> None:
+        limit = self._limits.subscriptions_max
+        if len(self._tasks) >= limit:
+            # The same channel again and again, before the first time is done.
+            self._fail("subscribe", frame.id, OVERLOADED, retry_after_ms=RETRY_AFTER_MS)
+            return
         if frame.channel not in self._subscriptions:
-            if len(self._subscriptions) >= self._limits.subscriptions_max:
-                limit = self._limits.subscriptions_max
-                self._fail(frame.id, "overloaded", f"a socket has at most {limit} subscriptions")
+            if len(self._subscriptions) >= limit:
+                self._fail("subscribe", frame.id, OVERLOADED, f"a socket has at most {limit} subscriptions")
                 return
             self._subscriptions[frame.channel] = Subscription(self)
         task = asyncio.get_running_loop().create_task(self._subscribe_to(frame, self._subscriptions[frame.channel]))
@@ -257,14 +295,13 @@ class Session:
         except SubscribeFailed as failure:
             if self._subscriptions.get(frame.channel) is subscription and not subscription.active:
                 del self._subscriptions[frame.channel]
-            self._fail(
-                frame.id, failure.code, str(failure), server_time=self._now_ms(), retry_after_ms=failure.retry_after_ms
-            )
+            details = {"server_time": self._now_ms(), "retry_after_ms": failure.retry_after_ms}
+            self._fail("subscribe", frame.id, failure.code, str(failure), **details)
             return
         if self._subscriptions.get(frame.channel) is not subscription:
             # Unsubscribed while it was under way.
             self._hub.unsubscribe(frame.channel, subscription)
-        self._reply({"id": frame.id, "ok": True, **reply})
+        self._reply("subscribe", {"id": frame.id, "ok": True, **reply})
         # Only now may news follow: none between the reply's position and the reply itself.
         subscription.start()
 
@@ -273,7 +310,7 @@ class Session:
         if subscription is not None:
             self._behind.pop(subscription, None)
             self._hub.unsubscribe(frame.channel, subscription)
-        self._reply({"id": frame.id, "ok": True})
+        self._reply("unsubscribe", {"id": frame.id, "ok": True})
 
     # -- out
 
@@ -282,17 +319,31 @@ class Session:
         if self._connection.unsent_bytes() > self._limits.unsent_bytes_max:
             self._too_slow()
             return
-        self._connection.write_frame(frame)
+        self._write(frame)
 
     def tell(self, frame: bytes) -> bool:
         """Write news, unless so much waits for the client that it would come late and in front of acks."""
         unsent = self._connection.unsent_bytes()
         if unsent <= self._news_unsent_max:
-            self._connection.write_frame(frame)
+            self._write(frame)
             return True
         if unsent > self._limits.unsent_bytes_max:
             self._too_slow()
         return False
+
+    def _answer(self, frame: bytes) -> None:
+        """Write an answer, together with the others of this turn."""
+        if self._connection.unsent_bytes() > self._limits.unsent_bytes_max:
+            self._too_slow()
+            return
+        self._traffic.sent_frames += 1
+        self._traffic.sent_bytes += len(frame)
+        self._connection.write_soon(frame)
+
+    def _write(self, frame: bytes) -> None:
+        self._traffic.sent_frames += 1
+        self._traffic.sent_bytes += len(frame)
+        self._connection.write_frame(frame)
 
     def fell_behind(self, subscription: Subscription) -> None:
         """This subscription was not told something: it gets the newest state when the client can take it."""
@@ -329,14 +380,19 @@ class Session:
         self._look_at_behind = loop.call_later(BEHIND_LOOK_S, self._look)
 
     def _too_slow(self) -> None:
-        self._connection.close(CLOSE_TOO_SLOW, "too slow: reconnect and resume")
+        self._close(CLOSE_TOO_SLOW, "too slow: reconnect and resume")
 
     def restart(self) -> None:
         """The gateway goes down: the client may come back at once, elsewhere."""
-        self._connection.close(CLOSE_RESTARTING, "restarting")
+        self._close(CLOSE_RESTARTING, "restarting")
+
+    def _close(self, code: int, reason: str) -> None:
+        self._closed_with = self._closed_with or code
+        self._connection.close(code, reason)
 
     def closed(self) -> None:
         """The connection is gone."""
+        self._traffic.closed[str(self._closed_with or "client")] += 1
         self._hello_deadline.cancel()
         if self._look_at_behind is not None:
             self._look_at_behind.cancel()
@@ -347,14 +403,16 @@ class Session:
         for task in list(self._tasks):
             task.cancel()
 
-    def _reply(self, reply: Any) -> None:
-        self.push(self.codec.frame(reply))
+    def _reply(self, op: str, reply: Any) -> None:
+        self._traffic.answered[op, OK] += 1
+        self._answer(self.codec.frame(reply))
 
-    def _refused(self, request_id: int | str, refused: Refused) -> None:
+    def _refused(self, op: str, request_id: int | str, refused: Refused) -> None:
         code, message = refused.code, None
         if code == KEY_REUSED:
             code, message = "invalid_frame", MESSAGES[KEY_REUSED]
         self._fail(
+            op,
             request_id,
             code,
             message,
@@ -366,35 +424,19 @@ class Session:
             required=refused.required,
         )
 
-    def _fail(self, request_id: int | str | None, code: str, message: str | None = None, **details: int | None) -> None:
+    def _fail(
+        self, op: str, request_id: int | str | None, code: str, message: str | None = None, **details: int | None
+    ) -> None:
+        self._traffic.answered[op, code] += 1
         known = {name: value for name, value in details.items() if value is not None}
         error = {"code": code, "message": message or MESSAGES.get(code, code), **known}
-        self._reply({"id": request_id, "ok": False, "error": error})
+        self._answer(self.codec.frame({"id": request_id, "ok": False, "error": error}))
 
-    # -- limits
-
-    def _within_rate(self) -> bool:
-        left = self._tokens_left - 1.0
-        if left < 0.0:
-            now = time.monotonic()
-            refill = (now - self._refilled_at) * self._limits.commands_per_s
-            left = min(float(self._limits.commands_burst), left + refill)
-            self._refilled_at = now
-            if left < 0.0:
-                self._tokens_left = left + 1.0
-                return False
-        self._tokens_left = left
-        return True
-
-    def _over_rate(self, request_id: int | str | None) -> None:
-        now = time.monotonic()
-        # Strikes are for a flood; a client that is now and then too quick may live for ever.
-        self._strikes = self._strikes + 1 if now - self._struck_at < STRIKES_FORGOTTEN_S else 1
-        self._struck_at = now
-        if self._strikes > LIMIT_STRIKES_MAX:
-            self._connection.close(CLOSE_RATE, "too many commands: reconnect later, and slower")
+    def _over_rate(self, op: str, request_id: int | str | None) -> None:
+        if self._allowance.strike():
+            self._close(CLOSE_RATE, "too many commands: reconnect later, and slower")
             return
-        self._fail(request_id, "rate_limited", retry_after_ms=max(1, 1000 // self._limits.commands_per_s))
+        self._fail(op, request_id, "rate_limited", retry_after_ms=self._allowance.retry_after_ms)
 
     def _no_hello(self) -> None:
-        self._connection.close(CLOSE_NO_HELLO, f"no hello within {HELLO_WITHIN_S:.0f} s")
+        self._close(CLOSE_NO_HELLO, f"no hello within {HELLO_WITHIN_S:.0f} s")

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
+from gateway.admission import Admission
 from gateway.frames import Codec
 from gateway.hub import Hub
 from gateway.identity.tokens import TokenIssuer
 from gateway.session import Connection, Routes, Session, SessionLimits
+from gateway.traffic import Traffic
 
 DRAIN_WITHIN_S = 2.0
 
@@ -15,13 +17,15 @@ class Sockets:
     """Makes sessions and knows the open ones."""
 
     def __init__(
-        self, router: Routes, hub: Hub, tokens: TokenIssuer, limits: SessionLimits, sockets_max: int,
-        now_ms: Callable[[], int],
+        self, router: Routes, hub: Hub, tokens: TokenIssuer, limits: SessionLimits, admission: Admission,
+        traffic: Traffic, sockets_max: int, now_ms: Callable[[], int],
     ) -> None:  # fmt: skip
         self._router = router
         self._hub = hub
         self._tokens = tokens
         self._limits = limits
+        self.admission = admission
+        self.traffic = traffic
         self._max = sockets_max
         self._now_ms = now_ms
         self._open: set[Session] = set()
@@ -32,12 +36,24 @@ class Sockets:
         return len(self._open)
 
     def may_open(self) -> bool:
-        """Whether one more client may come."""
-        return not self._draining and len(self._open) < self._max
+        """Whether one more client may come; one that may not is counted."""
+        may = not self._draining and len(self._open) < self._max
+        self.traffic.turned_away += not may
+        return may
 
     def open(self, connection: Connection, codec: Codec) -> Session:
         """A session for a new socket."""
-        session = Session(connection, codec, self._router, self._hub, self._tokens, self._limits, self._now_ms)
+        session = Session(
+            connection,
+            codec,
+            self._router,
+            self._hub,
+            self._tokens,
+            self._limits,
+            self.admission,
+            self.traffic,
+            self._now_ms,
+        )
         self._open.add(session)
         return session
 

@@ -21,6 +21,11 @@ EXTENSION = "ece.socket"
 KERNEL_SEND_BYTES = 65_536
 # Beyond the first a socket counts as full, until no more than the second waits.
 FULL_BYTES, DRAINED_BYTES = 16_384, 4_096
+# So many frames of one socket are read before all others have their turn.
+FRAMES_PER_TURN = 64
+# A socket whose commands are refused for overload is not read for so long: then its next ones cost one read and one
+# write together, and what is left of the time goes to those that were taken.
+REFUSED_PAUSE_S = 0.01
 
 _TEXT, _BINARY = 0x81, 0x82  # FIN and the opcode
 _WHOLE_MESSAGE = (_TEXT, _BINARY)
@@ -44,6 +49,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     # Bytes of a frame that has not arrived as a whole.
     _partial: bytes = b""
     _spoke_early = False
+    # Frames that go out together at the end of this turn of the loop, and their size.
+    _outgoing: list[bytes]
+    _outgoing_bytes = 0
+    # Reading goes on later: at the end of the turn, or after a pause.
+    _reads_later = False
+    _pause_s = 0.0
 
     def attach(self, receiver: Receiver) -> None:
         """From now on hand every message to this receiver."""
@@ -58,13 +69,35 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def write_frame(self, frame: bytes) -> None:
-        """Write a whole WebSocket frame; does nothing once the connection is closing."""
-        if not self.close_sent and not self.disconnected:
+        """Write a whole WebSocket frame at once; does nothing once the connection is closing."""
+        if self._outgoing_bytes:
+            self.write_soon(frame)
+        elif not self.close_sent and not self.disconnected:
             self.transport.write(frame)
+
+    def write_soon(self, frame: bytes) -> None:
+        """Write it at the end of this turn, with all else that is written until then: each write is a system call."""
+        if not self._outgoing_bytes:
+            self._outgoing = [frame]
+            self.loop.call_soon(self._write_outgoing)
+        else:
+            self._outgoing.append(frame)
+        self._outgoing_bytes += len(frame)
+
+    def _write_outgoing(self) -> None:
+        if not self._outgoing_bytes:
+            return
+        outgoing, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
+        if not self.close_sent and not self.disconnected:
+            self.transport.write(outgoing[0] if len(outgoing) == 1 else b"".join(outgoing))
+
+    def pause(self) -> None:
+        """Read nothing more of this socket for a moment: what it asks for now can't be done."""
+        self._pause_s = REFUSED_PAUSE_S
 
     def unsent_bytes(self) -> int:
         """What the client has not yet taken."""
-        return self.transport.get_write_buffer_size()
+        return self._outgoing_bytes + self.transport.get_write_buffer_size()
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -75,6 +108,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Close with a code; the handshake has a deadline (uvicorn's ``close_timeout``)."""
         if self.close_sent or self.disconnected or self.transport.is_closing():
             return
+        self._write_outgoing()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
@@ -85,21 +119,25 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self._library_reads or self.close_sent:
             self._spoke_early = self._spoke_early or self.handshake_initiated
             data, self._partial = self._partial + data, b""
-            super().data_received(data)
+            self._to_library(data)
         else:
             self._read_frames(self._partial + data if self._partial else data)
 
     def _read_frames(self, data: bytes) -> None:
         """Hand on whole messages; give whole frames of other kinds to the library."""
-        start, size = 0, len(data)
+        start, size, frames = 0, len(data), 0
         while size - start >= 2 and not self.close_sent:
+            frames += 1
+            if frames > FRAMES_PER_TURN:
+                self._go_on_later()
+                break
             length, at = data[start + 1] & 0x7F, start + 2
             if length == 126:
                 length, at = int.from_bytes(data[at : at + 2], "big"), at + 2
             if data[start + 1] < _MASKED or length == 127 or length > self.config.ws_max_size:
                 # A fault, or too large for us: the library knows how to end this.
                 self._library_reads = True
-                super().data_received(data[start:])
+                self._to_library(data[start:])
                 return
             end = at + 4 + length
             if end > size:
@@ -107,10 +145,35 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             if data[start] in _WHOLE_MESSAGE and not self.frames:
                 self._deliver(apply_mask(data[at + 4 : end], data[at : at + 4]), is_text=data[start] == _TEXT)
             else:
-                super().data_received(data[start:end])
+                self._to_library(data[start:end])
             start = end
         self._partial = data[start:]
+        if self._pause_s:
+            self._go_on_later()
         if self.close_sent and self._partial:
+            self.data_received(b"")
+
+    def _to_library(self, data: bytes) -> None:
+        # It may answer with the end of the connection: what was answered before goes before.
+        self._write_outgoing()
+        super().data_received(data)
+
+    def _go_on_later(self) -> None:
+        """Read nothing more of this socket until the others have had their turn; the kernel keeps what comes."""
+        if self._reads_later or self.close_sent:
+            return
+        self._reads_later = True
+        pause_s, self._pause_s = self._pause_s, 0.0
+        self.transport.pause_reading()
+        if pause_s:
+            self.loop.call_later(pause_s, self._go_on)
+        else:
+            self.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._reads_later = False
+        if not self.disconnected and not self.transport.is_closing():
+            self.transport.resume_reading()
             self.data_received(b"")
 
     def send_receive_event_to_app(self) -> None:

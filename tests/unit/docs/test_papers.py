@@ -38,10 +38,12 @@ from domain.auction.terms import Terms
 from domain.auction.views import public_event, public_state
 from domain.ids import id_text
 from gateway import problems, protocol_docs, session, ws_protocol
+from gateway.admission import Admission
 from gateway.frames import JSON, MSGPACK, BrokenFrame, Codec, EventFrame, InvalidFrame
 from gateway.hub import Hub
 from gateway.identity.tokens import TokenIssuer
 from gateway.session import Session, SessionLimits
+from gateway.traffic import Traffic
 from persistence.announcements import Listener
 
 ROOT = Path(__file__).parents[3]
@@ -219,6 +221,12 @@ class Socket:
         self.frames += payloads(self.codec, frame)
         self.wrote.set()
 
+    def write_soon(self, frame: bytes) -> None:
+        self.write_frame(frame)
+
+    def pause(self) -> None:
+        raise AssertionError("there is room")
+
     def unsent_bytes(self) -> int:
         return 0
 
@@ -250,7 +258,17 @@ class Served:
         self.tokens = TokenIssuer("a-secret-of-at-least-thirty-two-characters", 900)
         self.socket = Socket(codec)
         self.hub = Hub(self.hosts, cast(Any, SimpleNamespace()), cast(Listener, SimpleNamespace()), lambda: 0)
-        self.session = Session(self.socket, codec, self.hosts, self.hub, self.tokens, SessionLimits(), lambda: NOW)
+        self.session = Session(
+            self.socket,
+            codec,
+            self.hosts,
+            self.hub,
+            self.tokens,
+            SessionLimits(),
+            Admission(10),
+            Traffic(),
+            lambda: NOW,
+        )
 
     def say(self, **frame: Any) -> None:
         encoded = self.socket.codec.encode(frame)
@@ -376,7 +394,7 @@ def table(heading: str) -> dict[str, list[str]]:
 
 def test_the_error_codes_of_the_socket_are_those_of_the_program() -> None:
     path = constants(refusal) | constants(messages)
-    own = literals_passed_to("_fail", 1, "gateway/session.py") | {"invalid_frame"}
+    own = literals_passed_to("_fail", 2, "gateway/session.py") | {"invalid_frame"}
     following = literals_passed_to("SubscribeFailed", 0, "gateway/hub.py")
     documented = set(SCHEMAS["ErrorCode"]["enum"])
     assert documented == (path | own | following) - INTERNAL_CODES - REST_CODES

@@ -15,10 +15,12 @@ from domain.auction.events import Opened
 from domain.auction.views import PublicState, public_state
 from domain.ids import id_text
 from domain.money import usd
+from gateway.admission import Admission
 from gateway.frames import JSON, MSGPACK, Codec
 from gateway.hub import Hub
 from gateway.identity.tokens import TokenIssuer
 from gateway.session import Session, SessionLimits
+from gateway.traffic import Traffic
 from persistence.announcements import DIRECTORY_CHANNEL, news_channel
 from persistence.auction_listing import LoggedEvent
 from persistence.errors import StoreUnavailable
@@ -51,10 +53,17 @@ class Connection:
         self.frames: list[dict[str, Any]] = []
         self.closed: list[tuple[int, str]] = []
         self.unsent = 0
+        self.pauses = 0
 
     def write_frame(self, frame: bytes) -> None:
         if not self.closed:
             self.frames += decoded(self.codec, frame)
+
+    def write_soon(self, frame: bytes) -> None:
+        self.write_frame(frame)
+
+    def pause(self) -> None:
+        self.pauses += 1
 
     def unsent_bytes(self) -> int:
         return self.unsent
@@ -146,17 +155,20 @@ class History:
 class Gateway:
     """A hub, and any number of sessions."""
 
-    def __init__(self) -> None:
+    def __init__(self, under_way_max: int = 100) -> None:
         self.clock = VirtualClock()
         self.routes = Routes()
         self.listener = Listener()
         self.history = History()
+        self.admission = Admission(under_way_max)
+        self.traffic = Traffic()
         self.hub = Hub(self.routes, self.history, self.listener, self.clock.now_ms)  # type: ignore[arg-type]
 
     def client(self, codec: Codec = MSGPACK, **limits: int) -> "Client":
         connection = Connection(codec)
         session = Session(
-            connection, codec, self.routes, self.hub, TOKENS, SessionLimits(**limits), self.clock.now_ms
+            connection, codec, self.routes, self.hub, TOKENS, SessionLimits(**limits), self.admission, self.traffic,
+            self.clock.now_ms,
         )  # fmt: skip
         return Client(session, connection)
 
@@ -166,8 +178,8 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway() -> AsyncIterator[Gateway]:
-    running = Gateway()
+async def gateway(under_way_max: int = 100) -> AsyncIterator[Gateway]:
+    running = Gateway(under_way_max)
     running.hub.start()
     try:
         yield running

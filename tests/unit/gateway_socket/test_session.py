@@ -15,9 +15,9 @@ from virtual_time import EPOCH_MS, turns, virtual
 
 from actors.messages import Bid, BidAnswer, Buy, Refused
 from domain.ids import id_text
+from gateway.allowance import STRIKES_MAX
 from gateway.frames import JSON, MSGPACK, Codec
 from gateway.identity.tokens import TokenIssuer
-from gateway.session import LIMIT_STRIKES_MAX
 
 AUCTION_TEXT = id_text(AUCTION)
 BOTH = pytest.mark.parametrize("codec", [MSGPACK, JSON], ids=["msgpack", "json"])
@@ -415,7 +415,7 @@ async def test_who_never_slows_down_is_closed():
     async with gateway() as g:
         client = g.client(commands_per_s=1, commands_burst=1)
         await client.hello()
-        for _ in range(LIMIT_STRIKES_MAX):
+        for _ in range(STRIKES_MAX):
             client.send("ping")
         assert client.connection.closed == []
         client.send("ping")

@@ -14,9 +14,10 @@ from actors.messages import BidAnswer
 from domain.ids import id_text
 from gateway.channels import FLUSH_CROWD_EVERY_S, WATCHERS_PER_TURN, Wave
 from gateway.frames import JSON
-from gateway.session import BEHIND_LOOK_S, NEWS_UNSENT_BYTES_MAX
+from gateway.session import BEHIND_LOOK_S, SessionLimits
 from gateway.ws_protocol import DRAINED_BYTES
 
+NEWS_UNSENT_BYTES_MAX = SessionLimits().news_unsent_bytes_max
 MUCH = NEWS_UNSENT_BYTES_MAX + 1
 BID = {"auction": CHANNEL.removeprefix("auction:"), "amount": 5, "key": "k"}
 

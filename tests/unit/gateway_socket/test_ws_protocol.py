@@ -23,12 +23,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from actors.clock import Clock
 from actors.messages import BidAnswer, Refused, StateAnswer
 from domain.ids import id_text
+from gateway.admission import Admission
 from gateway.frames import JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL
 from gateway.hub import Hub
 from gateway.session import SessionLimits
 from gateway.socket import endpoint
 from gateway.sockets import Sockets
-from gateway.ws_protocol import SocketProtocol
+from gateway.traffic import Traffic
+from gateway.ws_protocol import FRAMES_PER_TURN, SocketProtocol
 
 CHANNEL = f"auction:{id_text(AUCTION)}"
 FRAME_MAX = 4_096
@@ -38,13 +40,15 @@ BOTH = pytest.mark.parametrize("subprotocol", [MSGPACK_SUBPROTOCOL, JSON_SUBPROT
 class Server:
     """A gateway's sockets under uvicorn."""
 
-    def __init__(self, sockets_max: int) -> None:
+    def __init__(self, sockets_max: int, under_way_max: int) -> None:
         self.routes = Routes()
         self.listener = Listener()
         self.clock = Clock()
         self.hub = Hub(self.routes, History(), self.listener, self.clock.now_ms)  # type: ignore[arg-type]
         limits = SessionLimits(frame_bytes_max=FRAME_MAX, unsent_bytes_max=100_000, stalled_after_s=0.5)
-        self.sockets = Sockets(self.routes, self.hub, TOKENS, limits, sockets_max, self.clock.now_ms)
+        self.sockets = Sockets(
+            self.routes, self.hub, TOKENS, limits, Admission(under_way_max), Traffic(), sockets_max, self.clock.now_ms
+        )
         self.routes.states[AUCTION] = StateAnswer(1, 2, state())
         self.port = 0
 
@@ -58,8 +62,8 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(sockets_max: int = 100) -> AsyncIterator[Server]:
-    served = Server(sockets_max)
+async def serving(sockets_max: int = 100, under_way_max: int = 100) -> AsyncIterator[Server]:
+    served = Server(sockets_max, under_way_max)
     app = Starlette(routes=[WebSocketRoute("/ws", endpoint)])
     app.state.sockets = served.sockets
     config = uvicorn.Config(
@@ -468,3 +472,64 @@ async def test_an_answer_for_a_client_that_is_gone_does_no_harm():
         server.routes.sent[0][1](Refused("unavailable", 1))
         async with connected(server) as client:
             await client.hello(server)
+
+
+# -- many frames at once
+
+
+def raw_bid(number: int, auction: int = AUCTION) -> bytes:
+    """A client's whole frame, masked with zeros."""
+    payload = msgspec.msgpack.encode(
+        {"op": "bid", "id": number, "auction": id_text(auction), "amount": 5, "key": f"{number}"}
+    )
+    return bytes([0x82, 0x80 | len(payload), 0, 0, 0, 0]) + payload
+
+
+def write_raw(client: Client, data: bytes) -> None:
+    transport = client.ws.transport
+    transport.write(data)
+    assert transport.get_write_buffer_size() == 0
+
+
+async def test_a_socket_that_sends_much_at_once_does_not_hold_up_the_others():
+    count = 5 * FRAMES_PER_TURN
+    async with serving(under_way_max=4 * count) as server, connected(server) as much, connected(server) as little:
+        for client in (much, little):
+            await client.hello(server)
+        # Both are there before the server looks.
+        write_raw(much, b"".join(map(raw_bid, range(count))))
+        write_raw(little, raw_bid(1, auction=AUCTION + 1))
+        await until(lambda: len(server.routes.sent) == count + 1)
+        auctions = [request.auction for request, _ in server.routes.sent]
+        assert auctions.index(AUCTION + 1) <= FRAMES_PER_TURN
+        keys = [request.key for request, _ in server.routes.sent if request.auction == AUCTION]  # type: ignore[union-attr]
+        assert keys == [str(number) for number in range(count)]
+
+
+async def test_a_socket_that_is_refused_for_overload_is_heard_again_after_a_pause():
+    async with serving(under_way_max=4) as server, connected(server) as client:
+        await client.hello(server)
+        write_raw(client, b"".join(map(raw_bid, range(10))))
+        refused = [await client.next() for _ in range(8)]
+        assert [(reply["id"], reply["error"]["code"]) for reply in refused] == [(n, "overloaded") for n in range(2, 10)]
+        for _, answer in server.routes.sent:
+            answer(BidAnswer(1, 3, 100, "leading", 5, 6, 200))
+        assert [(await client.next())["id"] for _ in range(2)] == [0, 1]
+        assert (await client.ask("ping"))["ok"] is True
+
+
+async def test_what_was_answered_before_a_close_goes_out_before_it():
+    async with serving(under_way_max=2) as server, connected(server) as client:
+        await client.hello(server)
+        # A bid that waits, one that is refused, and bytes that are no frame of ours, all in one.
+        write_raw(client, raw_bid(1) + raw_bid(2) + bytes([0x82, 0x81, 0, 0, 0, 0, 0xC1]))
+        assert (await client.next())["id"] == 2
+        assert await client.close_code() == 4500
+
+
+async def test_a_client_that_goes_while_it_is_not_read_ends_its_session():
+    async with serving(under_way_max=2) as server, connected(server) as client:
+        await client.hello(server)
+        write_raw(client, b"".join(map(raw_bid, range(100))))
+        client.ws.transport.abort()
+        await until(lambda: len(server.sockets) == 0)
