@@ -22,7 +22,7 @@ from bench.live import HOT, LONE, SECONDS, SHAPES, SPREAD, Engine, Shape, figure
 from bench.long_auction import LONG_BIDS, SHORT_BIDS, measure_long
 from bench.micro import measure_micro
 from bench.overload import measure_overload
-from bench.processes import ProcessFailed, free_port
+from bench.processes import ProcessFailed
 from bench.rest_client import RestRefused
 from bench.watch import WATCHERS, WATCHERS_MAX, measure_watch
 from ece.bench_view import print_bench, print_density, print_micro, print_overload, print_watch
@@ -34,11 +34,13 @@ from ece.failover_view import print_failover
 from ece.failure import Failure
 from ece.host_memory import HostProcesses, host_memory
 from ece.settings import Settings, load_settings
+from ece.supervisor.port import free_port
 
 # A bencher sends as fast as it is answered; the limits meant for people would be what is measured.
 LIFTED = {"socket_commands_per_s": 1_000_000, "socket_commands_burst": 1_000_000}
 RIVAL_SHAPES = (HOT, SPREAD)
 SOCKETS_SPARE = 100
+LOOPBACK = "127.0.0.1"
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -251,7 +253,7 @@ def _temporary_settings(**more: int) -> Iterator[Settings]:
     with tempfile.TemporaryDirectory(prefix="ece-bench-", ignore_cleanup_errors=True) as directory:
         # Root's embedded PostgreSQL runs as another user, who has to pass through.
         Path(directory).chmod(0o711)
-        yield load_settings(data_dir=Path(directory) / "data", port=free_port(), **LIFTED, **more)
+        yield load_settings(data_dir=Path(directory) / "data", port=free_port(LOOPBACK), **LIFTED, **more)
 
 
 async def _micro(narration: Console) -> dict[str, Any]:

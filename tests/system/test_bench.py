@@ -57,8 +57,8 @@ def test_failover_kills_each_part_asked_for_and_every_acknowledged_bid_is_in_the
     assert figures["acknowledged"] > 100
     for part in figures["parts"].values():
         assert 0 < part["first_s"]["worst"] <= part["all_s"]["worst"]
-    # Bids can't have been accepted while PostgreSQL was away: clients were told so.
-    assert figures["parts"]["postgres"]["unavailable"]["worst"] > 0
+        # What was killed was needed: clients were told so meanwhile.
+        assert part["unavailable"]["worst"] > 0
     assert figures["parts"]["postgres"]["after_answer_s"]["worst"] < figures["parts"]["postgres"]["all_s"]["worst"]
 
 
