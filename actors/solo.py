@@ -61,7 +61,8 @@ class Solos:
             if host_id.startswith(SOLO_PREFIX):
                 continue
             for heat in vitals.hottest:
-                found[heat.auction] = Candidate(heat.auction, heat.rate, heat.auction in vitals.wishes)
+                wished = heat.auction in vitals.wishes
+                found[heat.auction] = Candidate(heat.auction, heat.rate, wished, round(vitals.orders_rate))
             for auction in vitals.wishes:
                 found.setdefault(auction, Candidate(auction, 0, wished=True))
         return [one for one in found.values() if one.auction not in view.alone]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 # An auction with so many orders a second gets a host of its own, where one is left, and gives it back below the other.
 HOT_PER_S = 300
 COLD_PER_S = 60
+# ... and if it is at least such a part (a quarter) of what its host has to do: else the host has no need of relief.
+HOT_PART = 4
 # ... once it has had it for so long, and has been cold for so long.
 STAY_MS = 15_000
 COOL_MS = 10_000
@@ -40,11 +42,20 @@ class Move:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A live auction that is kept with its slot. ``wished``: its seller asked for a host of its own."""
+    """A live auction that is kept with its slot, and all orders of its host a second.
+
+    ``wished``: its seller asked for a host of its own.
+    """
 
     auction: int
     rate: int
     wished: bool = False
+    host_rate: int = 0
+
+    @property
+    def hot(self) -> bool:
+        """Whether it, and those beside it, would be better off if it had a host of its own."""
+        return self.rate >= HOT_PER_S and self.rate * HOT_PART >= self.host_rate
 
 
 @dataclass(frozen=True)
@@ -188,7 +199,7 @@ def own_hosts(candidates: Sequence[Candidate], alone: Sequence[Alone], places: i
         return OwnHosts(demote=min(over, key=lambda one: (not one.finished, one.rate, one.auction)).auction)
     if len(alone) > places:
         return OwnHosts(demote=min(alone, key=_least_worth).auction)
-    worthy = [one for one in candidates if one.wished or one.rate >= HOT_PER_S]
+    worthy = [one for one in candidates if one.wished or one.hot]
     if not worthy or not places:
         return OwnHosts()
     best = max(worthy, key=lambda one: (one.wished, one.rate, -one.auction))

@@ -145,6 +145,11 @@ def test_a_hot_auction_gets_a_host_of_its_own_and_a_lukewarm_one_does_not():
     assert own_hosts([Candidate(2, HOT_PER_S - 1)], [], 2) == OwnHosts()
 
 
+def test_one_among_many_that_are_as_busy_needs_no_host_of_its_own():
+    assert own_hosts([Candidate(1, 1_000, host_rate=4_001)], [], 2) == OwnHosts()
+    assert own_hosts([Candidate(1, 1_000, host_rate=4_000)], [], 2) == OwnHosts(promote=1)
+
+
 def test_who_wishes_for_one_gets_it_before_those_who_are_hot():
     assert own_hosts([Candidate(1, 9_000), Candidate(2, 0, wished=True)], [], 1) == OwnHosts(promote=2)
 
