@@ -9,11 +9,13 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
+from functools import partial
 
 import structlog
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from prometheus_client import ProcessCollector
 
 from actors.clock import Clock
 from actors.router import Router
@@ -23,10 +25,12 @@ from ece.long_lived import tame_collector
 from ece.settings import Settings, load_settings
 from gateway.admission import Admission
 from gateway.app import create_app
+from gateway.channels import FanOutLimits
+from gateway.exposition import HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.hub import Hub
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
-from gateway.services import Services
+from gateway.services import Limits, Services
 from gateway.session import SessionLimits
 from gateway.sockets import Sockets
 from gateway.traffic import Traffic
@@ -37,7 +41,7 @@ from persistence.directory import Directory
 from persistence.errors import StoreUnavailable
 from persistence.idempotency import IdempotencyKeys
 from persistence.identity import RefreshTokens, UserStore
-from persistence.pool import Pool, close_pool, open_pool, probe
+from persistence.pool import Pool, close_pool, open_pool, pool_use, probe
 
 log = structlog.get_logger()
 
@@ -118,11 +122,13 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     pool = await _open_pool(settings.database_url.get_secret_value(), settings.database_pool_max)
     history = AuctionHistory(pool)
     tokens = TokenIssuer(settings.jwt_secret.get_secret_value(), settings.access_token_ttl_s)
-    passwords = PasswordHasher(settings.bcrypt_cost)
+    passwords = PasswordHasher(
+        settings.bcrypt_cost, at_once_max=settings.passwords_at_once, waiting_max=settings.passwords_waiting_max
+    )
     router = Router(Directory(pool), settings.cluster_secret.get_secret_value().encode(), settings.slots, clock)
     channels = [DIRECTORY_CHANNEL, *map(news_channel, range(CHANNEL_GROUPS))]
     listener = Listener(settings.redis_url.get_secret_value(), channels)
-    hub = Hub(router, history, listener, clock.now_ms)
+    hub = Hub(router, history, listener, clock.now_ms, fan_out_limits(settings))
     admission = Admission(settings.commands_under_way_max)
     sockets = Sockets(
         router, hub, tokens, session_limits(settings), admission, Traffic(), settings.sockets_max, clock.now_ms
@@ -150,9 +156,13 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         tokens=tokens,
         passwords=passwords,
         now_ms=clock.now_ms,
+        limits=rest_limits(settings),
         probes={"database": database_answers, "redis": redis_answers, "hosts": hosts_serve},
     )
     app = create_app(services)
+    for metrics in (SocketMetrics(sockets), HubMetrics(hub), WaitingMetrics(passwords, partial(pool_use, pool))):
+        services.registry.register(metrics)
+    ProcessCollector(registry=services.registry)
     app.state.sockets = sockets
     await router.start()
     hub.start()
@@ -175,6 +185,29 @@ def session_limits(settings: Settings) -> SessionLimits:
         unsent_bytes_max=settings.unsent_bytes_max,
         news_unsent_bytes_max=settings.news_unsent_bytes_max,
         stalled_after_s=settings.stalled_after_s,
+        frames_per_turn=settings.frames_per_turn,
+    )
+
+
+def fan_out_limits(settings: Settings) -> FanOutLimits:
+    """The bounds of telling watchers."""
+    return FanOutLimits(
+        telling_share_max=settings.telling_share,
+        watchers_per_turn=settings.watchers_per_turn,
+        resume_events_max=settings.resume_events_max,
+        log_reads_max=settings.log_reads_max,
+    )
+
+
+def rest_limits(settings: Settings) -> Limits:
+    """The bounds of REST."""
+    return Limits(
+        body_bytes_max=settings.request_bytes_max,
+        requests_max=settings.requests_max,
+        attempts_per_minute=settings.attempts_per_minute,
+        attempts_burst=settings.attempts_per_minute,
+        logins_per_minute=settings.logins_per_minute,
+        logins_burst=settings.logins_per_minute,
     )
 
 

@@ -82,6 +82,23 @@ class Settings(BaseSettings):
     stalled_after_s: float = Field(
         default=10.0, ge=0.5, le=300, description="time after which a client that reads nothing of what waits is closed"
     )
+    frames_per_turn: int = Field(
+        default=64, ge=1, description="frames of one socket that are read before others have their turn"
+    )
+    watchers_per_turn: int = Field(
+        default=64, ge=1, description="watchers of one auction that are told before acks have their turn"
+    )
+    telling_share: float = Field(
+        default=0.67, ge=0.05, le=1.0, description="share of a gateway's time that the news of one auction may take"
+    )
+    resume_events_max: int = Field(default=2_000, ge=1, description="missed events that a client may get at a resume")
+    log_reads_max: int = Field(default=8, ge=1, description="resumes of one gateway that may read the log at once")
+    requests_max: int = Field(default=512, ge=1, description="HTTP requests that one gateway serves at once")
+    request_bytes_max: int = Field(default=65_536, ge=1_024, description="size of a request's body, bytes")
+    attempts_per_minute: int = Field(default=240, ge=1, description="log-ins and registrations from one address")
+    logins_per_minute: int = Field(default=10, ge=1, description="attempts at one login from one address")
+    passwords_at_once: int = Field(default=2, ge=1, le=64, description="passwords that one gateway hashes at once")
+    passwords_waiting_max: int = Field(default=32, ge=0, description="passwords that may wait to be hashed")
     sockets_max: int = Field(default=10_000, ge=1, description="open sockets of one gateway")
     host_inbox_max: int = Field(default=20_000, ge=1, description="commands that may wait at one host")
     mailbox_max: int = Field(default=4_000, ge=1, description="commands that may wait at one auction")

@@ -6,7 +6,7 @@ them than a person could follow, where some were missed, and to a watcher that c
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from itertools import islice
 from typing import Any, Protocol
 
@@ -19,15 +19,36 @@ from gateway.frames import Codec, EventFrame
 # News goes out at once, then at most so often; where much happens less often still, which nobody can see.
 FLUSH_EVERY_S = 0.02
 FLUSH_HOT_EVERY_S = 0.05
-# A crowd that is much work to tell is told less often: one channel leaves a third of the processor's time to all else.
+# A crowd that is much work to tell is told less often, but not less often than this.
 FLUSH_CROWD_EVERY_S = 0.2
-TELLING_SHARE_MAX = 0.67
-# So many watchers are told before acks and whatever else is ready have their turn.
-WATCHERS_PER_TURN = 64
 HOT_EVENTS = 3
 EVENTS_PER_FLUSH_MAX = 8
 TAIL_EVENTS_MAX = 512
 EARLY_NEWS_MAX = 64
+
+
+class FanOutLimits(msgspec.Struct, frozen=True):
+    """Bounds of telling watchers, and of catching up with what they missed; see docs/operations.md."""
+
+    # Of the processor's time, for the news of one channel: the rest is left to acks and all else.
+    telling_share_max: float = 0.67
+    # So many watchers are told before acks and whatever else is ready have their turn.
+    watchers_per_turn: int = 64
+    resume_events_max: int = 2_000
+    # Resumes that read the log at the same time. They share the database's connections with REST.
+    log_reads_max: int = 8
+
+
+class FanOutCounts:
+    """What all channels of a gateway have done."""
+
+    def __init__(self) -> None:
+        # News that did not follow on what was known: watchers get a state in place of events.
+        self.gaps = 0
+        # Subscribes by what the reply has: `state`, or `events` from `memory` or the `log`.
+        self.subscribed: Counter[str] = Counter()
+        self.log_reads_under_way = 0
+
 
 decode_data = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
@@ -103,6 +124,7 @@ class Wave:
     def __init__(self, channel: "Channel", events: list[EventFrame], to: list[Subscription], *, closing: bool) -> None:
         self._channel = channel
         self._events = events
+        self._per_turn = channel.limits.watchers_per_turn
         self._encoded: dict[tuple[Codec, int], bytes] = {}
         self._closing = closing
         # Of this thread's own time: what other processes take of the machine is no reason to tell less.
@@ -112,7 +134,7 @@ class Wave:
 
     def tell_some(self) -> bool:
         """Tell the next few; whether others are left."""
-        for subscription in islice(self._to, WATCHERS_PER_TURN):
+        for subscription in islice(self._to, self._per_turn):
             self._left -= 1
             if subscription.active:
                 self._tell(subscription)
@@ -149,8 +171,10 @@ class Wave:
 class Channel:
     """Follows one auction while it has watchers."""
 
-    def __init__(self, name: str, auction: int) -> None:
+    def __init__(self, name: str, auction: int, limits: FanOutLimits, counts: FanOutCounts) -> None:
         self.name = name
+        self.limits = limits
+        self._counts = counts
         self.auction = auction
         self.subscriptions: set[Subscription] = set()
         self.epoch = 0
@@ -186,6 +210,7 @@ class Channel:
             self.tail.extend(fresh)
         else:
             self._must_send_state = True
+            self._counts.gaps += 1
             self.tail.clear()
             self.tail.extend(fresh)
         self.epoch, self.seq, self.at, self.state = news.epoch, news.seq, news.at, news.state
@@ -258,7 +283,7 @@ class Channel:
                 self._wave = wave
                 asyncio.get_running_loop().call_soon(self._tell_some)
                 return
-            for_work_s = min(wave.work_s() / TELLING_SHARE_MAX, FLUSH_CROWD_EVERY_S)
+            for_work_s = min(wave.work_s() / self.limits.telling_share_max, FLUSH_CROWD_EVERY_S)
             self._flush_every_s = max(self._flush_every_s, for_work_s)
         if self._pending or self._must_send_state:
             self._schedule()

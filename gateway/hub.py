@@ -25,7 +25,7 @@ from actors.messages import (
 from domain.auction.codec import UnreadableEvent
 from domain.auction.views import PublicState, public_event
 from domain.ids import InvalidId, parse_id
-from gateway.channels import Channel, Subscription, decode_data
+from gateway.channels import Channel, FanOutCounts, FanOutLimits, Subscription, decode_data
 from gateway.frames import EventFrame, Position
 from persistence.announcements import DIRECTORY_CHANNEL, Listener
 from persistence.auction_listing import LoggedEvent
@@ -33,12 +33,13 @@ from persistence.errors import StoreError
 
 log = structlog.get_logger()
 
-RESUME_EVENTS_MAX = 2_000
 # A channel without watchers stays this long: a reload of the page finds it warm.
 LINGER_S = 5.0
 CATCH_UP_TRIES_MAX = 100
 CATCH_UP_PAUSE_S = 0.25
 CATCH_UP_PAUSE_MAX_S = 5.0
+
+USUAL_LIMITS = FanOutLimits()
 
 _decode_news = msgspec.msgpack.Decoder(list[News]).decode
 
@@ -68,10 +69,15 @@ class ReadsHistory(Protocol):
 class Hub:
     """All channels of one gateway."""
 
-    def __init__(self, router: Asks, history: ReadsHistory, listener: Listener, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, router: Asks, history: ReadsHistory, listener: Listener, now_ms: Callable[[], int],
+        limits: FanOutLimits = USUAL_LIMITS,
+    ) -> None:  # fmt: skip
         self._now_ms = now_ms
         self._router = router
         self._history = history
+        self._limits = limits
+        self.counts = FanOutCounts()
         self._listener = listener
         self._channels: dict[int, Channel] = {}
         self._task: asyncio.Task[None] | None = None
@@ -88,6 +94,11 @@ class Hub:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._listener.close()
+
+    @property
+    def channels(self) -> int:
+        """How many auctions are followed."""
+        return len(self._channels)
 
     @property
     def listening(self) -> bool:
@@ -148,7 +159,7 @@ class Hub:
         auction = _auction_of(name)
         channel = self._channels.get(auction)
         if channel is None:
-            channel = self._channels[auction] = Channel(name, auction)
+            channel = self._channels[auction] = Channel(name, auction, self._limits, self.counts)
         return channel
 
     def _forget_later(self, channel: Channel) -> None:
@@ -177,16 +188,21 @@ class Hub:
     # -- resume
 
     def _in_log_only(self, channel: Channel, since: Position) -> bool:
-        missed = channel.seq - since.seq
+        missed, missed_max = channel.seq - since.seq, self._limits.resume_events_max
         first = channel.tail[0].seq if channel.tail else channel.seq + 1
-        return since.epoch == channel.epoch and 0 < missed <= RESUME_EVENTS_MAX and first > since.seq + 1
+        return since.epoch == channel.epoch and 0 < missed <= missed_max and first > since.seq + 1
 
     async def _read_log(self, channel: Channel, since: Position) -> list[LoggedEvent]:
+        if self.counts.log_reads_under_way >= self._limits.log_reads_max:
+            return []  # then the snapshot will do: the database has enough to do
+        self.counts.log_reads_under_way += 1
         try:
-            return await self._history.events_after(channel.auction, since.seq, RESUME_EVENTS_MAX)
+            return await self._history.events_after(channel.auction, since.seq, self._limits.resume_events_max)
         except (StoreError, UnreadableEvent) as error:
             log.warning("resume_from_log_failed", channel=channel.name, error=str(error))
-            return []  # then the snapshot will do
+            return []  # as well
+        finally:
+            self.counts.log_reads_under_way -= 1
 
     def _reply(self, channel: Channel, since: Position | None, older: list[LoggedEvent]) -> dict[str, Any]:
         reply: dict[str, Any] = {
@@ -195,8 +211,10 @@ class Hub:
         if since is not None and since.epoch == channel.epoch and since.seq <= channel.seq:
             events = self._missed(channel, since, older)
             if events is not None:
+                self.counts.subscribed["log" if older else "memory"] += 1
                 return reply | {"recovered": True, "events": events}
         assert channel.state is not None
+        self.counts.subscribed["state"] += 1
         return reply | {"state": replace(channel.state, server_time=self._now_ms())}
 
     @staticmethod

@@ -3,7 +3,7 @@
 import time
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,6 +42,10 @@ class Frontdoor:
         self._requests = Counter(
             "ece_http_requests_total", "HTTP requests answered", ["method", "route", "status"], registry=registry
         )
+        self._under_way = Gauge("ece_http_requests_under_way", "HTTP requests being served", registry=registry)
+        self._turned_away = Counter(
+            "ece_http_requests_turned_away_total", "HTTP requests for which there was no place", registry=registry
+        )
         self._duration = Histogram(
             "ece_http_request_duration_seconds",
             "Time to answer a request",
@@ -66,9 +70,11 @@ class Frontdoor:
 
     async def _admit(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         if self._places == 0:
+            self._turned_away.inc()
             await Problem("overloaded").response()(scope, receive, answer.send)
             return
         self._places -= 1
+        self._under_way.inc()
         try:
             await self._app(scope, _bounded(scope, receive, self._body_bytes_max), answer.send)
         except Exception:
@@ -77,6 +83,7 @@ class Frontdoor:
                 await Problem("internal_error").response()(scope, receive, answer.send)
         finally:
             self._places += 1
+            self._under_way.dec()
 
 
 class _Answer:

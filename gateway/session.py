@@ -96,6 +96,7 @@ class SessionLimits(msgspec.Struct, frozen=True):
     # and an ack that comes next has little before it.
     news_unsent_bytes_max: int = 16_384
     stalled_after_s: float = 10.0
+    frames_per_turn: int = 64
 
 
 class Session:
@@ -129,6 +130,21 @@ class Session:
         self._took_at = 0.0
         loop = asyncio.get_running_loop()
         self._hello_deadline = loop.call_later(HELLO_WITHIN_S, self._no_hello)
+
+    @property
+    def subscriptions(self) -> int:
+        """How many it has."""
+        return len(self._subscriptions)
+
+    @property
+    def behind(self) -> int:
+        """How many of them were not told something, and wait for the newest state."""
+        return len(self._behind)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What waits for the client to take it."""
+        return self._connection.unsent_bytes()
 
     # -- in
 

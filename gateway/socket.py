@@ -27,7 +27,7 @@ async def endpoint(websocket: WebSocket) -> None:
         return
     await websocket.accept(subprotocol=codec.subprotocol if offered else None)
     session = sockets.open(connection, codec)
-    connection.attach(session)
+    connection.attach(session, sockets.limits.frames_per_turn)
     try:
         # The client's frames go past here, straight to the session; what comes is the end.
         while True:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 from gateway.admission import Admission
 from gateway.frames import Codec
@@ -11,6 +12,15 @@ from gateway.session import Connection, Routes, Session, SessionLimits
 from gateway.traffic import Traffic
 
 DRAIN_WITHIN_S = 2.0
+
+
+class Standing(NamedTuple):
+    """What the open sockets have, all together."""
+
+    sockets: int
+    subscriptions: int
+    behind: int
+    unsent_bytes: int
 
 
 class Sockets:
@@ -23,7 +33,7 @@ class Sockets:
         self._router = router
         self._hub = hub
         self._tokens = tokens
-        self._limits = limits
+        self.limits = limits
         self.admission = admission
         self.traffic = traffic
         self._max = sockets_max
@@ -34,6 +44,15 @@ class Sockets:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def standing(self) -> Standing:
+        """Looked up when asked for: some microseconds for each socket."""
+        subscriptions = behind = unsent_bytes = 0
+        for session in self._open:
+            subscriptions += session.subscriptions
+            behind += session.behind
+            unsent_bytes += session.unsent_bytes
+        return Standing(len(self._open), subscriptions, behind, unsent_bytes)
 
     def may_open(self) -> bool:
         """Whether one more client may come; one that may not is counted."""
@@ -49,7 +68,7 @@ class Sockets:
             self._router,
             self._hub,
             self._tokens,
-            self._limits,
+            self.limits,
             self.admission,
             self.traffic,
             self._now_ms,

@@ -21,8 +21,6 @@ EXTENSION = "ece.socket"
 KERNEL_SEND_BYTES = 65_536
 # Beyond the first a socket counts as full, until no more than the second waits.
 FULL_BYTES, DRAINED_BYTES = 16_384, 4_096
-# So many frames of one socket are read before all others have their turn.
-FRAMES_PER_TURN = 64
 # A socket whose commands are refused for overload is not read for so long: then its next ones cost one read and one
 # write together, and what is left of the time goes to those that were taken.
 REFUSED_PAUSE_S = 0.01
@@ -49,6 +47,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     # Bytes of a frame that has not arrived as a whole.
     _partial: bytes = b""
     _spoke_early = False
+    _frames_per_turn = 1
     # Frames that go out together at the end of this turn of the loop, and their size.
     _outgoing: list[bytes]
     _outgoing_bytes = 0
@@ -56,9 +55,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     _reads_later = False
     _pause_s = 0.0
 
-    def attach(self, receiver: Receiver) -> None:
-        """From now on hand every message to this receiver."""
+    def attach(self, receiver: Receiver, frames_per_turn: int) -> None:
+        """From now on hand every message to this receiver, so many before other sockets have their turn."""
         self.receiver = receiver
+        self._frames_per_turn = frames_per_turn
         self._library_reads = self._spoke_early or bool(self.conn.reader.buffer)
         self.transport.set_write_buffer_limits(high=FULL_BYTES, low=DRAINED_BYTES)
         connection = self.transport.get_extra_info("socket")
@@ -128,7 +128,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         start, size, frames = 0, len(data), 0
         while size - start >= 2 and not self.close_sent:
             frames += 1
-            if frames > FRAMES_PER_TURN:
+            if frames > self._frames_per_turn:
                 self._go_on_later()
                 break
             length, at = data[start + 1] & 0x7F, start + 2

@@ -1,6 +1,7 @@
 """The connections that a process keeps to PostgreSQL."""
 
 import asyncio
+from typing import NamedTuple
 
 import asyncpg
 
@@ -11,6 +12,14 @@ CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 3.0
 
 Pool = asyncpg.Pool
+
+
+class PoolUse(NamedTuple):
+    """Connections that are open, those of them that nobody uses, and how many there may be."""
+
+    size: int
+    idle: int
+    size_max: int
 
 
 async def open_pool(database_url: str, *, size_max: int) -> Pool:
@@ -29,6 +38,11 @@ async def close_pool(pool: Pool) -> None:
         await asyncio.wait_for(pool.close(), CLOSE_TIMEOUT_S)
     except TimeoutError:
         pool.terminate()
+
+
+def pool_use(pool: Pool) -> PoolUse:
+    """How much of the pool is in use now."""
+    return PoolUse(pool.get_size(), pool.get_idle_size(), pool.get_max_size())
 
 
 async def probe(pool: Pool) -> None:

@@ -35,9 +35,15 @@ class PasswordHasher:
     def __init__(self, cost: int, *, at_once_max: int = AT_ONCE_MAX, waiting_max: int = WAITING_MAX) -> None:
         self._cost = cost
         self._threads = ThreadPoolExecutor(at_once_max, thread_name_prefix="bcrypt")
-        self._places = at_once_max + waiting_max
+        self._places_max = self._places = at_once_max + waiting_max
+        self.refused = 0
         # Well-formed, of the same cost, and the hash of nothing: unknown users take as long as known ones.
         self._nobody = f"$2b${cost:02d}$" + "." * 53
+
+    @property
+    def under_way(self) -> int:
+        """How many are being hashed, or wait for it."""
+        return self._places_max - self._places
 
     async def hash(self, password: str) -> str:
         """What to store. Raises PasswordsBusy."""
@@ -54,6 +60,7 @@ class PasswordHasher:
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._places == 0:
+            self.refused += 1
             raise PasswordsBusy("too many passwords are being checked at once")
         self._places -= 1
         try:

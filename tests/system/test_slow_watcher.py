@@ -6,6 +6,7 @@ import socket
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from engines import SharedEngine
 from websockets.asyncio.client import ClientConnection, connect
@@ -60,6 +61,14 @@ async def asked(client: ClientConnection, op: str, request_id: int, **fields: An
     return reply
 
 
+async def sample(engine: SharedEngine, name: str) -> float:
+    """A metric without labels, as Prometheus would read it."""
+    async with httpx.AsyncClient() as http:
+        text = (await http.get(f"{engine.base_url}/metrics")).text
+    [value] = [line.split()[1] for line in text.splitlines() if line.startswith(f"{name} ")]
+    return float(value)
+
+
 def assert_gapless(frames: list[tuple[int, str]], seq: int) -> None:
     """Each is the next event, or a state ahead."""
     for at, kind in frames:
@@ -91,6 +100,8 @@ async def test_a_client_that_stops_reading_skips_to_the_newest_state_and_the_qui
             await asyncio.sleep(0.01)
     assert_gapless([(event.seq, event.type) for event in heard], quick_from)
 
+    assert await sample(engine, "ece_socket_subscriptions_behind") == 1
+    assert await sample(engine, "ece_socket_unsent_bytes") > 10_000
     slow.transport.resume_reading()
     replies, told = 0, []
     async with asyncio.timeout(WITHIN_S):

@@ -13,9 +13,11 @@ from virtual_time import EPOCH_MS, turns, virtual
 
 from actors.messages import Refused
 from domain.ids import id_text
-from gateway.channels import EARLY_NEWS_MAX, EVENTS_PER_FLUSH_MAX, TAIL_EVENTS_MAX
+from gateway.channels import EARLY_NEWS_MAX, EVENTS_PER_FLUSH_MAX, TAIL_EVENTS_MAX, FanOutLimits
 from gateway.frames import JSON, MSGPACK
-from gateway.hub import LINGER_S, RESUME_EVENTS_MAX
+from gateway.hub import LINGER_S
+
+RESUME_EVENTS_MAX = FanOutLimits().resume_events_max
 
 
 async def watching(g: Gateway, since: dict[str, int] | None = None, **options: Any) -> tuple[Client, dict[str, Any]]:
@@ -669,3 +671,25 @@ def followed(client: Client, position: int) -> int:
             assert frame["seq"] == position + 1
         position = frame["seq"]
     return position
+
+
+@virtual
+async def test_so_many_resumes_read_the_log_at_once_and_the_others_get_the_newest_state():
+    async with gateway() as g:
+        g.stands(seq=5)
+        g.history.events[AUCTION] = [logged(seq) for seq in (4, 5)]
+        await watching(g)
+        g.history.hold = asyncio.Event()
+        log_reads_max = FanOutLimits().log_reads_max
+        clients = [g.client() for _ in range(log_reads_max + 2)]
+        for client in clients:
+            await client.hello()
+            client.send("subscribe", channel=CHANNEL, since={"epoch": 1, "seq": 3})
+        await turns(8)
+        assert g.history.asked == log_reads_max
+        early = [reply for client in clients for reply in client.connection.taken()]
+        assert [(reply["recovered"], reply["state"]["bids"]) for reply in early] == [(False, 1)] * 2
+        g.history.hold.set()
+        await turns(20)
+        late = [reply for client in clients for reply in client.connection.taken()]
+        assert [(reply["recovered"], len(reply["events"])) for reply in late] == [(True, 2)] * log_reads_max

@@ -12,12 +12,13 @@ from virtual_time import EPOCH_MS, turns, virtual
 
 from actors.messages import BidAnswer
 from domain.ids import id_text
-from gateway.channels import FLUSH_CROWD_EVERY_S, WATCHERS_PER_TURN, Wave
+from gateway.channels import FLUSH_CROWD_EVERY_S, FanOutLimits, Wave
 from gateway.frames import JSON
 from gateway.session import BEHIND_LOOK_S, SessionLimits
 from gateway.ws_protocol import DRAINED_BYTES
 
 NEWS_UNSENT_BYTES_MAX = SessionLimits().news_unsent_bytes_max
+WATCHERS_PER_TURN = FanOutLimits().watchers_per_turn
 MUCH = NEWS_UNSENT_BYTES_MAX + 1
 BID = {"auction": CHANNEL.removeprefix("auction:"), "amount": 5, "key": "k"}
 
@@ -413,3 +414,17 @@ def test_however_a_client_reads_it_ends_with_the_newest_state_and_no_silent_gap(
             assert last["at"] == EPOCH_MS + seq + 1
 
     scenario()
+
+
+@virtual
+async def test_how_much_may_wait_before_news_is_a_setting():
+    async with gateway() as g:
+        g.stands()
+        client = await watching(g, news_unsent_bytes_max=1_024)
+        client.connection.unsent = 1_025
+        g.listener.announce(news(3, 3))
+        await told(g)
+        assert client.events() == []
+        client.connection.unsent = 1_024
+        client.session.drained()
+        assert client.events() == [(3, "state")]

@@ -30,10 +30,11 @@ from gateway.session import SessionLimits
 from gateway.socket import endpoint
 from gateway.sockets import Sockets
 from gateway.traffic import Traffic
-from gateway.ws_protocol import FRAMES_PER_TURN, SocketProtocol
+from gateway.ws_protocol import SocketProtocol
 
 CHANNEL = f"auction:{id_text(AUCTION)}"
 FRAME_MAX = 4_096
+FRAMES_PER_TURN = SessionLimits().frames_per_turn
 BOTH = pytest.mark.parametrize("subprotocol", [MSGPACK_SUBPROTOCOL, JSON_SUBPROTOCOL])
 
 
