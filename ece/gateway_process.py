@@ -7,7 +7,7 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 
@@ -134,17 +134,6 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         router, hub, tokens, session_limits(settings), admission, Traffic(), settings.sockets_max, clock.now_ms
     )
 
-    async def redis_answers() -> None:
-        if not (hub.listening and await listener.ping()):
-            raise NotReady("Redis does not answer")
-
-    async def hosts_serve() -> None:
-        if not router.ready():
-            raise NotReady("not every slot has a host that can be reached")
-
-    async def database_answers() -> None:
-        await probe(pool)
-
     services = Services(
         users=UserStore(pool),
         refresh_tokens=RefreshTokens(pool),
@@ -157,7 +146,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         passwords=passwords,
         now_ms=clock.now_ms,
         limits=rest_limits(settings),
-        probes={"database": database_answers, "redis": redis_answers, "hosts": hosts_serve},
+        probes=probes(pool, hub, listener, router),
     )
     app = create_app(services)
     for metrics in (SocketMetrics(sockets), HubMetrics(hub), WaitingMetrics(passwords, partial(pool_use, pool))):
@@ -173,6 +162,20 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         await router.stop()
         passwords.close()
         await close_pool(pool)
+
+
+def probes(pool: Pool, hub: Hub, listener: Listener, router: Router) -> dict[str, Callable[[], Awaitable[object]]]:
+    """What bids need, each raises while it does not work."""
+
+    async def redis_answers() -> None:
+        if not (hub.listening and await listener.ping()):
+            raise NotReady("Redis does not answer")
+
+    async def hosts_serve() -> None:
+        if not router.ready():
+            raise NotReady("not every slot has a host that can be reached")
+
+    return {"database": partial(probe, pool), "redis": redis_answers, "hosts": hosts_serve}
 
 
 def session_limits(settings: Settings) -> SessionLimits:
