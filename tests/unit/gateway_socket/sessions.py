@@ -240,3 +240,17 @@ def news(seq: int, *seqs: int, auction: int = AUCTION, epoch: int = 1, **changes
 
 def logged(seq: int, epoch: int = 1) -> LoggedEvent:
     return LoggedEvent(epoch, seq, EPOCH_MS + seq, Opened())
+
+
+async def watching(g: Gateway, since: dict[str, int] | None = None, **options: Any) -> tuple[Client, dict[str, Any]]:
+    """A client that has said hello and watches the auction, and the reply to its subscription."""
+    client = g.client(**options)
+    await client.hello()
+    reply = await client.ask("subscribe", channel=CHANNEL, **({} if since is None else {"since": since}))
+    client.connection.taken()
+    return client, reply
+
+
+async def told(g: Gateway) -> None:
+    """Long enough for what was announced to be sent."""
+    await asyncio.sleep(0.1)

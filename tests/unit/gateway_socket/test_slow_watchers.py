@@ -7,7 +7,7 @@ import pytest
 from auction_examples import AUCTION
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sessions import CHANNEL, Client, Connection, Gateway, gateway, logged, news
+from sessions import CHANNEL, Client, Connection, Gateway, gateway, logged, news, told
 from virtual_time import EPOCH_MS, turns, virtual
 
 from actors.messages import BidAnswer
@@ -30,11 +30,6 @@ async def watching(g: Gateway, **options: Any) -> Client:
     await client.ask("subscribe", channel=CHANNEL)
     client.connection.taken()
     return client
-
-
-async def told(g: Gateway) -> None:
-    """Long enough for what was announced to be sent."""
-    await asyncio.sleep(0.1)
 
 
 def drain(client: Client) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,131 +10,18 @@ from typing import Any
 
 import msgspec
 import pytest
-import uvicorn
 import websockets.asyncio.client as ws_client
-from auction_examples import ANN, AUCTION
-from sessions import TOKENS, History, Listener, Routes, news, state
-from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
+from auction_examples import AUCTION
+from sessions import news
 from virtual_time import until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from ws_serving import CHANNEL, FRAME_MAX, Client, Server, connected, serving
 
-from actors.clock import Clock
-from actors.messages import BidAnswer, Refused, StateAnswer
+from actors.messages import BidAnswer, Refused
 from domain.ids import id_text
-from gateway.admission import Admission
 from gateway.frames import JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL
-from gateway.hub import Hub
-from gateway.session import SessionLimits
-from gateway.socket import endpoint
-from gateway.sockets import Sockets
-from gateway.traffic import Traffic
-from gateway.ws_protocol import SocketProtocol
 
-CHANNEL = f"auction:{id_text(AUCTION)}"
-FRAME_MAX = 4_096
-FRAMES_PER_TURN = SessionLimits().frames_per_turn
 BOTH = pytest.mark.parametrize("subprotocol", [MSGPACK_SUBPROTOCOL, JSON_SUBPROTOCOL])
-
-
-class Server:
-    """A gateway's sockets under uvicorn."""
-
-    def __init__(self, sockets_max: int, under_way_max: int) -> None:
-        self.routes = Routes()
-        self.listener = Listener()
-        self.clock = Clock()
-        self.hub = Hub(self.routes, History(), self.listener, self.clock.now_ms)  # type: ignore[arg-type]
-        limits = SessionLimits(frame_bytes_max=FRAME_MAX, unsent_bytes_max=100_000, stalled_after_s=0.5)
-        self.sockets = Sockets(
-            self.routes, self.hub, TOKENS, limits, Admission(under_way_max), Traffic(), sockets_max, self.clock.now_ms
-        )
-        self.routes.states[AUCTION] = StateAnswer(1, 2, state())
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/ws"
-
-    @property
-    def token(self) -> str:
-        return TOKENS.issue(ANN, "ann", (), self.clock.now_ms() // 1000)
-
-
-@asynccontextmanager
-async def serving(sockets_max: int = 100, under_way_max: int = 100) -> AsyncIterator[Server]:
-    served = Server(sockets_max, under_way_max)
-    app = Starlette(routes=[WebSocketRoute("/ws", endpoint)])
-    app.state.sockets = served.sockets
-    config = uvicorn.Config(
-        app, ws=SocketProtocol, ws_per_message_deflate=False, ws_max_size=4 * FRAME_MAX, log_config=None,
-        lifespan="off", timeout_graceful_shutdown=1,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    served.port = listening.getsockname()[1]
-    served.hub.start()
-    # A protocol that raises is cut off by asyncio, which looks like a close from outside: it must not happen.
-    faults: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
-    # What `serve` does, without its loop, which looks at the time ten times a second.
-    config.load()
-    server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=[listening])
-    try:
-        yield served
-    finally:
-        await server.shutdown(sockets=[listening])
-        await served.hub.stop()
-        listening.close()
-    assert faults == []
-
-
-class Client:
-    """A client that speaks one subprotocol."""
-
-    def __init__(self, connection: ws_client.ClientConnection) -> None:
-        self.ws = connection
-        self.binary = connection.subprotocol == MSGPACK_SUBPROTOCOL
-
-    def encoded(self, frame: Any) -> bytes | str:
-        return msgspec.msgpack.encode(frame) if self.binary else msgspec.json.encode(frame).decode()
-
-    async def send(self, frame: Any) -> None:
-        await self.ws.send(self.encoded(frame))
-
-    async def next(self) -> dict[str, Any]:
-        async with asyncio.timeout(5):
-            data = await self.ws.recv()
-        assert isinstance(data, bytes) is self.binary
-        frame: dict[str, Any] = msgspec.msgpack.decode(data) if isinstance(data, bytes) else msgspec.json.decode(data)
-        return frame
-
-    async def ask(self, op: str, **fields: Any) -> dict[str, Any]:
-        await self.send({"op": op, "id": op} | fields)
-        return await self.next()
-
-    async def hello(self, server: Server) -> None:
-        assert (await self.ask("hello", token=server.token))["ok"] is True
-
-    async def close_code(self) -> int:
-        """Read until the server closes; the code that it gave. The close must be quick and orderly."""
-        async with asyncio.timeout(2):
-            with contextlib.suppress(ConnectionClosed):
-                while True:
-                    await self.ws.recv()
-            await self.ws.wait_closed()
-        code = self.ws.close_code
-        assert code not in (None, 1006), "cut off without a word"
-        return code
-
-
-@asynccontextmanager
-async def connected(server: Server, subprotocol: str = MSGPACK_SUBPROTOCOL, **options: Any) -> AsyncIterator[Client]:
-    settings = {"subprotocols": [subprotocol], "compression": None, "max_size": None, "close_timeout": 2} | options
-    async with ws_client.connect(server.url, **settings) as connection:
-        yield Client(connection)
 
 
 @BOTH
@@ -473,64 +359,3 @@ async def test_an_answer_for_a_client_that_is_gone_does_no_harm():
         server.routes.sent[0][1](Refused("unavailable", 1))
         async with connected(server) as client:
             await client.hello(server)
-
-
-# -- many frames at once
-
-
-def raw_bid(number: int, auction: int = AUCTION) -> bytes:
-    """A client's whole frame, masked with zeros."""
-    payload = msgspec.msgpack.encode(
-        {"op": "bid", "id": number, "auction": id_text(auction), "amount": 5, "key": f"{number}"}
-    )
-    return bytes([0x82, 0x80 | len(payload), 0, 0, 0, 0]) + payload
-
-
-def write_raw(client: Client, data: bytes) -> None:
-    transport = client.ws.transport
-    transport.write(data)
-    assert transport.get_write_buffer_size() == 0
-
-
-async def test_a_socket_that_sends_much_at_once_does_not_hold_up_the_others():
-    count = 5 * FRAMES_PER_TURN
-    async with serving(under_way_max=4 * count) as server, connected(server) as much, connected(server) as little:
-        for client in (much, little):
-            await client.hello(server)
-        # Both are there before the server looks.
-        write_raw(much, b"".join(map(raw_bid, range(count))))
-        write_raw(little, raw_bid(1, auction=AUCTION + 1))
-        await until(lambda: len(server.routes.sent) == count + 1)
-        auctions = [request.auction for request, _ in server.routes.sent]
-        assert auctions.index(AUCTION + 1) <= FRAMES_PER_TURN
-        keys = [request.key for request, _ in server.routes.sent if request.auction == AUCTION]  # type: ignore[union-attr]
-        assert keys == [str(number) for number in range(count)]
-
-
-async def test_a_socket_that_is_refused_for_overload_is_heard_again_after_a_pause():
-    async with serving(under_way_max=4) as server, connected(server) as client:
-        await client.hello(server)
-        write_raw(client, b"".join(map(raw_bid, range(10))))
-        refused = [await client.next() for _ in range(8)]
-        assert [(reply["id"], reply["error"]["code"]) for reply in refused] == [(n, "overloaded") for n in range(2, 10)]
-        for _, answer in server.routes.sent:
-            answer(BidAnswer(1, 3, 100, "leading", 5, 6, 200))
-        assert [(await client.next())["id"] for _ in range(2)] == [0, 1]
-        assert (await client.ask("ping"))["ok"] is True
-
-
-async def test_what_was_answered_before_a_close_goes_out_before_it():
-    async with serving(under_way_max=2) as server, connected(server) as client:
-        await client.hello(server)
-        # A bid that waits, one that is refused, and bytes that are no frame of ours, all in one.
-        write_raw(client, raw_bid(1) + raw_bid(2) + bytes([0x82, 0x81, 0, 0, 0, 0, 0xC1]))
-        assert (await client.next())["id"] == 2
-        assert await client.close_code() == 4500
-
-
-async def test_a_client_that_goes_while_it_is_not_read_ends_its_session():
-    async with serving(under_way_max=2) as server, connected(server) as client:
-        await client.hello(server)
-        write_raw(client, b"".join(map(raw_bid, range(100))))
-        client.ws.transport.abort()
-        await until(lambda: len(server.sockets) == 0)
