@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -16,6 +15,7 @@ import structlog
 from actors.batch import Batch, Order, Reply, TickDue
 from actors.clock import Clock
 from actors.holds import Holds, NoHolds, covered
+from actors.host_limits import HostLimits
 from actors.inbox import Inbox
 from actors.keeper import BrokenChain, Keeper
 from actors.loader import Loader
@@ -52,17 +52,6 @@ PASSIVATE_EVERY_MS = 5_000
 # What the log does not fence, refusals, is only said while the directory has lately confirmed that we are the keeper.
 # A host that is silent for longer (actors/director.py) loses what it keeps.
 LEASE_MS = 2_000
-
-
-@dataclass(frozen=True)
-class HostLimits:
-    """Bounds of one host; see docs/operations.md."""
-
-    inbox_max: int = 20_000
-    mailbox_max: int = 4_000
-    batch_max: int = 2_000
-    snapshot_every_events: int = 1_000
-    passivate_after_ms: int = 300_000
 
 
 class Host:

@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import asyncpg
+import msgspec
 import structlog
 
 from actors.clock import Clock
-from actors.host import Host, HostLimits
+from actors.host import Host
+from actors.host_limits import HostLimits
 from actors.releases import Releases
 from actors.stream import HostStream
 from actors.vitals import encode_vitals
@@ -61,7 +63,7 @@ class HostProcess:
         self.host: Host | None = None
         self.port: int | None = None
         self._log = EventLog(config.database_url, writer=config.host_id)
-        self._announcer = Announcer(config.redis_url)
+        self._announcer = Announcer(config.redis_url, config.limits.news_waiting_max)
         self._incarnation = 0
         self._server: asyncio.Server | None = None
         self._streams: set[HostStream] = set()
@@ -114,15 +116,33 @@ class HostProcess:
         await self._log.close()
 
     async def _listen(self) -> None:
-        host = self.host
-        assert host is not None
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: HostStream(self.config.host_id, self.config.cluster_secret, host.submit, self._streams),
+            self._new_stream,
             self.config.bind,
             0,
         )
         self.port = self._server.sockets[0].getsockname()[1]
+
+    def _new_stream(self) -> HostStream:
+        host, config = self.host, self.config
+        assert host is not None
+        limits = config.limits
+        return HostStream(
+            config.host_id, config.cluster_secret, host.submit, self._streams, streams_max=limits.streams_max,
+            unread_bytes_max=limits.stream_unread_bytes_max,
+        )  # fmt: skip
+
+    def _vitals(self) -> bytes:
+        assert self.host is not None
+        vitals = msgspec.structs.replace(
+            self.host.vitals(),
+            streams=len(self._streams),
+            unread_bytes=sum(stream.unread_bytes for stream in self._streams),
+            news_waiting=self._announcer.waiting,
+            news_dropped=self._announcer.dropped,
+        )
+        return encode_vitals(vitals)
 
     async def take(self, places: Taken) -> None:
         """Keep these from now on. Raises StoreUnavailable, Superseded.
@@ -207,7 +227,7 @@ class HostProcess:
         host, directory = self._serving()
         before = host.places
         slots, alone, now = before.slots, before.dedicated, self.clock.now_ms()
-        kept = await directory.heartbeat(self.config.host_id, self._incarnation, now, encode_vitals(host.vitals()))
+        kept = await directory.heartbeat(self.config.host_id, self._incarnation, now, self._vitals())
         lost_slots, lost_auctions = slots - kept.slots, (alone - kept.auctions) | (kept.elsewhere - before.elsewhere)
         if lost_slots or lost_auctions:
             log.warning("lost", host=self.config.host_id, slots=len(lost_slots), auctions=len(lost_auctions))

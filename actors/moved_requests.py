@@ -12,7 +12,6 @@ from operator import itemgetter
 from actors.clock import Clock
 from actors.messages import OVERLOADED, UNAVAILABLE, Answer, Refused, Request
 
-HELD_MAX = 10_000
 HELD_FOR_S = 2.0
 # The directory may have gone there and back between two looks: then the keeper seems to be the one that let go.
 TRY_AGAIN_S = 0.25
@@ -38,11 +37,13 @@ class MovedRequests:
         forward: Callable[[int, Request, OnAnswer, float | None], None],
         settled: Callable[[int, object], bool],
         clock: Clock,
+        held_max: int,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._forward = forward
         self._settled = settled
         self._clock = clock
+        self._held_max = held_max
         self._steady = steady
         self._moves: dict[int, _Move] = {}
         self.waiting = 0
@@ -62,7 +63,7 @@ class MovedRequests:
         """
         now = self._steady()
         since = now if since is None else since
-        if self.waiting >= HELD_MAX:
+        if self.waiting >= self._held_max:
             on_answer(Refused(OVERLOADED, self._clock.now_ms(), retry_after_ms=RETRY_AFTER_MS))
             return
         if now - since >= HELD_FOR_S:

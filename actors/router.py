@@ -7,6 +7,7 @@ all that waited on it, and a new look-up in the directory.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -20,7 +21,6 @@ from persistence.errors import StoreError
 
 log = structlog.get_logger()
 
-PENDING_MAX = 50_000
 # So many requests go out without waiting for the end of the turn: the host can begin with them.
 FRAME_REQUESTS = 32
 ANSWER_TIMEOUT_S = 8.0
@@ -38,6 +38,14 @@ class LooksUpHosts(Protocol):
     """Where the directory is read; may raise StoreError."""
 
     async def hosts(self) -> list[HostAddress]: ...
+
+
+@dataclass(frozen=True)
+class RouterLimits:
+    """``pending_max`` requests may wait for one host; ``held_max`` for auctions that are on the move."""
+
+    pending_max: int = 50_000
+    held_max: int = 10_000
 
 
 class _Waiting:
@@ -162,7 +170,11 @@ class HostLink:
 class Router:
     """Knows the directory and holds the links. ``start`` before use, ``stop`` at the end."""
 
-    def __init__(self, directory: LooksUpHosts, secret: bytes, slots_total: int, clock: Clock) -> None:
+    def __init__(
+        self, directory: LooksUpHosts, secret: bytes, slots_total: int, clock: Clock,
+        limits: RouterLimits | None = None,
+    ) -> None:  # fmt: skip
+        self._limits = limits = limits or RouterLimits()
         self._directory = directory
         self._secret = secret
         self._slots_total = slots_total
@@ -171,7 +183,7 @@ class Router:
         self._by_slot: list[HostLink | None] = [None] * slots_total
         # Auctions with a host of their own.
         self._alone: dict[int, HostLink] = {}
-        self._on_the_move = MovedRequests(self._forward, self._has_settled, clock)
+        self._on_the_move = MovedRequests(self._forward, self._has_settled, clock, limits.held_max)
         self._numbers = 0
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -214,7 +226,7 @@ class Router:
                 on_answer(self.unavailable())
             else:
                 self._on_the_move.hold(number, request, on_answer, None, held_since)
-        elif len(link.waiting) >= PENDING_MAX:
+        elif len(link.waiting) >= self._limits.pending_max:
             on_answer(Refused(OVERLOADED, self._clock.now_ms(), retry_after_ms=RETRY_AFTER_MS))
         else:
             link.send(number, request, on_answer, held_since)
@@ -245,6 +257,19 @@ class Router:
                 return await future
         except TimeoutError:
             return self.unavailable()
+
+    def hosts(self) -> list[HostAddress]:
+        """The directory, as of the last look."""
+        return [link.host for link in self._links.values()]
+
+    def waiting(self) -> dict[str, int]:
+        """How many requests wait for each host."""
+        return {link.host.host_id: len(link.waiting) + len(link.hurried) for link in self._links.values()}
+
+    @property
+    def held(self) -> int:
+        """How many requests wait for auctions that are on the move."""
+        return self._on_the_move.waiting
 
     def ready(self) -> bool:
         """Whether every slot has a host that can be reached."""

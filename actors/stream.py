@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 NONCE_BYTES = 32
 HANDSHAKE_TIMEOUT_S = 5.0
+# Gateways, and the director, have one each.
+STREAMS_MAX = 256
 # A gateway that does not read its answers is cut off once this much waits for it.
 UNREAD_BYTES_MAX = 64 * 1024 * 1024
 
@@ -59,7 +61,8 @@ def proof(secret: bytes, side: bytes, theirs: bytes, ours: bytes) -> bytes:
 class FrameProtocol(asyncio.Protocol):
     """Cuts what arrives into frames. ``frame_received`` and ``stream_lost`` are the subclass's."""
 
-    def __init__(self) -> None:
+    def __init__(self, unread_bytes_max: int = UNREAD_BYTES_MAX) -> None:
+        self._unread_bytes_max = unread_bytes_max
         self.transport: asyncio.Transport | None = None
         self._buffer = bytearray()
 
@@ -93,8 +96,13 @@ class FrameProtocol(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         transport.write(len(payload).to_bytes(4, "big") + payload)
-        if transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
+        if transport.get_write_buffer_size() > self._unread_bytes_max:
             self.abort("the other side does not read")
+
+    @property
+    def unread_bytes(self) -> int:
+        """What waits for the other side to read."""
+        return 0 if self.transport is None else self.transport.get_write_buffer_size()
 
     def abort(self, reason: str) -> None:
         """Cut the connection."""
@@ -115,8 +123,12 @@ class HostStream(FrameProtocol):
         secret: bytes,
         submit: Callable[[Request, int, Callable[[int, Answer], None]], None],
         streams: "set[HostStream]",
+        *,
+        streams_max: int = STREAMS_MAX,
+        unread_bytes_max: int = UNREAD_BYTES_MAX,
     ) -> None:
-        super().__init__()
+        super().__init__(unread_bytes_max)
+        self._streams_max = streams_max
         self._host_id = host_id
         self._secret = secret
         self._submit = submit
@@ -129,6 +141,9 @@ class HostStream(FrameProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        if len(self._streams) >= self._streams_max:
+            self.abort(f"there are {self._streams_max} streams already")
+            return
         self._streams.add(self)
         self._deadline = self._loop.call_later(HANDSHAKE_TIMEOUT_S, self.abort, "no handshake in time")
         self.write_frame(_encode(HostHello(STREAM_VERSION, self._host_id, self._nonce)))

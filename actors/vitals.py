@@ -42,6 +42,10 @@ class Vitals(msgspec.Struct, frozen=True, omit_defaults=True):
     conflicts: int = 0
     refused_overloaded: int = 0
     rss_bytes: int = 0
+    streams: int = 0
+    unread_bytes: int = 0
+    news_waiting: int = 0
+    news_dropped: int = 0
     hottest: list[Heat] = []
     wishes: list[int] = []
     finished: list[int] = []

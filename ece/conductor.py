@@ -18,7 +18,7 @@ import structlog
 
 from actors.control import DirectorLimits
 from actors.director_actor import DirectorConfig, Report
-from actors.host import HostLimits
+from actors.host_limits import HostLimits
 from actors.host_process import HostConfig
 from actors.ray_runtime import RayConfig, RayRuntime, RayTrouble
 from ece.data_dir import DataDir, with_secrets
@@ -56,6 +56,9 @@ def host_template(settings: Settings) -> HostConfig:
             batch_max=settings.batch_max,
             snapshot_every_events=settings.snapshot_every_events,
             passivate_after_ms=settings.passivate_after_s * 1000,
+            streams_max=settings.streams_max,
+            stream_unread_bytes_max=settings.stream_unread_bytes_max,
+            news_waiting_max=settings.news_waiting_max,
         ),
     )
 

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from prometheus_client import ProcessCollector
 
 from actors.clock import Clock
-from actors.router import Router
+from actors.router import Router, RouterLimits
 from ece.data_dir import DataDir, with_secrets
 from ece.logs import configure_logs
 from ece.long_lived import tame_collector
@@ -27,6 +27,7 @@ from gateway.admission import Admission
 from gateway.app import create_app
 from gateway.channels import FanOutLimits
 from gateway.exposition import HubMetrics, SocketMetrics, WaitingMetrics
+from gateway.fleet_metrics import FleetMetrics
 from gateway.hub import Hub
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
@@ -125,7 +126,9 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     passwords = PasswordHasher(
         settings.bcrypt_cost, at_once_max=settings.passwords_at_once, waiting_max=settings.passwords_waiting_max
     )
-    router = Router(Directory(pool), settings.cluster_secret.get_secret_value().encode(), settings.slots, clock)
+    secret = settings.cluster_secret.get_secret_value().encode()
+    limits = RouterLimits(settings.host_pending_max, settings.moved_pending_max)
+    router = Router(Directory(pool), secret, settings.slots, clock, limits)
     channels = [DIRECTORY_CHANNEL, *map(news_channel, range(CHANNEL_GROUPS))]
     listener = Listener(settings.redis_url.get_secret_value(), channels)
     hub = Hub(router, history, listener, clock.now_ms, fan_out_limits(settings))
@@ -148,6 +151,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         limits=rest_limits(settings),
         probes=probes(pool, hub, listener, router),
     )
+    services.registry.register(FleetMetrics(router))
     app = create_app(services)
     for metrics in (SocketMetrics(sockets), HubMetrics(hub), WaitingMetrics(passwords, partial(pool_use, pool))):
         services.registry.register(metrics)

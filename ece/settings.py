@@ -102,6 +102,15 @@ class Settings(BaseSettings):
     sockets_max: int = Field(default=10_000, ge=1, description="open sockets of one gateway")
     host_inbox_max: int = Field(default=20_000, ge=1, description="commands that may wait at one host")
     mailbox_max: int = Field(default=4_000, ge=1, description="commands that may wait at one auction")
+    streams_max: int = Field(default=256, ge=1, description="command streams that a host accepts")
+    stream_unread_bytes_max: int = Field(
+        default=67_108_864, ge=65_536, description="bytes of answers that may wait for a gateway before it is cut off"
+    )
+    news_waiting_max: int = Field(default=1_000, ge=1, description="announcements of a host that may wait for Redis")
+    host_pending_max: int = Field(default=50_000, ge=1, description="requests of a gateway that may wait for one host")
+    moved_pending_max: int = Field(
+        default=10_000, ge=1, description="requests of a gateway that may wait for auctions on the move"
+    )
     batch_max: int = Field(default=2_000, ge=1, description="commands of one commit")
     snapshot_every_events: int = Field(default=1_000, ge=1, description="events between snapshots of an auction")
     passivate_after_s: int = Field(default=300, ge=1, description="idle time after which an auction leaves memory")

@@ -25,9 +25,10 @@ def news_channel(slot: int) -> str:
 class Announcer:
     """Publishes without making anyone wait: a bounded queue, of which the oldest go first when Redis is away."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, waiting_max: int = ANNOUNCEMENT_QUEUE_MAX) -> None:
+        self.dropped = 0
         self._client = redis.from_url(redis_url, socket_timeout=_SOCKET_TIMEOUT_S, socket_connect_timeout=2.0)
-        self._queue: deque[tuple[str, bytes]] = deque(maxlen=ANNOUNCEMENT_QUEUE_MAX)
+        self._queue: deque[tuple[str, bytes]] = deque(maxlen=waiting_max)
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -37,8 +38,14 @@ class Announcer:
 
     def publish(self, channel: str, message: bytes) -> None:
         """Queue one message."""
+        self.dropped += len(self._queue) == self._queue.maxlen
         self._queue.append((channel, message))
         self._wake.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be published."""
+        return len(self._queue)
 
     async def stop(self) -> None:
         """Stop and close the connection."""

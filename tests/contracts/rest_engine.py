@@ -11,7 +11,8 @@ import httpx
 from fastapi import FastAPI
 
 from actors.clock import Clock
-from actors.host import Host, HostLimits
+from actors.host import Host
+from actors.host_limits import HostLimits
 from actors.messages import Answer, Refused, Request
 from gateway.app import create_app
 from gateway.identity.passwords import PasswordHasher

@@ -167,7 +167,7 @@ async def test_publishing_waits_for_nobody_and_keeps_only_so_much(directory: Pat
     async with announcing(away) as announcer:
         for n in range(ANNOUNCEMENT_QUEUE_MAX * 3):
             announcer.publish("a", f"{n}".encode())
-        assert len(announcer._queue) == ANNOUNCEMENT_QUEUE_MAX
+        assert (announcer.waiting, announcer.dropped) == (ANNOUNCEMENT_QUEUE_MAX, 2 * ANNOUNCEMENT_QUEUE_MAX)
         # The oldest go first: the newest says most.
         assert announcer._queue[-1] == ("a", f"{ANNOUNCEMENT_QUEUE_MAX * 3 - 1}".encode())
 

@@ -10,7 +10,8 @@ import pytest
 from auction_examples import AUCTION, terms
 
 from actors.clock import Clock
-from actors.host import Host, HostLimits
+from actors.host import Host
+from actors.host_limits import HostLimits
 from actors.messages import Answer, Bid, BidAnswer, Create, GetState, Refused, Request, StateAnswer
 from domain.auction.chain import LogRow
 from domain.auction.codec import command_key

@@ -11,7 +11,8 @@ from auction_examples import NAMES, terms
 from memory_stores import MemoryEventLog, MemorySnapshots, MemoryTables, Weather
 from virtual_time import EPOCH_MS, VirtualClock
 
-from actors.host import Host, HostLimits
+from actors.host import Host
+from actors.host_limits import HostLimits
 from actors.messages import Answer, Bid, Buy, Create, GetState, News, Refused, Request, StateAnswer
 from domain.auction.codec import decode_event, first_hash, next_hash
 from domain.auction.state import Auction, apply

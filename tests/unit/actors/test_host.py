@@ -8,7 +8,7 @@ from hosts_in_memory import AUCTIONS, FIRST, HOUR_MS, World, bid, buy, creation,
 from structlog.testing import capture_logs
 from virtual_time import EPOCH_MS, until, virtual
 
-from actors.host import HostLimits
+from actors.host_limits import HostLimits
 from actors.inbox import BATCH_SOFT_MAX
 from actors.messages import BidAnswer, CloseNow, GetState, Refused, StateAnswer, Withdraw
 from domain.auction.state import Status

@@ -11,7 +11,8 @@ from virtual_time import EPOCH_MS, turns, until, virtual
 
 from actors import keeper as keeper_module
 from actors.holds import Shortfall
-from actors.host import ATTEMPTS_MAX, HostLimits
+from actors.host import ATTEMPTS_MAX
+from actors.host_limits import HostLimits
 from actors.messages import Bid, BidAnswer, Buy, CloseNow, GetState, Refused
 from domain.auction.state import Status
 from domain.money import usd

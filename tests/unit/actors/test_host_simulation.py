@@ -15,7 +15,8 @@ from hosts_in_memory import AUCTIONS, World, creation
 from structlog.testing import capture_logs
 from virtual_time import EPOCH_MS, virtual
 
-from actors.host import Host, HostLimits
+from actors.host import Host
+from actors.host_limits import HostLimits
 from actors.messages import Answer, Bid, BidAnswer, Buy, GetState, Refused, Request, StateAnswer
 from domain.auction.chain import LogRow
 from domain.auction.codec import command_key, decode_event

@@ -14,7 +14,7 @@ from virtual_time import EPOCH_MS, virtual
 
 from actors import loader as loader_module
 from actors import records as records_module
-from actors.host import HostLimits
+from actors.host_limits import HostLimits
 from actors.inbox import BATCH_TICKS_MAX
 from actors.keeper import BrokenChain, Keeper
 from actors.messages import BidAnswer, Refused

@@ -8,7 +8,7 @@ from auction_examples import ANN, BOB
 from hosts_in_memory import AUCTIONS, FIRST, SLOTS, World, bid, slot
 from virtual_time import until, virtual
 
-from actors.host import HostLimits
+from actors.host_limits import HostLimits
 from actors.news import NEWS_EVENTS_MAX
 from persistence.announcements import news_channel
 from persistence.errors import StoreUnavailable

@@ -14,7 +14,7 @@ from actors import moved_requests
 from actors import router as router_module
 from actors.clock import Clock
 from actors.messages import Answer, Bid, GetState, Refused, Request
-from actors.router import HostLink, Router
+from actors.router import HostLink, Router, RouterLimits
 from persistence.directory import HostAddress, slot_of
 from persistence.errors import StoreUnavailable
 
@@ -45,8 +45,10 @@ def at(
 
 
 @asynccontextmanager
-async def routing(directory: Hosts, secret: bytes = SECRET) -> AsyncIterator[Router]:
-    router = Router(directory, secret, SLOTS, Clock())
+async def routing(
+    directory: Hosts, secret: bytes = SECRET, limits: RouterLimits | None = None
+) -> AsyncIterator[Router]:
+    router = Router(directory, secret, SLOTS, Clock(), limits)
     await router.start()
     try:
         yield router
@@ -151,15 +153,15 @@ async def test_asking_has_a_deadline_of_its_own():
         assert code(await router.ask(GetState(1), timeout_s=0.05)) == "unavailable"
 
 
-async def test_so_many_may_wait_and_no_more(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("actors.router.PENDING_MAX", 5)
+async def test_so_many_may_wait_and_no_more():
     silence = Silence()
-    async with host_server(silence) as host, routing(Hosts(at(host))) as router:
+    async with host_server(silence) as host, routing(Hosts(at(host)), limits=RouterLimits(pending_max=5)) as router:
         answers: list[Answer] = []
         for _ in range(8):
             router.send(GetState(1), answers.append)
         assert [code(answer) for answer in answers] == ["overloaded"] * 3
         await until(lambda: len(silence.asked) == 5)
+        assert router.waiting() == {"h1": 5}
         silence.answer_all()
         await until(lambda: len(answers) == 8)
         router.send(GetState(1), answers.append)
@@ -222,14 +224,13 @@ async def test_an_auction_that_nobody_keeps_is_unavailable_once_it_was_held_for_
 
 
 async def test_no_more_than_so_many_requests_are_held():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(moved_requests, "HELD_MAX", 2)
-        async with host_server(moved) as host, routing(Hosts(at(host))) as router:
-            answers: list[Answer] = []
-            for _ in range(3):
-                router.send(GetState(9), answers.append)
-            await until(lambda: answers)
-            assert [code(answer) for answer in answers] == ["overloaded"]
+    async with host_server(moved) as host, routing(Hosts(at(host)), limits=RouterLimits(held_max=2)) as router:
+        answers: list[Answer] = []
+        for _ in range(3):
+            router.send(GetState(9), answers.append)
+        await until(lambda: answers)
+        assert [code(answer) for answer in answers] == ["overloaded"]
+        assert router.held == 2
 
 
 async def test_what_is_held_is_answered_when_the_gateway_stops():

@@ -309,18 +309,29 @@ class Unread:
         self.aborted = True
 
 
-async def test_a_gateway_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("actors.stream.UNREAD_BYTES_MAX", 10_000)
+async def test_a_gateway_that_does_not_read_is_cut_off():
     transport: Any = Unread()
-    stream = HostStream("h1", SECRET, echo, set())
+    stream = HostStream("h1", SECRET, echo, set(), unread_bytes_max=10_000)
     stream.connection_made(transport)
     with capture_logs() as logs:
         for _ in range(100):
             stream.write_frame(b"x" * 1_000)
+    assert 10_000 < stream.unread_bytes == transport.size < 12_000
     stream.connection_lost(None)
     assert transport.aborted
-    assert transport.size < 12_000
     assert [entry["event"] for entry in logs] == ["stream_aborted"]
+
+
+async def test_a_host_takes_so_many_streams_and_no_more():
+    streams: set[HostStream] = set()
+    transports: list[Any] = [Unread() for _ in range(3)]
+    with capture_logs() as logs:
+        for transport in transports:
+            HostStream("h1", SECRET, echo, streams, streams_max=2).connection_made(transport)
+    assert [transport.aborted for transport in transports] == [False, False, True]
+    assert [entry["reason"] for entry in logs] == ["there are 2 streams already"]
+    for stream in list(streams):
+        stream.connection_lost(None)
 
 
 async def test_answers_of_one_turn_go_out_as_one_frame():
