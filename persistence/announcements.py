@@ -1,20 +1,27 @@
 """Announcements over Redis: what hosts tell all gateways. They may be lost; the log is what counts.
 
-A channel is a group of slots, so that a gateway hears only of groups that it has watchers in.
+A channel is a group of slots, so that a gateway hears only of groups that it has watchers in. An announcer that lost
+something says so on a channel of its own, as soon as it can.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
 
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 CHANNEL_GROUPS = 16
 DIRECTORY_CHANNEL = "ece:directory"
+GAP_CHANNEL = "ece:gap"
 ANNOUNCEMENT_QUEUE_MAX = 1_000
 _RETRY_S = 0.25
+_CONNECT_TIMEOUT_S = 2.0
 _SOCKET_TIMEOUT_S = 5.0
+# A listener that has heard nothing for so long asks whether Redis is there, and gives up after as long again: a
+# connection whose network is gone looks like one on which nothing happens.
+_QUIET_S = 2.5
 
 
 def news_channel(slot: int) -> str:
@@ -23,11 +30,17 @@ def news_channel(slot: int) -> str:
 
 
 class Announcer:
-    """Publishes without making anyone wait: a bounded queue, of which the oldest go first when Redis is away."""
+    """Publishes without making anyone wait: a bounded queue, of which the oldest go first when Redis is away.
+
+    ``lost``: something was, or may have been, that listeners have not been told of yet.
+    """
 
     def __init__(self, redis_url: str, waiting_max: int = ANNOUNCEMENT_QUEUE_MAX) -> None:
         self.dropped = 0
-        self._client = redis.from_url(redis_url, socket_timeout=_SOCKET_TIMEOUT_S, socket_connect_timeout=2.0)
+        self.lost = False
+        self._client = redis.from_url(
+            redis_url, socket_timeout=_SOCKET_TIMEOUT_S, socket_connect_timeout=_CONNECT_TIMEOUT_S
+        )
         self._queue: deque[tuple[str, bytes]] = deque(maxlen=waiting_max)
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -38,7 +51,9 @@ class Announcer:
 
     def publish(self, channel: str, message: bytes) -> None:
         """Queue one message."""
-        self.dropped += len(self._queue) == self._queue.maxlen
+        if len(self._queue) == self._queue.maxlen:
+            self.dropped += 1
+            self.lost = True
         self._queue.append((channel, message))
         self._wake.set()
 
@@ -58,12 +73,17 @@ class Announcer:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue:
+            while self._queue or self.lost:
                 batch = [self._queue.popleft() for _ in range(len(self._queue))]
+                if self.lost:
+                    batch.append((GAP_CHANNEL, b""))
+                self.lost = False
                 try:
                     await self._send(batch)
                 except (RedisError, OSError, TimeoutError):
-                    # What was lost is found by sequence gaps and by the heads that follow.
+                    # Listeners whose own connection stood all the while can't know it otherwise: the reminders that
+                    # make up for a lost message may have been in this batch as well.
+                    self.lost = True
                     await asyncio.sleep(_RETRY_S)
 
     async def _send(self, batch: list[tuple[str, bytes]]) -> None:
@@ -77,28 +97,46 @@ class Announcer:
 
 
 class Listener:
-    """Hears announcements. Reconnects for ever; ``heard`` yields None after each (re)connection: mind the gap."""
+    """Hears announcements. Reconnects for ever; ``heard`` yields None whenever some may have been missed."""
 
     def __init__(self, redis_url: str, channels: Sequence[str]) -> None:
-        self._client = redis.from_url(redis_url, socket_connect_timeout=2.0, health_check_interval=5)
-        self._channels = list(channels)
+        self._client = redis.from_url(
+            redis_url, socket_timeout=_SOCKET_TIMEOUT_S, socket_connect_timeout=_CONNECT_TIMEOUT_S
+        )
+        self._channels = [*channels, GAP_CHANNEL]
         self.connected = False
 
     async def heard(self) -> AsyncIterator[tuple[str, bytes] | None]:
-        """(channel, message) as they come; None whenever messages may have been missed before."""
+        """(channel, message) as they come; None after each (re)connection, and when an announcer lost something."""
         while True:
             try:
-                async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
+                async with self._client.pubsub() as pubsub:
                     await pubsub.subscribe(*self._channels)
-                    self.connected = True
-                    yield None
+                    asked = False
                     while True:
-                        message = await pubsub.get_message(timeout=_SOCKET_TIMEOUT_S)
+                        message = await pubsub.get_message(timeout=_QUIET_S)
                         if message is not None:
-                            yield message["channel"].decode(), message["data"]
+                            asked = False
+                            for item in self._news_in(message):
+                                yield item
+                        elif asked:
+                            raise TimeoutError("Redis is silent")
+                        else:
+                            asked = True
+                            await pubsub.ping()
             except (RedisError, OSError, TimeoutError):
                 self.connected = False
                 await asyncio.sleep(_RETRY_S)
+
+    def _news_in(self, message: dict[str, Any]) -> Iterator[tuple[str, bytes] | None]:
+        kind = message["type"]
+        if kind == "subscribe" and message["data"] == len(self._channels):
+            # Only now: what is published before the last channel is subscribed to is not heard.
+            self.connected = True
+            yield None
+        elif kind == "message":
+            channel = message["channel"].decode()
+            yield None if channel == GAP_CHANNEL else (channel, message["data"])
 
     async def ping(self) -> bool:
         """Whether Redis answers."""

@@ -8,15 +8,17 @@ from typing import Self
 from uuid import uuid4
 
 from bench.accounts import Roster
-from bench.faults.auction_log import read_logs
+from bench.faults.auction_log import AuctionLog, read_logs
 from bench.faults.checker import Violation, violations
 from bench.faults.clients import Bidder, Watcher
 from bench.faults.recording import Recording
 from bench.rest_client import RestClient
+from bench.wire_client import Ack, WireClient
 from ece.accounts import ProvisionedAccounts
 
 DAY_MS = 24 * 3600 * 1000
 STEP_DEADLINE_S = 120.0
+IN_FLIGHT = 200
 
 
 async def until(condition: Callable[[], object], what: str, within_s: float = STEP_DEADLINE_S) -> None:
@@ -92,15 +94,29 @@ class Scene:
         await self.quiet()
         for auction in self.auctions:
             await self.rest.close_auction("fault_operator", auction)
+        logs = await self.watchers_at_the_end()
+        for watcher in self.watchers:
+            await watcher.stop()
+        return violations(self.recording, logs, closed=True)
+
+    async def watchers_at_the_end(self) -> dict[str, AuctionLog]:
+        """Wait until everybody was told where the log stands by now; nobody may bid any more. The logs."""
         logs = await read_logs(self.database_url, self.auctions)
         last = {auction: log.last_seq for auction, log in logs.items()}
         await until(
             lambda: all(w.seen.position[1] == last[w.seen.auction] for w in self.watchers),
             "every watcher is at the end",
         )
-        for watcher in self.watchers:
-            await watcher.stop()
-        return violations(self.recording, logs, closed=True)
+        return logs
+
+    async def bid_in_turn(self, times: int) -> None:
+        """So many accepted bids of one bidder, who raises their own maximum in the first auction, many in flight."""
+        client = await WireClient.connect(self.base_url, self.bidders[0].account.token)
+        for start in range(0, times, IN_FLIGHT):
+            orders = range(start, min(start + IN_FLIGHT, times))
+            answers = await asyncio.gather(*(client.bid(self.auctions[0], 2_000_000 + n, f"r{n}") for n in orders))
+            assert all(isinstance(answer, Ack) for answer in answers), answers
+        client.close()
 
     async def quiet(self) -> None:
         """Nobody bids any more, and every bid is answered."""

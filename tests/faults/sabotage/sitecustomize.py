@@ -88,7 +88,6 @@ def forget_gaps(module: Any) -> None:
 SABOTAGES: dict[str, dict[str, Break]] = {
     "ack before commit": {"persistence.event_log": ack_before_commit},
     "no fence": {"persistence.event_log": no_fence},
-    "lost news": {"persistence.announcements": lose_news},
     "lost news and forgotten gaps": {"persistence.announcements": lose_news, "gateway.channels": forget_gaps},
 }
 
