@@ -9,10 +9,13 @@ import sys
 import time
 from typing import Any
 
+import msgspec
+
 import actors.host_process
 from actors.clock import Clock
-from actors.host_process import HostConfig, HostProcess
+from actors.host_process import HostConfig, HostProcess, Taken
 from ece.logs import configure_logs
+from persistence.directory import Kept
 
 
 class Wall:
@@ -45,17 +48,18 @@ class Puppet:
 
     async def take(self, slots: list[int]) -> None:
         """Keep these slots."""
-        await self._process.take(slots)
+        await self._process.take(Taken(slots=tuple(slots)))
 
     async def deafen(self) -> None:
         """Believe from now on that every slot is still kept: the heartbeat hears of no other."""
         directory, host = self._process._directory, self._process.host
         assert directory is not None
         assert host is not None
-        kept, beat = host.slots, directory.heartbeat
+        believed, beat = host.places.slots, directory.heartbeat
 
-        async def heartbeat(*arguments: Any, **named: Any) -> frozenset[int]:
-            return await beat(*arguments, **named) | kept
+        async def heartbeat(*arguments: Any, **named: Any) -> Kept:
+            kept = await beat(*arguments, **named)
+            return msgspec.structs.replace(kept, slots=kept.slots | believed)
 
         directory.heartbeat = heartbeat  # type: ignore[method-assign]
 
@@ -71,7 +75,7 @@ class Puppet:
     async def health(self) -> dict[str, Any]:
         """How many slots it believes to keep, and what its clock shows."""
         assert self._process.host is not None
-        return {"slots": len(self._process.host.slots), "now_ms": self._process.clock.now_ms()}
+        return {"slots": len(self._process.host.places.slots), "now_ms": self._process.clock.now_ms()}
 
 
 def say(answer: dict[str, Any]) -> None:
