@@ -12,7 +12,7 @@ import structlog
 from actors.clock import Clock
 from actors.host import Host
 from actors.host_limits import HostLimits
-from actors.releases import Releases
+from actors.releases import Releases, Returned
 from actors.stream import HostStream
 from actors.vitals import encode_vitals
 from persistence.announcements import DIRECTORY_CHANNEL, Announcer
@@ -151,6 +151,8 @@ class HostProcess:
         """
         host, directory = self._serving()
         config = self.config
+        # Were this to fail half-way, the directory would have us as a keeper that does not keep: see `_beat`.
+        self._released.add(places.slots, places.auctions)
         if places.slots:
             claimed = await directory.claim(config.host_id, self._incarnation, places.slots)
             await self._end_appends_of(claimed, places)
@@ -233,13 +235,20 @@ class HostProcess:
             log.warning("lost", host=self.config.host_id, slots=len(lost_slots), auctions=len(lost_auctions))
             host.lose(lost_slots, lost_auctions)
             self._released.add((), lost_auctions)
-        returned = self._released.returned(kept, host.places)
-        if returned.slots or returned.auctions or returned.elsewhere:
-            log.warning("released_in_vain", host=self.config.host_id, slots=len(returned.slots))
-            host.take_slots(returned.slots, kept.elsewhere)
-            host.take_auctions(returned.auctions)
-            host.take_back(returned.elsewhere)
         host.confirmed(now)
+        self._released.doubt(before.elsewhere - kept.elsewhere)
+        await self._take_again(self._released.returned(kept, before))
+
+    async def _take_again(self, returned: Returned) -> None:
+        """Keep what we let go of, or were to take, and what is still ours in the directory: nobody else will."""
+        if returned.slots or returned.auctions:
+            log.warning("kept_again", host=self.config.host_id, slots=len(returned.slots))
+            await self.take(Taken(slots=tuple(returned.slots), auctions=tuple(returned.auctions)))
+        if returned.elsewhere:
+            log.warning("kept_again", host=self.config.host_id, auctions=len(returned.elsewhere))
+            self._released.add((), returned.elsewhere)
+            await self.take_back(Taken(auctions=tuple(returned.elsewhere)))
+            self._released.difference_update((), returned.elsewhere)
 
     async def _beat_forever(self) -> None:
         assert self.host is not None

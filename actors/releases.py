@@ -33,6 +33,12 @@ class Releases:
         self._slots |= dict.fromkeys(slots, self._clock())
         self._auctions |= dict.fromkeys(auctions, self._clock())
 
+    def doubt(self, auctions: Iterable[int]) -> None:
+        """We believe that another keeps these auctions, and the directory does not know of it: it may yet, or never."""
+        now = self._clock()
+        for auction in auctions:
+            self._auctions.setdefault(auction, now)
+
     def difference_update(self, slots: Iterable[int], auctions: Iterable[int]) -> None:
         """These are ours again."""
         for slot in slots:
