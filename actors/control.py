@@ -24,7 +24,10 @@ class ControlsHosts(Protocol):
     """The way to command hosts. Every method may raise ControlFailed; each has a deadline."""
 
     async def nodes(self) -> list[Node]:
-        """The nodes that are alive."""
+        """The nodes that are alive and offer their processors."""
+
+    async def known(self) -> frozenset[str]:
+        """The hosts that run or are being started, be it for the first time or again."""
 
     async def start_host(self, host_id: str, node: str) -> None:
         """Have a host of this name started there; it registers itself once it serves."""

@@ -28,6 +28,7 @@ log = structlog.get_logger()
 LOOK_EVERY_S = 0.5
 # At the start wait so long for all hosts before giving slots to those that are there.
 GATHER_S = 8.0
+NODE_CHARACTERS = 12
 
 
 class ReadsWishes(Protocol):
@@ -56,12 +57,12 @@ class Director:
         self._improving: asyncio.Task[None] | None = None
         self._gather_until = 0.0
         self._ever_placed = False
+        self._nodes: frozenset[str] | None = None
         self._wake = asyncio.Event()
         self.placed = asyncio.Event()
 
     async def run(self) -> None:
         """Watch and place, for ever."""
-        self._gather_until = time.monotonic() + GATHER_S
         try:
             while True:
                 try:
@@ -93,12 +94,31 @@ class Director:
 
     async def _look(self) -> None:
         nodes = await self._control.nodes()
-        view = await self._lookout.look(nodes)
+        view = await self._lookout.look(nodes, await self._control.known())
         draining = await self._wishes.drains()
         wishes = await self._wishes.slots()
+        self._note_nodes(view)
+        self._musters.note(view, draining)
+        if self._ever_placed or self._musters.complete or time.monotonic() >= self._gather_until:
+            await self._place(view, draining, wishes)
+        # Last: it takes time, and fails while Ray's control store is away. What nobody keeps does not wait for it.
         await self._musters.call(view, draining)
-        if not self._ever_placed and not self._musters.complete and time.monotonic() < self._gather_until:
-            return
+
+    def _note_nodes(self, view: View) -> None:
+        """Say which nodes came and went. At the first look: is this the start, or does a director succeed another?"""
+        there = frozenset(view.nodes)
+        if self._nodes is None:
+            # Hosts that are there already need no time to gather: some may have just died, with the director.
+            self._gather_until = time.monotonic() + (0.0 if view.registered else GATHER_S)
+        else:
+            for node in sorted(there - self._nodes):
+                self._say(f"node {node[:NODE_CHARACTERS]} has joined")
+            for node in sorted(self._nodes - there):
+                self._say(f"node {node[:NODE_CHARACTERS]} is gone")
+        self._nodes = there
+
+    async def _place(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> None:
+        """Give what nobody keeps to the living; where nothing is left of that, take a step to improve."""
         await self._place_orphans(view, draining, wishes)
         await self._return_strays(view)
         if view.all_placed:

@@ -40,7 +40,10 @@ class ReadsDirectory(Protocol):
 
 @dataclass(frozen=True)
 class View:
-    """One look. ``owners`` has every slot with its host, be it alive or not; ``alone`` every auction with its own."""
+    """One look. ``owners`` has every slot with its host, be it alive or not; ``alone`` every auction with its own.
+
+    ``registered`` are those in the directory that live or may be expected to come back, ``living`` those that live.
+    """
 
     nodes: Mapping[str, Node]
     living: Mapping[str, HostAddress]
@@ -83,13 +86,17 @@ class Lookout:
         self._looked_at: float | None = None
         self._stalled: set[str] = set()
 
-    async def look(self, nodes: Sequence[Node]) -> View:
-        """Read the directory, and reach for hosts that are not connected. Raises StoreError."""
+    async def look(self, nodes: Sequence[Node], known: frozenset[str]) -> View:
+        """Read the directory, and reach for hosts that are not connected. Raises StoreError.
+
+        What neither is reached nor ``known`` is a leftover of an earlier time: nothing will bring it back.
+        """
         rows = await self._directory.hosts()
         alone = await self._directory.dedicated()
         by_node = {node.node_id: node for node in nodes}
-        registered = {h.host_id: h for h in rows if h.node in by_node}
-        await asyncio.gather(*(self._connect(h) for h in registered.values() if not self._connected(h)))
+        here = [h for h in rows if h.node in by_node]
+        await asyncio.gather(*(self._connect(h) for h in here if not self._connected(h)))
+        registered = {h.host_id: h for h in here if h.host_id in known or self._connected(h)}
         self._note_beats(registered)
         living = {h.host_id: h for h in registered.values() if self._connected(h) and h.host_id not in self._stalled}
         owners: dict[int, str | None] = dict.fromkeys(range(self._slots_total))

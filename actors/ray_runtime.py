@@ -60,6 +60,7 @@ class RayControl:
         self._set_up = set_up
         self._handles: dict[str, Any] = {}
         self._nodes: list[Node] = []
+        self._known: frozenset[str] = frozenset()
         self._nodes_at = 0.0
         self._refreshing: asyncio.Task[None] | None = None
 
@@ -71,6 +72,10 @@ class RayControl:
         if not self._nodes and self._refreshing is not None:
             await self._in_time(asyncio.shield(self._refreshing), "Ray's nodes")
         return self._nodes
+
+    async def known(self) -> frozenset[str]:
+        """The actors of this engine that run or are being started, as of the same moment as ``nodes``."""
+        return self._known
 
     async def start_host(self, host_id: str, node: str) -> None:
         """Start the actor. Where one of this name is left from before, that is ended first. Raises ControlFailed."""
@@ -113,7 +118,7 @@ class RayControl:
 
     async def _refresh(self) -> None:
         try:
-            self._nodes = await asyncio.to_thread(_living_nodes)
+            self._nodes, self._known = await asyncio.to_thread(_nodes_and_actors)
             self._nodes_at = time.monotonic()
         except Exception as error:
             log.warning("nodes_unknown", error=str(error))
@@ -147,6 +152,11 @@ class RayRuntime:
         self._config = config
         self._director: Any = None
         self._own_servers: dict[str, psutil.Process] = {}
+
+    @property
+    def owns_ray(self) -> bool:
+        """Whether this Ray lives and dies with the conductor."""
+        return self._config.address is None
 
     def connect(self) -> None:
         """Start or join Ray. Raises RayTrouble."""
@@ -183,7 +193,15 @@ class RayRuntime:
             time.sleep(0.1)
         self._director = (
             ray.remote(DirectorActor)
-            .options(name=DIRECTOR, lifetime="detached", num_cpus=0, max_restarts=-1, max_task_retries=0)
+            .options(
+                name=DIRECTOR,
+                lifetime="detached",
+                num_cpus=0,
+                max_restarts=-1,
+                max_task_retries=0,
+                # Beside the conductor: when another node dies, the director is not among the dead.
+                scheduling_strategy=NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True),
+            )
             .remote(config, partial(RayControl, template, set_up), set_up)
         )
 
@@ -216,20 +234,24 @@ class RayRuntime:
 
 
 def _ended(name: str) -> bool:
-    """Whether there was an actor of this name, which is told to end now."""
+    """Whether there was an actor of this name, which is told to end now. Raises RayTrouble."""
     try:
         ray.kill(ray.get_actor(name), no_restart=True)
     except ValueError:
         return False
+    except (RayError, GetTimeoutError) as error:
+        raise RayTrouble(f"Ray does not say whether there is a {name}: {error}") from error
     return True
 
 
-def _living_nodes() -> list[Node]:
-    return [
-        Node(node["NodeID"], int(node["Resources"].get("memory", 0)), int(node["Resources"].get("CPU", 0)))
+def _nodes_and_actors() -> tuple[list[Node], frozenset[str]]:
+    """A node that offers no processors (`ray start --num-cpus=0`) is there for others than us."""
+    nodes = [
+        Node(node["NodeID"], int(node["Resources"].get("memory", 0)), int(node["Resources"]["CPU"]))
         for node in ray.nodes()
-        if node["Alive"]
+        if node["Alive"] and node["Resources"].get("CPU")
     ]
+    return nodes, frozenset(ray.util.list_named_actors())
 
 
 def _lives(process: psutil.Process) -> bool:

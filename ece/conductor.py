@@ -149,7 +149,7 @@ async def conduct(runtime: RayRuntime) -> str | None:
         loss = runtime.lost()
         if loss is None:
             following.hear(await runtime.report(following.last_note))
-            loss = following.trouble()
+            loss = following.trouble(owns_ray=runtime.owns_ray)
         if loss is not None:
             return loss
         if not following.ready and time.monotonic() > placed_by:
@@ -186,13 +186,16 @@ class Following:
             self.ready = True
             say({"ready": True})
 
-    def trouble(self) -> str | None:
-        """Why Ray should be started anew, or None."""
+    def trouble(self, *, owns_ray: bool) -> str | None:
+        """Why the conductor should be started anew, with its Ray, or None.
+
+        In a cluster that is not ours another conductor brings no host back: Ray or the director see to it.
+        """
         if not self.ready:
             return None
         if time.monotonic() - self._heard_at > DIRECTOR_BACK_WITHIN_S:
             return f"the director did not answer for {DIRECTOR_BACK_WITHIN_S:.0f} s"
-        if self._missing_for_s > HOST_BACK_WITHIN_S:
+        if owns_ray and self._missing_for_s > HOST_BACK_WITHIN_S:
             return f"a host did not come back within {HOST_BACK_WITHIN_S:.0f} s"
         return None
 

@@ -44,6 +44,8 @@ class Fleet:
         self.started: list[tuple[str, str]] = []
         self.ended: list[str] = []
         self.deaf: set[str] = set()
+        self.given_up: set[str] = set()
+        self.starts_fail = False
         self.away = False
         self.drained: set[str] = set()
         self.wished: dict[int, str] = {}
@@ -86,7 +88,13 @@ class Fleet:
     async def nodes(self) -> list[Node]:
         return self.nodes_there
 
+    async def known(self) -> frozenset[str]:
+        return frozenset(self.hosts_there) - self.given_up
+
     async def start_host(self, host_id: str, node: str) -> None:
+        if self.starts_fail:
+            raise ControlFailed(host_id)
+        self.given_up.discard(host_id)
         self.started.append((host_id, node))
         self.hosts_there[host_id] = FakeHost(await self._stack.enter_async_context(host_server()), node)
 
@@ -148,15 +156,20 @@ async def directed(
     hosts: int = 1, spare: int = 1, dedicated_max: int | None = 2
 ) -> AsyncIterator[tuple[Fleet, Director]]:
     """A director at work on a fleet of one node, to begin with."""
-    async with AsyncExitStack() as stack:
-        fleet = Fleet(stack)
-        limits = DirectorLimits(SLOTS, hosts, spare, dedicated_max)
-        director = Director(fleet, fleet, fleet, SECRET, limits=limits, say=fleet.said.append)
-        running = asyncio.create_task(director.run())
-        try:
-            async with asyncio.timeout(10):
-                await director.placed.wait()
-            yield fleet, director
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+    limits = DirectorLimits(SLOTS, hosts, spare, dedicated_max)
+    async with AsyncExitStack() as stack, directing(Fleet(stack), limits) as at_work:
+        yield at_work
+
+
+@asynccontextmanager
+async def directing(fleet: Fleet, limits: DirectorLimits) -> AsyncIterator[tuple[Fleet, Director]]:
+    """A director at work on a fleet that may have had another before."""
+    director = Director(fleet, fleet, fleet, SECRET, limits=limits, say=fleet.said.append)
+    running = asyncio.create_task(director.run())
+    try:
+        async with asyncio.timeout(10):
+            await director.placed.wait()
+        yield fleet, director
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

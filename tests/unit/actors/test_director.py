@@ -1,12 +1,15 @@
 """The director with real streams on loopback: everything has a keeper, after deaths, and while things move."""
 
+from contextlib import AsyncExitStack
+
 import pytest
-from fleets import GIB, SLOTS, directed
+from fleets import GIB, SLOTS, Fleet, directed, directing
 from virtual_time import until
 
+from actors import director as director_module
 from actors import fleet as fleet_module
 from actors import muster as muster_module
-from actors.control import Node
+from actors.control import DirectorLimits, Node
 from actors.fleet import BLIND_AFTER_S, STALLED_AFTER_S
 from actors.vitals import Vitals, encode_vitals, vitals_of
 from persistence.directory import slot_of
@@ -87,6 +90,7 @@ async def test_a_node_that_joins_gets_hosts_and_its_share_by_live_moves():
     async with directed() as (fleet, _):
         fleet.nodes_there = [*fleet.nodes_there, Node("n1", 24 * GIB, 2)]
         await until(lambda: fleet.keeps().get("host-2") == {0, 1} or fleet.keeps().get("host-3") == {0, 1})
+        assert fleet.said == ["node n1 has joined"]
         assert fleet.started[2:] == [("host-2", "n1"), ("host-3", "n1")]
         assert fleet.keeps()["host-0"] == {2, 3}
         assert fleet.released == [("host-0", (0, 1), ())]
@@ -113,7 +117,46 @@ async def test_a_node_that_is_gone_is_not_waited_for():
         for name in ("host-0", "host-1"):
             fleet.die(name)
         await until(lambda: set().union(*(fleet.keeps()[name] for name in survivors)) == ALL)
-        await until(lambda: director.missing_for_s() == 0)
+        await until(lambda: director.missing_for_s() == 0 and "node n0 is gone" in fleet.said)
+        assert not [said for said in fleet.said if "serves again" in said]
+
+
+async def test_a_host_that_ray_has_given_up_is_ordered_again_under_its_name():
+    async with directed() as (fleet, director):
+        fleet.given_up.add("host-0")
+        fleet.die("host-0")
+        await until(lambda: fleet.started[2:] == [("host-0", "n0")])
+        await until(lambda: director.placed.is_set() and fleet.keeps() == {"host-0": set(), "host-1": ALL})
+
+
+async def test_a_host_that_is_started_again_and_again_in_vain_is_ordered_anew():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(muster_module, "START_WITHIN_S", 0.3)
+        async with directed() as (fleet, director):
+            fleet.die("host-0")
+            await until(lambda: fleet.started[2:] == [("host-0", "n0")])
+            await until(lambda: director.missing_for_s() == 0)
+
+
+async def test_a_director_that_succeeds_one_which_died_with_a_host_waits_for_nobody():
+    async with AsyncExitStack() as stack:
+        async with directing(Fleet(stack), DirectorLimits(SLOTS)) as (fleet, _):
+            pass
+        fleet.die("host-0")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(director_module, "GATHER_S", 60)
+            async with directing(fleet, DirectorLimits(SLOTS)):
+                assert fleet.keeps() == {"host-0": set(), "host-1": ALL}
+
+
+async def test_slots_go_on_to_the_living_although_no_host_can_be_started():
+    async with directed() as (fleet, director):
+        fleet.starts_fail = True
+        fleet.nodes_there = [*fleet.nodes_there, Node("n1", 24 * GIB, 2)]
+        await until(lambda: "node n1 has joined" in fleet.said)
+        fleet.die("host-0")
+        await until(lambda: fleet.keeps() == {"host-0": set(), "host-1": ALL})
+        await until(director.placed.is_set)
 
 
 async def test_a_slot_goes_where_an_operator_wants_it():
