@@ -119,17 +119,18 @@ class Director:
 
     async def _place(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> None:
         """Give what nobody keeps to the living; where nothing is left of that, take a step to improve."""
-        await self._place_orphans(view, draining, wishes)
-        await self._return_strays(view)
+        given = await self._place_orphans(view, draining, wishes)
+        returned = await self._return_strays(view)
         if view.all_placed:
             self._ever_placed = True
             self.placed.set()
             if self._improving is None or self._improving.done():
                 self._improving = asyncio.create_task(self._improve(view, draining, wishes), name="improve")
-        else:
+        elif given or returned:
             self._wake.set()  # What has just been placed is seen with the next look.
 
-    async def _place_orphans(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> None:
+    async def _place_orphans(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> bool:
+        """Give slots that nobody keeps to those who live; whether there were any to give."""
         moves = defaultdict(list)
         hosts = [host for host in view.shared if host.node not in draining] or view.shared
         lost = {slot: owner if owner in view.living else None for slot, owner in view.owners.items()}
@@ -141,9 +142,10 @@ class Director:
             await self._control.take(host_id, Taken(slots=tuple(slots)))
             if self._ever_placed:
                 self._say(f"{host_id} has taken over {len(slots)} slots")
+        return bool(moves)
 
-    async def _return_strays(self, view: View) -> None:
-        """Auctions whose own host has died go back to their slots."""
+    async def _return_strays(self, view: View) -> bool:
+        """Auctions whose own host has died go back to their slots; whether there were any."""
         by_keeper = defaultdict(list)
         for auction, owner in view.alone.items():
             keeper = view.owners[slot_of(auction, self._limits.slots_total)]
@@ -153,6 +155,7 @@ class Director:
             assert keeper is not None
             await self._control.take_back(keeper, Taken(auctions=tuple(auctions)))
             self._say(f"{keeper} has taken back {len(auctions)} auction(s) of a host of their own that died")
+        return bool(by_keeper)
 
     async def _improve(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> None:
         """One step towards where everything should be."""

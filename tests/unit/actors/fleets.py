@@ -51,11 +51,13 @@ class Fleet:
         self.wished: dict[int, str] = {}
         self.released: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
         self.said: list[str] = []
+        self.looks = 0
         self._times = itertools.count(1)
 
     # The directory
 
     async def hosts(self) -> list[HostAddress]:
+        self.looks += 1
         if self.away:
             raise StoreUnavailable("away")
         for host in self.hosts_there.values():

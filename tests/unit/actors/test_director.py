@@ -86,6 +86,16 @@ async def test_while_the_directory_is_away_nothing_moves_and_afterwards_all_is_p
         assert fleet.keeps()["host-1"] == ALL
 
 
+async def test_while_nobody_lives_it_looks_no_more_often_than_ever():
+    async with directed() as (fleet, director):
+        for name in ("host-0", "host-1"):
+            fleet.die(name)
+        await until(lambda: not director.placed.is_set())
+        before, since = fleet.looks, director._lookout._steady()
+        await until(lambda: director._lookout._steady() > since + 1.2)
+        assert fleet.looks - before <= 6
+
+
 async def test_a_node_that_joins_gets_hosts_and_its_share_by_live_moves():
     async with directed() as (fleet, _):
         fleet.nodes_there = [*fleet.nodes_there, Node("n1", 24 * GIB, 2)]
