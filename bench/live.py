@@ -69,8 +69,8 @@ async def measure_shape(engine: Engine, shape: Shape, seconds: float = SECONDS, 
     return await run_load(Load(engine.base_url, seats, seconds, warmup_s))
 
 
-async def open_seats(engine: Engine, shape: Shape) -> list[Seat]:
-    """Auctions just opened, and the tokens of who will bid in each."""
+async def open_seats(engine: Engine, shape: Shape, **more_terms: str) -> list[Seat]:
+    """Auctions just opened, with these terms beside the usual ones, and the tokens of who will bid in each."""
     roster = Roster(engine.accounts)
     names = [f"bench_bidder_{n}" for n in range(min(USERS_MAX, shape.auctions * shape.bidders))]
     await roster.enlist([SELLER, *names])
@@ -78,7 +78,7 @@ async def open_seats(engine: Engine, shape: Shape) -> list[Seat]:
     seats = []
     try:
         for number in range(shape.auctions):
-            state = await rest.open_auction(SELLER, _terms(f"Bench {shape.name} {number}"))
+            state = await rest.open_auction(SELLER, _terms(f"Bench {shape.name} {number}") | more_terms)
             first = number * shape.bidders
             own: list[str | None] = [roster.token(names[n % len(names)]) for n in range(first, first + shape.bidders)]
             seats.append(Seat(str(state["id"]), own, STARTING_PRICE, STEP))

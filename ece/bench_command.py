@@ -21,6 +21,8 @@ from bench.failover import PARTS, Bench, measure_failover
 from bench.live import HOT, LONE, SECONDS, SHAPES, SPREAD, Engine, Shape, figures, measure_echo, measure_shape
 from bench.long_auction import LONG_BIDS, SHORT_BIDS, measure_long
 from bench.micro import measure_micro
+from bench.move import MOVES, SWAPS, measure_moves
+from bench.move import Bench as MoveBench
 from bench.overload import measure_overload
 from bench.processes import ProcessFailed
 from bench.rest_client import RestRefused
@@ -29,12 +31,15 @@ from ece.bench_view import print_bench, print_density, print_micro, print_overlo
 from ece.calm import started_up
 from ece.data_dir import DataDir
 from ece.engine import running_engine
+from ece.engine_mover import EngineMover
 from ece.engine_parts import EngineParts
 from ece.failover_view import print_failover
 from ece.failure import Failure
 from ece.host_memory import HostProcesses, host_memory
+from ece.move_view import print_moves
 from ece.settings import Settings, load_settings
 from ece.supervisor.port import free_port
+from persistence.pool import close_pool, open_pool
 
 # A bencher sends as fast as it is answered; the limits meant for people would be what is measured.
 LIFTED = {"socket_commands_per_s": 1_000_000, "socket_commands_burst": 1_000_000}
@@ -64,6 +69,8 @@ Watchers = Annotated[int, typer.Option(min=1, help="Watchers of the first round.
 WatchersMax = Annotated[int, typer.Option(min=1, help="The crowd is doubled while it is no larger than this.")]
 Rounds = Annotated[int, typer.Option(min=1, max=100, help="How often each part is killed.")]
 Gateways = Annotated[int, typer.Option(min=1, max=16, help="Gateways of the engine; all share the port.")]
+Moves = Annotated[int, typer.Option(min=1, max=1_000, help="Moves of slots, in each of the two shapes.")]
+Swaps = Annotated[int, typer.Option(min=0, max=100, help="How often the host of its own goes to the other auction.")]
 Part = Annotated[
     list[str] | None,
     typer.Option(metavar="PART", help=f"Kill only this part: {', '.join(PARTS)}. May be given several times."),
@@ -188,6 +195,24 @@ def failover(rounds: Rounds = 1, gateways: Gateways = 1, part: Part = None, as_j
         print_failover(Console(), result)
 
 
+@app.command()
+def move(moves: Moves = MOVES, swaps: Swaps = SWAPS, as_json: AsJson = False) -> None:
+    """Live moves under full load: how long bids take while their auctions change hosts, and whether one is refused.
+
+    Two hosts. The slots of `hot` and then of `spread` go to and fro between them, as with `ece slots move`. Then two
+    auctions compete for one host of their own (ECE_DEDICATED_MAX=1): the hotter gets it by itself, and gives it back
+    when the other one is hotter; each keeps it for 15 s at least, so a swap takes that long.
+
+    Every bid is noted. A move is what was under way from 100 ms before to 100 ms after the directory named another
+    keeper. Bar for each move: p99 under 100 ms, no bid refused or told `unavailable`, none of the acknowledged missing.
+    """
+    result = _awaited(_move(moves, swaps, Console(stderr=True, highlight=False)))
+    if as_json:
+        sys.stdout.write(json.dumps({"bench": "move", **result}) + "\n")
+    else:
+        print_moves(Console(), result)
+
+
 def _bench(name: str, asked: Asked) -> None:
     """Measure, then show: a table, or JSON, in which a bench of one part has its figures at the top."""
     narration = Console(stderr=True, highlight=False)
@@ -301,3 +326,19 @@ async def _failover(parts: list[str], rounds: int, gateways: int, narration: Con
             processes = await EngineParts.of(DataDir(settings.data_dir), engine.database_url)
             bench = Bench(engine.base_url, Roster(engine.accounts), processes, started_up)
             return {"gateways": gateways, **await measure_failover(bench, parts, rounds, tell)}
+
+
+async def _move(moves: int, swaps: int, narration: Console) -> dict[str, Any]:
+    def tell(what: str) -> None:
+        narration.print(f"bench: {what}", markup=False)
+
+    with _temporary_settings(hosts=2, spare_hosts=0, dedicated_max=1) as settings:
+        async with running_engine(settings, narration) as engine:
+            await started_up()
+            pool = await open_pool(engine.database_url, size_max=2)
+            try:
+                subject = Engine(engine.base_url, engine.accounts)
+                mover = EngineMover(pool, settings.slots)
+                return await measure_moves(MoveBench(subject, mover, engine.database_url), moves, swaps, tell)
+            finally:
+                await close_pool(pool)

@@ -10,6 +10,8 @@ from uuid import uuid4
 from bench.accounts import Account
 from bench.faults.recording import Acked, Order, Recording, RefusedOrder, Seen, ToldEvent, ToldState
 from bench.wire_client import (
+    REQUEST_DEADLINE_S,
+    RETRIED_CODES,
     Ack,
     ConnectionLost,
     Incoming,
@@ -29,6 +31,18 @@ STEP_MAX = 3_000_000
 STEP_UNIT = 10_000
 
 
+class NotingClient(WireClient):
+    """A connection that notes when a bid is told to come again."""
+
+    recording: Recording
+
+    async def bid(self, auction: str, amount: int, key: str, deadline_s: float = REQUEST_DEADLINE_S) -> Ack | Refusal:
+        answer = await super().bid(auction, amount, key, deadline_s)
+        if isinstance(answer, Refusal) and answer.code in RETRIED_CODES:
+            self.recording.turned_away.append(answer.code)
+        return answer
+
+
 class Bidder:
     """Bids again and again, each bid until its outcome is known; reconnects when it must."""
 
@@ -38,7 +52,7 @@ class Bidder:
         self._auctions = auctions
         self._recording = recording
         self._random = random.Random(seed)
-        self._client: WireClient | None = None
+        self._client: NotingClient | None = None
         self._minimum: dict[str, int] = {}
         self.stopping = False
 
@@ -71,7 +85,8 @@ class Bidder:
         if self._client is None or self._client.closed is not None:
             if self._client is not None:
                 self._recording.lost_connections += 1
-            self._client = await WireClient.connect(self._url, self.account.token)
+            self._client = await NotingClient.connect(self._url, self.account.token)
+            self._client.recording = self._recording
         return self._client
 
 

@@ -117,4 +117,6 @@ class Recording:
     acks: list[Acked] = field(default_factory=list)
     refused: list[RefusedOrder] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
+    # The answers after which a bidder sent the same bid again: `unavailable`, `overloaded`, `rate_limited`.
+    turned_away: list[str] = field(default_factory=list)
     lost_connections: int = 0

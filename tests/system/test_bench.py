@@ -62,6 +62,22 @@ def test_failover_kills_each_part_asked_for_and_every_acknowledged_bid_is_in_the
     assert figures["parts"]["postgres"]["after_answer_s"]["worst"] < figures["parts"]["postgres"]["all_s"]["worst"]
 
 
+@pytest.mark.timeout(RUN_TIMEOUT_S)
+def test_move_moves_slots_and_gives_a_hot_auction_its_own_host_and_no_bid_is_refused_for_it():
+    done = bench("move", "--moves", "2", "--swaps", "0", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    parts = {name: figures[name] for name in ("hot", "spread", "own_host")}
+    # The slots of 50 auctions take more than one step, and a pass is not broken off.
+    assert (parts["hot"]["moves"], parts["own_host"]["moves"]) == (2, 1)
+    assert parts["spread"]["moves"] >= 2
+    for part in parts.values():
+        assert part["acknowledged"] > 100
+        assert (part["refused"], part["unanswered"], part["missing"]) == ({}, 0, 0)
+        assert 0 < part["during"]["p50"] <= part["during"]["p99"] <= part["during"]["max"]
+        assert len(part["each_move"]) == part["moves"]
+
+
 def test_a_part_that_there_is_not_is_refused_before_anything_starts():
     done = bench("failover", "--part", "printer")
     assert done.returncode == 1
@@ -118,6 +134,7 @@ def test_help_teaches_what_is_measured():
         "watch",
         "overload",
         "failover",
+        "move",
         "micro",
     ):
         assert part in done.stdout
