@@ -189,3 +189,22 @@ async def test_a_listener_notices_by_itself_that_its_network_is_gone(valkey: Val
         await asyncio.gather(task, return_exceptions=True)
         await listener.close()
         proxy.stop()
+
+
+async def test_a_server_on_which_nothing_happens_is_not_taken_for_one_that_is_gone(
+    valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("persistence.announcements._QUIET_S", 0.05)
+    async with listening(valkey, "a") as (heard, listener):
+        await until(lambda: heard == [None])
+        async with asyncio.timeout(20):
+            while await pings(valkey) < 5:  # noqa: ASYNC110 (only the server knows)
+                await asyncio.sleep(0.01)
+        assert heard == [None]
+        assert listener.connected
+
+
+async def pings(valkey: Valkey) -> int:
+    """How often this server was asked whether it is there."""
+    commands: dict[str, dict[str, int]] = await valkey.do("INFO", "commandstats")  # type: ignore[assignment]
+    return commands.get("cmdstat_ping", {}).get("calls", 0)

@@ -46,9 +46,13 @@ class Puppet:
             order = json.loads(line)
             say(await getattr(self, order.pop("do"))(**order) or {})
 
-    async def take(self, slots: list[int]) -> None:
+    async def take(self, slots: list[int], released_at: int | None = None) -> None:
         """Keep these slots."""
-        await self._process.take(Taken(slots=tuple(slots)))
+        await self._process.take(Taken(slots=tuple(slots), released_at=released_at))
+
+    async def release(self, slots: list[int]) -> dict[str, Any]:
+        """Let go of these slots, for another to take."""
+        return {"released_at": await self._process.release(slots, ())}
 
     async def deafen(self) -> None:
         """Believe from now on that every slot is still kept: the heartbeat hears of no other."""

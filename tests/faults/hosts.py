@@ -51,8 +51,12 @@ class HostChild:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    async def take_all(self) -> None:
-        await self.tell("take", slots=list(range(SLOTS)))
+    async def take_all(self, released_at: int | None = None) -> None:
+        await self.tell("take", slots=list(range(SLOTS)), released_at=released_at)
+
+    async def release_all(self) -> int:
+        """Let go of all slots by itself; since when another may have them."""
+        return int((await self.tell("release", slots=list(range(SLOTS))))["released_at"])
 
     def stop(self) -> None:
         """SIGSTOP: it lives, and does nothing."""

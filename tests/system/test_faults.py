@@ -52,6 +52,25 @@ async def test_killing_parts_under_load_loses_no_acknowledged_bid(
         assert len(scene.recording.acks) >= 350
 
 
+@pytest.mark.timeout(240)
+async def test_a_host_that_stands_still_under_load_loses_its_slots_and_wakes_up_harmless(
+    engine: SharedEngine, scene: Scene
+):
+    """SIGSTOP: its process and its streams live, only its heartbeat stands still."""
+    async with scene:
+        scene.start()
+        await scene.more_acks(150)
+        sleeper = await victim(engine, "host")
+        os.kill(sleeper, signal.SIGSTOP)
+        try:
+            await victim(engine, "host", but=sleeper)
+            await scene.more_acks(150)
+        finally:
+            os.kill(sleeper, signal.SIGCONT)
+        await scene.more_acks(150)
+        assert await scene.finish() == []
+
+
 @pytest.mark.timeout(300)
 async def test_a_restart_of_everything_under_load_loses_no_acknowledged_bid(up: Up):
     up.start()
