@@ -332,9 +332,16 @@ Dial = Callable[[], Awaitable[WireClient]]
 
 
 async def bid_surely(
-    dial: Dial, auction: str, amount: int, key: str, deadline_s: float = SURE_DEADLINE_S
+    dial: Dial,
+    auction: str,
+    amount: int,
+    key: str,
+    deadline_s: float = SURE_DEADLINE_S,
+    put_off: Callable[[Exception], None] = lambda failure: None,
 ) -> Ack | Refusal:
     """Bid until it is known what became of it: the same key again after `unavailable`, a lost or silent connection.
+
+    `put_off` is told of each such failure.
 
     `dial` gives a live connection, the same as before or a new one. Raises the last failure at the deadline.
     """
@@ -354,6 +361,7 @@ async def bid_surely(
             failure = lost
         except NotAnswered as silence:
             failure = silence
+        put_off(failure)
         wait_s *= random.uniform(0.5, 1.5)
         if time.monotonic() + wait_s > ends_s:
             raise failure

