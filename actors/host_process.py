@@ -88,6 +88,7 @@ class HostProcess:
         self._announcer.start()
         await self._listen()
         await _until_it_works(self._register)
+        await _until_it_works(self._log.prepare_appends)
         self._tasks = [
             asyncio.create_task(self.host.run(), name="host"),
             asyncio.create_task(self._beat_forever(), name="heartbeat"),

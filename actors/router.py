@@ -79,8 +79,11 @@ class HostLink:
         self.connecting: asyncio.Task[None] | None = None
 
     def connect_soon(self, secret: bytes) -> "asyncio.Task[None] | None":
-        """Begin to open the stream where there is none and none on its way. Each host for itself: one may hang."""
-        if self.stream is not None or self.connecting is not None or not self.host.keeps_something:
+        """Begin to open the stream where there is none and none on its way. Each host for itself: one may hang.
+
+        Also to one that stands by: what it is given to keep need not wait for the handshake then.
+        """
+        if self.stream is not None or self.connecting is not None:
             return None
         self.connecting = self._loop.create_task(self._connect(secret), name=f"connect-{self.host.host_id}")
         return self.connecting
@@ -306,7 +309,7 @@ class Router:
                 log.exception("look_up_failed")
 
     async def _look_up(self) -> list["asyncio.Task[None]"]:
-        """Bring the links to what the directory says; returns the connections that this began."""
+        """Bring the links to what the directory says; returns the connections to keepers that this began."""
         try:
             hosts = await self._directory.hosts()
         except StoreError as error:
@@ -318,9 +321,9 @@ class Router:
         for key, host in found.items():
             link = self._links.setdefault(key, HostLink(host, self))
             link.host = host
-        begun = [link.connect_soon(self._secret) for link in self._links.values()]
+        begun = [(link.host, link.connect_soon(self._secret)) for link in self._links.values()]
         self._direct_to_keepers()
-        return [task for task in begun if task is not None]
+        return [task for host, task in begun if task is not None and host.keeps_something]
 
     def _direct_to_keepers(self) -> None:
         before, alone_before = self._by_slot, self._alone

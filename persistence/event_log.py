@@ -16,6 +16,8 @@ from persistence.guard import UNAVAILABLE, guarded
 
 APPEND_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 10.0
+# Connections for reads that are open from the start: a heartbeat has one, and another is there for what bids wait for.
+POOL_MIN = 2
 TAIL_PAGE = 5_000
 BACKEND_END_WAIT_MS = 3_000
 
@@ -138,8 +140,14 @@ class EventLog:
     async def open(self) -> None:
         """Connect. Raises StoreUnavailable."""
         try:
+            # Connections stay: opening one takes a busy machine some hundredths of a second, and bids may wait for it.
             self._pool = await asyncpg.create_pool(
-                self._url, min_size=1, max_size=self._pool_max, command_timeout=READ_TIMEOUT_S, timeout=READ_TIMEOUT_S
+                self._url,
+                min_size=min(POOL_MIN, self._pool_max),
+                max_size=self._pool_max,
+                max_inactive_connection_lifetime=0,
+                command_timeout=READ_TIMEOUT_S,
+                timeout=READ_TIMEOUT_S,
             )
         except UNAVAILABLE as error:
             raise StoreUnavailable(str(error)) from error
@@ -159,6 +167,18 @@ class EventLog:
     def pool(self) -> asyncpg.Pool:
         assert self._pool is not None, "the log is not open"
         return self._pool
+
+    async def prepare_appends(self) -> None:
+        """Do once what the first append would have to do: connect, and plan the statements. Raises StoreUnavailable."""
+        try:
+            connection = self._writer or await self._new_writer()
+            nothing: list[list[object]] = [[] for _ in EventRow.__struct_fields__]
+            await connection.execute(_EVENTS, *nothing, timeout=APPEND_TIMEOUT_S)
+            nothing += [[] for _ in HeadRow.__struct_fields__]
+            await connection.execute(_EVENTS_AND_HEADS, *nothing, timeout=APPEND_TIMEOUT_S)
+        except UNAVAILABLE as error:
+            self._drop_writer()
+            raise StoreUnavailable(str(error) or type(error).__name__) from error
 
     async def append(self, events: Sequence[EventRow], heads: Sequence[HeadRow] = ()) -> None:
         """Append every event of the batch, across auctions, or none; and bring the read model to ``heads``.

@@ -229,6 +229,24 @@ async def test_a_writer_whose_connection_was_killed_says_so_and_then_works_again
     assert [r.seq for r in await real_log.tail(auction, 0)] == [1, 2]
 
 
+async def test_once_appends_are_prepared_the_first_one_opens_no_connection(database_url: str, pool: Pool):
+    log, auction = EventLog(database_url, writer="prepared"), new_auction()
+    mine = "SELECT array_agg(pid) FROM pg_stat_activity WHERE application_name LIKE 'ece-log-prepared-%'"
+    await log.open()
+    try:
+        before = await pool.fetchval("SELECT count(*) FROM auction_events")
+        await log.prepare_appends()
+        assert await pool.fetchval("SELECT count(*) FROM auction_events") == before
+        writers = await pool.fetchval(mine)
+        assert len(writers) == 1
+        await log.append([row(auction, 1)], [head(auction, 1)])
+        await log.prepare_appends()
+        assert await pool.fetchval(mine) == writers
+        assert await log.tail(auction, 0) == [row(auction, 1)]
+    finally:
+        await log.close()
+
+
 async def test_readers_whose_connections_were_killed_work_again(real_log: EventLog, pool: Pool):
     auction = new_auction()
     await real_log.append([row(auction, 1)])

@@ -253,6 +253,24 @@ async def test_an_auction_with_a_host_of_its_own_is_asked_there_and_its_slot_els
             assert await router.ask(GetState(10)) == Refused("not_found", 10)
 
 
+async def test_a_host_that_stands_by_is_connected_before_it_is_given_anything_to_keep():
+    async with host_server() as host, host_server() as idle, routing(Hosts(at(host), at(idle, (), "h2"))) as router:
+        await until(lambda: (link := router._links.get(("h2", 1))) and link.stream)
+        assert code(await router.ask(GetState(1))) == "not_found"
+
+
+async def test_at_its_start_a_gateway_waits_for_no_host_that_keeps_nothing(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("actors.stream.HANDSHAKE_TIMEOUT_S", 30.0)
+
+    async def mute(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with scripted_host(mute) as frozen, host_server() as host:
+        directory = Hosts(at(host), at(frozen, (), "h2"))
+        async with asyncio.timeout(2.0), routing(directory) as router:
+            assert code(await router.ask(GetState(1))) == "not_found"
+
+
 async def test_what_a_stopped_host_never_answers_is_unavailable_soon_after_another_has_taken_over():
     silence = Silence()
     with pytest.MonkeyPatch.context() as patch:
