@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from ece.settings import PREFIX, Settings
 from gateway.admission import Admission
 from gateway.exposition import HubMetrics, SocketMetrics, WaitingMetrics
+from gateway.fleet_metrics import FleetMetrics
 from gateway.hub import Hub
 from gateway.identity.passwords import PasswordHasher
 from gateway.middleware import Frontdoor
@@ -43,6 +44,7 @@ async def test_every_metric_is_documented_and_no_other() -> None:
     registry.register(SocketMetrics(sockets))
     registry.register(HubMetrics(hub))
     registry.register(WaitingMetrics(passwords, lambda: PoolUse(0, 0, 1)))
+    registry.register(FleetMetrics(cast(Any, SimpleNamespace(hosts=list, waiting=dict, held=0))))
     Frontdoor(nothing, requests_max=1, body_bytes_max=1, registry=registry)
     served = {
         family.name + "_total" * (family.type == "counter"): family.type for family in registry.collect()
