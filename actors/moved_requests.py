@@ -13,8 +13,11 @@ from actors.clock import Clock
 from actors.messages import OVERLOADED, UNAVAILABLE, Answer, Refused, Request
 
 HELD_FOR_S = 2.0
-# The directory may have gone there and back between two looks: then the keeper seems to be the one that let go.
-TRY_AGAIN_S = 0.25
+# Whoever has turned it away may yet be the keeper: one that takes an auction is named by the directory a moment before
+# it knows that itself, and the directory may have gone there and back between two looks. So where it is still the one
+# named it is asked again, soon at first, and after as long again as it was held when that was too soon.
+TRY_AGAIN_S = 0.02
+TRY_AGAIN_MAX_S = 0.25
 RETRY_AFTER_MS = 500
 
 OnAnswer = Callable[[Answer], None]
@@ -25,23 +28,29 @@ Held = tuple[int, Request, OnAnswer, float]
 @dataclass
 class _Move:
     left: object | None
-    try_again_at: float
+    ask_again_at: float
+    send_on_at: float
     held: list[Held] = field(default_factory=list)
 
 
 class MovedRequests:
-    """``forward(number, request, on_answer, since)`` sends one on; ``settled(auction, left)``: has it a new keeper?"""
+    """``forward(number, request, on_answer, since)`` sends one on; ``settled(auction, left)``: has it a new keeper?
+
+    ``still_named(auction, left)``: is the one that turned it away the keeper, as far as the directory goes?
+    """
 
     def __init__(
         self,
         forward: Callable[[int, Request, OnAnswer, float | None], None],
         settled: Callable[[int, object], bool],
+        still_named: Callable[[int, object], bool],
         clock: Clock,
         held_max: int,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._forward = forward
         self._settled = settled
+        self._still_named = still_named
         self._clock = clock
         self._held_max = held_max
         self._steady = steady
@@ -71,7 +80,9 @@ class MovedRequests:
             return
         move = self._moves.get(request.auction)
         if move is None:
-            move = self._moves[request.auction] = _Move(left, now + TRY_AGAIN_S)
+            move = self._moves[request.auction] = _Move(
+                left, now + min(max(TRY_AGAIN_S, now - since), TRY_AGAIN_MAX_S), now + TRY_AGAIN_MAX_S
+            )
         elif left is not None:
             move.left = left
         move.held.append((number, request, on_answer, since))
@@ -81,7 +92,8 @@ class MovedRequests:
         """Send on what can be sent on. To be called after each look into the directory."""
         now = self._steady()
         for auction, move in list(self._moves.items()):
-            if self._settled(auction, move.left) or now >= move.try_again_at:
+            ask_again = now >= move.ask_again_at and self._still_named(auction, move.left)
+            if ask_again or now >= move.send_on_at or self._settled(auction, move.left):
                 self._let_go(auction, sorted(move.held, key=itemgetter(0)))
 
     def _let_go(self, auction: int, held: list[Held]) -> None:

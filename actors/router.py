@@ -186,7 +186,9 @@ class Router:
         self._by_slot: list[HostLink | None] = [None] * slots_total
         # Auctions with a host of their own.
         self._alone: dict[int, HostLink] = {}
-        self._on_the_move = MovedRequests(self._forward, self._has_settled, clock, limits.held_max)
+        self._on_the_move = MovedRequests(
+            self._forward, self._has_settled, self._is_still_named, clock, limits.held_max
+        )
         self._numbers = 0
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -245,6 +247,10 @@ class Router:
         if link is None or link.stream is None:
             return False
         return link is not left and not (isinstance(left, HostLink) and left.waits_for(auction))
+
+    def _is_still_named(self, auction: int, left: object) -> bool:
+        """Whether the one that said it is not the keeper is the one that the directory names."""
+        return left is not None and self._keeper_of(auction) is left
 
     async def ask(self, request: Request, timeout_s: float = 5.0) -> Answer:
         """Send a request and wait for its answer; ``unavailable`` when none comes in time."""

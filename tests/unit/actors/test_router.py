@@ -217,10 +217,29 @@ async def test_an_auction_that_nobody_keeps_is_unavailable_once_it_was_held_for_
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(moved_requests, "HELD_FOR_S", 0.5)
-        patch.setattr(moved_requests, "TRY_AGAIN_S", 0.1)
         async with host_server(always) as host, routing(Hosts(at(host))) as router:
             assert code(await router.ask(GetState(9))) == "unavailable"
-    assert 3 <= len(asked) <= 6
+    # Soon at first, and each time after as long again: it is not asked at every look into the directory.
+    assert 3 <= len(asked) <= 7
+
+
+async def test_a_host_that_is_named_a_moment_before_it_knows_so_itself_is_asked_again_soon():
+    asked = []
+
+    def knows_the_third_time(request: Bid, request_id: int, reply) -> None:
+        asked.append(request.amount)
+        (moved if len(asked) <= 2 else echo)(request, request_id, reply)
+
+    with pytest.MonkeyPatch.context() as patch:
+        # As if for ever: nothing else would ask it again.
+        patch.setattr(moved_requests, "TRY_AGAIN_MAX_S", 60.0)
+        async with host_server(knows_the_third_time) as host, routing(Hosts(at(host))) as router:
+            answers: list[Answer] = []
+            for amount in (1, 2):
+                router.send(Bid(9, 1, "ann", amount, "k"), answers.append)
+            await until(lambda: len(answers) == 2)
+            assert [code(answer) for answer in answers] == ["not_found", "not_found"]
+            assert asked == [1, 2, 1, 2]
 
 
 async def test_no_more_than_so_many_requests_are_held():
