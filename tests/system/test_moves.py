@@ -23,8 +23,8 @@ pytestmark = pytest.mark.timeout(120)
 
 PASSES = 10
 MOVED_WITHIN_S = 20.0
-# The director hears at once that a host died; starting another takes Ray some seconds.
-BACK_WITHIN_S = 5.0
+# The director hears at once that a host died; a machine with many other tests may still take its time.
+BACK_WITHIN_S = 30.0
 ALONE_WITHIN_S = 30.0
 
 
