@@ -1,0 +1,94 @@
+"""Orders to the ledger, after TigerBeetle's transfers: at once, or pending first and then posted or voided.
+
+Source of the model: https://docs.tigerbeetle.com/coding/two-phase-transfers/. Who orders makes the id, 16 bytes, and
+makes it so that a retry has the same (``domain.ledger.ids``).
+"""
+
+import re
+
+import msgspec
+
+from domain.ledger import refusals
+from domain.ledger.currencies import is_amount
+
+ID_BYTES = 16
+_KIND = re.compile("[a-z][a-z_]{0,31}")
+
+
+class Transfer(msgspec.Struct, frozen=True):
+    """Move ``amount`` base units from one account to another, now.
+
+    ``kind`` says what for (``deposit``, ``sale``), ``about`` is the id of what it is about.
+    """
+
+    id: bytes
+    debit: int
+    credit: int
+    amount: int
+    kind: str
+    about: int | None = None
+
+
+class Pend(msgspec.Struct, frozen=True):
+    """Hold ``amount`` of the debit account, to be posted to the credit account later, or voided.
+
+    After ``expires_at`` (milliseconds) it can't be posted any more; what is held stays so until ``Expire`` comes.
+    """
+
+    id: bytes
+    debit: int
+    credit: int
+    amount: int
+    kind: str
+    about: int | None = None
+    expires_at: int | None = None
+
+
+class Post(msgspec.Struct, frozen=True):
+    """Move what a pending transfer holds, or ``amount`` of it; the rest is let go of."""
+
+    id: bytes
+    pending: bytes
+    amount: int | None = None
+
+
+class Void(msgspec.Struct, frozen=True):
+    """Let go of what a pending transfer holds."""
+
+    id: bytes
+    pending: bytes
+
+
+class Expire(msgspec.Struct, frozen=True):
+    """Let go of what a pending transfer holds because its time is over."""
+
+    id: bytes
+    pending: bytes
+
+
+Order = Transfer | Pend | Post | Void | Expire
+
+ACTIONS: dict[type[Order], str] = {
+    Transfer: "transfer",
+    Pend: "pend",
+    Post: "post",
+    Void: "void",
+    Expire: "expire",
+}
+
+
+def fault_of(order: Order) -> str | None:
+    """The code for an order that makes no sense whatever the books say, else None."""
+    if type(order.id) is not bytes or len(order.id) != ID_BYTES:
+        return refusals.INVALID_TRANSFER_ID
+    if isinstance(order, (Transfer, Pend)):
+        if not is_amount(order.amount):
+            return refusals.INVALID_AMOUNT
+        if order.debit == order.credit:
+            return refusals.SAME_ACCOUNT
+        return refusals.INVALID_KIND if _KIND.fullmatch(order.kind) is None else None
+    if type(order.pending) is not bytes or len(order.pending) != ID_BYTES or order.pending == order.id:
+        return refusals.INVALID_TRANSFER_ID
+    if isinstance(order, Post) and order.amount is not None and not is_amount(order.amount):
+        return refusals.INVALID_AMOUNT
+    return None

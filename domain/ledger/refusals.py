@@ -1,0 +1,34 @@
+"""Why the ledger refused an order. A refusal is a value: nothing moved, and its id is free for another try."""
+
+import msgspec
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """``code`` is stable; ``available`` and ``required`` are what ``insufficient_funds`` was decided on."""
+
+    code: str
+    available: int | None = None
+    required: int | None = None
+
+
+# The order makes no sense, whatever the books say.
+INVALID_AMOUNT = "invalid_amount"
+UNKNOWN_CURRENCY = "unknown_currency"
+SAME_ACCOUNT = "same_account"
+INVALID_TRANSFER_ID = "invalid_transfer_id"
+INVALID_KIND = "invalid_kind"
+EXPIRY_PASSED = "expiry_passed"
+
+# The books say no.
+ACCOUNT_NOT_FOUND = "account_not_found"
+CURRENCY_MISMATCH = "currency_mismatch"
+INSUFFICIENT_FUNDS = "insufficient_funds"
+BALANCE_TOO_LARGE = "balance_too_large"
+TRANSFER_ID_REUSED = "transfer_id_reused"
+TRANSFER_NOT_FOUND = "transfer_not_found"
+TRANSFER_NOT_PENDING = "transfer_not_pending"
+TRANSFER_EXPIRED = "transfer_expired"
+TRANSFER_NOT_EXPIRED = "transfer_not_expired"
+AMOUNT_ABOVE_PENDING = "amount_above_pending"
+# Another order of the same set was refused, so none of the set was done.
+SET_REFUSED = "set_refused"

@@ -1,0 +1,45 @@
+"""Orders to a small ledger, made so that they meet: few accounts, few ids, amounts around what there is."""
+
+from hypothesis import strategies as st
+
+from domain.ledger.currencies import AMOUNT_MAX
+from domain.ledger.ids import held_for_auction
+from domain.ledger.orders import Expire, Order, Pend, Post, Transfer, Void
+from domain.ledger.rules import Cover
+
+NOW = 1_800_000_000_000
+USERS = 3
+IDS = 12
+
+
+def name(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+def orders_over(accounts: list[int]) -> st.SearchStrategy[Order]:
+    """Orders over these accounts, with ids that come again."""
+    ids = st.integers(1, IDS).map(name)
+    places = st.sampled_from(accounts)
+    amounts = st.one_of(st.integers(1, 60), st.sampled_from([0, -1, 1.0, True, AMOUNT_MAX, AMOUNT_MAX + 1, "1"]))
+    kinds = st.sampled_from(["deposit", "sale"])
+    begin = (ids, places, places, amounts, kinds, st.sampled_from([None, 7]))
+    expiries = st.sampled_from([None, NOW, NOW + 1, NOW + 5])
+    some = st.none() | st.integers(1, 60)
+    return st.one_of(
+        st.builds(Transfer, *begin),
+        st.builds(Pend, *begin, expiries),
+        st.builds(Post, ids, ids, some),
+        st.builds(Void, ids, ids),
+        st.builds(Expire, ids, ids),
+    )
+
+
+def covers_of(owners: list[int]) -> st.SearchStrategy[Cover]:
+    """Holds of these owners for two auctions: raised, let go of, or set to exactly this."""
+
+    def one(auction: int, owner: int, least: int, more: int) -> Cover:
+        return Cover(held_for_auction(auction), owner, least, least + more)
+
+    return st.builds(
+        one, st.integers(0, 1), st.sampled_from(owners), st.integers(0, 60), st.sampled_from([0, 10, AMOUNT_MAX - 60])
+    )
