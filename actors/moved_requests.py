@@ -12,7 +12,8 @@ from operator import itemgetter
 from actors.clock import Clock
 from actors.messages import OVERLOADED, UNAVAILABLE, Answer, Refused, Request
 
-HELD_FOR_S = 2.0
+# Longer than it takes a host to keep again what it let go of in vain (actors/releases.py).
+HELD_FOR_S = 4.5
 # Whoever has turned it away may yet be the keeper: one that takes an auction is named by the directory a moment before
 # it knows that itself, and the directory may have gone there and back between two looks. So where it is still the one
 # named it is asked again, soon at first, and after as long again as it was held when that was too soon.

@@ -96,6 +96,7 @@ async def test_an_auction_with_a_host_of_its_own_outlives_that_host(two_hosts: U
         scene.watchers.append(Watcher(scene.base_url, auction, scene.recording))
         scene.start()
         await until(lambda: is_placed(scene, auction, "dedicated"), "it has its own host", ALONE_WITHIN_S)
+        assert scene.recording.turned_away == []
         await more_acks_of(scene, auction, 20)
         pid = await fleet.own_host_of_one()
         assert pid, "its host is a process of its own"
