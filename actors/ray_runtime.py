@@ -31,6 +31,7 @@ NODES_EVERY_S = 1.0
 NAME_FREE_WITHIN_S = 20.0
 REPORT_TIMEOUT_S = 3.0
 RAY_SERVERS = ("gcs_server", "raylet")
+DIRECTOR_ASKS_BYTES = 1024 * 1024
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
 
 SetUp = Callable[[str], None]
@@ -199,7 +200,9 @@ class RayRuntime:
                 num_cpus=0,
                 max_restarts=-1,
                 max_task_retries=0,
-                # Beside the conductor: when another node dies, the director is not among the dead.
+                # Beside the conductor: when another node dies, the director is not among the dead. Ray heeds a wish for
+                # a node only where something is asked of it.
+                memory=DIRECTOR_ASKS_BYTES,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True),
             )
             .remote(config, partial(RayControl, template, set_up), set_up)

@@ -12,13 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from engines import Up
-from ray_heads import RayHead
+from ray_heads import RayHead, is_host
 
 from actors.vitals import vitals_of
 from ece.data_dir import RunState
 from persistence.directory import Directory, HostAddress
 from persistence.operator_wishes import OperatorWishes
-from persistence.pool import close_pool, open_pool
+from persistence.pool import Pool, close_pool, open_pool
 from tests.faults.scene import Scene, until
 
 SLOTS = 256
@@ -33,24 +33,38 @@ class EngineOnNodes:
         self.up = up
         self.state = state
         self.raylets: list[int] = []
+        self._pool: Pool | None = None
 
     async def add_node(self) -> None:
         self.raylets.append(await asyncio.to_thread(self.head.add_node))
 
     async def kill_node(self) -> str:
         """kill -9 of the raylet of the node that joined last; Ray has its hosts end. The node."""
-        before = {host.node for host in await self.living()}
+        before = await self.nodes()
         os.kill(self.raylets.pop(), signal.SIGKILL)
         await until(lambda: self._fewer_than(before), "the hosts of the dead node have ended")
-        [gone] = before - {host.node for host in await self.living()}
+        [gone] = before - await self.nodes()
         return gone
 
+    async def nodes(self) -> set[str]:
+        """Those that have living hosts."""
+        return {host.node for host in await self.living()}
+
     async def _fewer_than(self, nodes: set[str]) -> bool:
-        return {host.node for host in await self.living()} < nodes
+        return await self.nodes() < nodes
 
     @asynccontextmanager
     async def scene(self) -> AsyncIterator[Scene]:
-        """Load on auctions of all nodes, which are as many as there should be."""
+        """Load on auctions of all nodes, of which there are at least two, with all their hosts."""
+        self._pool = await open_pool(self.state.database_url, size_max=1)
+        try:
+            async with self._load() as scene:
+                yield scene
+        finally:
+            await close_pool(self._pool)
+
+    @asynccontextmanager
+    async def _load(self) -> AsyncIterator[Scene]:
         while len(self.raylets) < 2:
             await self.add_node()
         await self.spread_over(len(self.raylets))
@@ -84,23 +98,20 @@ class EngineOnNodes:
 
     async def living(self) -> list[HostAddress]:
         """The hosts whose processes run and serve."""
-        async with self._pool() as (directory, _):
-            hosts = await directory.hosts()
-        running = set(self.head.hosts())
-        return [host for host in hosts if vitals_of(host.vitals).pid in running]
+        return [host for host in await self.directory.hosts() if is_host(vitals_of(host.vitals).pid)]
 
-    @asynccontextmanager
-    async def wishes(self) -> AsyncIterator[OperatorWishes]:
-        async with self._pool() as (_, wishes):
-            yield wishes
+    @property
+    def directory(self) -> Directory:
+        return Directory(self._database)
 
-    @asynccontextmanager
-    async def _pool(self) -> AsyncIterator[tuple[Directory, OperatorWishes]]:
-        pool = await open_pool(self.state.database_url, size_max=1)
-        try:
-            yield Directory(pool), OperatorWishes(pool)
-        finally:
-            await close_pool(pool)
+    @property
+    def wishes(self) -> OperatorWishes:
+        return OperatorWishes(self._database)
+
+    @property
+    def _database(self) -> Pool:
+        assert self._pool is not None, "only within a scene"
+        return self._pool
 
     async def end(self, process: int, another: Callable[[], int | None], what: str) -> None:
         """kill -9, and wait until another has taken its place."""

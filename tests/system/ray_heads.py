@@ -43,6 +43,7 @@ class RayHead:
         self._home = Path(tempfile.mkdtemp(prefix="ece-head-"))
         self._redis_port = free_port("127.0.0.1")
         self._started: list[subprocess.Popen[bytes]] = []
+        self._raylet = 0
         self.address = f"{ADDRESS}:{free_port(ADDRESS)}"
         # Ray asks all who come for this token.
         self.token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(24)}
@@ -69,17 +70,19 @@ class RayHead:
     def add_node(self) -> int:
         """Have another node join; its raylet's process."""
         options = {"address": self.address, **self._node_options(next(self._addresses), 2)}
-        session = self._ray_start(options).pid
-        [raylet] = [p for p in self._processes() if p.name() == "raylet" and os.getsid(p.pid) == session]
-        return raylet.pid
+        return self._ray_start(options)
 
     def director(self) -> int:
         """The process of the director, 0 while there is none."""
-        return next((p.pid for p in self._processes() if _title(p).startswith("ray::DirectorActor")), 0)
+        return next((p.pid for p in self._processes() if _title(p.pid).startswith("ray::DirectorActor")), 0)
+
+    def runs_director(self) -> bool:
+        """Does the director run on the head?"""
+        return psutil.Process(self.director()).ppid() == self._raylet
 
     def hosts(self) -> list[int]:
         """The processes of the host actors on this head."""
-        return [process.pid for process in self._processes() if _title(process).startswith("ray::HostActor")]
+        return [process.pid for process in self._processes() if is_host(process.pid)]
 
     def gcs(self) -> psutil.Process:
         """The GCS that runs now."""
@@ -100,7 +103,9 @@ class RayHead:
         port = self.address.rpartition(":")[2]
         options = {"port": port, "temp-dir": str(self._home / "ray"), "include-dashboard": "false"}
         environment = {"RAY_REDIS_ADDRESS": f"127.0.0.1:{self._redis_port}"} if self._redis else {}
-        self._ray_start(options | self._node_options(ADDRESS, self._cores), "--head", **SOON, **environment)
+        self._raylet = self._ray_start(
+            options | self._node_options(ADDRESS, self._cores), "--head", **SOON, **environment
+        )
 
     def _node_options(self, address: str, cores: int) -> dict[str, str]:
         return {
@@ -108,7 +113,8 @@ class RayHead:
             "min-worker-port": "0", "max-worker-port": "0",
         }  # fmt: skip
 
-    def _ray_start(self, options: dict[str, str], *flags: str, **environment: str) -> subprocess.Popen[bytes]:
+    def _ray_start(self, options: dict[str, str], *flags: str, **environment: str) -> int:
+        """The raylet's process."""
         command = [str(Path(sys.executable).with_name("ray")), "start", *flags, "--disable-usage-stats"]
         started = self._start(
             [*command, *(f"--{name}={value}" for name, value in options.items())],
@@ -116,7 +122,9 @@ class RayHead:
         )
         # Without `--block` it starts the servers and ends.
         assert started.wait(STARTED_WITHIN_S) == 0, (self._home / "said.txt").read_text()
-        return started
+        raylets = [p for p in self._processes() if p.name() == "raylet" and os.getsid(p.pid) == started.pid]
+        # What it has forked bears its name for a moment.
+        return min(raylets, key=lambda process: process.create_time()).pid
 
     def _start(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
         with (self._home / "said.txt").open("ab") as said:
@@ -145,8 +153,13 @@ def listens(port: int) -> bool:
     return True
 
 
-def _title(process: psutil.Process) -> str:
+def is_host(pid: int) -> bool:
+    """Is this the process of a host actor that runs?"""
+    return _title(pid).startswith("ray::HostActor")
+
+
+def _title(pid: int) -> str:
     try:
-        return " ".join(process.cmdline())
+        return " ".join(psutil.Process(pid).cmdline())
     except psutil.Error:
         return ""

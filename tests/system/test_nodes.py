@@ -30,16 +30,16 @@ async def test_a_node_that_joins_gets_hosts_and_its_share_and_no_bid_is_refused_
 
 
 async def test_a_node_is_drained_without_a_refused_bid_and_used_again_afterwards(engine: EngineOnNodes):
-    async with engine.scene() as scene, engine.wishes() as wishes:
-        nodes = len(engine.raylets)
+    async with engine.scene() as scene:
+        nodes, wishes = len(engine.raylets), engine.wishes
         leaving = (await engine.living())[0].node
         await wishes.drain(leaving)
         await engine.spread_over(nodes - 1)
-        assert leaving not in {host.node for host in await engine.living()}
+        assert leaving not in await engine.nodes()
         await flow(scene)
         assert await wishes.undrain(leaving)
         await engine.spread_over(nodes)
-        assert leaving in {host.node for host in await engine.living()}
+        assert leaving in await engine.nodes()
         await flow(scene)
         assert (scene.recording.put_off, scene.recording.lost_connections) == ([], 0)
         assert await scene.finish() == []
@@ -47,6 +47,7 @@ async def test_a_node_is_drained_without_a_refused_bid_and_used_again_afterwards
 
 async def test_when_a_node_dies_the_others_take_over_and_nobody_waits_for_it(engine: EngineOnNodes):
     async with engine.scene() as scene:
+        assert engine.head.runs_director(), "which is not on the node that dies"
         nodes, began_ns = len(engine.raylets), time.monotonic_ns()
         node = await engine.kill_node()
         await engine.all_kept()
