@@ -82,7 +82,7 @@ class Bidder:
             self._recording.refused.append(refused(order, answer))
 
     def _put_off(self, failure: Exception) -> None:
-        self._recording.put_off.append(str(failure) or type(failure).__name__)
+        self._recording.put_off.append((time.monotonic_ns(), str(failure) or type(failure).__name__))
 
     async def _dial(self) -> WireClient:
         if self._client is None or self._client.closed is not None:

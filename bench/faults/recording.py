@@ -111,7 +111,7 @@ class Seen:
 
 @dataclass
 class Recording:
-    """All of one run. `put_off` says why bids had to be sent again: each time, in any order."""
+    """All of one run. `put_off` says when and why bids had to be sent again: each time, in any order."""
 
     orders: list[Order] = field(default_factory=list)
     acks: list[Acked] = field(default_factory=list)
@@ -120,4 +120,4 @@ class Recording:
     # The answers after which a bidder sent the same bid again: `unavailable`, `overloaded`, `rate_limited`.
     turned_away: list[str] = field(default_factory=list)
     lost_connections: int = 0
-    put_off: list[str] = field(default_factory=list)
+    put_off: list[tuple[int, str]] = field(default_factory=list)

@@ -23,6 +23,10 @@ from tests.faults.scene import Scene, until
 
 SLOTS = 256
 HOSTS_OF_A_NODE = 2
+WATCH_EVERY_S = 0.05
+STILL_NS = 500_000_000
+# A host that could not beat for so long loses what it keeps, and has it again some moments later.
+EXCUSED_FOR_NS = 6_000_000_000
 
 
 class EngineOnNodes:
@@ -34,6 +38,7 @@ class EngineOnNodes:
         self.state = state
         self.raylets: list[int] = []
         self._pool: Pool | None = None
+        self._stood_still: list[int] = []
 
     async def add_node(self) -> None:
         self.raylets.append(await asyncio.to_thread(self.head.add_node))
@@ -57,11 +62,27 @@ class EngineOnNodes:
     async def scene(self) -> AsyncIterator[Scene]:
         """Load on auctions of all nodes, of which there are at least two, with all their hosts."""
         self._pool = await open_pool(self.state.database_url, size_max=1)
+        watching = asyncio.create_task(self._watch_machine())
         try:
             async with self._load() as scene:
                 yield scene
         finally:
+            watching.cancel()
             await close_pool(self._pool)
+
+    def disturbed(self, scene: Scene) -> list[str]:
+        """Why clients had to come or send again, but for what followed a time in which this machine stood still."""
+        excused = [(at_ns, at_ns + EXCUSED_FOR_NS) for at_ns in self._stood_still]
+        again = [why for at, why in scene.recording.put_off if not any(a <= at <= b for a, b in excused)]
+        return again + ["a lost connection"] * scene.recording.lost_connections
+
+    async def _watch_machine(self) -> None:
+        """Note when this process did not get the processor: then hosts do not beat in time either."""
+        while True:
+            asked_ns = time.monotonic_ns()
+            await asyncio.sleep(WATCH_EVERY_S)
+            if time.monotonic_ns() - asked_ns > STILL_NS:
+                self._stood_still.append(asked_ns)
 
     @asynccontextmanager
     async def _load(self) -> AsyncIterator[Scene]:

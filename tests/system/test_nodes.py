@@ -25,7 +25,7 @@ async def test_a_node_that_joins_gets_hosts_and_its_share_and_no_bid_is_refused_
         await engine.add_node()
         await engine.spread_over(len(engine.raylets))
         await flow(scene)
-        assert (scene.recording.put_off, scene.recording.lost_connections) == ([], 0)
+        assert engine.disturbed(scene) == []
         assert await scene.finish() == []
 
 
@@ -41,7 +41,7 @@ async def test_a_node_is_drained_without_a_refused_bid_and_used_again_afterwards
         await engine.spread_over(nodes)
         assert leaving in await engine.nodes()
         await flow(scene)
-        assert (scene.recording.put_off, scene.recording.lost_connections) == ([], 0)
+        assert engine.disturbed(scene) == []
         assert await scene.finish() == []
 
 
@@ -65,7 +65,7 @@ async def test_a_director_that_was_killed_is_back_and_replaces_dead_hosts(engine
     async with engine.scene() as scene:
         await engine.end(engine.head.director(), engine.head.director, "director")
         await flow(scene)
-        assert (scene.recording.put_off, scene.recording.lost_connections) == ([], 0)
+        assert engine.disturbed(scene) == []
         os.kill(await keeper_of_slots(engine.state.database_url), signal.SIGKILL)
         await flow(scene)
         await engine.spread_over(len(engine.raylets))
@@ -94,5 +94,5 @@ async def test_a_conductor_that_was_killed_finds_the_hosts_serving(engine: Engin
         await flow(scene)
         assert set(engine.head.hosts()) == hosts
         assert len(hosts) == HOSTS_OF_A_NODE * len(engine.raylets)
-        assert (scene.recording.put_off, scene.recording.lost_connections) == ([], 0)
+        assert engine.disturbed(scene) == []
         assert await scene.finish() == []
