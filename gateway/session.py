@@ -254,7 +254,7 @@ class Session:
             self._traffic.answered[op, OVERLOADED] += 1
             error = Overloaded(OVERLOADED, MESSAGES[OVERLOADED], self._now_ms(), RETRY_AFTER_MS)
             self._connection.pause()
-            self._answer(self.codec.frame(ErrorReply(frame.id, False, error)))
+            self._answer(self.codec.frame(ErrorReply(frame.id, False, error)), more_to_come=True)
             return
         received_s = time.perf_counter()
 
@@ -347,14 +347,18 @@ class Session:
             self._too_slow()
         return False
 
-    def _answer(self, frame: bytes) -> None:
-        """Write an answer, together with the others of this turn."""
-        if self._connection.unsent_bytes() > self._limits.unsent_bytes_max:
+    def _answer(self, frame: bytes, *, more_to_come: bool = False) -> None:
+        """Write an answer: at once to who waits for nothing else, otherwise with those that come in the same turn."""
+        connection, traffic = self._connection, self._traffic
+        if connection.unsent_bytes() > self._limits.unsent_bytes_max:
             self._too_slow()
             return
-        self._traffic.sent_frames += 1
-        self._traffic.sent_bytes += len(frame)
-        self._connection.write_soon(frame)
+        traffic.sent_frames += 1
+        traffic.sent_bytes += len(frame)
+        if more_to_come or self._share.under_way:
+            connection.write_soon(frame)
+        else:
+            connection.write_frame(frame)
 
     def _write(self, frame: bytes) -> None:
         self._traffic.sent_frames += 1
