@@ -17,7 +17,7 @@ from bench.talking import Talking, talking_to
 
 SHAPE = Shape("overload", 50, 2, "50 auctions × 2 bidders, none of them watching")
 # Bids in flight of each socket in the rounds that look for the peak.
-DEPTHS = (1, 2, 4)
+DEPTHS = (1, 4, 16)
 PEAK_SECONDS = 3.0
 WARMUP_S = 1.0
 TIMES = (1, 2, 3)

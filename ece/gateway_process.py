@@ -200,6 +200,7 @@ def fan_out_limits(settings: Settings) -> FanOutLimits:
     """The bounds of telling watchers."""
     return FanOutLimits(
         telling_share_max=settings.telling_share,
+        crowd_watchers=settings.crowd_watchers,
         watchers_per_turn=settings.watchers_per_turn,
         resume_events_max=settings.resume_events_max,
         log_reads_max=settings.log_reads_max,

@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     frames_per_turn: int = Field(
         default=64, ge=1, description="frames of one socket that are read before others have their turn"
     )
+    crowd_watchers: int = Field(
+        default=256, ge=1, description="watchers of one auction beyond which they get states where much happens"
+    )
     watchers_per_turn: int = Field(
         default=64, ge=1, description="watchers of one auction that are told before acks have their turn"
     )

@@ -32,6 +32,8 @@ class FanOutLimits(msgspec.Struct, frozen=True):
 
     # Of the processor's time, for the news of one channel: the rest is left to acks and all else.
     telling_share_max: float = 0.67
+    # More watchers of one auction are a crowd: they get states where much happens, not each event.
+    crowd_watchers: int = 256
     # So many watchers are told before acks and whatever else is ready have their turn.
     watchers_per_turn: int = 64
     resume_events_max: int = 2_000
@@ -267,11 +269,15 @@ class Channel:
         self._flushed_at = asyncio.get_running_loop().time()
         pending, self._pending = self._pending, []
         whole, self._must_send_state = self._must_send_state, False
-        self._flush_every_s = FLUSH_HOT_EVERY_S if whole or len(pending) >= HOT_EVENTS else FLUSH_EVERY_S
+        hot = whole or len(pending) >= HOT_EVENTS
+        self._flush_every_s = FLUSH_HOT_EVERY_S if hot else FLUSH_EVERY_S
         if not self.subscriptions:
             return
         events = []
-        if not whole and len(pending) <= EVENTS_PER_FLUSH_MAX:
+        # A state is made anew when it has changed on the way: the last of a crowd don't wait for the next wave. Nor can
+        # they follow single events where there are many, each of which would be another frame for everyone.
+        crowd = hot and len(self.subscriptions) > self.limits.crowd_watchers
+        if not whole and not crowd and len(pending) <= EVENTS_PER_FLUSH_MAX:
             events = [EventFrame(self.name, self.epoch, e.seq, e.type, e.at, decode_data(e.data)) for e in pending]
         self._wave = Wave(self, events, list(self.subscriptions), closing=self._is_over())
         self._tell_some()

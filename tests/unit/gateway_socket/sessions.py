@@ -16,6 +16,7 @@ from domain.auction.views import PublicState, public_state
 from domain.ids import id_text
 from domain.money import usd
 from gateway.admission import Admission
+from gateway.channels import FanOutLimits
 from gateway.frames import JSON, MSGPACK, Codec
 from gateway.hub import Hub
 from gateway.identity.tokens import TokenIssuer
@@ -155,14 +156,14 @@ class History:
 class Gateway:
     """A hub, and any number of sessions."""
 
-    def __init__(self, under_way_max: int = 100) -> None:
+    def __init__(self, under_way_max: int = 100, **fan_out: int) -> None:
         self.clock = VirtualClock()
         self.routes = Routes()
         self.listener = Listener()
         self.history = History()
         self.admission = Admission(under_way_max)
         self.traffic = Traffic()
-        self.hub = Hub(self.routes, self.history, self.listener, self.clock.now_ms)  # type: ignore[arg-type]
+        self.hub = Hub(self.routes, self.history, self.listener, self.clock.now_ms, FanOutLimits(**fan_out))  # type: ignore[arg-type]
 
     def client(self, codec: Codec = MSGPACK, **limits: int) -> "Client":
         connection = Connection(codec)
@@ -178,8 +179,8 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(under_way_max: int = 100) -> AsyncIterator[Gateway]:
-    running = Gateway(under_way_max)
+async def gateway(under_way_max: int = 100, **fan_out: int) -> AsyncIterator[Gateway]:
+    running = Gateway(under_way_max, **fan_out)
     running.hub.start()
     try:
         yield running

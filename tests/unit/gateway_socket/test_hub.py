@@ -108,6 +108,20 @@ async def test_as_many_events_as_one_can_follow_are_sent_as_they_are():
 
 
 @virtual
+async def test_a_crowd_gets_a_state_where_much_happens_and_events_otherwise():
+    for crowd_watchers, told_of_three in ((2, [(7, "state")]), (3, [(5, "bid"), (6, "bid"), (7, "bid")])):
+        async with gateway(crowd_watchers=crowd_watchers) as g:
+            g.stands()
+            crowd = [(await watching(g))[0] for _ in range(3)]
+            g.listener.announce(news(4, 3, 4))
+            await told(g)
+            assert [client.events() for client in crowd] == [[(3, "bid"), (4, "bid")]] * 3
+            g.listener.announce(news(7, 5, 6, 7))
+            await told(g)
+            assert [client.events() for client in crowd] == [told_of_three] * 3
+
+
+@virtual
 async def test_the_end_is_told_without_waiting():
     async with gateway() as g:
         g.stands(seq=2)
