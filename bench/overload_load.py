@@ -24,7 +24,7 @@ from bench.wire_client import Incoming, Reply, WireClient, WireTrouble, refusal_
 
 TICK_S = 0.001
 # So many bids in a row are of one socket: those that are due at the same time go out together.
-IN_A_ROW = 4
+IN_A_ROW = 8
 # After so many late bids the answers have their turn.
 BURST_MAX = 64
 OVERLOADED, UNAVAILABLE = "overloaded", "unavailable"
@@ -136,7 +136,7 @@ class Sockets:
         for scheduled_s in scheduled:
 
             def answered(reply: Incoming, _payload: memoryview | bytes, scheduled_s: float = scheduled_s) -> None:
-                tally.answered(None if reply.ok else refusal_of(reply).code, scheduled_s)
+                tally.answered(None if reply.error is None else reply.error["code"], scheduled_s)
 
             bids.append((auction.id, auction.next_amount(), next(self._keys), answered))
             tally.sent(scheduled_s, sent_s)

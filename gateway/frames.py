@@ -83,7 +83,7 @@ class BidReply(msgspec.Struct, frozen=True):
 
 
 class Overloaded(msgspec.Struct, frozen=True):
-    """The one error that is said often and in haste; all others are plain maps."""
+    """The one error that is said often and in haste: encoded once for many. All others are plain maps."""
 
     code: str
     message: str
@@ -96,7 +96,7 @@ class ErrorReply(msgspec.Struct, frozen=True):
 
     id: int | str
     ok: bool
-    error: Overloaded
+    error: msgspec.Raw
 
 
 class EventFrame(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -38,6 +38,8 @@ log = structlog.get_logger()
 HELLO_WITHIN_S = 5.0
 HEARTBEAT_MS = 20_000
 RETRY_AFTER_MS = 500
+# The error `overloaded` is the same for so long, up to its `server_time`.
+OVERLOADED_ANEW_S = 0.001
 # A client that could not be told something is looked at so often, should its socket not say itself that it drained.
 BEHIND_LOOK_S = 0.25
 
@@ -119,6 +121,8 @@ class Session:
         self._traffic = traffic
         self._now_ms = now_ms
         self._share = Share()
+        self._overloaded_at_s = 0.0
+        self._overloaded_error = msgspec.Raw()
         self._closed_with: int | None = None
         self._subscriptions: dict[str, Subscription] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -237,25 +241,32 @@ class Session:
             self._order("buy_now", frame, Buy(auction, identity.user_id, identity.name, frame.key))
 
     def _admitted(self, op: str, frame: BidFrame | BuyNowFrame) -> tuple[Identity, int] | None:
-        """Who bids, and in which auction; or None, and the client was told why."""
+        """Who bids, and in which auction, with a place taken for it; or None, and the client was told why."""
+        if not self._admission.take(self._share):
+            self._overloaded(op, frame.id)
+            return None
         identity = self._bidder(op, frame.id)
-        if identity is None:
-            return None
-        try:
-            return identity, parse_id(frame.auction)
-        except InvalidId:
-            self._fail(op, frame.id, "not_found", "there is no such auction", server_time=self._now_ms())
-            return None
+        if identity is not None:
+            try:
+                return identity, parse_id(frame.auction)
+            except InvalidId:
+                self._fail(op, frame.id, "not_found", "there is no such auction", server_time=self._now_ms())
+        self._admission.give_back(self._share)
+        return None
+
+    def _overloaded(self, op: str, request_id: int | str) -> None:
+        """Refuse before anything else, and with little work: there is much of this when it happens."""
+        now_s = time.perf_counter()
+        if now_s - self._overloaded_at_s > OVERLOADED_ANEW_S:
+            self._overloaded_at_s = now_s
+            error = Overloaded(OVERLOADED, MESSAGES[OVERLOADED], self._now_ms(), RETRY_AFTER_MS)
+            self._overloaded_error = msgspec.Raw(self.codec.encode(error))
+        self._traffic.answered[op, OVERLOADED] += 1
+        self._connection.pause()
+        self._answer(self.codec.frame(ErrorReply(request_id, False, self._overloaded_error)), more_to_come=True)
 
     def _order(self, op: str, frame: BidFrame | BuyNowFrame, request: Bid | Buy) -> None:
-        """Send it on its way if there is a place for it; it has that until its answer comes, which always does."""
-        if not self._admission.take(self._share):
-            # With little work: there is much of this when it happens.
-            self._traffic.answered[op, OVERLOADED] += 1
-            error = Overloaded(OVERLOADED, MESSAGES[OVERLOADED], self._now_ms(), RETRY_AFTER_MS)
-            self._connection.pause()
-            self._answer(self.codec.frame(ErrorReply(frame.id, False, error)), more_to_come=True)
-            return
+        """Send it on its way; it has its place until its answer comes, which always does."""
         received_s = time.perf_counter()
 
         def answered(answer: Answer) -> None:
