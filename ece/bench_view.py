@@ -74,28 +74,27 @@ def print_watch(console: Console, result: dict[str, Any]) -> None:
 
 def print_overload(console: Console, result: dict[str, Any]) -> None:
     """Each multiple of the peak, and whether the load itself kept up."""
-    table = new_table("Bids at fixed times, whatever becomes of them",
-                   "offered/s", "accepted/s", "of peak", "overloaded/s", "unavailable/s", "ack ms", "overloaded ms",
-                   "last ms", "load behind ms")  # fmt: skip
+    table = new_table("Bids a second at fixed times, whatever becomes of them",
+                      "", "offered", "taken", "share", "ack ms", "no ms", "last", "late")  # fmt: skip
     for figures in result["rounds"]:
         last_ms = figures["overloaded_last_ms"]
         table.add_row(
-            f"{figures['times']} × {_rate(figures['offered_per_s'] / figures['times'])}",
+            f"{figures['times']} ×",
+            _rate(figures["offered_per_s"]),
             _rate(figures["accepted_per_s"]),
             f"{figures['share_of_peak']:.0%}",
-            _rate(figures["overloaded_per_s"]),
-            _rate(figures["unavailable_per_s"]),
             _pair(figures["ack_ms"]),
             _pair(figures["overloaded_ms"]),
             "—" if last_ms is None else f"{last_ms:.1f}",
-            _pair(figures["behind_ms"]),
+            f"{figures['behind_ms']['p99'] or 0:.1f}",
         )
     console.print(table)
     goal = result["goals"]["goodput_share"]
     peaks = f"{_rate(result['peak_per_s'])} bids/s before, {_rate(result['peak_again_per_s'])} after"
     for line in (
         f"Peak of {result['sockets']} sockets in closed loop: {peaks}. Goal for the last row: above {goal:.0%} of it.",
-        "Times: p50 / p99, from when the bid was to be sent. `last` is the latest answer `overloaded`.",
+        "Times: p50 / p99, from when the bid was to be sent. `no` is the answer `overloaded`, `last` the latest of "
+        "these, `share` that of the peak; `late` is how late the load was itself (p99).",
         *(_what_spoils(figures) for figures in result["rounds"]),
     ):
         if line:
@@ -109,6 +108,8 @@ def _what_spoils(figures: dict[str, Any]) -> str:
         said.append("the load was late with its own bids, so this row says little of the engine")
     if figures["otherwise_refused"]:
         said += [f"{count:,} refused: {code}" for code, count in figures["otherwise_refused"].items()]
+    if figures["unavailable_per_s"]:
+        said.append(f"{_rate(figures['unavailable_per_s'])}/s were answered `unavailable`")
     if figures["unanswered"]:
         said.append(f"{figures['unanswered']:,} bids were never answered")
     if figures["lost_connections"]:
