@@ -182,9 +182,11 @@ def _evener(by_host: Mapping[str, list[int]], active: set[str], pinned: frozense
         number = min(number, max(1, share))
     else:
         source = max(sorted(active), key=lambda host: len(free[host]))
-        number = (len(free[source]) - len(free[target])) // 2
-    if number < 1:
-        return None
+        if len(free[source]) - len(free[target]) < 2:
+            return None
+        # Down to the even share, or up to it, but past it for neither: so no slot has to move twice.
+        even, over = divmod(sum(map(len, free.values())), len(active))
+        number = min(len(free[source]) - even, even + (over > 0) - len(free[target]))
     return Move(tuple(free[source][: min(number, slots_max)]), source, target)
 
 
