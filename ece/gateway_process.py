@@ -19,6 +19,7 @@ from prometheus_client import ProcessCollector
 
 from actors.clock import Clock
 from actors.router import Router, RouterLimits
+from domain.ledger.withdrawals import Limits as WithdrawalLimits
 from ece.data_dir import DataDir, with_secrets
 from ece.logs import configure_logs
 from ece.long_lived import tame_collector
@@ -31,6 +32,7 @@ from gateway.fleet_metrics import FleetMetrics
 from gateway.hub import Hub
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
+from gateway.money import Money, MoneyRules
 from gateway.services import Limits, Services
 from gateway.session import SessionLimits
 from gateway.sockets import Sockets
@@ -42,7 +44,10 @@ from persistence.directory import Directory
 from persistence.errors import StoreUnavailable
 from persistence.idempotency import IdempotencyKeys
 from persistence.identity import RefreshTokens, UserStore
+from persistence.ledger import Ledger
+from persistence.ledger_reading import LedgerReading
 from persistence.pool import Pool, close_pool, open_pool, pool_use, probe
+from persistence.withdrawals import Withdrawals
 
 log = structlog.get_logger()
 
@@ -143,6 +148,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         idempotency=IdempotencyKeys(pool),
         listing=AuctionListing(pool),
         history=history,
+        money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), money_rules(settings)),
         router=router,
         hub=hub,
         tokens=tokens,
@@ -205,6 +211,17 @@ def fan_out_limits(settings: Settings) -> FanOutLimits:
         resume_events_max=settings.resume_events_max,
         log_reads_max=settings.log_reads_max,
     )
+
+
+def money_rules(settings: Settings) -> MoneyRules:
+    """What users may ask of the ledger."""
+    withdrawals = WithdrawalLimits(
+        settings.withdrawal_max,
+        settings.withdrawal_daily_max,
+        settings.withdrawal_approval_above,
+        settings.withdrawal_cool_down_s * 1000,
+    )
+    return MoneyRules(settings.faucet == "on", settings.faucet_max, withdrawals)
 
 
 def rest_limits(settings: Settings) -> Limits:

@@ -46,6 +46,22 @@ class Settings(BaseSettings):
     access_token_ttl_s: int = Field(default=900, ge=1, le=86_400, description="life of an access token, seconds")
     bcrypt_cost: int = Field(default=12, ge=4, le=16, description="cost of hashing a password, as a power of two")
 
+    # Money, in base units
+    faucet: Literal["auto", "on", "off"] = Field(
+        default="auto", description="deposits out of nowhere; auto: on with the embedded database, else off"
+    )
+    faucet_max: int = Field(default=10**12, ge=1, le=2**53 - 1, description="the most that one such deposit may be")
+    withdrawal_max: int = Field(default=10**10, ge=1, le=2**53 - 1, description="the most that one withdrawal may be")
+    withdrawal_daily_max: int = Field(
+        default=25 * 10**9, ge=1, le=2**53 - 1, description="the most that a user may withdraw in a day"
+    )
+    withdrawal_approval_above: int = Field(
+        default=10**9, ge=0, le=2**53 - 1, description="an operator has to approve withdrawals above this"
+    )
+    withdrawal_cool_down_s: int = Field(
+        default=60, ge=0, le=86_400, description="time between two withdrawals of a user, seconds"
+    )
+
     # Size
     hosts: int = Field(default=1, ge=1, le=64, description="host actors that keep the auctions, on each node")
     spare_hosts: int = Field(default=1, ge=0, le=16, description="host actors that stand by for one that dies, on each")

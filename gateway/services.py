@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from actors.messages import Answer, Request
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
+from gateway.money import Money
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.idempotency import IdempotencyKeys
 from persistence.identity import RefreshTokens, UserStore
@@ -48,6 +49,7 @@ class Services:
     idempotency: IdempotencyKeys
     listing: AuctionListing
     history: AuctionHistory
+    money: Money
     router: Asks
     hub: Any
     tokens: TokenIssuer

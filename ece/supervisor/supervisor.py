@@ -58,7 +58,8 @@ class Supervisor:
         self._valkey: EmbeddedValkey | None = None
         if settings.database_url is None:
             self._postgres = EmbeddedPostgres(data_dir, runtime_dir, terminal.note)
-            settings = settings.changed(database_url=SecretStr(self._postgres.url))
+            faucet = "on" if settings.faucet == "auto" else settings.faucet
+            settings = settings.changed(database_url=SecretStr(self._postgres.url), faucet=faucet)
         if settings.redis_url is None:
             self._valkey = EmbeddedValkey(runtime_dir, data_dir.logs)
             settings = settings.changed(redis_url=SecretStr(self._valkey.url))

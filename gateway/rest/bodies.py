@@ -19,7 +19,8 @@ from persistence.event_log import HeadRow
 TIME_MAX_MS = 253_402_300_799_999
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text, if it has no control characters; else ValueError."""
     # The database can't hold a zero, terminals act on others, and marks of direction turn what follows around.
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise ValueError("control characters are not allowed")
@@ -32,7 +33,7 @@ Duration = Annotated[int, Field(ge=1, le=DURATION_MAX_MS)]
 Title = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_LENGTH_MAX),
-    AfterValidator(_printable),
+    AfterValidator(printable),
 ]
 IncrementRow = Annotated[list[Annotated[int, Field(ge=0, le=AMOUNT_MAX)]], Field(min_length=2, max_length=2)]
 

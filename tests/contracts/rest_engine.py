@@ -17,13 +17,17 @@ from actors.messages import Answer, Refused, Request
 from gateway.app import create_app
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
+from gateway.money import Money, MoneyRules
 from gateway.services import Limits, Services
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.event_log import EventLog
 from persistence.idempotency import IdempotencyKeys
 from persistence.identity import RefreshTokens, UserStore
+from persistence.ledger import Ledger
+from persistence.ledger_reading import LedgerReading
 from persistence.pool import close_pool, open_pool
 from persistence.snapshots import SnapshotStore
+from persistence.withdrawals import Withdrawals
 
 SECRET = "a-secret-of-at-least-thirty-two-characters"
 PASSWORD = "correct horse battery"
@@ -115,7 +119,9 @@ class RestEngine:
 
 
 @asynccontextmanager
-async def rest_engine(database_url: str, limits: Limits | None = None) -> AsyncIterator[RestEngine]:
+async def rest_engine(
+    database_url: str, limits: Limits | None = None, rules: MoneyRules | None = None
+) -> AsyncIterator[RestEngine]:
     """Everything open, and closed at the end."""
     pool = await open_pool(database_url, size_max=4)
     event_log = EventLog(database_url)
@@ -133,6 +139,7 @@ async def rest_engine(database_url: str, limits: Limits | None = None) -> AsyncI
         idempotency=IdempotencyKeys(pool),
         listing=AuctionListing(pool),
         history=AuctionHistory(pool),
+        money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), rules or MoneyRules(faucet=True)),
         router=router,
         hub=None,
         tokens=TokenIssuer(SECRET, 900),
