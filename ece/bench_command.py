@@ -18,6 +18,7 @@ from bench.accounts_by_rest import AccountsByRest, NoAccounts
 from bench.beside import NoRival, check_rival, measure_beside, with_ratio
 from bench.density import AUCTIONS, AUCTIONS_MIN, measure_density
 from bench.failover import PARTS, Bench, measure_failover
+from bench.ledger import LedgerRefused, measure_ledger
 from bench.live import HOT, LONE, SECONDS, SHAPES, SPREAD, Engine, Shape, figures, measure_echo, measure_shape
 from bench.long_auction import LONG_BIDS, SHORT_BIDS, measure_long
 from bench.micro import measure_micro
@@ -27,7 +28,7 @@ from bench.overload import measure_overload
 from bench.processes import ProcessFailed
 from bench.rest_client import RestRefused
 from bench.watch import WATCHERS, WATCHERS_MAX, measure_watch
-from ece.bench_view import print_bench, print_density, print_micro, print_overload, print_watch
+from ece.bench_view import print_bench, print_density, print_ledger, print_micro, print_overload, print_watch
 from ece.calm import started_up
 from ece.data_dir import DataDir
 from ece.engine import running_engine
@@ -147,6 +148,16 @@ def micro(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def ledger(seconds: Seconds = SECONDS, as_json: AsJson = False) -> None:
+    """Transfers and holds in batches, straight into PostgreSQL, with all rules, constraints and hashes."""
+    result = _awaited(_ledger(seconds, Console(stderr=True, highlight=False)))
+    if as_json:
+        sys.stdout.write(json.dumps({"bench": "ledger", **result}) + "\n")
+    else:
+        print_ledger(Console(), result)
+
+
+@app.command()
 def density(auctions: Auctions = AUCTIONS, as_json: AsJson = False) -> None:
     """10,000 live auctions in shared placement: the hosts' memory, and how soon all are back after kill -9."""
     result = _awaited(_density(auctions, Console(stderr=True, highlight=False)))
@@ -231,7 +242,7 @@ def _awaited(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
         return asyncio.run(work)
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    except (NoRival, NoAccounts, ProcessFailed, RestRefused, OSError) as error:
+    except (NoRival, NoAccounts, ProcessFailed, RestRefused, LedgerRefused, OSError) as error:
         raise Failure(f"The bench stopped: {error}") from error
 
 
@@ -285,6 +296,13 @@ async def _micro(narration: Console) -> dict[str, Any]:
     with _temporary_settings() as settings:
         async with running_engine(settings, narration) as engine:
             return await measure_micro(engine.database_url)
+
+
+async def _ledger(seconds: float, narration: Console) -> dict[str, Any]:
+    with _temporary_settings() as settings:
+        async with running_engine(settings, narration) as engine:
+            await started_up()
+            return await measure_ledger(engine.database_url, seconds)
 
 
 async def _density(auctions: int, narration: Console) -> dict[str, Any]:

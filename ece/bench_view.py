@@ -36,6 +36,24 @@ def print_micro(console: Console, result: dict[str, Any]) -> None:
     console.print(table)
 
 
+def print_ledger(console: Console, result: dict[str, Any]) -> None:
+    """Transfers and holds a second."""
+    table = new_table("The ledger, in batches", "what", "per second", "a batch", "batch ms", "writers", "accounts")
+    for name in ("transfers", "holds"):
+        figures = result[name]
+        table.add_row(
+            name,
+            _rate(figures["per_s"]),
+            f"{figures['batch']:,}",
+            _pair(figures["batch_ms"]),
+            str(figures["writers"]),
+            f"{figures['accounts']:,}",
+        )
+    console.print(table)
+    goal = result["goals"]["transfers_per_s"]
+    console.print(f"Times: p50 / p99. Goal for transfers: above {goal:,}/s.", highlight=False)
+
+
 def print_density(console: Console, result: dict[str, Any]) -> None:
     """What the hosts weigh at each size, and how soon they were back."""
     table = new_table("Live auctions in shared placement, each with a bid", "auctions", "hosts MiB")

@@ -9,6 +9,7 @@ from rich.markup import escape
 from ece.bench_command import app as bench
 from ece.doctor import doctor
 from ece.failure import Failure
+from ece.ledger_command import ledger
 from ece.migrate_command import migrate
 from ece.placement_command import node, slots
 from ece.replay_command import replay
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(up)
 app.command()(replay)
 app.command()(verify)
+app.add_typer(ledger, name="ledger")
 app.add_typer(bench, name="bench")
 app.add_typer(node, name="node")
 app.add_typer(slots, name="slots")

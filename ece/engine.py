@@ -44,6 +44,19 @@ class RunningEngine:
 
 
 @asynccontextmanager
+async def database_of(settings: Settings, console: Console) -> AsyncIterator[str]:
+    """The URL of the database: an external one as it is, the embedded one with the engine that it belongs to."""
+    state = DataDir(settings.data_dir).read_state() if DataDir(settings.data_dir).is_locked() else None
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+    elif state is not None:
+        yield state.database_url
+    else:
+        async with running_engine(settings, console) as engine:
+            yield engine.database_url
+
+
+@asynccontextmanager
 async def running_engine(settings: Settings, console: Console) -> AsyncIterator[RunningEngine]:
     """The engine on the settings' data directory. Raises Failure when none runs and none can be started.
 

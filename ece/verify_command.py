@@ -19,8 +19,7 @@ from domain.auction.state import Auction
 from domain.auction.verification import Claim, ListingClaim, LogVerifier, SnapshotClaim, Verdict
 from domain.ids import InvalidId, id_text, parse_id
 from domain.money import UNITS_PER_USD
-from ece.data_dir import DataDir
-from ece.engine import running_engine
+from ece.engine import database_of
 from ece.failure import Failure
 from ece.settings import Settings, load_settings
 from persistence.auction_listing import AuctionHistory, AuctionListing
@@ -174,17 +173,7 @@ async def _every_auction(stores: Stores) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def _stores(settings: Settings, narration: Console) -> AsyncIterator[Stores]:
-    """An external database as it is; the embedded one with the engine that it belongs to."""
-    state = DataDir(settings.data_dir).read_state() if DataDir(settings.data_dir).is_locked() else None
-    if settings.database_url is not None:
-        url = settings.database_url.get_secret_value()
-    elif state is not None:
-        url = state.database_url
-    else:
-        async with running_engine(settings, narration) as engine, _opened(engine.database_url) as stores:
-            yield stores
-        return
-    async with _opened(url) as stores:
+    async with database_of(settings, narration) as database_url, _opened(database_url) as stores:
         yield stores
 
 
