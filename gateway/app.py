@@ -92,10 +92,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _keep_house(services: Services) -> None:
-    """Forget keys and log-ins that nobody can use any more."""
+    """Forget keys and log-ins that nobody can use any more, and let go of what was held too long."""
     while True:
         try:
             await services.idempotency.forget_old(services.now_ms())
+            await services.money.ledger.expire_due(services.now_ms())
             await services.refresh_tokens.forget_expired(services.now_ms())
         except StoreError as error:
             log.warning("housekeeping_failed", error=str(error))

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from rest_engine import USD, RestEngine, rest_engine
 from test_rest_auctions import TERMS, problem
 
+from domain.ledger.ids import transfer_id
+from domain.ledger.orders import Pend, Transfer
+from domain.ledger.rules import Done
 from gateway.services import Limits
 
 JSON = {"Content-Type": "application/json"}
@@ -196,12 +199,19 @@ async def test_whatever_the_body_the_answer_is_no_fault_of_ours(engine: RestEngi
         assert answer.json()["code"]
 
 
-async def test_old_keys_and_log_ins_are_forgotten_while_the_app_lives(
+async def test_what_is_over_is_forgotten_and_let_go_of_while_the_app_lives(
     engine: RestEngine, monkeypatch: pytest.MonkeyPatch
 ):
     user = (await engine.services.users.provision(["forgetful"]))["forgetful"]
     await engine.services.refresh_tokens.begin(user.user_id, "old-family", "old-token", 1)
     await engine.services.idempotency.begin(user.user_id, "old-key", b"", 1)
+    ledger = engine.services.money.ledger
+    accounts = await ledger.accounts([user.user_id, 77], "USDC")
+    faucet = (await ledger.accounts([0], "USDC", "faucet"))[0]
+    mine, other = accounts[user.user_id], accounts[77]
+    funds = Transfer(transfer_id("forgetful"), faucet, mine, 9, "deposit")
+    short = Pend(transfer_id("short"), mine, other, 9, "sale", None, 5)
+    assert all(isinstance(outcome, Done) for outcome in await ledger.execute([funds, short], 1))
     done = asyncio.Event()
     forget = engine.services.refresh_tokens.forget_expired
 
@@ -215,3 +225,4 @@ async def test_old_keys_and_log_ins_are_forgotten_while_the_app_lives(
     pool = engine.services.users._pool
     assert await pool.fetchval("SELECT count(*) FROM log_ins WHERE family = 'old-family'") == 0
     assert await pool.fetchval("SELECT count(*) FROM idempotency_keys WHERE key = 'old-key'") == 0
+    assert await pool.fetchrow("SELECT posted, held FROM ledger_accounts WHERE account_id = $1", mine) == (9, 0)
