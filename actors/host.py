@@ -302,6 +302,8 @@ class Host:
             # What the batch was decided at, not what it is now: an end moved by an outage must lie after that outage.
             self.outages.works(batch.now_ms)
             self.pulse.committed(1000 * (time.perf_counter() - began))
+        if not self._is_confirmed(batch.now_ms):
+            self._hold_back_refusals(batch)
         self._committed(batch)
         return None
 
@@ -375,12 +377,7 @@ class Host:
 
     def _committed(self, batch: Batch) -> None:
         """Reply, then announce."""
-        in_doubt = self._confirmed_at is not None and batch.now_ms - self._confirmed_at > LEASE_MS
-        touched = {keeper.auction_id for keeper in batch.touched} if in_doubt else set()
         for order, answer in batch.answers:
-            if in_doubt and isinstance(answer, Refused) and order.request.auction not in touched:
-                # Decided on a state that another host may have moved on from, unknown to us.
-                answer = self._unavailable()
             order.answer(answer)
         for keeper, staged in batch.touched.items():
             self.newsroom.announce(keeper, staged, batch.now_ms)
@@ -403,10 +400,24 @@ class Host:
         auctions = self._forget_touched(batch)
         self._give_up([o for o in batch.orders if o.request.auction in auctions])
 
+    def _is_confirmed(self, now_ms: int) -> bool:
+        """Whether the directory has lately said that we are the keeper."""
+        return self._confirmed_at is None or now_ms - self._confirmed_at <= LEASE_MS
+
+    def _hold_back_refusals(self, batch: Batch) -> None:
+        """Say no refusal that no row of the batch vouches for: another host may have moved on from that state."""
+        vouched = {keeper.auction_id for keeper in batch.touched}
+        batch.answers = [
+            (order, self._unavailable() if isinstance(a, Refused) and order.request.auction not in vouched else a)
+            for order, a in batch.answers
+        ]
+
     def _forget_touched(self, batch: Batch) -> set[int]:
         """Drop what the batch changed in memory; the answers of all other auctions stand."""
         auctions = {keeper.auction_id for keeper in batch.touched}
         self._forget(auctions)
+        if not self._is_confirmed(batch.now_ms):
+            self._hold_back_refusals(batch)
         for order, answer in batch.answers:
             if order.request.auction not in auctions:
                 order.answer(answer)

@@ -143,6 +143,26 @@ async def test_a_host_that_was_not_confirmed_for_long_refuses_nothing_that_the_l
 
 
 @virtual
+async def test_a_batch_that_collides_says_no_refusal_of_others_either_when_not_confirmed():
+    world = World()
+    async with world.running() as stopped, world.running() as new:
+        for auction in (FIRST, ELSEWHERE):
+            await stopped.create(auction)
+            await stopped.ask(bid(ANN, 10, auction=auction))
+        stopped.host.confirmed(stopped.host.clock.now_ms())
+        for auction in (FIRST, ELSEWHERE):
+            await new.ask(bid(BOB, 50, auction=auction))
+        await asyncio.sleep(LEASE_MS / 1000 + 0.1)
+        # One batch: a bid that collides, and a refusal in another auction where ann leads no more.
+        collides = stopped.send(bid(CID, 60))
+        refused = stopped.send(bid(ANN, 9, "again", auction=ELSEWHERE))
+        await stopped.settled()
+        assert outcome(stopped.answer(refused)) == "unavailable"
+        assert outcome(stopped.answer(collides)) == "leading"
+        assert stopped.host.pulse.conflicts == 1
+
+
+@virtual
 async def test_slots_that_were_taken_away_are_forgotten_with_all_that_is_in_memory():
     world = World()
     async with world.running() as old, world.running() as new:
