@@ -10,12 +10,13 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ledger_strategies import NOW, USERS, covers_of, orders_over
+from ledger_strategies import NOW, USERS, covers_of, name, orders_over
 from msgspec.structs import replace
 
 from domain.ledger.books import Account, Books, apply, opened
+from domain.ledger.currencies import AMOUNT_MAX
 from domain.ledger.ids import held_for_auction, transfer_id
-from domain.ledger.orders import Order, Pend, Post, Transfer, Void
+from domain.ledger.orders import Expire, Order, Pend, Post, Transfer, Void
 from domain.ledger.refusals import Refusal
 from domain.ledger.rules import Cover, Done, Outcome, cover, decide_all
 from persistence.ledger import BATCH_MAX, HeldFor, Ledger
@@ -99,6 +100,43 @@ rehearsal = st.lists(
 @given(batches=rehearsal)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_database_decides_as_the_rules_do(pool: Pool, batches: list[Any]):
+    await rehearse(pool, batches)
+
+
+A, B, C, D = (name(number) for number in range(1, 5))
+# Every boundary of the rules: just there, and one beyond. Each user has 50 to begin with.
+BOUNDARIES: dict[str, list[Any]] = {
+    "the whole balance": [(0, ([Transfer(A, 1, 2, 51, "sale"), Transfer(B, 1, 2, 50, "sale")], False))],
+    "what is held": [(0, ([Pend(A, 1, 2, 50, "sale"), Transfer(B, 1, 2, 1, "sale"), Void(C, A)], False))],
+    "a pending transfer's amount": [(0, ([Pend(A, 1, 2, 9, "sale"), Post(B, A, 10), Post(C, A, 9)], False))],
+    "an expiry that has come": [(0, ([Pend(A, 1, 2, 9, "sale", None, NOW)], False))],
+    "an expiry that comes next": [(0, ([Pend(B, 1, 2, 9, "sale", None, NOW + 1)], False))],
+    "the last moment to post": [
+        (0, ([Pend(A, 1, 2, 9, "sale", None, NOW + 5)], False)), (4, ([Expire(B, A), Post(C, A)], False)),
+    ],
+    "the first moment to expire": [
+        (0, ([Pend(A, 1, 2, 9, "sale", None, NOW + 5)], False)), (5, ([Post(B, A), Expire(C, A), Expire(C, A)], False)),
+    ],
+    "the largest balance": [
+        (0, ([Transfer(A, 0, 1, AMOUNT_MAX - 50, "sale"), Transfer(B, 2, 1, 1, "sale")], False)),
+        (0, ([Pend(C, 2, 1, 1, "sale"), Post(D, C)], False)),
+    ],
+    "a set with one that is refused": [(0, ([Transfer(A, 1, 2, 50, "sale"), Transfer(B, 1, 2, 1, "sale")], True))],
+    "a set that comes again": [(0, ([Transfer(A, 1, 2, 50, "sale"), Transfer(B, 2, 3, 99, "sale")], True))] * 2,
+    "a hold of the whole balance": [(0, [Cover(held_for_auction(0), 1, 51), Cover(held_for_auction(0), 1, 50)])],
+    "a hold that is raised to the whole balance": [
+        (0, [Cover(held_for_auction(0), 1, 30), Cover(held_for_auction(0), 1, 50), Cover(held_for_auction(1), 1, 1)])
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+async def test_the_database_decides_as_the_rules_do_at(pool: Pool, boundary: str):
+    await rehearse(pool, BOUNDARIES[boundary])
+
+
+async def rehearse(pool: Pool, batches: list[Any]) -> None:
+    """Give the same to the database and to the rules, and compare each answer, balance, hash and hold."""
     faucet, owners, users = await funded(pool, *[50] * USERS)
     accounts, owners = [faucet, *users], [*owners, 999]
     ledger, books = Ledger(pool), Books(await stored(pool, accounts))

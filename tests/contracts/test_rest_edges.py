@@ -168,17 +168,18 @@ values = st.recursive(
 bodies = st.fixed_dictionaries(
     {},
     optional={
-        name: values | st.sampled_from([TERMS.get(name, USD), USD, "english", [[0, USD]]])
+        name: values | st.sampled_from([TERMS.get(name, USD), USD, "english", "USDC", [[0, USD]]])
         for name in (
             "title", "format", "starting_price", "reserve_price", "buy_now_price", "starts_at", "ends_at",
             "duration_ms", "increments", "soft_close", "placement", "copies", "amount", "login", "password", "email",
-            "username", "refresh_token",
+            "username", "refresh_token", "currency", "destination",
         )
     },
 )  # fmt: skip
 PATHS = [
     "/auctions", "/auctions/0000000000000/bids", "/auctions/0000000000000/cancel", "/auth/login", "/auth/register",
-    "/auth/refresh", "/auth/logout",
+    "/auth/refresh", "/auth/logout", "/ledger/deposits", "/ledger/withdrawals",
+    "/ledger/withdrawals/0000000000000/cancel",
 ]  # fmt: skip
 
 
