@@ -6,6 +6,7 @@ import msgspec
 from persistence.guard import guarded
 
 PAGE_MAX = 1_000
+SEQ_MAX = 2**63 - 1
 
 
 class BalanceRow(msgspec.Struct, frozen=True):
@@ -47,15 +48,29 @@ _BALANCES = """
     SELECT currency, posted, held FROM ledger_accounts WHERE owner_id = $1 AND kind = 'user' ORDER BY currency
 """
 
-_ENTRIES = """
-    SELECT account_id, seq, transfer_id, action, pending_id, kind, about, at, expires_at, size, amount, posted, held,
-        hash
-    FROM ledger_entries
-    WHERE account_id = (SELECT account_id FROM ledger_accounts WHERE owner_id = $1 AND kind = 'user' AND currency = $2)
-        AND ($3::bigint IS NULL OR seq < $3) AND ($4::text IS NULL OR kind = $4)
-        AND ($5::bigint IS NULL OR at >= $5) AND ($6::bigint IS NULL OR at < $6)
-    ORDER BY seq DESC LIMIT $7
-"""
+_MOVED = {
+    "debit": "CASE WHEN action IN ('transfer', 'post') THEN -amount ELSE 0 END",
+    "credit": "amount",
+}
+
+
+def _side(side: str) -> str:
+    """The newest entries of one side: an index gives them in order, and no more are read than are wanted."""
+    return f"""
+        SELECT {side}_account, {side}_seq AS seq, transfer_id, action, pending_id, kind, about, at, expires_at,
+            amount AS size, {_MOVED[side]} AS amount, {side}_posted, {side}_held, {side}_hash
+        FROM ledger_transfers
+        WHERE {side}_account = (
+                SELECT account_id FROM ledger_accounts WHERE owner_id = $1 AND kind = 'user' AND currency = $2
+            )
+            AND {side}_seq < coalesce($3::bigint, {SEQ_MAX}) AND ($4::text IS NULL OR kind = $4)
+            AND ($5::bigint IS NULL OR at >= $5) AND ($6::bigint IS NULL OR at < $6)
+        ORDER BY {side}_seq DESC LIMIT $7
+    """
+
+
+# The view ledger_entries has the same; over it PostgreSQL sorts all credits of the account for every page.
+_ENTRIES = f"({_side('debit')}) UNION ALL ({_side('credit')}) ORDER BY seq DESC LIMIT $7"
 
 
 class LedgerReading:
