@@ -19,6 +19,7 @@ from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Expire, Order, Pend, Post, Transfer, Void
 from domain.ledger.refusals import Refusal
 from domain.ledger.rules import Cover, Done, Outcome, cover, decide_all
+from persistence.errors import StoreUnavailable
 from persistence.ledger import BATCH_MAX, HeldFor, Ledger
 from persistence.pool import Pool, close_pool, open_pool
 
@@ -309,6 +310,29 @@ async def test_what_is_over_its_time_is_let_go_of_once(pool: Pool):
     assert await Ledger(pool).expire_due(NOW + 10) == 0
     assert await available(pool, ann) == 80
     assert codes(await Ledger(pool).execute([Post(new_id(), short.id)], NOW + 11)) == ["transfer_not_pending"]
+
+
+async def test_a_batch_that_breaks_off_is_sent_again_and_done_once(pool: Pool):
+    _, _, (ann, bob) = await funded(pool, 100, 0)
+    orders = [Transfer(new_id(), ann, bob, amount, "sale") for amount in (30, 40)]
+    async with pool.acquire() as other:
+        lock = other.transaction()
+        await lock.start()
+        await other.execute("SELECT FROM ledger_accounts WHERE account_id = $1 FOR UPDATE", ann)
+        waiting = asyncio.create_task(Ledger(pool).execute(orders, NOW))
+        async with asyncio.timeout(20):
+            ended = False
+            while not ended:
+                ended = await pool.fetchval(
+                    "SELECT bool_or(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                )
+        with pytest.raises(StoreUnavailable):
+            await waiting
+        await lock.rollback()
+    assert codes(await Ledger(pool).execute(orders, NOW + 1)) == ["done", "done"]
+    assert codes(await Ledger(pool).execute(orders, NOW + 2)) == ["duplicate", "duplicate"]
+    assert await available(pool, bob) == 70
 
 
 async def test_what_is_part_of_a_transaction_goes_with_it(pool: Pool):
