@@ -13,10 +13,9 @@ from tests.faults.parts import CHOSEN_PAIRS, PAIRS, PARTS
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[SharedEngine]:
-    """One engine for all tests that don't break it; limits for people are lifted, hashing is cheap."""
+    """One engine for all tests that don't break it; hashing is cheap."""
     with tempfile.TemporaryDirectory(prefix="ece-tests-", ignore_cleanup_errors=True) as home:
-        lifted = {"ECE_SOCKET_COMMANDS_PER_S": "100000", "ECE_SOCKET_COMMANDS_BURST": "100000"}
-        up = Up(Path(home), ECE_BCRYPT_COST="4", **lifted)
+        up = Up(Path(home), ECE_BCRYPT_COST="4")
         with closing(up):
             up.start()
             state = up.wait_until_ready()
