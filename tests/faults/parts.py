@@ -2,19 +2,15 @@
 
 import itertools
 from collections.abc import Mapping
-from importlib.util import find_spec
 
 import asyncpg
 import psutil
 
-# Where the director is an actor, it can be killed as well.
-PARTS = ("host", *(["director"] if find_spec("actors.director_actor") else []),
-         "raylet", "gcs_server", "gateway", "postgres", "valkey")  # fmt: skip
+PARTS = ("host", "director", "raylet", "gcs_server", "gateway", "postgres", "valkey")
 PAIRS = tuple(itertools.combinations(PARTS, 2))
 # Those that every run of the tests has: each part is in one, and what needs the other to recover is together.
 CHOSEN_PAIRS = (("host", "director"), ("host", "postgres"), ("raylet", "postgres"), ("gateway", "valkey"),
                 ("gcs_server", "gateway"))  # fmt: skip
-CHOSEN_PAIRS = tuple(pair for pair in CHOSEN_PAIRS if pair in PAIRS)
 RAY_SERVERS = ("raylet", "gcs_server")
 
 _HOST_PORTS = "SELECT DISTINCT port FROM hosts JOIN slots USING (host_id)"
