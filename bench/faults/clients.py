@@ -58,18 +58,20 @@ class Bidder:
 
     async def run(self) -> None:
         """Until `stopping`, and then until the last bid is answered."""
-        for number in itertools.count():
-            if self.stopping:
-                break
-            auction = self._random.choice(self._auctions)
-            amount = self._minimum.get(auction, 1_000_000) + self._random.randrange(0, STEP_MAX, STEP_UNIT)
-            key = f"{number}-{uuid4().hex}"
-            order = Order(auction, self.account.username, key, amount, time.monotonic_ns())
-            self._recording.orders.append(order)
-            for _ in range(2 if number % REPEAT_EVERY == 0 else 1):
-                await self._send(order)
-        if self._client is not None:
-            self._client.close()
+        try:
+            for number in itertools.count():
+                if self.stopping:
+                    break
+                auction = self._random.choice(self._auctions)
+                amount = self._minimum.get(auction, 1_000_000) + self._random.randrange(0, STEP_MAX, STEP_UNIT)
+                key = f"{number}-{uuid4().hex}"
+                order = Order(auction, self.account.username, key, amount, time.monotonic_ns())
+                self._recording.orders.append(order)
+                for _ in range(2 if number % REPEAT_EVERY == 0 else 1):
+                    await self._send(order)
+        finally:
+            if self._client is not None:
+                self._client.close()
 
     async def _send(self, order: Order) -> None:
         answer = await bid_surely(self._dial, order.auction, order.amount, order.key, SURE_WITHIN_S, self._put_off)

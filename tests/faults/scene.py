@@ -69,6 +69,8 @@ class Scene:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for watcher in self.watchers:
+            await watcher.stop()
         await self.rest.close()
 
     async def open_auction(self, title: str, duration_ms: int, **terms: object) -> str:

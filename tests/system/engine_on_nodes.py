@@ -107,7 +107,16 @@ class EngineOnNodes:
             complete = len(there) == nodes and all(len(slots) == HOSTS_OF_A_NODE for slots in there.values())
             return complete and sum(shares) == SLOTS and max(shares) - min(shares) <= 1
 
-        await until(even, f"{nodes} nodes have their hosts and their shares")
+        try:
+            await until(even, f"{nodes} nodes have their hosts and their shares")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{await self._how_it_stands()}") from None
+
+    async def _how_it_stands(self) -> str:
+        """What one needs to know when it is not as it should be."""
+        hosts = [f"{h.host_id} on {h.node[:8]}: {len(h.slots)} slots" for h in await self.living()]
+        log = self.up.data_dir.logs / "director.log"
+        return "\n".join([*hosts, self.up.output[-3_000:], *log.read_text().splitlines()[-30:]])
 
     async def all_kept(self) -> None:
         """Wait until every slot is kept by a host that lives."""
@@ -148,7 +157,13 @@ def engine_on_nodes() -> Iterator[EngineOnNodes]:
         tempfile.TemporaryDirectory(prefix="ece-nodes-", ignore_cleanup_errors=True) as home,
     ):
         raylets = [head.add_node(), head.add_node()]
-        settings = {"ECE_RAY_ADDRESS": head.address, "ECE_GATEWAYS": "2", "ECE_BCRYPT_COST": "4"}
+        # Bidders are quick enough to make auctions hot: here the hosts of nodes are what is counted.
+        settings = {
+            "ECE_RAY_ADDRESS": head.address,
+            "ECE_GATEWAYS": "2",
+            "ECE_BCRYPT_COST": "4",
+            "ECE_DEDICATED_MAX": "0",
+        }
         with closing(Up(Path(home), **settings, **head.token)) as up:
             up.start()
             engine = EngineOnNodes(head, up, up.wait_until_ready())

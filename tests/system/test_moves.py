@@ -38,9 +38,9 @@ class Fleet:
     async def slots(self) -> dict[str, int]:
         return {host.host_id: len(host.slots) for host in await self.directory.hosts() if host.slots}
 
-    async def own_host_of_one(self) -> int:
-        """The process that keeps an auction alone, 0 where there is none."""
-        ports = {host.port for host in await self.directory.hosts() if host.auctions}
+    async def own_host_of(self, auction: str) -> int:
+        """The process that keeps this auction alone, 0 where there is none: hot ones may have such hosts, too."""
+        ports = {host.port for host in await self.directory.hosts() if parse_id(auction) in host.auctions}
         return next((pid for pid, port in listening() if port in ports), 0)
 
 
@@ -98,7 +98,7 @@ async def test_an_auction_with_a_host_of_its_own_outlives_that_host(two_hosts: U
         await until(lambda: is_placed(scene, auction, "dedicated"), "it has its own host", ALONE_WITHIN_S)
         assert scene.recording.turned_away == []
         await more_acks_of(scene, auction, 20)
-        pid = await fleet.own_host_of_one()
+        pid = await fleet.own_host_of(auction)
         assert pid, "its host is a process of its own"
         os.kill(pid, signal.SIGKILL)
         await until(lambda: with_its_slot(fleet, auction), "it is back with its slot", BACK_WITHIN_S)
