@@ -23,20 +23,6 @@ class HostActor:
         self._process: HostProcess | None = None
         self._thread = LoopThread("host", self._start)
 
-    def health(self) -> dict[str, Any]:
-        """Whether it serves, where, and with how many auctions in memory."""
-        process = self._process
-        host = None if process is None else process.host
-        return {
-            "host_id": self._config.host_id,
-            "pid": os.getpid(),
-            "serving": self._thread.started,
-            "failure": self._thread.failure,
-            "port": None if process is None else process.port,
-            "slots": 0 if host is None else len(host.places.slots),
-            "auctions": 0 if host is None else len(host.keepers),
-        }
-
     def take(self, places: Taken) -> None:
         """Keep these from now on. Raises what went wrong, and TimeoutError."""
         self._do(lambda process: process.take(places))
