@@ -42,7 +42,7 @@ class HeldFor(msgspec.Struct, frozen=True):
 
 _EXECUTE = "SELECT * FROM ledger_execute($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 
-_COVER = "SELECT * FROM ledger_cover($1, $2, $3, $4, $5, $6, $7)"
+_COVER = "SELECT * FROM ledger_cover($1, $2, $3, $4, $5, $6, $7, $8)"
 
 _RECORDED = """
     SELECT transfer_id, action, pending_id, debit_account, credit_account, amount, kind, about, at, expires_at
@@ -117,6 +117,7 @@ class Ledger:
                 places,
                 [want.at_least for want in wanted],
                 [want.at_most for want in wanted],
+                [want.unless_above for want in wanted],
             )
         )
         return {row[0] - 1: Refusal(refusals.INSUFFICIENT_FUNDS, row[1], row[2]) for row in rows}

@@ -35,11 +35,16 @@ def orders_over(accounts: list[int]) -> st.SearchStrategy[Order]:
 
 
 def covers_of(owners: list[int]) -> st.SearchStrategy[Cover]:
-    """Holds of these owners for two auctions: raised, let go of, or set to exactly this."""
+    """Holds of these owners for two auctions: raised, let go of, or set to exactly this, some unless they have grown."""
 
-    def one(auction: int, owner: int, least: int, more: int) -> Cover:
-        return Cover(held_for_auction(auction), owner, least, least + more)
+    def one(auction: int, owner: int, least: int, more: int, unless_above: int | None) -> Cover:
+        return Cover(held_for_auction(auction), owner, least, least + more, unless_above)
 
     return st.builds(
-        one, st.integers(0, 1), st.sampled_from(owners), st.integers(0, 60), st.sampled_from([0, 10, AMOUNT_MAX - 60])
+        one,
+        st.integers(0, 1),
+        st.sampled_from(owners),
+        st.integers(0, 60),
+        st.sampled_from([0, 10, AMOUNT_MAX - 60]),
+        st.none() | st.integers(0, 60),
     )

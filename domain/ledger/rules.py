@@ -24,13 +24,15 @@ class Done(msgspec.Struct, frozen=True):
 class Cover(msgspec.Struct, frozen=True):
     """Bring an owner's hold for this reference to between these amounts (base units); at_most=0 lets go of it.
 
-    That is the same however often it comes: a bidder whose hold covers their maximum already is covered.
+    That is the same however often it comes: a bidder whose hold covers their maximum already is covered. A hold above
+    ``unless_above`` stays as it is: it is for a later bid than the one that this is about.
     """
 
     reference: bytes
     owner: int
     at_least: int
     at_most: int = AMOUNT_MAX
+    unless_above: int | None = None
 
 
 Outcome = Done | Refusal
@@ -98,6 +100,8 @@ def same_order(recorded: Recorded, order: Order, pending: Recorded | None) -> bo
 def cover(books: Books, wanted: Cover, account: Account | None) -> tuple[Books, Refusal | None]:
     """The books with the hold as wanted, or as they are and why not. ``account`` is the owner's, None without one."""
     held = 0 if account is None else books.holds.get((wanted.reference, account.id), Hold(0)).amount
+    if wanted.unless_above is not None and held > wanted.unless_above:
+        return books, None
     amount = min(max(held, wanted.at_least), wanted.at_most)
     available = 0 if account is None else account.available
     if amount > held and amount - held > available:
