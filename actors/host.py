@@ -14,10 +14,13 @@ import structlog
 
 from actors.batch import Batch, Order, Reply, TickDue
 from actors.clock import Clock
-from actors.holds import Holds, NoHolds, covered
+from actors.coverage import Coverage
+from actors.doubts import keys_of_second_attempts, resolve_doubts
+from actors.holds import Holds
 from actors.host_limits import HostLimits
 from actors.inbox import Inbox
 from actors.keeper import BrokenChain, Keeper
+from actors.lease import Lease
 from actors.loader import Loader
 from actors.messages import (
     MOVED,
@@ -49,9 +52,10 @@ TICK_RETRY_MS = 250
 # After a fault of ours, which will hardly have gone away.
 FAULT_RETRY_MS = 5_000
 PASSIVATE_EVERY_MS = 5_000
-# What the log does not fence, refusals, is only said while the directory has lately confirmed that we are the keeper.
-# A host that is silent for longer (actors/director.py) loses what it keeps.
-LEASE_MS = 2_000
+# Chores come by once a second, so what was not let go of is tried again then.
+HOLDS_RETRY_MS = 900
+# A host that has just lost an auction may still have placed a hold there, after the new keeper had looked.
+CHECK_HOLDS_EVERY_MS = 60_000
 
 
 class Host:
@@ -70,7 +74,8 @@ class Host:
         self.timers = Timers(clock, self._time_has_come)
         self.newsroom = Newsroom(announcer)
         self.records = Records(event_log, snapshots, limits.snapshot_every_events)
-        self._holds: Holds = holds or NoHolds()
+        self._coverage = Coverage(holds)
+        self._catching_up_at = 0
         self._log = event_log
         self._epoch = 1
         self._inbox = Inbox(limits.batch_max)
@@ -81,8 +86,8 @@ class Host:
         self._idle = asyncio.Event()
         self._draining = False
         self._chores_due = False
-        self._passivated_at = clock.now_ms()
-        self._confirmed_at: int | None = None
+        self._passivated_at = self._holds_checked_at = clock.now_ms()
+        self._lease = Lease()
 
     # -- the way in
 
@@ -132,6 +137,8 @@ class Host:
                 self._between.popleft()()
             if self._inbox:
                 await self._commit_next()
+            if self._coverage.behind and not self._inbox:
+                await self._catch_up()
 
     async def _commit_next(self) -> None:
         batch = Batch(self.clock.now_ms())
@@ -143,6 +150,17 @@ class Host:
             log.exception("batch_failed", orders=len(orders))
             self._forget({o.request.auction for o in orders})
             self._give_up(orders)
+
+    async def _catch_up(self) -> None:
+        """Let go of what is held for nobody: no batch takes it along."""
+        now = self.clock.now_ms()
+        if self._draining or now < self._catching_up_at:
+            return
+        try:
+            await self._coverage.catch_up()
+        except StoreError as error:
+            log.warning("holds_not_let_go", error=str(error))
+            self._catching_up_at = now + HOLDS_RETRY_MS
 
     def between_commits(self, step: Callable[[], None]) -> None:
         """Have a step taken soon, at a moment when nothing is staged."""
@@ -159,6 +177,10 @@ class Host:
         if now_ms - self._passivated_at >= PASSIVATE_EVERY_MS:
             self._passivated_at = now_ms
             self._passivate_idle(now_ms - self.limits.passivate_after_ms)
+        if now_ms - self._holds_checked_at >= CHECK_HOLDS_EVERY_MS:
+            self._holds_checked_at = now_ms
+            for keeper in self.keepers.values():
+                self._coverage.check(keeper)
 
     async def drain(self) -> None:
         """Answer what waits, save what is in memory. Afterwards every request gets ``unavailable``."""
@@ -174,6 +196,7 @@ class Host:
         self.timers.stop()
         for keeper in self.keepers.values():
             self.records.retire(keeper)
+        await self._coverage.close()
         await self.records.flush()
 
     def _passivate_idle(self, unused_since_ms: int) -> None:
@@ -232,7 +255,7 @@ class Host:
 
     def confirmed(self, now_ms: int) -> None:
         """The directory has just said what this host keeps."""
-        self._confirmed_at = now_ms
+        self._lease.confirmed_at = now_ms
 
     def vitals(self) -> Vitals:
         """How this host is doing; to be called at each heartbeat."""
@@ -280,14 +303,13 @@ class Host:
     # -- one commit
 
     async def _commit(self, orders: list[Order], batch: Batch) -> None:
-        found = await self._keys_of_second_attempts(orders)
-        for order in await covered(self._holds, orders, batch, self._unavailable()):
-            keeper = self._keeper_for(order)
-            if keeper is not None:
-                batch.orders.append(order)
-                self._stage(order, keeper, batch, found)
+        found = await keys_of_second_attempts(self._log, orders)
+        ready = self._ready(orders, batch)
+        for order, keeper in await self._coverage.cover(ready, found, batch, self._unavailable()):
+            self._stage(order, keeper, batch, found)
         if batch.doubtful:
-            await self._resolve_doubts(batch)
+            await resolve_doubts(self._log, batch, self.keepers, self._unavailable())
+        self._coverage.verify()
         if batch.rows:
             began = time.perf_counter()
             try:
@@ -302,10 +324,30 @@ class Host:
             # What the batch was decided at, not what it is now: an end moved by an outage must lie after that outage.
             self.outages.works(batch.now_ms)
             self.pulse.committed(1000 * (time.perf_counter() - began))
-        if not self._is_confirmed(batch.now_ms):
-            self._hold_back_refusals(batch)
+        self._lease.hold_back(batch, self._unavailable())
         self._committed(batch)
         return None
+
+    def _ready(self, orders: list[Order], batch: Batch) -> list[tuple[Order, Keeper]]:
+        """The orders whose auctions are in memory, after what time alone did there."""
+        ready = []
+        for order in orders:
+            keeper = self._keeper_for(order)
+            if keeper is None:
+                continue
+            batch.orders.append(order)
+            try:
+                self._stage_due(keeper, batch)
+            except Exception:
+                self._order_failed(order, keeper, batch)
+            else:
+                ready.append((order, keeper))
+        return ready
+
+    def _stage_due(self, keeper: Keeper, batch: Batch) -> None:
+        due = keeper.due_at
+        if due is not None and due <= batch.now_ms:
+            keeper.stage_tick(batch, self.outages.covering(keeper.slot, due, batch.now_ms, keeper.auction_id))
 
     def _keeper_for(self, order: Order) -> Keeper | None:
         """Who decides this order; None where it waits for its auction to be loaded."""
@@ -325,9 +367,6 @@ class Host:
     def _stage(self, order: Order, keeper: Keeper, batch: Batch, found: dict[tuple[int, bytes], KeyedRow]) -> None:
         request = order.request
         try:
-            due = keeper.due_at
-            if due is not None and due <= batch.now_ms:
-                keeper.stage_tick(batch, self.outages.covering(keeper.slot, due, batch.now_ms, keeper.auction_id))
             if isinstance(request, TickDue):
                 # It may have rung too early, and rings once: the commit sets it again only where something changed.
                 self.timers.set(request.auction, keeper.due_at)
@@ -339,44 +378,20 @@ class Host:
                     return
             keeper.stage(order, batch)
         except Exception:
-            # The keeper is as it was before this order: refusing it harms nobody else.
-            log.exception("order_failed", request=type(request).__name__)
-            batch.answers.append((order, self._unavailable()))
-            if isinstance(request, TickDue):
-                self.timers.set(request.auction, batch.now_ms + FAULT_RETRY_MS)
-            if keeper.auction is None:
-                del self.keepers[request.auction]
+            self._order_failed(order, keeper, batch)
 
-    async def _keys_of_second_attempts(self, orders: list[Order]) -> dict[tuple[int, bytes], KeyedRow]:
-        """After a conflict look before deciding: the key may be in the log, older than what memory holds."""
-        again = [o.request for o in orders if o.attempts and isinstance(o.request, (Bid, Buy))]
-        if not again:
-            return {}
-        try:
-            return await self._log.find_keys([(r.auction, command_key(r.bidder, r.key)) for r in again])
-        except StoreError:
-            return {}
-
-    async def _resolve_doubts(self, batch: Batch) -> None:
-        """A refused bid may be a retry of one that the log has but memory has forgotten: then that is the answer.
-
-        An accepted bid can't be such a retry: its maximum stays below what a new bid must offer for ever.
-        """
-        wanted = [(o.request.auction, command_key(o.request.bidder, o.request.key)) for o, _ in batch.doubtful
-                  if isinstance(o.request, (Bid, Buy))]  # fmt: skip
-        try:
-            found = await self._log.find_keys(wanted)
-        except StoreError:
-            batch.answers += [(order, self._unavailable()) for order, _ in batch.doubtful]
-            return
-        for (order, refused), key in zip(batch.doubtful, wanted, strict=True):
-            answer = refused
-            if key in found and isinstance(order.request, (Bid, Buy)):
-                answer = self.keepers[order.request.auction].known_answer(order.request, found[key])
-            batch.answers.append((order, answer))
+    def _order_failed(self, order: Order, keeper: Keeper, batch: Batch) -> None:
+        """The keeper is as it was before this order: refusing it harms nobody else."""
+        log.exception("order_failed", request=type(order.request).__name__)
+        batch.answers.append((order, self._unavailable()))
+        if isinstance(order.request, TickDue):
+            self.timers.set(keeper.auction_id, batch.now_ms + FAULT_RETRY_MS)
+        if keeper.auction is None:
+            self.keepers.pop(keeper.auction_id, None)
 
     def _committed(self, batch: Batch) -> None:
         """Reply, then announce."""
+        self._coverage.decided(batch)
         for order, answer in batch.answers:
             order.answer(answer)
         for keeper, staged in batch.touched.items():
@@ -400,24 +415,12 @@ class Host:
         auctions = self._forget_touched(batch)
         self._give_up([o for o in batch.orders if o.request.auction in auctions])
 
-    def _is_confirmed(self, now_ms: int) -> bool:
-        """Whether the directory has lately said that we are the keeper."""
-        return self._confirmed_at is None or now_ms - self._confirmed_at <= LEASE_MS
-
-    def _hold_back_refusals(self, batch: Batch) -> None:
-        """Say no refusal that no row of the batch vouches for: another host may have moved on from that state."""
-        vouched = {keeper.auction_id for keeper in batch.touched}
-        batch.answers = [
-            (order, self._unavailable() if isinstance(a, Refused) and order.request.auction not in vouched else a)
-            for order, a in batch.answers
-        ]
-
     def _forget_touched(self, batch: Batch) -> set[int]:
         """Drop what the batch changed in memory; the answers of all other auctions stand."""
         auctions = {keeper.auction_id for keeper in batch.touched}
+        self._coverage.decided(Batch(batch.now_ms), forgotten=auctions)
         self._forget(auctions)
-        if not self._is_confirmed(batch.now_ms):
-            self._hold_back_refusals(batch)
+        self._lease.hold_back(batch, self._unavailable())
         for order, answer in batch.answers:
             if order.request.auction not in auctions:
                 order.answer(answer)
@@ -486,6 +489,7 @@ class Host:
             keeper.last_used_ms = self.clock.now_ms()
             self.keepers[keeper.auction_id] = keeper
             self.records.activated(keeper)
+            self._coverage.check(keeper)
             self.newsroom.stands(keeper)
             self.timers.set(keeper.auction_id, keeper.due_at)
 

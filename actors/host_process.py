@@ -16,6 +16,7 @@ from actors.releases import Releases, Returned
 from actors.stream import HostStream
 from actors.vitals import encode_vitals
 from persistence.announcements import DIRECTORY_CHANNEL, Announcer
+from persistence.bid_holds import BidHolds
 from persistence.directory import Claimed, Directory, DueAuction, Superseded
 from persistence.errors import StoreError
 from persistence.event_log import EventLog
@@ -41,6 +42,8 @@ class HostConfig:
     cluster_secret: bytes = field(repr=False)
     bind: str = "127.0.0.1"
     node: str = ""
+    # Whether bids have to be covered by their bidders' balances.
+    holds: bool = True
     limits: HostLimits = field(default_factory=HostLimits)
 
 
@@ -83,6 +86,7 @@ class HostProcess:
             slots_total=self.config.slots_total,
             limits=self.config.limits,
             clock=self.clock,
+            holds=BidHolds(self.config.database_url) if self.config.holds else None,
         )
         await _until_it_works(self.host.prepare)
         self._announcer.start()

@@ -4,7 +4,7 @@ A keeper stages: it decides, chains and applies at once, and puts the rows into 
 staged before the batch is in the log; when the append fails the host drops the keeper and loads a new one.
 """
 
-from actors.batch import Batch, Order
+from actors.batch import Batch, Order, TickDue
 from actors.messages import (
     FORBIDDEN,
     KEY_REUSED,
@@ -16,13 +16,14 @@ from actors.messages import (
     Create,
     GetState,
     Refused,
+    Request,
     StateAnswer,
     Withdraw,
 )
 from domain.auction import codec
 from domain.auction.commands import BuyNow, Cancel, CloseEarly, PlaceBid, Tick
 from domain.auction.english import decide, list_auction
-from domain.auction.events import BidEvent, BoughtNow, Event, LeadDefended, LeadRaised, LeadTaken
+from domain.auction.events import BID_EVENTS, BidEvent, BoughtNow, Event
 from domain.auction.refusal import Refusal
 from domain.auction.state import Auction, Status, apply
 from domain.auction.views import PublicState, outcome_of, public_state
@@ -31,7 +32,12 @@ from persistence.snapshots import Snapshot
 
 RECENT_KEYS_MAX = 256
 
-_BID_EVENTS = (LeadTaken, LeadRaised, LeadDefended, BoughtNow)
+
+def command_of(request: Bid | Buy) -> PlaceBid | BuyNow:
+    """What a bidder's request orders an auction to do."""
+    if isinstance(request, Bid):
+        return PlaceBid(request.bidder, request.name, request.amount, request.key)
+    return BuyNow(request.bidder, request.name, request.key)
 
 
 class BrokenChain(Exception):
@@ -79,7 +85,7 @@ class Keeper:
             event = codec.decode_event(row.body)
             self.auction = apply(self.auction, event)
             self.seq, self.at, self.hash = row.seq, row.at, row.hash
-            if isinstance(event, _BID_EVENTS):
+            if isinstance(event, BID_EVENTS):
                 self._remember(event, self._answer_of(event, row.epoch, row.seq, row.at))
 
     # -- orders
@@ -115,12 +121,8 @@ class Keeper:
         request = order.request
         answer: Answer
         match request:
-            case Bid():
-                command: PlaceBid | BuyNow = PlaceBid(request.bidder, request.name, request.amount, request.key)
-                self._stage_keyed(command, request.amount, order, batch)
-                return
-            case Buy():
-                self._stage_keyed(BuyNow(request.bidder, request.name, request.key), None, order, batch)
+            case Bid() | Buy():
+                self._stage_keyed(request, order, batch)
                 return
             case GetState():
                 answer = self._state_answer(batch.now_ms)
@@ -142,13 +144,25 @@ class Keeper:
     def known_answer(self, request: Bid | Buy, found: KeyedRow) -> Answer:
         """The answer to a retry whose first try the log has."""
         event = codec.decode_event(found.body)
-        assert isinstance(event, _BID_EVENTS)
+        assert isinstance(event, BID_EVENTS)
         amount = event.maximum if not isinstance(event, BoughtNow) else None
         answer = self._answer_of(event, found.epoch, found.seq, found.at)
         return self._repeated(amount, answer, request.amount if isinstance(request, Bid) else None, found.at)
 
-    def _stage_keyed(self, command: PlaceBid | BuyNow, amount: int | None, order: Order, batch: Batch) -> None:
+    def knows(self, request: Bid | Buy) -> bool:
+        """Whether it is a retry that is answered from memory."""
+        return (request.bidder, request.key) in self._recent
+
+    def may_change(self, request: Request | TickDue) -> bool:
+        """Whether what the bids beside it come to may depend on this order."""
+        return not isinstance(request, (GetState, TickDue)) and not (
+            self.auction is not None and isinstance(request, Create)
+        )
+
+    def _stage_keyed(self, request: Bid | Buy, order: Order, batch: Batch) -> None:
         assert self.auction is not None
+        command = command_of(request)
+        amount = request.amount if isinstance(request, Bid) else None
         known = self._recent.get((command.bidder, command.key))
         if known is not None:
             batch.answers.append((order, self._repeated(known[0], known[1], amount, batch.now_ms)))
@@ -160,7 +174,7 @@ class Keeper:
             return
         self._take(events, codec.command_key(command.bidder, command.key), batch)
         first = events[0]
-        assert isinstance(first, _BID_EVENTS)
+        assert isinstance(first, BID_EVENTS)
         answer = self._answer_of(first, self.epoch, self.seq - len(events) + 1, self.at)
         self._remember(first, answer)
         batch.answers.append((order, answer))

@@ -50,6 +50,7 @@ def host_template(settings: Settings) -> HostConfig:
         redis_url=settings.redis_url.get_secret_value(),
         cluster_secret=settings.cluster_secret.get_secret_value().encode(),
         bind=settings.host_bind,
+        holds=settings.bid_holds == "on",
         limits=HostLimits(
             inbox_max=settings.host_inbox_max,
             mailbox_max=settings.mailbox_max,

@@ -51,6 +51,10 @@ class Settings(BaseSettings):
         default="auto", description="deposits out of nowhere; auto: on with the embedded database, else off"
     )
     faucet_max: int = Field(default=10**12, ge=1, le=2**53 - 1, description="the most that one such deposit may be")
+    bid_holds: Literal["on", "off"] = Field(
+        default="on",
+        description="bids have to be covered by their bidders' balances; off: auctions about no real money",
+    )
     withdrawal_max: int = Field(default=10**10, ge=1, le=2**53 - 1, description="the most that one withdrawal may be")
     withdrawal_daily_max: int = Field(
         default=25 * 10**9, ge=1, le=2**53 - 1, description="the most that a user may withdraw in a day"

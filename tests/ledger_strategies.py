@@ -35,7 +35,7 @@ def orders_over(accounts: list[int]) -> st.SearchStrategy[Order]:
 
 
 def covers_of(owners: list[int]) -> st.SearchStrategy[Cover]:
-    """Holds of these owners for two auctions: raised, let go of, or set to exactly this, some unless they have grown."""
+    """Holds of these owners for two auctions: raised, let go of, or set to exactly this, or left if they have grown."""
 
     def one(auction: int, owner: int, least: int, more: int, unless_above: int | None) -> Cover:
         return Cover(held_for_auction(auction), owner, least, least + more, unless_above)

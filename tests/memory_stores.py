@@ -2,10 +2,17 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from msgspec.structs import replace
+
+from domain.ledger.books import Books, opened
+from domain.ledger.ids import held_for_auction
+from domain.ledger.refusals import Refusal
+from domain.ledger.rules import Cover, cover
 from persistence.errors import KeyTaken, StaleSequence, StoreUnavailable
 from persistence.event_log import TAIL_PAGE, EventRow, HeadRow, KeyedRow
+from persistence.ledger import HeldFor
 from persistence.snapshots import Snapshot
 
 
@@ -115,6 +122,50 @@ class MemoryEventLog:
         await self.weather.pause()
         if self.weather.down:
             raise StoreUnavailable("the database is away")
+
+
+class MemoryHolds:
+    """`persistence.bid_holds.BidHolds` over the pure rules."""
+
+    def __init__(self, funds: Mapping[int, int], weather: Weather | None = None) -> None:
+        self.books = Books({owner: replace(opened(owner, owner, "USDC"), posted=sum_) for owner, sum_ in funds.items()})
+        self.weather = weather or Weather()
+        self.calls: list[list[Cover]] = []
+
+    async def cover(self, wanted: Sequence[Cover]) -> dict[int, Refusal]:
+        await self._reach()
+        self.calls.append(list(wanted))
+        short = {}
+        for place, want in enumerate(wanted):
+            self.books, refusal = cover(self.books, want, self.books.accounts.get(want.owner))
+            if refusal is not None:
+                short[place] = refusal
+        return short
+
+    async def held_for(self, auctions: Sequence[int]) -> list[tuple[int, HeldFor]]:
+        await self._reach()
+        references = {held_for_auction(auction): auction for auction in auctions}
+        return [
+            (references[reference], HeldFor(reference, owner, hold.amount))
+            for (reference, owner), hold in self.books.holds.items()
+            if reference in references
+        ]
+
+    async def close(self) -> None:
+        pass
+
+    @property
+    def held(self) -> dict[tuple[int, int], int]:
+        """What is held, by (auction, bidder)."""
+        return {
+            (int.from_bytes(reference[8:], "big"), owner): hold.amount
+            for (reference, owner), hold in self.books.holds.items()
+        }
+
+    async def _reach(self) -> None:
+        await self.weather.pause()
+        if self.weather.down:
+            raise StoreUnavailable("the ledger is away")
 
 
 class MemorySnapshots:

@@ -94,4 +94,5 @@ class Cancelled(msgspec.Struct, frozen=True, array_like=True, tag="cancelled"):
 
 
 BidEvent = LeadTaken | LeadRaised | LeadDefended | BoughtNow
+BID_EVENTS = (LeadTaken, LeadRaised, LeadDefended, BoughtNow)
 Event = Listed | Opened | LeadTaken | LeadRaised | LeadDefended | BoughtNow | ReserveMet | Extended | Closed | Cancelled

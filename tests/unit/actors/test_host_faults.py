@@ -10,10 +10,9 @@ from structlog.testing import capture_logs
 from virtual_time import EPOCH_MS, turns, until, virtual
 
 from actors import keeper as keeper_module
-from actors.holds import Shortfall
 from actors.host import ATTEMPTS_MAX
 from actors.host_limits import HostLimits
-from actors.messages import Bid, BidAnswer, Buy, CloseNow, GetState, Refused
+from actors.messages import Bid, BidAnswer, CloseNow, GetState, Refused
 from domain.auction.state import Status
 from domain.money import usd
 from persistence.errors import StoreUnavailable
@@ -390,39 +389,6 @@ async def test_a_fault_in_the_news_after_a_commit_answers_nobody_twice():
 
 def _faulty(*_: Any) -> None:
     raise LookupError("nobody foresaw this")
-
-
-class Purse:
-    """Holds of which a test says how they end."""
-
-    def __init__(self) -> None:
-        self.short: dict[int, Shortfall] = {}
-        self.down = False
-        self.asked: list[Bid | Buy] = []
-
-    async def place(self, orders: Any) -> dict[int, Shortfall]:
-        await asyncio.sleep(0)
-        self.asked += orders
-        if self.down:
-            raise StoreUnavailable("no purse")
-        return {i: self.short[order.bidder] for i, order in enumerate(orders) if order.bidder in self.short}
-
-
-@virtual
-async def test_bids_that_are_not_covered_are_refused_before_they_are_decided():
-    world, purse = World(), Purse()
-    async with world.running(holds=purse) as client:
-        await client.create()
-        purse.short[BOB] = Shortfall(available=usd(3), required=usd(20))
-        numbers = [client.send(bid(bidder, dollars)) for bidder, dollars in ((ANN, 10), (BOB, 20), (CID, 30))]
-        await client.settled()
-        answers = [client.answer(n) for n in numbers]
-        assert [type(answer).__name__ for answer in answers] == ["BidAnswer", "Refused", "BidAnswer"]
-        assert (answers[1].code, answers[1].available, answers[1].required) == ("insufficient_funds", usd(3), usd(20))
-        purse.down = True
-        assert await client.code(bid(ANN, 90)) == "unavailable"
-        assert (await client.state()).state.bids == 2
-    assert [order.bidder for order in purse.asked] == [ANN, BOB, CID, ANN]
 
 
 @virtual

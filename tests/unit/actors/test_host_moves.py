@@ -6,8 +6,8 @@ from auction_examples import ANN, BOB, CID
 from hosts_in_memory import AUCTIONS, FIRST, HOUR_MS, SLOTS, World, bid, slot
 from virtual_time import EPOCH_MS, until, virtual
 
-from actors.host import LEASE_MS
 from actors.host_limits import HostLimits
+from actors.lease import LEASE_MS
 from actors.messages import BidAnswer, Refused, StateAnswer
 from actors.places import Places
 from actors.releases import RETURN_AFTER_S, Releases, Returned

@@ -1,0 +1,25 @@
+"""How long a host may say what the log does not fence."""
+
+from actors.batch import Batch
+from actors.messages import Refused
+
+# What the log does not fence, refusals, is only said while the directory has lately confirmed that we are the keeper.
+# A host that is silent for longer (actors/director.py) loses what it keeps.
+LEASE_MS = 2_000
+
+
+class Lease:
+    """Runs from when the directory last said what this host keeps (ms)."""
+
+    def __init__(self) -> None:
+        self.confirmed_at: int | None = None
+
+    def hold_back(self, batch: Batch, unavailable: Refused) -> None:
+        """Once it has run out, say no refusal that no row of the batch vouches for: another host may have moved on."""
+        if self.confirmed_at is None or batch.now_ms - self.confirmed_at <= LEASE_MS:
+            return
+        vouched = {keeper.auction_id for keeper in batch.touched}
+        batch.answers = [
+            (order, unavailable if isinstance(answer, Refused) and order.request.auction not in vouched else answer)
+            for order, answer in batch.answers
+        ]
