@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -12,6 +13,8 @@ AT_ONCE = 4
 TIMEOUT_S = 60.0
 # How often one address may register is limited; this often it is waited for.
 TRIES_MAX = 100
+# In base units: what the faucet gives at once, by default.
+FUNDS = 10**12
 
 
 class NoAccounts(Exception):
@@ -47,16 +50,28 @@ class AccountsByRest:
                 http, "/auth/register", {"email": email, "username": username, "password": self._password}
             )
             entered = await self._post(http, "/auth/login", {"login": email, "password": self._password})
+            await self._fund(http, str(entered["access_token"]))
         user = registered["user"]
         return Account(str(user["id"]), str(user["username"]), str(entered["access_token"]))
 
-    async def _post(self, http: httpx.AsyncClient, path: str, body: dict[str, str]) -> dict[str, dict[str, str]]:
+    async def _fund(self, http: httpx.AsyncClient, token: str) -> None:
+        """Bids have to be covered. An engine without a faucet has real money, and is nothing to bench."""
+        await self._post(
+            http,
+            "/ledger/deposits",
+            {"amount": FUNDS, "currency": "USDC"},
+            {"Authorization": f"Bearer {token}", "Idempotency-Key": "funds"},
+        )
+
+    async def _post(
+        self, http: httpx.AsyncClient, path: str, body: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         for _ in range(TRIES_MAX):
-            response = await http.post(path, json=body)
+            response = await http.post(path, json=body, headers=headers)
             if response.status_code not in (429, 503):
                 break
             await asyncio.sleep(float(response.headers.get("Retry-After", "1")))
         if not response.is_success:
             raise NoAccounts(f"POST {path} answered {response.status_code}: {response.text[:200]}")
-        answer: dict[str, dict[str, str]] = response.json()
+        answer: dict[str, Any] = response.json()
         return answer

@@ -5,6 +5,7 @@ import time
 from bench.accounts import Account
 from domain.ids import id_text
 from gateway.identity.tokens import TokenIssuer
+from persistence.funding import fund
 from persistence.identity import UserStore
 from persistence.pool import close_pool, open_pool
 
@@ -13,7 +14,10 @@ CONNECTIONS_MAX = 2
 
 
 class ProvisionedAccounts:
-    """Users without passwords, whom nobody can log in as. Needs the database and the secret of the tokens."""
+    """Users without passwords, whom nobody can log in as, with all the money that bids need.
+
+    Needs the database and the secret of the tokens.
+    """
 
     def __init__(self, database_url: str, jwt_secret: str) -> None:
         self._database_url = database_url
@@ -24,6 +28,7 @@ class ProvisionedAccounts:
         pool = await open_pool(self._database_url, size_max=CONNECTIONS_MAX)
         try:
             users = await UserStore(pool).provision(names, role)
+            await fund(pool, [user.user_id for user in users.values()], int(time.time() * 1000))
         finally:
             await close_pool(pool)
         now_s = int(time.time())

@@ -15,7 +15,9 @@ from bench.faults.auction_log import AuctionLog, read_logs
 from bench.faults.checker import Violation, violations
 from bench.faults.recording import Recording
 from domain.ids import id_text
+from persistence.funding import fund
 from persistence.migrations import migrate
+from persistence.pool import close_pool, open_pool
 from tests.faults.broken import sabotaged
 from tests.faults.hosts import (
     HostChild,
@@ -29,6 +31,7 @@ from tests.faults.hosts import (
 from tests.faults.scene import until
 
 _numbers = itertools.count(1)
+BIDDERS_MAX = 1_000
 HOUR_S = 3_600
 HOUR_MS = HOUR_S * 1_000
 DAY_MS = 24 * HOUR_MS
@@ -124,6 +127,15 @@ async def has_ended(line: Line, auction: int) -> bool:
     return (await state_of(line, auction)).state.status != "open"
 
 
+async def fund_bidders(database_url: str) -> None:
+    """These bidders have no accounts but in the ledger."""
+    pool = await open_pool(database_url, size_max=1)
+    try:
+        await fund(pool, range(1, BIDDERS_MAX), time.time_ns() // 1_000_000)
+    finally:
+        await close_pool(pool)
+
+
 @asynccontextmanager
 async def stage(
     engine: SharedEngine, database_url: str, *, ahead_s: Sequence[int] = (0, 0), broken: str | None = None
@@ -137,6 +149,7 @@ async def stage(
             )
             for n, ahead in enumerate(ahead_s)
         ]
+        await fund_bidders(database_url)
         made = Stage(database_url, hosts)
         stack.push_async_callback(made.close)
         yield made

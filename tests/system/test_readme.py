@@ -29,8 +29,9 @@ def test_the_first_bid_and_the_client_work_as_shown(engine: SharedEngine, tmp_pa
         ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, timeout=SHELL_TIMEOUT_S, text=True,
         capture_output=True, check=True, env={"PATH": os.environ["PATH"]},
     )  # fmt: skip
-    ann, bob, answer, hello, followed, bid, news = map(json.loads, ran.stdout.splitlines())
+    ann, bob, money, answer, hello, followed, bid, news = map(json.loads, ran.stdout.splitlines())
     assert (ann["user"]["username"], bob["user"]["username"]) == ("ann", "bob")
+    assert (money["source"], money["amount"]) == ("faucet", 20_000_000)
     assert (answer["outcome"], answer["price"], answer["duplicate"]) == ("leading", 1_000_000, False)
     assert hello["user"]["username"] == followed["state"]["leader"] == "bob"
     assert (bid["outcome"], bid["price"]) == ("leading", 1_000_000)

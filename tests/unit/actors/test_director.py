@@ -115,7 +115,7 @@ async def test_a_node_that_is_drained_hands_over_live_and_its_hosts_end():
         assert fleet.released[1:] == [("host-0", (2, 3), ())]
         assert {host.node for host in fleet.hosts_there.values()} == {"n1"}
         assert set().union(*fleet.keeps().values()) == ALL
-        assert director.placed.is_set()
+        await until(director.placed.is_set)
 
 
 async def test_a_node_that_is_gone_is_not_waited_for():
