@@ -31,7 +31,7 @@ from tests.faults.hosts import (
 from tests.faults.scene import until
 
 _numbers = itertools.count(1)
-BIDDERS_MAX = 1_000
+BIDDER_FIRST, BIDDERS_MAX = 1_000, 1_000
 HOUR_S = 3_600
 HOUR_MS = HOUR_S * 1_000
 DAY_MS = 24 * HOUR_MS
@@ -83,7 +83,7 @@ class Stage:
 
     def bid(self, lines: list[Line], bidders: int) -> list[StreamBidder]:
         """So many more bidders, from now on."""
-        first = 1_000 + len(self.bidders)
+        first = BIDDER_FIRST + len(self.bidders)
         new = [StreamBidder(first + n, lines, self.auctions, self.recording) for n in range(bidders)]
         self.bidders += new
         self._tasks += [asyncio.create_task(bidder.run()) for bidder in new]
@@ -131,7 +131,7 @@ async def fund_bidders(database_url: str) -> None:
     """These bidders have no accounts but in the ledger."""
     pool = await open_pool(database_url, size_max=1)
     try:
-        await fund(pool, range(1, BIDDERS_MAX), time.time_ns() // 1_000_000)
+        await fund(pool, range(BIDDER_FIRST, BIDDER_FIRST + BIDDERS_MAX), time.time_ns() // 1_000_000)
     finally:
         await close_pool(pool)
 
