@@ -5,7 +5,7 @@ import json
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from bench.accounts_by_rest import AccountsByRest, NoAccounts
 from bench.beside import NoRival, check_rival, measure_beside, with_ratio
 from bench.density import AUCTIONS, AUCTIONS_MIN, measure_density
 from bench.failover import PARTS, Bench, measure_failover
+from bench.holds import ROUNDS, measure_holds
 from bench.ledger import LedgerRefused, measure_ledger
 from bench.live import HOT, LONE, SECONDS, SHAPES, SPREAD, Engine, Shape, figures, measure_echo, measure_shape
 from bench.long_auction import LONG_BIDS, SHORT_BIDS, measure_long
@@ -28,7 +29,15 @@ from bench.overload import measure_overload
 from bench.processes import ProcessFailed
 from bench.rest_client import RestRefused
 from bench.watch import WATCHERS, WATCHERS_MAX, measure_watch
-from ece.bench_view import print_bench, print_density, print_ledger, print_micro, print_overload, print_watch
+from ece.bench_view import (
+    print_bench,
+    print_density,
+    print_holds,
+    print_ledger,
+    print_micro,
+    print_overload,
+    print_watch,
+)
 from ece.calm import started_up
 from ece.data_dir import DataDir
 from ece.engine import running_engine
@@ -69,6 +78,7 @@ Auctions = Annotated[int, typer.Option(min=AUCTIONS_MIN, help="How many auctions
 Watchers = Annotated[int, typer.Option(min=1, help="Watchers of the first round.")]
 WatchersMax = Annotated[int, typer.Option(min=1, help="The crowd is doubled while it is no larger than this.")]
 Rounds = Annotated[int, typer.Option(min=1, max=100, help="How often each part is killed.")]
+HoldRounds = Annotated[int, typer.Option("--rounds", min=1, max=100, help="How often each of the two is measured.")]
 Gateways = Annotated[int, typer.Option(min=1, max=16, help="Gateways of the engine; all share the port.")]
 Moves = Annotated[int, typer.Option(min=1, max=1_000, help="Moves of slots, in each of the two shapes.")]
 Swaps = Annotated[int, typer.Option(min=0, max=100, help="How often the host of its own goes to the other auction.")]
@@ -155,6 +165,16 @@ def ledger(seconds: Seconds = SECONDS, as_json: AsJson = False) -> None:
         sys.stdout.write(json.dumps({"bench": "ledger", **result}) + "\n")
     else:
         print_ledger(Console(), result)
+
+
+@app.command()
+def holds(seconds: Seconds = SECONDS, rounds: HoldRounds = ROUNDS, as_json: AsJson = False) -> None:
+    """Bids that have to be covered beside bids that need not be: two engines, in turns."""
+    result = _awaited(_holds(seconds, rounds, Console(stderr=True, highlight=False)))
+    if as_json:
+        sys.stdout.write(json.dumps({"bench": "holds", **result}) + "\n")
+    else:
+        print_holds(Console(), result)
 
 
 @app.command()
@@ -284,7 +304,7 @@ async def _engine(url: str | None, narration: Console) -> AsyncIterator[Engine]:
 
 
 @contextmanager
-def _temporary_settings(**more: int) -> Iterator[Settings]:
+def _temporary_settings(**more: int | str) -> Iterator[Settings]:
     """Settings for an engine of our own: temporary data, a free port, limits lifted."""
     with tempfile.TemporaryDirectory(prefix="ece-bench-", ignore_cleanup_errors=True) as directory:
         # Root's embedded PostgreSQL runs as another user, who has to pass through.
@@ -303,6 +323,20 @@ async def _ledger(seconds: float, narration: Console) -> dict[str, Any]:
         async with running_engine(settings, narration) as engine:
             await started_up()
             return await measure_ledger(engine.database_url, seconds)
+
+
+async def _holds(seconds: float, rounds: int, narration: Console) -> dict[str, Any]:
+    def tell(what: str) -> None:
+        narration.print(f"bench: {what}", markup=False)
+
+    engines = []
+    async with AsyncExitStack() as stack:
+        for bid_holds in ("on", "off"):
+            settings = stack.enter_context(_temporary_settings(bid_holds=bid_holds))
+            running = await stack.enter_async_context(running_engine(settings, narration))
+            engines.append(Engine(running.base_url, running.accounts))
+        await started_up()
+        return await measure_holds(engines[0], engines[1], seconds, rounds, tell)
 
 
 async def _density(auctions: int, narration: Console) -> dict[str, Any]:

@@ -54,6 +54,24 @@ def print_ledger(console: Console, result: dict[str, Any]) -> None:
     console.print(f"Times: p50 / p99. Goal for transfers: above {goal:,}/s.", highlight=False)
 
 
+def print_holds(console: Console, result: dict[str, Any]) -> None:
+    """Accepted bids a second with and without holds, and their ratio."""
+    table = new_table("Bids that have to be covered", "bench", "covered/s", "not covered/s", "ratio", "goal", "met")
+    for name, figures in result["shapes"].items():
+        ratio = figures["ratio"]
+        met = ratio is not None and ratio >= result["goal"]
+        table.add_row(
+            name,
+            _span(figures["covered_per_s"]),
+            _span(figures["uncovered_per_s"]),
+            "—" if ratio is None else f"{ratio:.0%}",
+            f"{result['goal']:.0%}",
+            "yes" if met else "no",
+        )
+    console.print(table)
+    console.print("Rates: least to most of the rounds. Ratio: the median of the rounds' ratios.", highlight=False)
+
+
 def print_density(console: Console, result: dict[str, Any]) -> None:
     """What the hosts weigh at each size, and how soon they were back."""
     table = new_table("Live auctions in shared placement, each with a bid", "auctions", "hosts MiB")
@@ -200,6 +218,10 @@ def new_table(title: str, *columns: str) -> Table:
 
 def _rate(value: float) -> str:
     return f"{value:,.0f}"
+
+
+def _span(rates: list[float]) -> str:
+    return f"{min(rates):,.0f}–{max(rates):,.0f}"
 
 
 def _pair(latencies: dict[str, float | None]) -> str:
