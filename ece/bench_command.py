@@ -16,6 +16,7 @@ from rich.console import Console
 from bench.accounts import Roster
 from bench.accounts_by_rest import AccountsByRest, NoAccounts
 from bench.beside import NoRival, check_rival, measure_beside, with_ratio
+from bench.catalog import CARDS, CARDS_MAX, measure_catalog
 from bench.density import AUCTIONS, AUCTIONS_MIN, measure_density
 from bench.failover import PARTS, Bench, measure_failover
 from bench.ledger import LedgerRefused, measure_ledger
@@ -28,7 +29,15 @@ from bench.overload import measure_overload
 from bench.processes import ProcessFailed
 from bench.rest_client import RestRefused
 from bench.watch import WATCHERS, WATCHERS_MAX, measure_watch
-from ece.bench_view import print_bench, print_density, print_ledger, print_micro, print_overload, print_watch
+from ece.bench_view import (
+    print_bench,
+    print_catalog,
+    print_density,
+    print_ledger,
+    print_micro,
+    print_overload,
+    print_watch,
+)
 from ece.calm import started_up
 from ece.data_dir import DataDir
 from ece.engine import running_engine
@@ -62,6 +71,7 @@ app = typer.Typer(
     ),
 )
 
+Cards = Annotated[int, typer.Option(min=1_000, max=CARDS_MAX, help="Cards in the catalog.")]
 Seconds = Annotated[float, typer.Option(min=0.5, max=3600, help="Measured seconds of each shape, after a warm-up.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")]
 Bids = Annotated[int, typer.Option(min=SHORT_BIDS, help="Length of the long auction.")]
@@ -155,6 +165,16 @@ def ledger(seconds: Seconds = SECONDS, as_json: AsJson = False) -> None:
         sys.stdout.write(json.dumps({"bench": "ledger", **result}) + "\n")
     else:
         print_ledger(Console(), result)
+
+
+@app.command()
+def catalog(cards: Cards = CARDS, as_json: AsJson = False) -> None:
+    """Importing cards from a file, then pages of the catalog with facets, and searches, with typos and without."""
+    result = _awaited(_catalog(cards, Console(stderr=True, highlight=False)))
+    if as_json:
+        sys.stdout.write(json.dumps({"bench": "catalog", **result}) + "\n")
+    else:
+        print_catalog(Console(), result)
 
 
 @app.command()
@@ -303,6 +323,15 @@ async def _ledger(seconds: float, narration: Console) -> dict[str, Any]:
         async with running_engine(settings, narration) as engine:
             await started_up()
             return await measure_ledger(engine.database_url, seconds)
+
+
+async def _catalog(cards: int, narration: Console) -> dict[str, Any]:
+    with _temporary_settings() as settings:
+        async with running_engine(settings, narration) as engine:
+            await started_up()
+            return await measure_catalog(
+                engine.database_url, cards, lambda what: narration.print(f"bench: {what}", markup=False)
+            )
 
 
 async def _density(auctions: int, narration: Console) -> dict[str, Any]:

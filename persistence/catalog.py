@@ -106,6 +106,13 @@ class CatalogWriting:
         created, touched = counts
         return Written(created, touched - created, len(rows) - touched)
 
+    async def settle(self) -> None:
+        """After very many cards: let the database know what there is, so that it reads it the right way."""
+        async with guard():
+            await self._pool.execute("SELECT gin_clean_pending_list('cards_document'), "
+                                     "gin_clean_pending_list('cards_traits')", timeout=PAGE_TIMEOUT_S)  # fmt: skip
+            await self._pool.execute("ANALYZE card_sets, cards, card_words", timeout=PAGE_TIMEOUT_S)
+
 
 async def _put_words(connection: PoolConnectionProxy) -> None:
     words = [row[0] for row in await connection.fetch(_NEW_WORDS, timeout=PAGE_TIMEOUT_S)]

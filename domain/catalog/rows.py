@@ -80,7 +80,7 @@ def row_from_csv(columns: list[str], cells: list[str]) -> CardRow:
             members[name] = cell
     try:
         return _checked(msgspec.convert(members | {"traits": traits}, CardRow))
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeError) as error:
         raise BadRow(_said(error)) from None
 
 
@@ -89,11 +89,11 @@ def _checked(row: CardRow) -> CardRow:
     text = "".join((row.number, row.name, row.rarity, row.set_name or "", row.description, row.model_3d or "",
                     *row.images, *row.traits, *row.traits.values()))  # fmt: skip
     if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in ("" if text.isascii() else text)):
-        raise BadRow("text with characters that no text has")
+        raise BadRow("text with zeros, or that is not UTF-8")
     if not row.name.strip():
         raise BadRow("Expected a name that is not blank - at `$.name`")
     return row
 
 
 def _said(error: Exception) -> str:
-    return "the text is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)[:200]
+    return "the text is not UTF-8" if isinstance(error, UnicodeError) else str(error)[:200]
