@@ -29,7 +29,10 @@ TYPES = ("fire", "water", "grass", "psychic", "lightning", "fighting", "darkness
 ARTISTS = 200
 NAME_WORDS = 20_000
 CARDS_A_SET = 400
-_SYLLABLES = ["ba", "ce", "di", "fo", "gu", "ha", "ji", "ka", "lo", "me", "nu", "pi", "qua", "ra", "sho", "ti", "vo", "wi", "xe", "yo", "zar", "mon", "dra", "chu", "lith", "nox", "fen", "gar", "mir", "tel"]
+_SYLLABLES = [
+    "ba", "ce", "di", "fo", "gu", "ha", "ji", "ka", "lo", "me", "nu", "pi", "qua", "ra", "sho", "ti",
+    "vo", "wi", "xe", "yo", "zar", "mon", "dra", "chu", "lith", "nox", "fen", "gar", "mir", "tel",
+]  # fmt: skip
 
 
 async def measure_catalog(database_url: str, cards: int, tell: Callable[[str], None]) -> dict[str, Any]:

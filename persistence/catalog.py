@@ -68,11 +68,11 @@ _CARDS = """
 _COUNTED = f"WITH done AS ({_CARDS}) SELECT count(*) FILTER (WHERE created), count(*) FROM done"
 
 _NEW_WORDS = f"""
-    SELECT DISTINCT word FROM incoming_cards i JOIN card_sets s ON s.code = i.set_code
+    SELECT DISTINCT fresh FROM incoming_cards i JOIN card_sets s ON s.code = i.set_code
     CROSS JOIN LATERAL string_to_table(
-        catalog_folded(i.name || ' ' || s.name || ' ' || i.number || ' ' || i.traits), ' ') AS word
-    WHERE length(word) BETWEEN 3 AND {WORD_LENGTH_MAX}
-        AND NOT EXISTS (SELECT FROM card_words w WHERE w.word = word)
+        catalog_folded(i.name || ' ' || s.name || ' ' || i.number || ' ' || i.traits), ' ') AS fresh
+    WHERE length(fresh) BETWEEN 3 AND {WORD_LENGTH_MAX}
+        AND NOT EXISTS (SELECT FROM card_words w WHERE w.word = fresh)
 """
 
 _WORDS = """

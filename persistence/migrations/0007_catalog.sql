@@ -1,11 +1,11 @@
 -- The catalog: what is searched, and what the market says of each card. Both can be made anew from other tables.
 
--- Text as it is searched: no accents, no capitals, nothing between words but a space.
+-- Text as it is searched: no accents, no capitals, nothing between words but spaces.
 CREATE FUNCTION catalog_folded(given text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT regexp_replace(
+    SELECT translate(
         lower(CASE WHEN octet_length(given) = length(given) THEN given
             ELSE regexp_replace(normalize(given, NFKD), '[\u0300-\u036f]', '', 'g') END),
-        '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007e]+', ' ', 'g')
+        E'!"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r', repeat(' ', 35))
 $$;
 
 -- The words of a card, those of its name and number before those of its set and traits, its description last.

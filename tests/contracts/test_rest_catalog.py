@@ -65,6 +65,8 @@ async def test_the_same_page_again_changes_nothing_and_another_name_is_found(sto
     renamed = CardRow("base", "58", "Raichu", "common", traits={"type": "lightning"})
     assert await writing.put([renamed], 0, 3_000) == Written(0, 1, 0)
     assert await names(stocked, q="raichu") == ["Raichu"]
+    # The words of later pages are known as well.
+    assert await names(stocked, q="raicu") == ["Raichu"]
     assert await names(stocked, q="pikachu") == []
     (code, _) = (await stocked.request("GET", "/catalog/sets")).json()["items"]
     assert code == {"code": "base", "name": "Base Set", "cards": 3}
