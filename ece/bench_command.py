@@ -16,6 +16,7 @@ from rich.console import Console
 from bench.accounts import Roster
 from bench.accounts_by_rest import AccountsByRest, NoAccounts
 from bench.beside import NoRival, check_rival, measure_beside, with_ratio
+from bench.catalog import CARDS, CARDS_MAX, measure_catalog
 from bench.density import AUCTIONS, AUCTIONS_MIN, measure_density
 from bench.failover import PARTS, Bench, measure_failover
 from bench.holds import ROUNDS, measure_holds
@@ -31,6 +32,7 @@ from bench.rest_client import RestRefused
 from bench.watch import WATCHERS, WATCHERS_MAX, measure_watch
 from ece.bench_view import (
     print_bench,
+    print_catalog,
     print_density,
     print_holds,
     print_ledger,
@@ -71,6 +73,7 @@ app = typer.Typer(
     ),
 )
 
+Cards = Annotated[int, typer.Option(min=1_000, max=CARDS_MAX, help="Cards in the catalog.")]
 Seconds = Annotated[float, typer.Option(min=0.5, max=3600, help="Measured seconds of each shape, after a warm-up.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")]
 Bids = Annotated[int, typer.Option(min=SHORT_BIDS, help="Length of the long auction.")]
@@ -175,6 +178,16 @@ def holds(seconds: Seconds = SECONDS, rounds: HoldRounds = ROUNDS, as_json: AsJs
         sys.stdout.write(json.dumps({"bench": "holds", **result}) + "\n")
     else:
         print_holds(Console(), result)
+
+
+@app.command()
+def catalog(cards: Cards = CARDS, as_json: AsJson = False) -> None:
+    """Importing cards from a file, then pages of the catalog with facets, and searches, with typos and without."""
+    result = _awaited(_catalog(cards, Console(stderr=True, highlight=False)))
+    if as_json:
+        sys.stdout.write(json.dumps({"bench": "catalog", **result}) + "\n")
+    else:
+        print_catalog(Console(), result)
 
 
 @app.command()
@@ -337,6 +350,15 @@ async def _holds(seconds: float, rounds: int, narration: Console) -> dict[str, A
             engines.append(Engine(running.base_url, running.accounts))
         await started_up()
         return await measure_holds(engines[0], engines[1], seconds, rounds, tell)
+
+
+async def _catalog(cards: int, narration: Console) -> dict[str, Any]:
+    with _temporary_settings() as settings:
+        async with running_engine(settings, narration) as engine:
+            await started_up()
+            return await measure_catalog(
+                engine.database_url, cards, lambda what: narration.print(f"bench: {what}", markup=False)
+            )
 
 
 async def _density(auctions: int, narration: Console) -> dict[str, Any]:

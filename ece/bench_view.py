@@ -72,6 +72,29 @@ def print_holds(console: Console, result: dict[str, Any]) -> None:
     console.print("Rates: least to most of the rounds. Ratio: the median of the rounds' ratios.", highlight=False)
 
 
+def print_catalog(console: Console, result: dict[str, Any]) -> None:
+    """Cards a second, and how long a page takes."""
+    table = new_table(
+        f"A catalog of {result['cards']:,} cards: a page, its total and its facets", "what", "p50 ms", "p95 ms"
+    )
+    for name, about in (
+        ("facet_page", "by set, rarity or trait"),
+        ("whole_catalog", "everything there is"),
+        ("search", "a name of two words"),
+        ("word_search", "a word of a tenth of all cards"),
+        ("typo_search", "a name with a letter left out"),
+    ):
+        table.add_row(about, f"{result[name]['p50']:.1f}", f"{result[name]['p95']:.1f}")
+    console.print(table)
+    goals = result["goals"]
+    console.print(
+        f"Imported at {_rate(result['imported_per_s'])} cards/s. Goals: above {goals['imported_per_s']:,}/s, "
+        f"each p95 under {goals['p95_ms']} ms.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
 def print_density(console: Console, result: dict[str, Any]) -> None:
     """What the hosts weigh at each size, and how soon they were back."""
     table = new_table("Live auctions in shared placement, each with a bid", "auctions", "hosts MiB")

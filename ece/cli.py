@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ece.bench_command import app as bench
+from ece.catalog_command import catalog
 from ece.doctor import doctor
 from ece.failure import Failure
 from ece.ledger_command import ledger
@@ -33,6 +34,7 @@ app.command()(up)
 app.command()(replay)
 app.command()(verify)
 app.add_typer(ledger, name="ledger")
+app.add_typer(catalog, name="catalog")
 app.add_typer(bench, name="bench")
 app.add_typer(node, name="node")
 app.add_typer(slots, name="slots")

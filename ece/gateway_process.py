@@ -26,6 +26,7 @@ from ece.long_lived import tame_collector
 from ece.settings import Settings, load_settings
 from gateway.admission import Admission
 from gateway.app import create_app
+from gateway.catalog import Catalog
 from gateway.channels import FanOutLimits
 from gateway.exposition import HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.fleet_metrics import FleetMetrics
@@ -40,6 +41,8 @@ from gateway.traffic import Traffic
 from gateway.ws_protocol import SocketProtocol
 from persistence.announcements import CHANNEL_GROUPS, DIRECTORY_CHANNEL, Listener, news_channel
 from persistence.auction_listing import AuctionHistory, AuctionListing
+from persistence.catalog import CatalogWriting
+from persistence.catalog_reading import CatalogReading
 from persistence.directory import Directory
 from persistence.errors import StoreUnavailable
 from persistence.idempotency import IdempotencyKeys
@@ -149,6 +152,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         listing=AuctionListing(pool),
         history=history,
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), money_rules(settings)),
+        catalog=Catalog(CatalogReading(pool), CatalogWriting(pool)),
         router=router,
         hub=hub,
         tokens=tokens,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from gateway import health, problems, protocol_docs, socket
 from gateway.middleware import Frontdoor
-from gateway.rest import auctions, ledger
+from gateway.rest import auctions, catalog, ledger
 from gateway.rest.auth import AuthRoutes
 from gateway.services import Services
 from persistence.errors import StoreError
@@ -64,6 +64,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(AuthRoutes(services).router, responses=_problem_responses())
     app.include_router(auctions.router, responses=_problem_responses())
     app.include_router(ledger.router, responses=_problem_responses())
+    app.include_router(catalog.router, responses=_problem_responses())
     app.include_router(health.router)
     app.include_router(protocol_docs.router)
     app.add_api_websocket_route("/ws", socket.endpoint)

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import HTTPConnection
 
 from actors.messages import Answer, Request
+from gateway.catalog import Catalog
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
 from gateway.money import Money
@@ -50,6 +51,7 @@ class Services:
     listing: AuctionListing
     history: AuctionHistory
     money: Money
+    catalog: Catalog
     router: Asks
     hub: Any
     tokens: TokenIssuer

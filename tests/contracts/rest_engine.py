@@ -15,11 +15,14 @@ from actors.host import Host
 from actors.host_limits import HostLimits
 from actors.messages import Answer, Refused, Request
 from gateway.app import create_app
+from gateway.catalog import Catalog
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
 from gateway.money import Money, MoneyRules
 from gateway.services import Limits, Services
 from persistence.auction_listing import AuctionHistory, AuctionListing
+from persistence.catalog import CatalogWriting
+from persistence.catalog_reading import CatalogReading
 from persistence.event_log import EventLog
 from persistence.idempotency import IdempotencyKeys
 from persistence.identity import RefreshTokens, UserStore
@@ -140,6 +143,7 @@ async def rest_engine(
         listing=AuctionListing(pool),
         history=AuctionHistory(pool),
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), rules or MoneyRules(faucet=True)),
+        catalog=Catalog(CatalogReading(pool), CatalogWriting(pool)),
         router=router,
         hub=None,
         tokens=TokenIssuer(SECRET, 900),

@@ -1,0 +1,122 @@
+"""The catalog alone: importing cards from a file, then facet pages and searches, straight from PostgreSQL."""
+
+import random
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.percentiles import percentile
+from persistence.catalog import CatalogWriting
+from persistence.catalog_files import read_rows
+from persistence.catalog_import import import_rows
+from persistence.catalog_reading import CatalogReading, Wanted
+from persistence.pool import close_pool, open_pool
+
+CARDS = 100_000
+CARDS_MAX = 5_000_000
+GOAL_IMPORTED_PER_S = 20_000
+GOAL_P95_MS = 50
+ROUNDS = 150
+WARM_UP = 30
+LIMIT = 24
+NOW_MS = 1_800_000_000_000
+RARITIES = ("common", "common", "common", "uncommon", "uncommon", "rare", "mythic")
+TYPES = ("fire", "water", "grass", "psychic", "lightning", "fighting", "darkness", "metal", "fairy", "dragon")
+ARTISTS = 200
+NAME_WORDS = 20_000
+CARDS_A_SET = 400
+_SYLLABLES = [
+    "ba", "ce", "di", "fo", "gu", "ha", "ji", "ka", "lo", "me", "nu", "pi", "qua", "ra", "sho", "ti",
+    "vo", "wi", "xe", "yo", "zar", "mon", "dra", "chu", "lith", "nox", "fen", "gar", "mir", "tel",
+]  # fmt: skip
+
+
+async def measure_catalog(database_url: str, cards: int, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Figures of the import, of facet pages and of searches. Writes to the database: give it a fresh one."""
+    pool = await open_pool(database_url, size_max=1)
+    try:
+        with tempfile.TemporaryDirectory(prefix="ece-bench-catalog-") as folder:
+            tell(f"writing a file of {cards:,} cards")
+            names = _write(Path(folder) / "cards.jsonl", cards)
+            tell("importing it")
+            began = time.perf_counter()
+            imported = await import_rows(read_rows(Path(folder) / "cards.jsonl"), CatalogWriting(pool), NOW_MS)
+            elapsed_s = time.perf_counter() - began
+        assert imported.created == cards, "every card of the file is one"
+        reading, chance = CatalogReading(pool), random.Random(2)
+        tell("facet pages, searches, searches with typos")
+        return {
+            "cards": cards,
+            "imported_per_s": round(cards / elapsed_s, 1),
+            "facet_page": await _timed(lambda: _page(reading, _facets_wanted(chance, cards), "newest")),
+            "whole_catalog": await _timed(lambda: _page(reading, Wanted(), "newest")),
+            "search": await _timed(lambda: _page(reading, Wanted(q=chance.choice(names)), "relevance")),
+            "word_search": await _timed(lambda: _page(reading, Wanted(q=chance.choice(TYPES)), "relevance")),
+            "typo_search": await _timed(lambda: _page(reading, Wanted(q=_typo(chance, names)), "relevance")),
+            "goals": {"imported_per_s": GOAL_IMPORTED_PER_S, "p95_ms": GOAL_P95_MS},
+        }
+    finally:
+        await close_pool(pool)
+
+
+async def _page(reading: CatalogReading, wanted: Wanted, sort: str) -> None:
+    """What a page of the catalog shows: cards, their number, and the facets beside them."""
+    query = await reading.query(wanted)
+    await reading.page(query, sort, None, LIMIT + 1)
+    total = await reading.total(query)
+    await reading.facets(query, not total.estimate)
+
+
+async def _timed(once: Callable[[], Awaitable[None]]) -> dict[str, float | None]:
+    latencies = []
+    for _ in range(WARM_UP + ROUNDS):
+        began = time.perf_counter()
+        await once()
+        latencies.append((time.perf_counter() - began) * 1000)
+    ascending = sorted(latencies[WARM_UP:])
+    return {"p50": percentile(ascending, 0.50), "p95": percentile(ascending, 0.95)}
+
+
+def _facets_wanted(chance: random.Random, cards: int) -> Wanted:
+    code = f"set-{chance.randrange(max(1, cards // CARDS_A_SET))}"
+    return chance.choice(
+        (
+            Wanted(set=code),
+            Wanted(rarity=chance.choice(RARITIES)),
+            Wanted(traits=(("type", chance.choice(TYPES)),)),
+            Wanted(rarity="mythic", traits=(("type", chance.choice(TYPES)),)),
+            Wanted(traits=(("artist", f"Artist {chance.randrange(ARTISTS)}"),)),
+        )
+    )
+
+
+def _typo(chance: random.Random, names: list[str]) -> str:
+    """A name with a letter left out."""
+    name = chance.choice(names)
+    gap = chance.randrange(1, len(name) - 1)
+    return name[:gap] + name[gap + 1 :]
+
+
+def _write(path: Path, cards: int) -> list[str]:
+    """A catalog by chance, always the same; some of its names."""
+    chance = random.Random(1)
+    words = ["".join(chance.choices(_SYLLABLES, k=chance.randint(2, 4))).capitalize() for _ in range(NAME_WORDS)]
+    names: list[str] = []
+    with path.open("wb") as out:
+        for number in range(cards):
+            name = f"{chance.choice(words)} {chance.choice(words)}"
+            if len(names) < ROUNDS:
+                names.append(name)
+            traits = {"type": chance.choice(TYPES), "artist": f"Artist {chance.randrange(ARTISTS)}"}
+            place, row = divmod(number, CARDS_A_SET)
+            out.write(
+                msgspec.json.encode(
+                    {"set": f"set-{place}", "set_name": f"Set {place}", "number": str(row), "name": name,
+                     "rarity": chance.choice(RARITIES), "traits": traits}
+                ) + b"\n"
+            )  # fmt: skip
+    return names

@@ -1,0 +1,133 @@
+"""The catalog for anyone: browse, search, count; and operators' single cards."""
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends, Header, Query
+from starlette.responses import Response
+
+from domain.ids import InvalidId, parse_id
+from domain.ledger.currencies import AMOUNT_MAX
+from gateway.problems import Problem
+from gateway.rest import API_PREFIX
+from gateway.rest.callers import IdempotencyKey, Operator
+from gateway.rest.catalog_bodies import CardItem, CardPage, Facets, NewCard, PutCards, SetPage, card_json
+from gateway.rest.cursors import decode_cursor, encode_cursor
+from gateway.rest.once import JSON, Posted, once
+from gateway.services import ServicesDep
+from persistence.catalog_reading import PAGE_MAX, SETS_MAX, Wanted
+from persistence.idempotency import Begun
+
+PAGE_DEFAULT = 24
+TRAITS_MAX = 8
+
+router = APIRouter(prefix=API_PREFIX, tags=["catalog"])
+encode = msgspec.json.encode
+
+Text = Annotated[str | None, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
+Price = Annotated[int | None, Query(ge=0, le=AMOUNT_MAX, description="Of the lowest open auction, in base units")]
+Match = Annotated[str | None, Header(alias="If-None-Match")]
+
+
+async def _wanted(
+    q: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Words; typos are found")] = "",
+    set: Text = None,
+    rarity: Text = None,
+    trait: Annotated[list[str] | None, Query(max_length=TRAITS_MAX, description="`name:value`, repeatable")] = None,
+    min_price: Price = None,
+    max_price: Price = None,
+    status: Annotated[Literal["open", "none"] | None, Query(description="Has open auctions, or none")] = None,
+) -> Wanted:
+    pairs = [tuple(one.split(":", 1)) for one in trait or []]
+    if any(len(pair) != 2 or "\0" in "".join(pair) or len("".join(pair)) > 128 for pair in pairs):
+        raise Problem("invalid_request", "a trait is name:value")
+    traits = tuple(sorted((pair[0], pair[-1]) for pair in pairs))
+    if len({name for name, _ in traits}) != len(traits):
+        raise Problem("invalid_request", "no card has two values of one trait")
+    return Wanted(q, set, rarity, traits, min_price, max_price, status)
+
+
+Filters = Annotated[Wanted, Depends(_wanted)]
+
+
+@router.get("/catalog/cards", response_model=CardPage, summary="Cards, by filters and words")
+async def cards(
+    services: ServicesDep,
+    wanted: Filters,
+    sort: Literal["relevance", "newest", "name", "price", "ending"] = "relevance",
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+) -> Response:
+    """By `price` and by `ending` come only cards with open auctions. `relevance` without words is `newest`."""
+    name = f"cards {sort} {encode(wanted).decode()}"
+    place = None
+    if cursor is not None:
+        at, card = decode_cursor(name, cursor, 2)
+        place = (at, card)
+    reading = services.catalog.reading
+    query = await reading.query(wanted)
+    rows = await reading.page(query, sort, place, limit + 1)
+    total = await reading.total(query)
+    following = encode_cursor(name, rows[limit - 1].place, rows[limit - 1].id) if rows[limit:] else None
+    return _json({"items": [card_json(row) for row in rows[:limit]], "next_cursor": following, "total": total})
+
+
+@router.get("/catalog/facets", response_model=Facets, summary="How many cards have what")
+async def facets(services: ServicesDep, wanted: Filters) -> Response:
+    """The same filters as for cards. Counts are exact up to 10,000 cards; beyond, `estimate` is true."""
+    reading = services.catalog.reading
+    query = await reading.query(wanted)
+    total = await reading.total(query)
+    found = await reading.facets(query, not total.estimate)
+    counts: dict[str, Any] = {
+        facet: [{"value": value, "count": count} for _, value, count in found[facet]]
+        for facet in ("set", "rarity", "status")
+    }
+    counts["trait"] = [{"name": name, "value": value, "count": count} for name, value, count in found["trait"]]
+    return _json({"total": total, "estimate": total.estimate, **counts})
+
+
+@router.get("/catalog/cards/{card_id}", response_model=CardItem, summary="One card")
+async def card(services: ServicesDep, card_id: str, if_none_match: Match = None) -> Response:
+    """With an `ETag`; 304 where `If-None-Match` has it, or the weak form of it."""
+    try:
+        found = await services.catalog.reading.card(parse_id(card_id))
+    except InvalidId:
+        found = None
+    if found is None:
+        raise Problem("not_found", "there is no such card")
+    body = encode(card_json(found))
+    etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    headers = {"ETag": etag, "Cache-Control": "public, no-cache"}
+    known = [one.strip().removeprefix("W/") for one in (if_none_match or "").split(",")]
+    if etag in known or known == ["*"]:
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type=JSON)
+
+
+@router.get("/catalog/sets", response_model=SetPage, summary="The sets there are")
+async def sets(
+    services: ServicesDep,
+    limit: Annotated[int, Query(ge=1, le=SETS_MAX - 1)] = PAGE_MAX,
+    cursor: Annotated[str | None, Query(max_length=32, description="`next_cursor` of the page before")] = None,
+) -> Response:
+    """By code."""
+    rows = await services.catalog.reading.sets(cursor, limit + 1)
+    return _json({"items": rows[:limit], "next_cursor": rows[limit - 1].code if rows[limit:] else None})
+
+
+@router.post("/admin/catalog/cards", response_model=PutCards, status_code=201, summary="Put a card", tags=["admin"])
+async def put_card(services: ServicesDep, operator: Operator, key: IdempotencyKey, body: NewCard) -> Response:
+    """A new card, or a change of the one with this set and number. For operators."""
+    row = body.row()
+
+    async def work(_begun: Begun) -> tuple[int, bytes]:
+        written = await services.catalog.writing.put([row], operator.user_id, services.now_ms())
+        return 201, encode(written)
+
+    return await once(services, Posted(operator, key, f"put card {encode(row).decode()}"), work)
+
+
+def _json(members: dict[str, Any]) -> Response:
+    return Response(encode(members), media_type=JSON)

@@ -1,0 +1,95 @@
+"""Importing a catalog: rows in pages, each page written as a whole, the next one read meanwhile."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from domain.catalog.rows import BadRow, CardRow
+from persistence.catalog import CatalogWriting
+from persistence.catalog_files import Read
+
+PAGE_ROWS = 5_000
+ROWS_MAX = 5_000_000
+FINDINGS_MAX = 20
+
+
+@dataclass
+class Imported:
+    """What became of the rows; of the bad ones the first FINDINGS_MAX, by line."""
+
+    read: int = 0
+    bad: int = 0
+    created: int = 0
+    changed: int = 0
+    same: int = 0
+    findings: list[tuple[int, str]] = field(default_factory=list)
+
+
+class Pages:
+    """Good rows in pages. What is bad, or was there before in the same file, is told of and left out."""
+
+    def __init__(self, rows: Iterator[Read], report: Imported, tell_bad: Callable[[int, str], None]) -> None:
+        self._rows = rows
+        self._report = report
+        self._tell_bad = tell_bad
+        # Hashes alone: a file may have millions of rows.
+        self._seen: set[int] = set()
+        self.offset = 0
+
+    def next_page(self) -> list[CardRow]:
+        """Up to PAGE_ROWS rows; none at the end. Raises FileBroken."""
+        page: list[CardRow] = []
+        for line, row, offset in self._rows:
+            self.offset = offset
+            self._report.read += 1
+            if isinstance(row, BadRow):
+                self._bad(line, str(row))
+            elif self._report.read > ROWS_MAX:
+                self._bad(line, f"more than {ROWS_MAX:,} rows; nothing from this line on was read")
+                break
+            elif (known := hash((row.set, row.number))) in self._seen:
+                self._bad(line, "this set and number stand in the file before")
+            else:
+                self._seen.add(known)
+                page.append(row)
+                if len(page) == PAGE_ROWS:
+                    return page
+        return page
+
+    def _bad(self, line: int, why: str) -> None:
+        self._report.bad += 1
+        if len(self._report.findings) < FINDINGS_MAX:
+            self._report.findings.append((line, why))
+        self._tell_bad(line, why)
+
+
+async def import_rows(
+    rows: Iterator[Read],
+    writing: CatalogWriting | None,
+    now_ms: int,
+    *,
+    creator: int = 0,
+    tell_bad: Callable[[int, str], None] = lambda line, why: None,
+    tell_offset: Callable[[int], None] = lambda offset: None,
+) -> Imported:
+    """Write every good row; without ``writing``, only look. Raises FileBroken and StoreUnavailable."""
+    report = Imported()
+    pages = Pages(rows, report, tell_bad)
+    page = await asyncio.to_thread(pages.next_page)
+    while page:
+        tell_offset(pages.offset)
+        following = asyncio.create_task(asyncio.to_thread(pages.next_page))
+        try:
+            if writing is not None:
+                written = await writing.put(page, creator, now_ms)
+                report.created += written.created
+                report.changed += written.changed
+                report.same += written.same
+        finally:
+            # A thread can't be cut off: it is waited for, whatever happened.
+            await asyncio.wait([following])
+        page = following.result()
+    if writing is not None and report.created + report.changed >= PAGE_ROWS:
+        await writing.settle()
+    tell_offset(pages.offset)
+    return report

@@ -1,0 +1,104 @@
+"""`ece catalog import` with files of every kind, on the real PostgreSQL."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from ece import cli
+from ece.failure import Failure
+from persistence.catalog import CatalogWriting
+from persistence.catalog_files import LINE_BYTES_MAX, FileBroken, read_rows
+from persistence.catalog_import import FINDINGS_MAX, Imported, import_rows
+from persistence.pool import Pool
+
+GOOD = {"set": "imported", "number": "1", "name": "Charizard", "rarity": "rare"}
+CSV = b"set,number,name,rarity\n"
+
+
+def card(**changes: Any) -> bytes:
+    return json.dumps(GOOD | changes).encode()
+
+
+def written(folder: Path, name: str, content: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "bad"),
+    [
+        ("a.jsonl", b'{"set": \n' + card(), {1: "malformed|truncated|unexpected"}),
+        ("a.jsonl", card() + b"\n" + card(number="2", edition=1.0), {2: "int"}),
+        ("a.jsonl", card(edition=-1) + b"\n" + card(), {1: "edition"}),
+        ("a.jsonl", card(colour="red") + b"\n" + card(), {1: "colour"}),
+        ("a.jsonl", b'{"set": "imported"}\n' + card(), {1: "number"}),
+        ("a.jsonl", card() + b"\n\n" + card(), {3: "before"}),
+        ("a.jsonl", card().replace(b"Char", b"\xff\xfe") + b"\n" + card(), {1: "UTF-8|utf-8"}),
+        ("a.jsonl", card(description="x" * LINE_BYTES_MAX) + b"\n" + card(), {1: "longer"}),
+        ("a.jsonl", b"\xef\xbb\xbf" + card(), {}),
+        ("a.json", b"[\n" + card() + b",\n" + card(number=2) + b",\n3]", {3: "number", 4: "object"}),
+        ("a.csv", CSV + b"imported,1,Charizard,rare\nimported,2,x\n", {3: "cells"}),
+        ("a.csv", CSV + b"imported,1,Charizard,rare\nimported,2,\xff,rare\n", {3: "UTF-8"}),
+        ("a.csv", CSV + b'imported,1,Charizard,rare\nimported,2,"x,rare\n', {3: "broken CSV"}),
+        ("a.csv", CSV + b'imported,1,"Chari\nzard",rare\nimported,1,x,rare\n', {4: "before"}),
+        ("a.csv", CSV + b"imported,1,Charizard,rare\n" + b"x" * (LINE_BYTES_MAX + 1), {3: "longer"}),
+    ],
+)
+async def test_a_bad_row_is_named_and_the_others_are_in(
+    pool: Pool, tmp_path: Path, name: str, content: bytes, bad: dict[int, str]
+):
+    await pool.execute("DELETE FROM cards")
+    report = await import_rows(read_rows(written(tmp_path, name, content)), CatalogWriting(pool), 1)
+    assert [line for line, _ in report.findings] == list(bad)
+    for (_, why), words in zip(report.findings, bad.values(), strict=True):
+        assert any(word in why for word in words.split("|")), why
+    assert (report.bad, report.created) == (len(bad), 1)
+    assert await pool.fetchval("SELECT count(*) FROM cards") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("a.jsonl", b"", "empty"), ("a.json", b" \n ", "empty"), ("a.json", b"[]", "empty"),
+        ("a.json", b"[" + card(), "broken JSON"), ("a.csv", b"set,number,name\n", "rarity"),
+        ("a.csv", b"set,number,name,rarity,colour\n", "colour"), ("a.csv", b"set,set,number,name,rarity\n", "twice"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_catalog_says_why(tmp_path: Path, name: str, content: bytes, why: str):
+    with pytest.raises(FileBroken, match=why):
+        list(read_rows(written(tmp_path, name, content)))
+
+
+async def test_an_import_that_is_done_again_changes_nothing(pool: Pool, tmp_path: Path):
+    lines = b"\n".join(card(set="twice", number=str(n)) for n in range(12_000))
+    path = written(tmp_path, "a.jsonl", lines)
+    first = await import_rows(read_rows(path), CatalogWriting(pool), 1)
+    assert first == Imported(12_000, 0, 12_000, 0, 0)
+    rows = await pool.fetch("SELECT * FROM cards ORDER BY card_id")
+    assert await import_rows(read_rows(path), CatalogWriting(pool), 2) == Imported(12_000, 0, 0, 0, 12_000)
+    assert await pool.fetch("SELECT * FROM cards ORDER BY card_id") == rows
+
+
+async def test_of_very_many_bad_rows_only_the_first_are_kept_and_all_are_told(tmp_path: Path):
+    path, told = written(tmp_path, "a.jsonl", b"{}\n" * 1_000), []
+    report = await import_rows(read_rows(path), None, 1, tell_bad=lambda line, why: told.append(line))
+    assert (report.bad, len(report.findings), told) == (1_000, FINDINGS_MAX, list(range(1, 1_001)))
+
+
+def test_the_command_names_bad_rows_and_ends_with_1(tmp_path: Path, monkeypatch, database_url: str):
+    monkeypatch.setenv("ECE_DATABASE_URL", database_url)
+    monkeypatch.setenv("ECE_DATA_DIR", str(tmp_path / "data"))
+    path = written(tmp_path, "a.jsonl", card(set="command") + b"\n" + card(set="command", number=7))
+    all_bad = tmp_path / "bad.jsonl"
+    dry = CliRunner().invoke(cli.app, ["catalog", "import", str(path), "--dry-run"])
+    assert (dry.exit_code, "looked at only" in dry.output) == (1, True)
+    told = CliRunner().invoke(cli.app, ["catalog", "import", str(path), "--report", str(all_bad)])
+    assert told.exit_code == 1
+    assert "1 new, 0 changed, 0 the same; 1 bad" in told.output
+    assert [json.loads(line)["line"] for line in all_bad.read_text().splitlines()] == [2]
+    empty = CliRunner().invoke(cli.app, ["catalog", "import", str(written(tmp_path, "e.jsonl", b""))])
+    assert isinstance(empty.exception, Failure)

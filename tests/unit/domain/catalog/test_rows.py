@@ -1,0 +1,68 @@
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.catalog.rows import BadRow, CardRow, columns_wrong, row_from_csv, row_from_json
+
+GOOD: dict[str, Any] = {"set": "base", "number": "4", "name": "Charizard", "rarity": "rare"}
+
+
+def test_a_row_has_what_it_says():
+    row = row_from_json(json.dumps(GOOD | {"traits": {"type": "fire"}, "edition": 5}).encode())
+    assert row == CardRow("base", "4", "Charizard", "rare", traits={"type": "fire"}, edition=5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"set": "No Code"}, {"set": "base\n"}, {"set": None}, {"number": 4}, {"name": ""}, {"name": "  "},
+        {"name": "x" * 201}, {"name": "a\0b"}, {"edition": 0}, {"edition": -1}, {"edition": 1.0}, {"edition": "1"},
+        {"edition": 2**31}, {"edition": True}, {"traits": ["fire"]}, {"traits": {"type": 1}}, {"images": "x"},
+        {"colour": "red"}, {"description": "x" * 4001},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_no_card_is_refused(wrong: dict[str, Any]):
+    with pytest.raises(BadRow):
+        row_from_json(json.dumps(GOOD | wrong).encode())
+
+
+@pytest.mark.parametrize("missing", GOOD)
+def test_what_is_missing_is_named(missing: str):
+    with pytest.raises(BadRow, match=missing):
+        row_from_json(json.dumps({name: value for name, value in GOOD.items() if name != missing}).encode())
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_do_anything_but_be_refused(line: bytes):
+    with pytest.raises(BadRow):
+        row_from_json(line)
+
+
+text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30).filter(str.strip)
+
+
+@given(text, text, st.dictionaries(text, text, max_size=4), st.none() | st.integers(1, 2**31 - 1))
+def test_json_and_csv_say_the_same(number: str, name: str, traits: dict[str, str], edition: int | None):
+    row = CardRow("base", number, name, "rare", traits=traits, edition=edition)
+    assert row_from_json(msgspec.json.encode(row)) == row
+    columns = ["set", "number", "name", "rarity", "edition", *(f"trait:{key}" for key in traits)]
+    cells = ["base", number, name, "rare", "" if edition is None else str(edition), *traits.values()]
+    assert row_from_csv(columns, cells) == row
+
+
+@pytest.mark.parametrize("edition", ["1.0", "-1", "+1", " 1", "1e3", "٣", "0", "99999999999"])
+def test_a_cell_that_is_no_count_is_refused(edition: str):
+    with pytest.raises(BadRow):
+        row_from_csv([*GOOD, "edition"], [*GOOD.values(), edition])
+
+
+def test_a_header_is_right_or_says_why_not():
+    assert columns_wrong([*GOOD, "trait:type"]) is None
+    assert columns_wrong([*GOOD, "colour"]) == "unknown column 'colour'"
+    assert columns_wrong(["set", "number", "name"]) == "the column 'rarity' is missing"
+    assert columns_wrong([*GOOD, "set"]) == "a column occurs twice"
