@@ -179,6 +179,22 @@ async def test_holds_that_a_dead_host_left_behind_are_let_go_of_when_another_has
 
 
 @virtual
+async def test_the_leader_of_an_unsold_auction_is_let_go_of_though_the_host_died_at_its_end():
+    world, holds = World(), MemoryHolds({ANN: usd(100)})
+    async with world.running(holds=holds) as client:
+        await client.create(reserve_price=usd(90))
+        await client.ask(bid(ANN, 40))
+        holds.weather.down = True
+        await client.ask(CloseNow(FIRST, SELLER))
+    assert holds.held == {(FIRST, ANN): usd(40)}
+    holds.weather.down = False
+    async with world.running(holds=holds) as client:
+        await client.state()
+        await settle_down(client)
+        assert holds.held == {}
+
+
+@virtual
 async def test_a_host_that_wakes_late_lets_go_of_nothing_that_has_grown_elsewhere():
     world, holds = World(), MemoryHolds({ANN: usd(500), BOB: usd(500)})
     async with world.running(holds=holds) as old:
