@@ -110,7 +110,9 @@ async def card(services: ServicesDep, card_id: str, if_none_match: Match = None)
 async def sets(
     services: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=SETS_MAX - 1)] = PAGE_MAX,
-    cursor: Annotated[str | None, Query(max_length=32, description="`next_cursor` of the page before")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern="^[a-z0-9-]{1,32}$", description="`next_cursor` of the page before")
+    ] = None,
 ) -> Response:
     """By code."""
     rows = await services.catalog.reading.sets(cursor, limit + 1)

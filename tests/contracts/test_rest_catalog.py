@@ -154,3 +154,14 @@ async def test_operators_put_single_cards_once_for_a_key(stocked: RestEngine):
 @pytest.mark.parametrize("query", [{"trait": "fire"}, {"sort": "best"}, {"limit": 101}, {"min_price": "1.5"}], ids=str)
 async def test_filters_that_make_no_sense_are_refused(stocked: RestEngine, query: dict[str, Any]):
     problem(await stocked.request("GET", "/catalog/cards", params=query), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("path", ["/catalog/cards", "/catalog/facets", "/catalog/sets"])
+@pytest.mark.parametrize(
+    "query",
+    ["q=%00", "q=a%00b", "q='%26!(", "q=:*", "q=%5C%27", "q=%ED%A0%80", "set=%00", "rarity=%00", "trait=a:%00",
+     "trait=%00:b", "cursor=%00", "min_price=-1", "min_price=99999999999999999999", "limit=0"],
+)  # fmt: skip
+async def test_no_query_however_odd_is_a_fault_of_ours(engine: RestEngine, path: str, query: str):
+    answer = await engine.request("GET", f"{path}?{query}")
+    assert answer.status_code in (200, 400, 422), answer.text
