@@ -6,9 +6,12 @@ for them. Who led before is let go of once the log has the batch: with the next 
 
 Only one batch at a time is at work, and nothing else touches these holds but the end of a sale. A hold that was placed
 by a host that died, or for a batch that was lost, is found when the auction is loaded (``check``), or in time by rote.
+
+Another host may keep an auction by now, and its holds be for newer bids. So letting go names the most that it is about,
+and what is held is compared with a state only between batches, and while the directory vouches for us.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -61,7 +64,7 @@ class Coverage:
         self._holds = holds
         self._plays: dict[int, _Play] = {}
         self._letting_go: dict[tuple[int, int], Cover] = {}
-        self._unchecked: dict[int, Keeper] = {}
+        self._unchecked: dict[int, None] = {}
 
     # -- one batch
 
@@ -75,6 +78,7 @@ class Coverage:
         self._plays = {}
         if self._holds is None or not any(isinstance(order.request, (Bid, Buy)) for order, _ in ready):
             return list(ready)
+        ready = _priced(ready, batch, unavailable)
         plays = self._played(ready, found, batch.now_ms)
         try:
             short = await self._covered([play for play in plays.values() if play.wanted])
@@ -116,19 +120,43 @@ class Coverage:
     # -- between batches
 
     def check(self, keeper: Keeper) -> None:
-        """Have what is held for this auction compared with what its log says, with the next batch."""
+        """Have what is held for this auction compared with what its log says, between two batches."""
         if self._holds is not None:
-            self._unchecked[keeper.auction_id] = keeper
+            self._unchecked[keeper.auction_id] = None
 
     @property
     def behind(self) -> bool:
-        """Whether there is something to let go of, or to check."""
-        return bool(self._letting_go or self._unchecked)
+        """Whether there is something to let go of that no batch has taken along yet."""
+        return bool(self._letting_go)
 
-    async def catch_up(self) -> None:
-        """Let go and check, apart from any batch. Raises StoreError: then it is still to be done."""
-        if self._holds is not None and self.behind:
+    @property
+    def unchecked(self) -> bool:
+        """Whether there is an auction to check."""
+        return bool(self._unchecked)
+
+    async def let_go(self) -> None:
+        """Let go, apart from any batch. Raises StoreError: then it is still to be done."""
+        if self._letting_go:
             await self._covered([])
+
+    async def check_some(self, keepers: Mapping[int, Keeper], vouched_for: Callable[[], bool]) -> None:
+        """Compare what is held for some auctions with their states, and bring it there. Only while nothing is staged.
+
+        Those that are no longer in memory are checked when they are loaded; nothing is done while ``vouched_for`` says
+        no, for another host may have moved on. Raises StoreError: then it is still to be done.
+        """
+        assert self._holds is not None
+        for auction_id in [auction_id for auction_id in self._unchecked if auction_id not in keepers]:
+            del self._unchecked[auction_id]
+        some = [keepers[auction_id] for auction_id in list(self._unchecked)[:CHECKS_A_BATCH_MAX]]
+        if not some or not vouched_for():
+            return
+        held = await self._holds.held_for([keeper.auction_id for keeper in some])
+        if not vouched_for():
+            return
+        await self._ask(_corrections(some, held), [])
+        for keeper in some:
+            self._unchecked.pop(keeper.auction_id, None)
 
     async def close(self) -> None:
         """Let go of what there is to let go of, and close the way to the ledger."""
@@ -136,7 +164,7 @@ class Coverage:
             return
         try:
             while self._letting_go:
-                await self.catch_up()
+                await self.let_go()
         except StoreError as error:
             log.warning("holds_left", count=len(self._letting_go), error=str(error))
         await self._holds.close()
@@ -167,15 +195,11 @@ class Coverage:
 
     async def _covered(self, plays: list[_Play]) -> dict[int, tuple[Order, int, int]]:
         """Bring everything to where it should be. Returns, by ``id`` of the order, who has what and needs what."""
-        assert self._holds is not None
-        first, checked, letting_go = await self._overdue()
-        short = await self._ask(first, plays)
+        letting_go = list(self._letting_go.items())
+        short = await self._ask([cover for _, cover in letting_go], plays)
         for key, cover in letting_go:
             if self._letting_go.get(key) is cover:
                 del self._letting_go[key]
-        for keeper in checked:
-            if self._unchecked.get(keeper.auction_id) is keeper:
-                del self._unchecked[keeper.auction_id]
         uncovered = [play for play in plays if play.uncovered]
         if uncovered:
             # What was played through did not come to pass: now anybody may lead.
@@ -184,15 +208,6 @@ class Coverage:
                 _hold_all(play)
             short |= await self._ask([], uncovered)
         return short
-
-    async def _overdue(self) -> tuple[list[Cover], list[Keeper], list[tuple[tuple[int, int], Cover]]]:
-        assert self._holds is not None
-        letting_go = list(self._letting_go.items())
-        covers = [cover for _, cover in letting_go]
-        checked = list(self._unchecked.values())[:CHECKS_A_BATCH_MAX]
-        if checked:
-            covers += _corrections(checked, await self._holds.held_for([keeper.auction_id for keeper in checked]))
-        return covers, checked, letting_go
 
     async def _ask(self, first: list[Cover], plays: list[_Play]) -> dict[int, tuple[Order, int, int]]:
         assert self._holds is not None
@@ -233,13 +248,22 @@ class Coverage:
         self._letting_go[keeper.auction_id, bidder] = cover
 
 
+def _priced(ready: Ready, batch: Batch, unavailable: Refused) -> Ready:
+    """Without those who want to buy what is only being listed: nobody knows yet what they would have to have."""
+    unpriced = [order for order, keeper in ready if keeper.auction is None and isinstance(order.request, Buy)]
+    if not unpriced:
+        return ready
+    batch.answers += [(order, unavailable) for order in unpriced]
+    return [(order, keeper) for order, keeper in ready if keeper.auction is not None or order not in unpriced]
+
+
 def _play_through(play: _Play, now_ms: int) -> None:
     """Decide the bids on the side. Who is refused anyway needs nothing, who leads in the end a hold that stays."""
     keeper, auction = play.keeper, play.keeper.auction
     assert auction is not None
     reference, time = held_for_auction(keeper.auction_id), max(now_ms, keeper.at)
     before = {play.leader: play.leader_maximum} if play.leader is not None else {}
-    bidders: dict[int, None] = {}
+    offers = dict(before)
     for order in play.orders:
         request = order.request
         assert isinstance(request, (Bid, Buy))
@@ -248,13 +272,14 @@ def _play_through(play: _Play, now_ms: int) -> None:
             continue
         offer = events[0]
         assert isinstance(offer, BID_EVENTS)
-        bidders[offer.bidder] = None
+        offers[offer.bidder] = max(offer.maximum, offers.get(offer.bidder, 0))
         play.wanted.append((order, Cover(reference, offer.bidder, offer.maximum)))
         for event in events:
             auction = apply(auction, event)
-    for bidder in bidders:
-        if bidder != auction.leader:
-            play.wanted.append((None, Cover(reference, bidder, 0, before.get(bidder, 0))))
+    for bidder, most in offers.items():
+        keep = before.get(bidder, 0)
+        if bidder != auction.leader and most > keep:
+            play.wanted.append((None, Cover(reference, bidder, 0, keep, most)))
     play.held = before
     if auction.leader is not None:
         play.held[auction.leader] = auction.leader_maximum

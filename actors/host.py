@@ -74,8 +74,7 @@ class Host:
         self.timers = Timers(clock, self._time_has_come)
         self.newsroom = Newsroom(announcer)
         self.records = Records(event_log, snapshots, limits.snapshot_every_events)
-        self._coverage = Coverage(holds)
-        self._catching_up_at = 0
+        self._coverage, self._catching_up_at = Coverage(holds), 0
         self._log = event_log
         self._epoch = 1
         self._inbox = Inbox(limits.batch_max)
@@ -85,7 +84,6 @@ class Host:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._draining = False
-        self._chores_due = False
         self._passivated_at = self._holds_checked_at = clock.now_ms()
         self._lease = Lease()
 
@@ -137,7 +135,7 @@ class Host:
                 self._between.popleft()()
             if self._inbox:
                 await self._commit_next()
-            if self._coverage.behind and not self._inbox:
+            if self._coverage.unchecked or (self._coverage.behind and not self._inbox):
                 await self._catch_up()
 
     async def _commit_next(self) -> None:
@@ -152,12 +150,14 @@ class Host:
             self._give_up(orders)
 
     async def _catch_up(self) -> None:
-        """Let go of what is held for nobody: no batch takes it along."""
+        """Let go of what no batch takes along, and look at what is held. Nothing is staged now."""
         now = self.clock.now_ms()
         if self._draining or now < self._catching_up_at:
             return
         try:
-            await self._coverage.catch_up()
+            await self._coverage.check_some(self.keepers, lambda: self._lease.runs(self.clock.now_ms()))
+            if not self._inbox:
+                await self._coverage.let_go()
         except StoreError as error:
             log.warning("holds_not_let_go", error=str(error))
             self._catching_up_at = now + HOLDS_RETRY_MS

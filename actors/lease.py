@@ -14,9 +14,13 @@ class Lease:
     def __init__(self) -> None:
         self.confirmed_at: int | None = None
 
+    def runs(self, now_ms: int) -> bool:
+        """Whether the directory has lately said so; a host that was never in it has nobody to ask."""
+        return self.confirmed_at is None or now_ms - self.confirmed_at <= LEASE_MS
+
     def hold_back(self, batch: Batch, unavailable: Refused) -> None:
         """Once it has run out, say no refusal that no row of the batch vouches for: another host may have moved on."""
-        if self.confirmed_at is None or batch.now_ms - self.confirmed_at <= LEASE_MS:
+        if self.runs(batch.now_ms):
             return
         vouched = {keeper.auction_id for keeper in batch.touched}
         batch.answers = [

@@ -5,11 +5,11 @@ import random
 
 import pytest
 from auction_examples import ANN, BOB, CID, SELLER
-from hosts_in_memory import AUCTIONS, FIRST, Client, World, bid, buy
+from hosts_in_memory import AUCTIONS, FIRST, Client, World, bid, buy, creation
 from memory_stores import MemoryHolds
 from virtual_time import virtual
 
-from actors.messages import BidAnswer, CloseNow, Refused
+from actors.messages import BidAnswer, CloseNow, Refused, StateAnswer
 from domain.auction.state import Status
 from domain.money import usd
 
@@ -207,9 +207,56 @@ async def test_a_host_that_wakes_late_lets_go_of_nothing_that_has_grown_elsewher
         async with world.running(holds=holds) as new:
             await new.ask(bid(ANN, 90))
             old.host._coverage._letting_go.update(late)
-            await old.host._coverage.catch_up()
+            await old.host._coverage.let_go()
             await settle_down(new)
             assert holds.held == {(FIRST, ANN): usd(90)}
+
+
+@virtual
+async def test_a_host_that_nobody_vouches_for_compares_nothing_with_its_old_state():
+    world, holds = World(), MemoryHolds({ANN: usd(500), BOB: usd(500)})
+    async with world.running(holds=holds) as old:
+        await old.create()
+        await old.ask(bid(ANN, 40))
+        await settle_down(old)
+        old.host.confirmed(world.clock.now_ms())
+        async with world.running(holds=holds) as new:
+            await new.ask(bid(BOB, 90))
+            await asyncio.sleep(3)
+            old.host._coverage.check(old.host.keepers[FIRST])
+            await settle_down(old)
+            assert holds.held == {(FIRST, BOB): usd(90)}
+            # Vouched for again it does what it is told: the test would see it.
+            old.host.confirmed(world.clock.now_ms())
+            old.host.chores_due()
+            await asyncio.sleep(0.1)
+            assert (FIRST, BOB) not in holds.held
+
+
+@virtual
+async def test_a_bid_at_a_host_that_is_behind_does_not_cost_its_bidder_what_is_held_elsewhere():
+    world, holds = World(), MemoryHolds({ANN: usd(500), BOB: usd(500)})
+    async with world.running(holds=holds) as old:
+        await old.create()
+        await old.ask(bid(ANN, 40))
+        async with world.running(holds=holds) as new:
+            await new.ask(bid(BOB, 90))
+            await settle_down(new)
+            number = old.send(bid(BOB, 20))
+            await old.settled()
+            assert old.answer(number).code == "already_leading"
+            assert holds.held[FIRST, BOB] == usd(90)
+
+
+@virtual
+async def test_buying_what_is_only_being_listed_is_for_later():
+    world, holds = World(), MemoryHolds({ANN: usd(100)})
+    async with world.running(holds=holds) as client:
+        listing, buying = client.send(creation(FIRST, buy_now_price=usd(50))), client.send(buy(ANN))
+        await client.settled()
+        assert isinstance(client.answer(listing), StateAnswer)
+        assert client.answer(buying).code == "unavailable"
+        assert isinstance(await client.ask(buy(ANN)), BidAnswer)
 
 
 @pytest.mark.parametrize("seed", range(25))
