@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from actors.messages import Answer, Request
+from domain.auction.commands import Settle
 from domain.auction.events import Event
 from persistence.event_log import EventRow
 
@@ -22,11 +23,19 @@ class TickDue:
     auction: int
 
 
+@dataclass(slots=True, frozen=True)
+class SaleSettled:
+    """The host's own order: money and copies have changed hands, the log is to say so. Answered with the state."""
+
+    auction: int
+    paid: Settle
+
+
 @dataclass(slots=True)
 class Order:
     """One request on its way through a host. ``attempts`` counts how often it was decided on stale state."""
 
-    request: Request | TickDue
+    request: Request | TickDue | SaleSettled
     request_id: int
     reply: Reply | None
     attempts: int = 0

@@ -12,7 +12,7 @@ from functools import partial
 
 import structlog
 
-from actors.batch import Batch, Order, Reply, TickDue
+from actors.batch import Batch, Order, Reply, SaleSettled, TickDue
 from actors.clock import Clock
 from actors.coverage import Coverage
 from actors.doubts import keys_of_second_attempts, resolve_doubts
@@ -89,7 +89,7 @@ class Host:
 
     # -- the way in
 
-    def submit(self, request: Request, request_id: int, reply: Reply) -> None:
+    def submit(self, request: Request | SaleSettled, request_id: int, reply: Reply) -> None:
         """Queue a request; it is answered exactly once. Full: ``overloaded`` at once."""
         auction = request.auction
         if self._draining:

@@ -13,6 +13,7 @@ from actors.clock import Clock
 from actors.host import Host
 from actors.host_limits import HostLimits
 from actors.releases import Releases, Returned
+from actors.settler import Settler
 from actors.stream import HostStream
 from actors.vitals import encode_vitals
 from persistence.announcements import DIRECTORY_CHANNEL, Announcer
@@ -20,6 +21,8 @@ from persistence.bid_holds import BidHolds
 from persistence.directory import Claimed, Directory, DueAuction, Superseded
 from persistence.errors import StoreError
 from persistence.event_log import EventLog
+from persistence.pool import Pool, close_pool, open_pool
+from persistence.settlement import Settlements
 from persistence.snapshots import SnapshotStore
 
 log = structlog.get_logger()
@@ -28,6 +31,13 @@ HEARTBEAT_S = 0.5
 CHORES_S = 1.0
 PARTITIONS_EVERY_MS = 6 * 3600 * 1000
 STORE_RETRY_S = 0.25
+# Settling has connections of its own. What it locks bids wait for: a process that stops in the midst lets go in time.
+SETTLING_CONNECTIONS_MAX = 2
+SETTLING_SETTINGS = {
+    "application_name": "ece-settler",
+    "idle_in_transaction_session_timeout": "2000",
+    "lock_timeout": "4000",
+}
 WILDCARDS = ("0.0.0.0", "::")
 
 
@@ -72,6 +82,7 @@ class HostProcess:
         self._streams: set[HostStream] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._directory: Directory | None = None
+        self._settling: Pool | None = None
         self._released = Releases()
 
     async def start(self) -> None:
@@ -93,7 +104,12 @@ class HostProcess:
         await self._listen()
         await _until_it_works(self._register)
         await _until_it_works(self._log.prepare_appends)
+        self._settling = await open_pool(
+            self.config.database_url, size_max=SETTLING_CONNECTIONS_MAX, size_min=0, settings=SETTLING_SETTINGS
+        )
+        settler = Settler(Settlements(self._settling), self.host, self.clock.now_ms)
         self._tasks = [
+            asyncio.create_task(settler.run(), name="settler"),
             asyncio.create_task(self.host.run(), name="host"),
             asyncio.create_task(self._beat_forever(), name="heartbeat"),
             asyncio.create_task(self._chores_forever(), name="chores"),
@@ -106,6 +122,9 @@ class HostProcess:
             return
         if self._server is not None:
             self._server.close()
+        for task in self._tasks[:1]:
+            # What it has begun is done or rolled back; who keeps the auctions next goes on from there.
+            task.cancel()
         try:
             await asyncio.wait_for(self.host.drain(), 5)
             await self._beat()
@@ -118,6 +137,8 @@ class HostProcess:
             if stream.transport is not None:
                 stream.transport.close()
         await self._announcer.stop()
+        if self._settling is not None:
+            await close_pool(self._settling)
         await self._log.close()
 
     async def _listen(self) -> None:

@@ -4,7 +4,7 @@ A keeper stages: it decides, chains and applies at once, and puts the rows into 
 staged before the batch is in the log; when the append fails the host drops the keeper and loads a new one.
 """
 
-from actors.batch import Batch, Order, TickDue
+from actors.batch import Batch, Order, SaleSettled, TickDue
 from actors.messages import (
     FORBIDDEN,
     KEY_REUSED,
@@ -130,6 +130,8 @@ class Keeper:
                 answer = self._stage_creation(request, batch)
             case Withdraw() | CloseNow():
                 answer = self._stage_ending(request, batch)
+            case SaleSettled():
+                answer = self._stage_settlement(request, batch)
             case _:
                 raise AssertionError(f"no order for a keeper: {request!r}")
         batch.answers.append((order, answer))
@@ -153,9 +155,9 @@ class Keeper:
         """Whether it is a retry that is answered from memory."""
         return (request.bidder, request.key) in self._recent
 
-    def may_change(self, request: Request | TickDue) -> bool:
+    def may_change(self, request: Request | TickDue | SaleSettled) -> bool:
         """Whether what the bids beside it come to may depend on this order."""
-        return not isinstance(request, (GetState, TickDue)) and not (
+        return not isinstance(request, (GetState, TickDue, SaleSettled)) and not (
             self.auction is not None and isinstance(request, Create)
         )
 
@@ -204,6 +206,14 @@ class Keeper:
             return self._refused(events, batch.now_ms)
         self._take(events, None, batch)
         return self._state_answer(batch.now_ms)
+
+    def _stage_settlement(self, request: SaleSettled, batch: Batch) -> Answer:
+        assert self.auction is not None
+        events = decide(self.auction, request.paid, self._time(batch))
+        if isinstance(events, Refusal):
+            return self._refused(events, batch.now_ms)
+        self._take(events, None, batch)
+        return self._state_answer(batch.now_ms, duplicate=not events)
 
     def _take(self, events: list[Event], command_key: bytes | None, batch: Batch) -> None:
         """Chain and apply events, and put their rows into the batch; the key goes with the first."""

@@ -22,13 +22,19 @@ class PoolUse(NamedTuple):
     size_max: int
 
 
-async def open_pool(database_url: str, *, size_max: int) -> Pool:
-    """At most ``size_max`` connections, opened as needed; each command has a deadline. Raises StoreUnavailable."""
+async def open_pool(
+    database_url: str, *, size_max: int, size_min: int = 1, settings: dict[str, str] | None = None
+) -> Pool:
+    """At most ``size_max`` connections, opened as needed; each command has a deadline. Raises StoreUnavailable.
+
+    ``settings`` are the server's, for these connections.
+    """
     pool: Pool = await guarded(
         asyncpg.create_pool(
-            database_url, min_size=1, max_size=size_max, command_timeout=COMMAND_TIMEOUT_S, timeout=CONNECT_TIMEOUT_S
+            database_url, min_size=size_min, max_size=size_max, command_timeout=COMMAND_TIMEOUT_S,
+            timeout=CONNECT_TIMEOUT_S, server_settings=settings,
         )
-    )
+    )  # fmt: skip
     return pool
 
 

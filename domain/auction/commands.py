@@ -32,6 +32,15 @@ class CloseEarly(msgspec.Struct, frozen=True):
     by: int
 
 
+class Settle(msgspec.Struct, frozen=True):
+    """The sale has been paid for: ``fee`` and ``royalties`` are parts of ``price`` (base units)."""
+
+    winner: int
+    price: int
+    fee: int
+    royalties: int
+
+
 class Tick(msgspec.Struct, frozen=True):
     """Time has passed: open or close what is due.
 
@@ -41,4 +50,4 @@ class Tick(msgspec.Struct, frozen=True):
     outage: tuple[int, int] | None = None
 
 
-Command = PlaceBid | BuyNow | Cancel | CloseEarly | Tick
+Command = PlaceBid | BuyNow | Cancel | CloseEarly | Settle | Tick

@@ -6,7 +6,7 @@ bidding, increments, reserves and Buy It Now; checked against 628 real auctions 
 
 from typing import assert_never
 
-from domain.auction.commands import BuyNow, Cancel, CloseEarly, Command, PlaceBid, Tick
+from domain.auction.commands import BuyNow, Cancel, CloseEarly, Command, PlaceBid, Settle, Tick
 from domain.auction.events import (
     BoughtNow,
     Cancelled,
@@ -19,6 +19,7 @@ from domain.auction.events import (
     Listed,
     Opened,
     ReserveMet,
+    Settled,
 )
 from domain.auction.increments import increment_at
 from domain.auction.refusal import (
@@ -28,6 +29,7 @@ from domain.auction.refusal import (
     BID_TOO_LOW,
     BUY_NOW_GONE,
     HAS_BIDS,
+    NOT_SOLD,
     OWN_AUCTION,
     Refusal,
 )
@@ -55,6 +57,8 @@ def decide(auction: Auction, command: Command, now_ms: int) -> list[Event] | Ref
             if auction.ended:
                 return Refusal(AUCTION_CLOSED)
             return [Cancelled(by)] if auction.bids == 0 else Refusal(HAS_BIDS)
+        case Settle():
+            return _settle(auction, command)
         case _:
             assert_never(command)
 
@@ -143,6 +147,12 @@ def _tick(auction: Auction, tick: Tick, now_ms: int) -> list[Event]:
     else:
         events.append(_closing(auction, "time"))
     return events
+
+
+def _settle(auction: Auction, paid: Settle) -> list[Event] | Refusal:
+    if auction.winner is None or (paid.winner, paid.price) != (auction.winner, auction.price):
+        return Refusal(NOT_SOLD, auction.price)
+    return [] if auction.settled else [Settled(paid.winner, paid.price, paid.fee, paid.royalties)]
 
 
 def _closing(auction: Auction, reason: str) -> Closed:

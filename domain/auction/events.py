@@ -93,6 +93,27 @@ class Cancelled(msgspec.Struct, frozen=True, array_like=True, tag="cancelled"):
     by: int
 
 
+class Settled(msgspec.Struct, frozen=True, array_like=True, tag="settled"):
+    """The winner has paid ``price``, and has what they bought. What the house and the cards' payees got is in it."""
+
+    winner: int
+    price: int
+    fee: int
+    royalties: int
+
+
 BidEvent = LeadTaken | LeadRaised | LeadDefended | BoughtNow
 BID_EVENTS = (LeadTaken, LeadRaised, LeadDefended, BoughtNow)
-Event = Listed | Opened | LeadTaken | LeadRaised | LeadDefended | BoughtNow | ReserveMet | Extended | Closed | Cancelled
+Event = (
+    Listed
+    | Opened
+    | LeadTaken
+    | LeadRaised
+    | LeadDefended
+    | BoughtNow
+    | ReserveMet
+    | Extended
+    | Closed
+    | Cancelled
+    | Settled
+)

@@ -18,3 +18,5 @@ BID_TOO_LOW = "bid_too_low"
 OWN_AUCTION = "own_auction"
 HAS_BIDS = "has_bids"
 BUY_NOW_GONE = "buy_now_gone"
+# Told to the engine alone: it is no client who says that a sale is paid for.
+NOT_SOLD = "not_sold"

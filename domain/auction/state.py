@@ -19,6 +19,7 @@ from domain.auction.events import (
     Listed,
     Opened,
     ReserveMet,
+    Settled,
 )
 from domain.auction.increments import increment_at
 from domain.auction.terms import Terms
@@ -48,6 +49,7 @@ class Auction(msgspec.Struct, frozen=True):
     extensions: int = 0
     closed_reason: str | None = None
     winner: int | None = None
+    settled: bool = False
 
     @property
     def ended(self) -> bool:
@@ -97,6 +99,8 @@ def apply(auction: Auction | None, event: Event) -> Auction:
             return replace(auction, status=Status.CLOSED, closed_reason=reason, winner=winner, price=price)
         case Cancelled():
             return replace(auction, status=Status.CANCELLED)
+        case Settled():
+            return replace(auction, settled=True)
         case Listed():
             raise AssertionError("an auction is listed once")
         case _:

@@ -8,6 +8,7 @@ from domain.money import AMOUNT_MAX
 TITLE_LENGTH_MAX = 200
 DURATION_MAX_MS = 366 * 24 * 3600 * 1000
 EXTENSIONS_MAX = 10_000
+COPIES_MAX = 50
 
 
 class SoftClose(msgspec.Struct, frozen=True, array_like=True):
@@ -19,7 +20,7 @@ class SoftClose(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Terms(msgspec.Struct, frozen=True, array_like=True):
-    """All prices in base units, all times in milliseconds since the Unix epoch."""
+    """All prices in base units, all times in milliseconds since the Unix epoch. ``copies``: the ids of what is sold."""
 
     auction: int
     seller: int
@@ -34,6 +35,7 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
     soft_close: SoftClose | None = None
     format: str = "english"
     placement: str = "auto"
+    copies: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         # Nearly all have the standard table: decoded from a log or a stream they share the one there is.
@@ -53,6 +55,8 @@ def terms_fault(terms: Terms) -> str | None:
         return f"starting_price must be from 1 to {AMOUNT_MAX} base units"
     if not 0 < terms.ends_at - terms.starts_at <= DURATION_MAX_MS:
         return "ends_at must lie after starts_at, by 366 days at most"
+    if len(terms.copies) > COPIES_MAX or len(set(terms.copies)) < len(terms.copies):
+        return f"copies must be up to {COPIES_MAX} different ones"
     return _price_fault(terms) or _soft_close_fault(terms.soft_close) or increment_table_fault(terms.increments)
 
 

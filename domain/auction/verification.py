@@ -11,7 +11,7 @@ import msgspec
 
 from domain.auction.chain import MISSING, ChainCheck, Finding, LogRow, missing_rows
 from domain.auction.codec import UnreadableEvent, command_key, decode_auction, decode_event
-from domain.auction.commands import BuyNow, Cancel, CloseEarly, Command, PlaceBid, Tick
+from domain.auction.commands import BuyNow, Cancel, CloseEarly, Command, PlaceBid, Settle, Tick
 from domain.auction.english import decide, list_auction
 from domain.auction.events import (
     BidEvent,
@@ -25,6 +25,7 @@ from domain.auction.events import (
     LeadTaken,
     Listed,
     Opened,
+    Settled,
 )
 from domain.auction.refusal import Refusal
 from domain.auction.state import Auction, apply
@@ -262,6 +263,8 @@ def _command_behind(auction: Auction, event: Event) -> Command | None:
             return CloseEarly(by=0)
         case Cancelled(by):
             return Cancel(by)
+        case Settled(winner, price, fee, royalties):
+            return Settle(winner, price, fee, royalties)
         case Extended(ends_at, "outage") if ends_at > auction.ends_at:
             # Only the length of the outage is in the log: any that covers the end and is as long will do.
             began = auction.ends_at - 1

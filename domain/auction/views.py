@@ -17,6 +17,7 @@ from domain.auction.events import (
     Listed,
     Opened,
     ReserveMet,
+    Settled,
 )
 from domain.auction.state import Auction, minimum_bid
 from domain.ids import id_text
@@ -42,6 +43,8 @@ class PublicState(msgspec.Struct, frozen=True, omit_defaults=True):
     buy_now: int | None = None
     closed_reason: str | None = None
     winner: str | None = None
+    copies: tuple[str, ...] = ()
+    settled: bool = False
 
 
 def public_state(auction: Auction, now_ms: int, placement: str = "shared") -> PublicState:
@@ -69,6 +72,8 @@ def public_state(auction: Auction, now_ms: int, placement: str = "shared") -> Pu
         buy_now=auction.buy_now_price,
         closed_reason=auction.closed_reason,
         winner=auction.leader_name if auction.winner is not None else None,
+        copies=tuple(map(id_text, terms.copies)),
+        settled=auction.settled,
     )
 
 
@@ -107,3 +112,5 @@ def public_event(event: Event) -> tuple[str, dict[str, Any]]:
             return "closed", {"reason": reason, "sold": winner is not None, "winner": winner_name, "price": price}
         case Cancelled():
             return "cancelled", {}
+        case Settled(_, price):
+            return "settled", {"price": price}

@@ -56,6 +56,8 @@ CREATE TABLE settlements (
     fee bigint NOT NULL,
     royalties bigint NOT NULL,
     copies int NOT NULL,
+    -- Who was paid what: [[kind, user id or 0 for the house, amount], ...].
+    legs jsonb NOT NULL DEFAULT '[]',
     event_seq bigint NOT NULL,
     event_hash bytea NOT NULL,
     -- In the order of writing; with the transaction that wrote it, for whoever follows this table: a later number may be

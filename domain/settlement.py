@@ -1,0 +1,116 @@
+"""Who gets what of a sale: the seller, the house, and those whom the cards' royalties are due.
+
+A bundle's price is shared out over its copies, so that each has a price; nothing is left over and nothing made up. All
+amounts are base units, shares are basis points (hundredths of a percent), rounded down in favour of the seller.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+BASIS = 10_000
+FEE_BP_MAX = 5_000
+ROYALTY_BP_MAX = 5_000
+PAYEES_MAX = 5
+
+SALE = "sale"
+FEE = "fee"
+ROYALTY = "royalty"
+
+
+class Payee(msgspec.Struct, frozen=True, array_like=True):
+    """Who gets a royalty of each sale, and how much of it."""
+
+    owner: int
+    basis_points: int
+
+
+class SoldCopy(msgspec.Struct, frozen=True):
+    """One copy that is sold, and the royalties of its card."""
+
+    copy: int
+    card: int
+    royalty: tuple[Payee, ...] = ()
+
+
+class Sale(msgspec.Struct, frozen=True):
+    """What is settled. Without ``copies`` it is of something that is no card of ours: then there are no royalties."""
+
+    seller: int
+    buyer: int
+    price: int
+    fee_bp: int
+    copies: tuple[SoldCopy, ...] = ()
+
+
+class Leg(msgspec.Struct, frozen=True):
+    """The buyer pays ``amount`` to ``owner``; for a fee that is the house. No two legs have the same kind and owner."""
+
+    kind: str
+    owner: int
+    amount: int
+
+
+class Share(msgspec.Struct, frozen=True):
+    """One copy's part of the price, and of what is taken off it."""
+
+    copy: int
+    card: int
+    price: int
+    fee: int
+    royalties: int
+
+
+class Split(msgspec.Struct, frozen=True):
+    """The whole of a sale. The legs sum to the price; so do the shares, where there are copies."""
+
+    legs: tuple[Leg, ...]
+    shares: tuple[Share, ...]
+    fee: int
+    royalties: int
+
+
+def royalty_fault(payees: Sequence[Payee]) -> str | None:
+    """Why these can't be a card's royalties, or None when they can."""
+    if len(payees) > PAYEES_MAX:
+        return f"a royalty has at most {PAYEES_MAX} payees"
+    if any(not 1 <= payee.basis_points <= ROYALTY_BP_MAX for payee in payees):
+        return f"a payee gets from 1 to {ROYALTY_BP_MAX} basis points"
+    if sum(payee.basis_points for payee in payees) > ROYALTY_BP_MAX:
+        return f"all payees together get at most {ROYALTY_BP_MAX} basis points"
+    if len({payee.owner for payee in payees}) < len(payees):
+        return "a payee is named once"
+    return None
+
+
+def split(sale: Sale, house: int) -> Split:
+    """Who gets what. A payee who sells or buys gets no royalty: it is the seller's."""
+    fee = sale.price * sale.fee_bp // BASIS
+    prices = shared_out(sale.price, len(sale.copies))
+    fees = shared_out(fee, len(sale.copies))
+    royalties: dict[int, int] = {}
+    shares = []
+    for copy, price, its_fee in zip(sale.copies, prices, fees, strict=True):
+        due = list(_royalties(sale, copy, price))
+        for owner, amount in due:
+            royalties[owner] = royalties.get(owner, 0) + amount
+        shares.append(Share(copy.copy, copy.card, price, its_fee, sum(amount for _, amount in due)))
+    royalty = sum(royalties.values())
+    legs = [Leg(SALE, sale.seller, sale.price - fee - royalty), Leg(FEE, house, fee)]
+    legs += [Leg(ROYALTY, owner, royalties[owner]) for owner in sorted(royalties)]
+    return Split(tuple(leg for leg in legs if leg.amount), tuple(shares), fee, royalty)
+
+
+def shared_out(amount: int, parts: int) -> list[int]:
+    """An amount in so many parts as equal as can be, the larger ones first. No parts: nothing."""
+    if not parts:
+        return []
+    each, left = divmod(amount, parts)
+    return [each + 1] * left + [each] * (parts - left)
+
+
+def _royalties(sale: Sale, copy: SoldCopy, price: int) -> Iterable[tuple[int, int]]:
+    for payee in copy.royalty:
+        amount = price * payee.basis_points // BASIS
+        if amount and payee.owner not in (sale.seller, sale.buyer):
+            yield payee.owner, amount
