@@ -12,12 +12,14 @@ import structlog
 from actors.clock import Clock
 from actors.host import Host
 from actors.host_limits import HostLimits
+from actors.market_follower import MarketFollower
 from actors.releases import Releases, Returned
 from actors.settler import Settler
 from actors.stream import HostStream
 from actors.vitals import encode_vitals
 from persistence.announcements import DIRECTORY_CHANNEL, Announcer
 from persistence.bid_holds import BidHolds
+from persistence.catalog_market import CatalogMarket
 from persistence.directory import Claimed, Directory, DueAuction, Superseded
 from persistence.errors import StoreError
 from persistence.event_log import EventLog
@@ -83,6 +85,7 @@ class HostProcess:
         self._tasks: list[asyncio.Task[None]] = []
         self._directory: Directory | None = None
         self._settling: Pool | None = None
+        self._market: MarketFollower | None = None
         self._released = Releases()
 
     async def start(self) -> None:
@@ -107,7 +110,8 @@ class HostProcess:
         self._settling = await open_pool(
             self.config.database_url, size_max=SETTLING_CONNECTIONS_MAX, size_min=0, settings=SETTLING_SETTINGS
         )
-        settler = Settler(Settlements(self._settling), self.host, self.clock.now_ms)
+        self._market = MarketFollower(CatalogMarket(self._settling), self.host.records.take_moved)
+        settler = Settler(Settlements(self._settling), self.host, self.clock.now_ms, self._market.note)
         self._tasks = [
             asyncio.create_task(settler.run(), name="settler"),
             asyncio.create_task(self.host.run(), name="host"),
@@ -303,6 +307,8 @@ class HostProcess:
                     partitions_at = self.clock.now_ms()
                     await self._log.ensure_partitions()
                 await self.host.records.flush()
+                if self._market is not None:
+                    await self._market.follow()
             except StoreError as error:
                 log.warning("flush_failed", error=str(error))
 

@@ -30,6 +30,13 @@ class Records:
         # What is to be written; by auction, so that a newer row replaces an older one.
         self._heads: dict[int, HeadRow] = {}
         self._snapshots: dict[int, Snapshot] = {}
+        # Auctions of cards whose rows have changed: what the catalog says of those is behind.
+        self._moved: set[int] = set()
+
+    def take_moved(self) -> set[int]:
+        """The auctions of cards whose rows in the read model have changed since this was last asked."""
+        moved, self._moved = self._moved, set()
+        return moved
 
     def heads_for(self, batch: Batch) -> list[HeadRow]:
         """The read model's rows that go with this commit: at once where a status changed, else twice a second."""
@@ -50,6 +57,7 @@ class Records:
             keeper.needs_head = False
             self._behind.pop(keeper.auction_id, None)
             self._heads.pop(keeper.auction_id, None)
+            self._note_moved(keeper)
         else:
             self._behind[keeper.auction_id] = keeper
         if keeper.seq - keeper.snapshot_seq >= self._every:
@@ -59,6 +67,7 @@ class Records:
         """The keeper was loaded: what was in the log but not in the read model may be a dead host's last word."""
         if keeper.seq > keeper.snapshot_seq:
             self._behind[keeper.auction_id] = keeper
+        self._note_moved(keeper)
 
     def retire(self, keeper: Keeper) -> None:
         """The keeper leaves memory: keep what recovery needs."""
@@ -66,6 +75,7 @@ class Records:
             self._take_snapshot(keeper)
         if self._behind.pop(keeper.auction_id, None) is not None:
             self._heads[keeper.auction_id] = keeper.head()
+            self._note_moved(keeper)
 
     def forget(self, keeper: Keeper) -> None:
         """The keeper's state is not to be trusted any more."""
@@ -75,6 +85,7 @@ class Records:
         """Make the read model's rows for all that is behind. Only between commits."""
         for auction, keeper in self._behind.items():
             self._heads[auction] = keeper.head()
+            self._note_moved(keeper)
         self._behind.clear()
 
     async def flush(self) -> None:
@@ -118,6 +129,10 @@ class Records:
                     behind.append(keeper)
                 else:
                     yield keeper, fault
+
+    def _note_moved(self, keeper: Keeper) -> None:
+        if keeper.auction is not None and keeper.auction.terms.copies:
+            self._moved.add(keeper.auction_id)
 
     def _take_snapshot(self, keeper: Keeper) -> None:
         keeper.snapshot_seq = keeper.seq

@@ -57,7 +57,12 @@ class Keeps(Protocol):
 class Settler:
     """One round after the other: what is due is asked for anew each time, so nothing is lost with this process."""
 
-    def __init__(self, settlements: Settles, host: Keeps, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, settlements: Settles, host: Keeps, now_ms: Callable[[], int],
+        released: Callable[[Sequence[int]], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        """``released`` is told of auctions whose copies are not with them any more."""
+        self._released = released
         self._settlements = settlements
         self._host = host
         self._now_ms = now_ms
@@ -85,7 +90,10 @@ class Settler:
         due = await self._settlements.due(sorted(places.slots), sorted(places.dedicated), ROUND_MAX)
         mine = [one for one in due if places.keep(one.auction)]
         unsold = [one.auction for one in mine if not one.sold]
-        steps = await self._settlements.settle_unsold(unsold, self._now_ms()) if unsold else 0
+        steps = 0
+        if unsold:
+            steps = await self._settlements.settle_unsold(unsold, self._now_ms())
+            self._released(unsold)
         paid = {one.auction: one.paid for one in mine if one.paid is not None}
         if paid:
             steps += await self._say(paid)
@@ -110,6 +118,8 @@ class Settler:
                 "sale_failed", auction=id_text(auction), code=came_to.code, detail=came_to.detail,
                 next_step="GET /api/v1/admin/settlements/failed",
             )  # fmt: skip
+        elif came_to is not None:
+            self._released([auction])
         return 0 if came_to is None else 1
 
     async def _say(self, paid: dict[int, Settle]) -> int:

@@ -70,6 +70,19 @@ class Split(msgspec.Struct, frozen=True):
     royalties: int
 
 
+class HighestBids:
+    """Who offered the most, but for the winner; of equal offers the earlier one. Bids come in their order."""
+
+    def __init__(self, winner: int | None) -> None:
+        self._winner = winner
+        self.best: tuple[int, str, int] | None = None
+
+    def add(self, bidder: int, name: str, maximum: int) -> None:
+        """Take note of a bid."""
+        if bidder != self._winner and (self.best is None or maximum > self.best[2]):
+            self.best = (bidder, name, maximum)
+
+
 def royalty_fault(payees: Sequence[Payee]) -> str | None:
     """Why these can't be a card's royalties, or None when they can."""
     if len(payees) > PAYEES_MAX:

@@ -34,6 +34,7 @@ from gateway.hub import Hub
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
 from gateway.money import Money, MoneyRules
+from gateway.sales import Sales
 from gateway.services import Limits, Services
 from gateway.session import SessionLimits
 from gateway.sockets import Sockets
@@ -43,13 +44,18 @@ from persistence.announcements import CHANNEL_GROUPS, DIRECTORY_CHANNEL, Listene
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.catalog import CatalogWriting
 from persistence.catalog_reading import CatalogReading
+from persistence.copies import Copies
 from persistence.directory import Directory
 from persistence.errors import StoreUnavailable
 from persistence.idempotency import IdempotencyKeys
 from persistence.identity import RefreshTokens, UserStore
 from persistence.ledger import Ledger
 from persistence.ledger_reading import LedgerReading
+from persistence.listings import Listings
 from persistence.pool import Pool, close_pool, open_pool, pool_use, probe
+from persistence.second_chances import SecondChances
+from persistence.seller_tiers import SellerTiers
+from persistence.settlement import Settlements
 from persistence.withdrawals import Withdrawals
 
 log = structlog.get_logger()
@@ -153,6 +159,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         history=history,
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), money_rules(settings)),
         catalog=Catalog(CatalogReading(pool), CatalogWriting(pool)),
+        sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
         router=router,
         hub=hub,
         tokens=tokens,

@@ -13,12 +13,13 @@ from pydantic import BaseModel, Field
 
 from gateway import health, problems, protocol_docs, socket
 from gateway.middleware import Frontdoor
-from gateway.rest import auctions, catalog, ledger
+from gateway.rest import auctions, catalog, copies, ledger, sales
 from gateway.rest.auth import AuthRoutes
 from gateway.services import Services
 from persistence.errors import StoreError
 
 HOUSEKEEPING_EVERY_S = 3600.0
+OFFERS_EVERY_S = 5.0
 
 DESCRIPTION = """
 Auctions in real time. Money is integer base units (USDC: 6 decimals), times are milliseconds since the epoch.
@@ -65,6 +66,9 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(auctions.router, responses=_problem_responses())
     app.include_router(ledger.router, responses=_problem_responses())
     app.include_router(catalog.router, responses=_problem_responses())
+    # `users/me/…` before `users/{username}/…`: the first that fits takes it.
+    app.include_router(sales.router, responses=_problem_responses())
+    app.include_router(copies.router, responses=_problem_responses())
     app.include_router(health.router)
     app.include_router(protocol_docs.router)
     app.add_api_websocket_route("/ws", socket.endpoint)
@@ -83,13 +87,17 @@ def _problem_responses() -> dict[int | str, dict[str, Any]]:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    keeping = asyncio.create_task(_keep_house(app.state.services), name="housekeeping")
+    services = app.state.services
+    tasks = [
+        asyncio.create_task(_keep_house(services), name="housekeeping"),
+        asyncio.create_task(_end_offers(services), name="offers"),
+    ]
     try:
         yield
     finally:
-        keeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeping
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _keep_house(services: Services) -> None:
@@ -98,10 +106,21 @@ async def _keep_house(services: Services) -> None:
         try:
             await services.idempotency.forget_old(services.now_ms())
             await services.money.ledger.expire_due(services.now_ms())
+            await services.sales.listings.free_stale(services.now_ms())
             await services.refresh_tokens.forget_expired(services.now_ms())
         except StoreError as error:
             log.warning("housekeeping_failed", error=str(error))
         await asyncio.sleep(HOUSEKEEPING_EVERY_S)
+
+
+async def _end_offers(services: Services) -> None:
+    """End second chances whose time is over."""
+    while True:
+        try:
+            await services.sales.second_chances.expire_due(services.now_ms())
+        except StoreError as error:
+            log.warning("offers_not_ended", error=str(error))
+        await asyncio.sleep(OFFERS_EVERY_S)
 
 
 def _version() -> str:

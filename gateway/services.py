@@ -13,6 +13,7 @@ from gateway.catalog import Catalog
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
 from gateway.money import Money
+from gateway.sales import Sales
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.idempotency import IdempotencyKeys
 from persistence.identity import RefreshTokens, UserStore
@@ -52,6 +53,7 @@ class Services:
     history: AuctionHistory
     money: Money
     catalog: Catalog
+    sales: Sales
     router: Asks
     hub: Any
     tokens: TokenIssuer

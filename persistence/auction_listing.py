@@ -1,5 +1,7 @@
 """Reading auctions: the read model for lists and look-ups, and the log's events by range."""
 
+from collections.abc import Sequence
+
 import asyncpg
 import msgspec
 
@@ -19,6 +21,13 @@ class AuctionFilter(msgspec.Struct, frozen=True):
     seller: int | None = None
     ending: bool = False
     after: tuple[int, int] | None = None
+
+
+class ListedAuction(HeadRow, frozen=True, array_like=True):
+    """A row of the read model, with the copies that are sold, and whether they have been paid for."""
+
+    copies: Sequence[int] = ()
+    settled: bool = False
 
 
 class LoggedEvent(msgspec.Struct, frozen=True):
@@ -41,7 +50,9 @@ class LoggedBid(msgspec.Struct, frozen=True):
 
 _HEAD = (
     "SELECT auction_id, slot, seller_id, seller_name, title, format, status, placement, price, minimum, leader_id,"
-    " leader_name, winner_id, bids, reserve, buy_now, starts_at, ends_at, closed_reason, due_at, epoch, seq"
+    " leader_name, winner_id, bids, reserve, buy_now, starts_at, ends_at, closed_reason, due_at, epoch, seq,"
+    " ARRAY(SELECT copy_id FROM listed_copies l WHERE l.auction_id = auctions.auction_id ORDER BY copy_id),"
+    " settlement IN ('paid', 'done') AND winner_id IS NOT NULL"
     " FROM auctions"
 )
 
@@ -90,12 +101,12 @@ class AuctionListing:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def get(self, auction: int) -> HeadRow | None:
+    async def get(self, auction: int) -> ListedAuction | None:
         """One auction."""
         row = await guarded(self._pool.fetchrow(f"{_HEAD} WHERE auction_id = $1", auction))
-        return None if row is None else HeadRow(*row)
+        return None if row is None else ListedAuction(*row)
 
-    async def page(self, wanted: AuctionFilter, limit: int) -> list[HeadRow]:
+    async def page(self, wanted: AuctionFilter, limit: int) -> list[ListedAuction]:
         """Up to ``limit`` auctions: the newest first, or, of the open ones, those that end soonest."""
         limit = min(limit, PAGE_MAX + 1)
         ends_at, auction = wanted.after or (None, None)
@@ -103,7 +114,7 @@ class AuctionListing:
             rows = await guarded(self._pool.fetch(_ENDING, wanted.seller, ends_at, auction, limit))
         else:
             rows = await guarded(self._pool.fetch(_NEWEST, wanted.status, wanted.seller, auction, limit))
-        return [HeadRow(*row) for row in rows]
+        return [ListedAuction(*row) for row in rows]
 
 
 class AuctionHistory:

@@ -87,7 +87,11 @@ _MAKE = """
     SELECT copy_id FROM made ORDER BY serial
 """
 
-_OF = "SELECT owner_id, place FROM copies WHERE copy_id = $1 FOR NO KEY UPDATE"
+_OF = """
+    SELECT c.owner_id, c.place, p.reason = 'gift' AND p.from_owner = $2 FROM copies c
+    JOIN provenance p ON p.copy_id = c.copy_id AND p.seq = c.provenance_seq
+    WHERE c.copy_id = $1 FOR NO KEY UPDATE OF c
+"""
 _GIVE = """
     WITH moved AS (
         UPDATE copies SET owner_id = $3, cost = NULL, acquired_at = $4, provenance_seq = provenance_seq + 1
@@ -141,11 +145,13 @@ class Copies:
         return [row[0] for row in rows]
 
     async def give(self, copy: int, owner: int, to: int, now_ms: int) -> CopyRefusal | None:
-        """Make a free copy another's. Again: it is not the giver's any more, which is refused."""
+        """Make a free copy another's. Again: it is theirs already."""
         async with guard(), self._pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(_OF, copy)
+            row = await connection.fetchrow(_OF, copy, owner)
             if row is None:
                 return CopyRefusal(COPY_NOT_FOUND, copy)
+            if row[0] == to and row[2]:
+                return None
             if row[0] != owner:
                 return CopyRefusal(NOT_YOUR_COPY, copy)
             if row[1] != "free":

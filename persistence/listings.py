@@ -50,6 +50,8 @@ _LISTED = """
     ON CONFLICT DO NOTHING
 """
 
+_COPIES_OF = "SELECT copy_id FROM listed_copies WHERE auction_id = $1 ORDER BY copy_id"
+
 _FREE = """
     UPDATE copies SET place = 'free', locked_by = NULL, locked_at = NULL
     WHERE copy_id = ANY($2::bigint[]) AND locked_by = $1 AND place = 'listed'
@@ -89,6 +91,10 @@ class Listings:
                     return CopyRefusal(code, copy)
             await connection.execute(_LOCK, wanted, auction, now_ms)
             return Locked(tuple(row[0] for row in rows if row[3] is None))
+
+    async def copies_of(self, auction: int) -> list[int]:
+        """The copies that an auction is or was of."""
+        return [row[0] for row in await guarded(self._pool.fetch(_COPIES_OF, auction))]
 
     async def free(self, auction: int, copies: Sequence[int]) -> None:
         """Let go of copies again, if the auction does not exist."""

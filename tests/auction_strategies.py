@@ -3,7 +3,7 @@
 from auction_examples import AUCTION, NAMES, SELLER
 from hypothesis import strategies as st
 
-from domain.auction.commands import BuyNow, Cancel, CloseEarly, Command, PlaceBid, Tick
+from domain.auction.commands import BuyNow, Cancel, CloseEarly, Command, PlaceBid, Settle, Tick
 from domain.auction.english import decide, list_auction
 from domain.auction.events import (
     BoughtNow,
@@ -17,6 +17,7 @@ from domain.auction.events import (
     Listed,
     Opened,
     ReserveMet,
+    Settled,
 )
 from domain.auction.increments import STANDARD_INCREMENTS
 from domain.auction.refusal import Refusal
@@ -58,9 +59,11 @@ purchases = st.builds(lambda who, key: BuyNow(who, f"n{who}", key), bidders, st.
 spans = st.tuples(st.integers(START - 50, START + 200), st.integers(0, 100)).map(lambda s: (s[0], s[0] + s[1]))
 ticks = st.builds(Tick, st.none() | spans)
 endings = st.builds(Cancel, bidders) | st.builds(CloseEarly, bidders)
+settlements = st.builds(Settle, bidders, amounts, st.integers(0, 5), st.integers(0, 5))
 orders = st.lists(
     st.tuples(
-        st.one_of(bids, bids, bids, bids, bids, purchases, ticks, endings), st.integers(0, 9) | st.integers(0, 90)
+        st.one_of(bids, bids, bids, bids, bids, purchases, ticks, endings, settlements),
+        st.integers(0, 9) | st.integers(0, 90),
     ),
     max_size=25,
 )
@@ -105,4 +108,5 @@ events = st.one_of(
     st.builds(Extended, times, st.sampled_from(["soft_close", "outage"])),
     st.builds(Closed, st.sampled_from(["time", "buy_now", "operator"]), st.none() | ids, st.none() | texts, amounts),
     st.builds(Cancelled, ids),
+    st.builds(Settled, ids, amounts, amounts, amounts),
 )

@@ -6,8 +6,20 @@ import msgspec
 from fastapi import APIRouter, Body, Header, Query
 from starlette.responses import Response
 
-from actors.messages import Answer, Bid, BidAnswer, Buy, CloseNow, Create, GetState, Refused, Request, Withdraw
-from domain.auction.terms import terms_fault
+from actors.messages import (
+    UNAVAILABLE,
+    Answer,
+    Bid,
+    BidAnswer,
+    Buy,
+    CloseNow,
+    Create,
+    GetState,
+    Refused,
+    Request,
+    Withdraw,
+)
+from domain.auction.terms import Terms, terms_fault
 from domain.auction.views import outcome_of
 from domain.ids import id_text
 from gateway.identity.tokens import Identity
@@ -27,12 +39,13 @@ from gateway.rest.bodies import (
     terms_of,
 )
 from gateway.rest.callers import OPERATOR, AuctionId, Caller, IdempotencyKey, Operator, Visitor
+from gateway.rest.copies import copy_problem
 from gateway.rest.cursors import decode_cursor, encode_cursor
 from gateway.rest.once import JSON, Mistaken, Posted, once
 from gateway.services import Services, ServicesDep
-from persistence.auction_listing import PAGE_MAX, AuctionFilter, LoggedBid
-from persistence.event_log import HeadRow
+from persistence.auction_listing import PAGE_MAX, AuctionFilter, ListedAuction, LoggedBid
 from persistence.idempotency import Begun
+from persistence.listings import CopyRefusal
 
 PAGE_DEFAULT = 50
 ENDED = frozenset({"closed", "cancelled"})
@@ -56,7 +69,7 @@ async def create(services: ServicesDep, caller: Caller, key: IdempotencyKey, bod
         fault = terms_fault(terms)
         if fault is not None:
             raise Mistaken("invalid_request", fault)
-        return 201, encode(await _asked_state(services, Create(begun.created_id, terms)))
+        return 201, encode(await _listed(services, terms))
 
     response = await once(services, Posted(caller, key, f"create {body.model_dump_json()}"), work)
     if response.status_code == 201:
@@ -180,6 +193,18 @@ async def close_auction(
     return await once(services, Posted(operator, key, f"close {auction}"), work)
 
 
+async def _listed(services: Services, terms: Terms) -> dict[str, Any]:
+    """The auction's state, its copies locked for it. What this very call locked is let go of where it is refused."""
+    listings = services.sales.listings
+    locked = await listings.lock(terms.auction, terms.seller, terms.copies, services.now_ms())
+    if isinstance(locked, CopyRefusal):
+        raise copy_problem(locked)
+    answer = await services.router.ask(Create(terms.auction, terms), services.limits.ask_timeout_s)
+    if isinstance(answer, Refused) and answer.code != UNAVAILABLE and locked.fresh:
+        await listings.free(terms.auction, locked.fresh)
+    return _state_of(answer)
+
+
 async def _asked_state(services: Services, order: Request) -> dict[str, Any]:
     return _state_of(await services.router.ask(order, services.limits.ask_timeout_s))
 
@@ -213,9 +238,9 @@ def _bid_json(bid: LoggedBid, visitor: Identity | None, *, ended: bool) -> dict[
     return item
 
 
-def _ended(row: HeadRow, if_none_match: str | None, now_ms: int) -> Response:
+def _ended(row: ListedAuction, if_none_match: str | None, now_ms: int) -> Response:
     # Weak, because server_time differs from one answer to the next.
-    etag = f'W/"{id_text(row.auction)}-{row.epoch}-{row.seq}"'
+    etag = f'W/"{id_text(row.auction)}-{row.epoch}-{row.seq}-{row.settled:d}"'
     headers = {"ETag": etag, "Cache-Control": "public, max-age=60"}
     known = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
     if etag.removeprefix("W/") in known or "*" in known:

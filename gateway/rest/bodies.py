@@ -7,13 +7,13 @@ import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from domain.auction.increments import INCREMENT_ROWS_MAX, STANDARD_INCREMENTS
-from domain.auction.terms import DURATION_MAX_MS, EXTENSIONS_MAX, TITLE_LENGTH_MAX, SoftClose, Terms
+from domain.auction.terms import COPIES_MAX, DURATION_MAX_MS, EXTENSIONS_MAX, TITLE_LENGTH_MAX, SoftClose, Terms
 from domain.auction.views import PublicState
-from domain.ids import id_text
+from domain.ids import ID_LENGTH, InvalidId, id_text, parse_id
 from domain.money import AMOUNT_MAX
 from gateway.identity.tokens import Identity
 from gateway.rest.once import Mistaken
-from persistence.event_log import HeadRow
+from persistence.auction_listing import ListedAuction
 
 # The end of the year 9999.
 TIME_MAX_MS = 253_402_300_799_999
@@ -81,7 +81,10 @@ class NewAuction(_Body):
     placement: Annotated[
         Literal["auto", "shared", "dedicated"], Field(description="A wish; the state says what it is")
     ] = "auto"
-    copies: Annotated[int, Field(ge=1, le=1, description="One, for now")] = 1
+    copies: Annotated[
+        list[Annotated[str, Field(min_length=ID_LENGTH, max_length=ID_LENGTH)]],
+        Field(max_length=COPIES_MAX, description="The seller's copies that are sold, several as one bundle"),
+    ] = []
 
 
 class NewBid(_Body):
@@ -114,6 +117,8 @@ class AuctionState(BaseModel):
     buy_now: int | None = None
     closed_reason: Literal["time", "buy_now", "operator"] | None = None
     winner: str | None = None
+    copies: Annotated[list[str], Field(description="What is sold; none: something that is no card of ours")] = []
+    settled: Annotated[bool, Field(description="The winner has paid, and has the copies")] = False
     epoch: int
     seq: int
 
@@ -169,6 +174,10 @@ def terms_of(body: NewAuction, auction: int, seller: Identity, received_at: int)
     soft_close = None
     if body.soft_close is not None:
         soft_close = SoftClose(body.soft_close.window_ms, body.soft_close.extension_ms, body.soft_close.max_extensions)
+    try:
+        copies = tuple(sorted(parse_id(copy) for copy in body.copies))
+    except InvalidId:
+        raise Mistaken("invalid_request", "copies must be ids of copies") from None
     return Terms(
         auction=auction,
         seller=seller.user_id,
@@ -183,6 +192,7 @@ def terms_of(body: NewAuction, auction: int, seller: Identity, received_at: int)
         soft_close=soft_close,
         format=body.format,
         placement=body.placement,
+        copies=copies,
     )
 
 
@@ -192,7 +202,7 @@ def state_json(state: PublicState, epoch: int, seq: int) -> dict[str, Any]:
     return members | {"epoch": epoch, "seq": seq}
 
 
-def listed_json(row: HeadRow, now_ms: int) -> dict[str, Any]:
+def listed_json(row: ListedAuction, now_ms: int) -> dict[str, Any]:
     """An AuctionState from the read model."""
     state = PublicState(
         id=id_text(row.auction),
@@ -212,5 +222,7 @@ def listed_json(row: HeadRow, now_ms: int) -> dict[str, Any]:
         buy_now=row.buy_now,
         closed_reason=row.closed_reason,
         winner=row.leader_name if row.winner is not None else None,
+        copies=tuple(map(id_text, row.copies)),
+        settled=row.settled,
     )
     return state_json(state, row.epoch, row.seq)

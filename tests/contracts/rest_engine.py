@@ -19,16 +19,22 @@ from gateway.catalog import Catalog
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
 from gateway.money import Money, MoneyRules
+from gateway.sales import Sales
 from gateway.services import Limits, Services
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.catalog import CatalogWriting
 from persistence.catalog_reading import CatalogReading
+from persistence.copies import Copies
 from persistence.event_log import EventLog
 from persistence.idempotency import IdempotencyKeys
 from persistence.identity import RefreshTokens, UserStore
 from persistence.ledger import Ledger
 from persistence.ledger_reading import LedgerReading
+from persistence.listings import Listings
 from persistence.pool import close_pool, open_pool
+from persistence.second_chances import SecondChances
+from persistence.seller_tiers import SellerTiers
+from persistence.settlement import Settlements
 from persistence.snapshots import SnapshotStore
 from persistence.withdrawals import Withdrawals
 
@@ -144,6 +150,7 @@ async def rest_engine(
         history=AuctionHistory(pool),
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), rules or MoneyRules(faucet=True)),
         catalog=Catalog(CatalogReading(pool), CatalogWriting(pool)),
+        sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
         router=router,
         hub=None,
         tokens=TokenIssuer(SECRET, 900),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from memory_stores import MemoryEventLog
+from msgspec.structs import astuple
 
 from domain.ids import first_id_at
 from persistence.auction_listing import AuctionListing
@@ -64,9 +65,10 @@ async def real_log(database_url: str) -> AsyncIterator[EventLog]:
 
 
 async def head_of(log: Log, auction: int) -> HeadRow | None:
-    return log.tables.heads.get(auction) if isinstance(log, MemoryEventLog) else await AuctionListing(log.pool).get(
-        auction
-    )  # fmt: skip
+    if isinstance(log, MemoryEventLog):
+        return log.tables.heads.get(auction)
+    listed = await AuctionListing(log.pool).get(auction)
+    return None if listed is None else HeadRow(*astuple(listed)[: len(HeadRow.__struct_fields__)])
 
 
 async def test_what_was_appended_is_read_back_as_it_was(log: Log):

@@ -42,7 +42,7 @@ async def test_the_documented_state_is_the_one_that_is_sent(engine: RestEngine):
     await (await engine.person()).post(f"/auctions/{auction}/bids", {"amount": USD})
     closed = (await operator.post(f"/admin/auctions/{auction}/close")).json()
     assert AuctionState.model_validate(closed, extra="forbid").winner == closed["leader"]
-    assert set(closed) | {"buy_now"} == set(AuctionState.model_fields)
+    assert set(closed) | {"buy_now", "copies", "settled"} == set(AuctionState.model_fields)
 
 
 async def test_the_same_key_lists_one_auction(engine: RestEngine):
@@ -137,6 +137,10 @@ async def test_a_post_without_a_key_or_a_token_does_nothing(engine: RestEngine):
         {"soft_close": []},
         {"placement": "moon"},
         {"copies": 2},
+        {"copies": ["x"]},
+        {"copies": ["z" * 13]},
+        {"copies": ["0000000000001"] * 2},
+        {"copies": [f"{n:013d}" for n in range(51)]},
         {"buy_now_price": 1},
         {"reserve_prise": 5},
     ],
@@ -156,7 +160,6 @@ async def test_all_terms_are_taken(engine: RestEngine):
         increments=[[0, 10], [USD, 20]],
         soft_close={"window_ms": 1000, "extension_ms": 2000, "max_extensions": 3},
         placement="dedicated",
-        copies=1,
     )
     assert (state["status"], state["starts_at"], state["buy_now"]) == ("scheduled", now + 60_000, 9 * USD)
     bob = await engine.person()

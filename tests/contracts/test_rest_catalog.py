@@ -123,10 +123,13 @@ async def test_what_is_for_sale_has_a_price_and_an_end(stocked: RestEngine):
     pool = stocked.services.catalog.reading._pool
     card, number = parse_id(item["id"]), parse_id(auction["id"])
     await pool.execute(
-        "INSERT INTO copies (card_id, serial, owner_id, place, locked_by, acquired_at) "
-        "VALUES ($1, 1, 1, 'listed', $2, 0)",
+        "INSERT INTO copies (card_id, serial, owner_id, place, locked_by, locked_at, acquired_at) "
+        "VALUES ($1, 1, 1, 'listed', $2, 0, 0)",
         card,
         number,
+    )
+    await pool.execute(
+        "INSERT INTO listed_copies SELECT locked_by, copy_id, card_id FROM copies WHERE locked_by = $1", number
     )
     market = CatalogMarket(pool)
     assert await market.cards_of([number]) == [card]
@@ -136,7 +139,7 @@ async def test_what_is_for_sale_has_a_price_and_an_end(stocked: RestEngine):
     assert await names(stocked, min_price=1_000_001) == []
     shown = (await stocked.request("GET", f"/catalog/cards/{item['id']}")).json()["market"]
     assert (shown["open_auctions"], shown["lowest_price"], shown["ends_at"]) == (1, 1_000_000, auction["ends_at"])
-    await pool.execute("UPDATE copies SET place = 'free', locked_by = NULL")
+    await pool.execute("UPDATE copies SET place = 'free', locked_by = NULL, locked_at = NULL")
     await market.refresh([card])
     assert await names(stocked, status="open") == []
 

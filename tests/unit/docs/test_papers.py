@@ -32,6 +32,7 @@ from domain.auction.events import (
     Listed,
     Opened,
     ReserveMet,
+    Settled,
 )
 from domain.auction.state import Auction, apply
 from domain.auction.terms import Terms
@@ -61,12 +62,15 @@ LIBRARY_CLOSE_CODES, BEFORE_THE_HANDSHAKE = {1002}, {1013}
 
 AUCTION_ID, NOW = 0x5_0000_0000_0001, 1_795_393_927_132
 CHANNEL = f"auction:{id_text(AUCTION_ID)}"
-TERMS = Terms(AUCTION_ID, 7, "ann", "Base Set Charizard", 1_000_000, NOW, NOW + 3_600_000, reserve_price=2_000_000)
+TERMS = Terms(
+    AUCTION_ID, 7, "ann", "Base Set Charizard", 1_000_000, NOW, NOW + 3_600_000, reserve_price=2_000_000, copies=(5, 6)
+)
 BID = (8, "bob", 5_000_000, 2_000_000, 2_250_000, NOW + 3_600_000, "k1")
 ALL_EVENTS: list[Event] = [
     Listed(TERMS), Opened(), LeadTaken(*BID), ReserveMet(), LeadRaised(*BID), LeadDefended(*BID), BoughtNow(*BID),
     Extended(NOW + 3_660_000, "soft_close"), Extended(NOW + 3_660_000, "outage"), Cancelled(7),
     Closed("time", 8, "bob", 2_000_000), Closed("buy_now", 8, "bob", 2_000_000), Closed("operator", None, None, 1),
+    Settled(8, 2_000_000, 100_000, 50_000),
 ]  # fmt: skip
 
 
@@ -81,6 +85,7 @@ ALL_STATES = [
     auction_after(), auction_after(Opened()), auction_after(Opened(), LeadTaken(*BID), ReserveMet()),
     auction_after(Opened(), LeadTaken(*BID), Closed("time", 8, "bob", 2_000_000)),
     auction_after(Opened(), Closed("operator", None, None, 1_000_000)), auction_after(Cancelled(7)),
+    auction_after(Opened(), LeadTaken(*BID), Closed("time", 8, "bob", 2_000_000), Settled(8, 2_000_000, 1, 0)),
 ]  # fmt: skip
 
 

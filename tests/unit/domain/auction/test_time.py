@@ -3,9 +3,9 @@
 import pytest
 from auction_examples import ANN, BOB, END, MIDDLE, SELLER, START, after, bid, buy, decided, opened, scheduled, terms
 
-from domain.auction.commands import Cancel, CloseEarly, Tick
+from domain.auction.commands import Cancel, CloseEarly, Settle, Tick
 from domain.auction.english import decide, list_auction
-from domain.auction.events import Cancelled, Closed, Extended, LeadTaken, Listed, Opened
+from domain.auction.events import Cancelled, Closed, Extended, LeadTaken, Listed, Opened, Settled
 from domain.auction.refusal import Refusal
 from domain.auction.state import Status
 from domain.auction.terms import SoftClose
@@ -151,3 +151,16 @@ def test_nothing_is_taken_after_any_kind_of_end(ending):
     ended = after(auction, ending, now_ms=END if isinstance(ending, Tick) else MIDDLE)
     refused = [decide(ended, order, MIDDLE) for order in (bid(BOB, usd(90)), buy(BOB))]
     assert [refusal.code for refusal in refused] == ["auction_closed", "auction_closed"]
+
+
+def test_a_sale_is_settled_once_as_it_was_closed():
+    closed = after(opened(), bid(ANN, usd(5)), CloseEarly(99))
+    paid = Settle(ANN, usd(1), 50_000, 0)
+    assert decided(closed, paid) == [Settled(ANN, usd(1), 50_000, 0)]
+    settled = after(closed, paid)
+    assert settled.settled
+    assert decided(settled, paid) == []
+    for wrong in (Settle(BOB, usd(1), 0, 0), Settle(ANN, usd(2), 0, 0)):
+        assert decide(closed, wrong, MIDDLE) == Refusal("not_sold", usd(1))
+    for unsold in (opened(), after(opened(), bid(ANN, usd(5))), after(opened(), CloseEarly(99))):
+        assert decide(unsold, paid, MIDDLE) == Refusal("not_sold", usd(1))

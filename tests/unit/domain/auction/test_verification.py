@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from domain.auction import codec
 from domain.auction.chain import LogRow
-from domain.auction.commands import BuyNow, Cancel, CloseEarly, Command, PlaceBid, Tick
+from domain.auction.commands import BuyNow, Cancel, CloseEarly, Command, PlaceBid, Settle, Tick
 from domain.auction.english import decide, list_auction
 from domain.auction.events import BidEvent, Closed, Event, Extended, LeadDefended, LeadTaken, Opened
 from domain.auction.refusal import Refusal
@@ -111,13 +111,14 @@ def test_every_kind_of_ending_is_verified():
     bought = Log().do(BuyNow(5, "eve", "b"), START + 1)
     cancelled = Log().do(Cancel(1), START + 1)
     ended = Log().do(bid(2, usd(2)), START + 1).do(CloseEarly(9), START + 2)
+    paid = Log().do(bid(2, usd(2)), START + 1).do(CloseEarly(9), START + 2).do(Settle(2, usd(1), 5, 0), START + 3)
     later = Log(replace(TERMS, starts_at=START + MINUTE)).do(Tick(), START + MINUTE + 7)
     both = Log(replace(TERMS, starts_at=START + MINUTE)).do(Tick(), START + 99 * MINUTE)
     silent = Log().do(Tick((START, START + 70 * MINUTE)), START + 70 * MINUTE)
     slept = Log(replace(TERMS, starts_at=START + MINUTE)).do(Tick((START, START + 70 * MINUTE)), START + 70 * MINUTE)
     assert [type(codec.decode_event(row.body)) for row in slept.rows[1:]] == [Opened, Extended]
     assert [type(codec.decode_event(row.body)) for row in both.rows[1:]] == [Opened, Closed]
-    for log in (bought, cancelled, ended, later, both, silent, slept):
+    for log in (bought, cancelled, ended, paid, later, both, silent, slept):
         assert verdict_on(log.rows, log.snapshot(), log.listing()).findings == ()
 
 
@@ -126,6 +127,7 @@ commands = st.one_of(
     st.builds(BuyNow, st.integers(1, 4), st.just("x"), st.text(min_size=1, max_size=4)),
     st.just(Cancel(1)),
     st.just(CloseEarly(9)),
+    st.builds(Settle, st.integers(1, 4), st.integers(usd(1), usd(3)), st.just(1), st.just(0)),
     st.just(Tick()),
     st.integers(0, 80).map(lambda n: Tick((START, START + n * MINUTE))),
 )
