@@ -13,7 +13,7 @@ from bench.faults.auction_log import AuctionLog
 from bench.faults.recording import Acked, Recording, RefusedOrder, Seen, ToldEvent, ToldState
 from domain.auction.commands import PlaceBid
 from domain.auction.english import decide
-from domain.auction.events import BoughtNow, Cancelled, Closed
+from domain.auction.events import BoughtNow, Cancelled, Closed, Settled
 from domain.auction.refusal import (
     ALREADY_LEADING,
     AUCTION_CLOSED,
@@ -129,8 +129,12 @@ def _closed_once(log: AuctionLog) -> Iterator[Violation]:
     if len(log.closings) != 1:
         winners = [closing.winner_name for _, closing in log.closings]
         yield Violation(CLOSING, log.auction, f"it was closed {len(log.closings)} times, winners {winners}")
-    elif log.closings[0][0] != log.last_seq:
+        return
+    later = [event for seq, event in log.events.items() if seq > log.closings[0][0]]
+    if any(not isinstance(event, Settled) for event in later):
         yield Violation(CLOSING, log.auction, f"closed at row {log.closings[0][0]}, and went on to {log.last_seq}")
+    elif len(later) > 1:
+        yield Violation(CLOSING, log.auction, f"settled {len(later)} times")
 
 
 # --- answers ---
@@ -271,5 +275,5 @@ def _news_is_complete(seen: Seen, log: AuctionLog) -> Iterator[Violation]:
     last = log.events.get(log.last_seq)
     final = seen.told[-1] if seen.told else None
     ended = isinstance(final, ToldState) and final.state.get("status") in ("closed", "cancelled")
-    if isinstance(last, (Closed, Cancelled)) and isinstance(final, ToldState) and not ended:
+    if isinstance(last, (Closed, Cancelled, Settled)) and isinstance(final, ToldState) and not ended:
         yield Violation(CLOSING, seen.auction, "a watcher's last state does not say that the auction has ended")

@@ -7,6 +7,8 @@ from inspect import isawaitable
 from typing import Self
 from uuid import uuid4
 
+import asyncpg
+
 from bench.accounts import Roster
 from bench.faults.auction_log import AuctionLog, read_logs
 from bench.faults.checker import Violation, violations
@@ -14,9 +16,14 @@ from bench.faults.clients import Bidder, Watcher
 from bench.faults.recording import Recording
 from bench.rest_client import RestClient
 from bench.wire_client import Ack, WireClient
+from domain.ids import parse_id
 from ece.accounts import ProvisionedAccounts
 
 DAY_MS = 24 * 3600 * 1000
+_UNSETTLED = """
+    SELECT count(*) FROM auctions
+    WHERE auction_id = ANY($1::bigint[]) AND (status = 'open' OR settlement IN ('due', 'paid'))
+"""
 STEP_DEADLINE_S = 120.0
 IN_FLIGHT = 200
 
@@ -96,6 +103,7 @@ class Scene:
         await self.quiet()
         for auction in self.auctions:
             await self.rest.close_auction("fault_operator", auction)
+        await until(self._nothing_to_settle, "what was sold is settled")
         logs = await self.watchers_at_the_end()
         for watcher in self.watchers:
             await watcher.stop()
@@ -131,6 +139,13 @@ class Scene:
         """What is wrong, without waiting for what may never come true."""
         await self.quiet()
         return violations(self.recording, await read_logs(self.database_url, self.auctions), closed=False)
+
+    async def _nothing_to_settle(self) -> bool:
+        connection = await asyncpg.connect(self.database_url, timeout=10)
+        try:
+            return not await connection.fetchval(_UNSETTLED, [parse_id(auction) for auction in self.auctions])
+        finally:
+            await connection.close()
 
     def _failure(self) -> BaseException | None:
         done = [task for task in self._tasks if task.done() and not task.cancelled()]

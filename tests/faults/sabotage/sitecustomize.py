@@ -85,8 +85,40 @@ def forget_gaps(module: Any) -> None:
     module.Channel.take = take
 
 
+def die_while_settling(module: Any) -> None:
+    """kill -9 before the n-th statement of a settlement (TESTS_DIE_AT), counted from the one that begins it."""
+    import signal
+
+    from asyncpg.connection import Connection
+
+    at, count = int(os.environ["TESTS_DIE_AT"]), 0
+    execute, ask = Connection.execute, Connection._execute
+
+    def step(connection: Any, query: str) -> None:
+        nonlocal count
+        if (connection._params.server_settings or {}).get("application_name") != "ece-settler":
+            return
+        if count or query.startswith("BEGIN"):
+            count += 1
+        if count == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def counted_execute(connection: Any, query: str, *args: Any, **named: Any) -> Any:
+        # With arguments it comes by the other way as well, and counts there.
+        if not args:
+            step(connection, query)
+        return await execute(connection, query, *args, **named)
+
+    async def counted_ask(connection: Any, query: str, *args: Any, **named: Any) -> Any:
+        step(connection, query)
+        return await ask(connection, query, *args, **named)
+
+    Connection.execute, Connection._execute = counted_execute, counted_ask
+
+
 SABOTAGES: dict[str, dict[str, Break]] = {
     "ack before commit": {"persistence.event_log": ack_before_commit},
+    "death while settling": {"persistence.settlement": die_while_settling},
     "no fence": {"persistence.event_log": no_fence},
     "lost news and forgotten gaps": {"persistence.announcements": lose_news, "gateway.channels": forget_gaps},
 }

@@ -14,7 +14,7 @@ from bench.faults.checker import violations
 from bench.faults.recording import Acked, Order, Recording, RefusedOrder, Seen, ToldEvent, ToldState
 from domain.auction.chain import LogRow
 from domain.auction.codec import command_key, encode_event, first_hash, next_hash
-from domain.auction.commands import CloseEarly, PlaceBid
+from domain.auction.commands import CloseEarly, PlaceBid, Settle
 from domain.auction.english import decide, list_auction
 from domain.auction.events import BidEvent, Event
 from domain.auction.refusal import Refusal
@@ -64,6 +64,15 @@ class History:
         self.now += 10
         assert self.auction is not None
         decided = decide(self.auction, CloseEarly(by=1), self.now)
+        assert isinstance(decided, list)
+        [seq] = self._log(decided)
+        self.tell(seq)
+
+    def settle(self) -> None:
+        self.now += 10
+        assert self.auction is not None
+        assert self.auction.winner is not None
+        decided = decide(self.auction, Settle(self.auction.winner, self.auction.price, 5, 0), self.now)
         assert isinstance(decided, list)
         [seq] = self._log(decided)
         self.tell(seq)
@@ -214,6 +223,12 @@ def unasked(history: History) -> None:
     history.recording.orders.pop(1)
 
 
+def settled_twice(history: History) -> None:
+    history.settle()
+    history.log_again(7)
+    history.tell(8)
+
+
 def closed_twice(history: History) -> None:
     history.log_again(6)
 
@@ -257,12 +272,19 @@ BROKEN: list[tuple[Callable[[History], None], str]] = [
     (told_that_a_closed_auction_is_open, checker.CLOSING),
     (never_told_the_last_word, checker.BEHIND),
     (closed_twice, checker.CLOSING),
+    (settled_twice, checker.CLOSING),
     (not_closed, checker.CLOSING),
     (told_of_an_earlier_time, checker.TIME),
     (lambda h: h.log_late(5), checker.TIME),
     (a_row_less, checker.LOG),
     (a_row_changed, checker.LOG),
 ]
+
+
+def test_a_sale_that_was_settled_breaks_no_promise():
+    history = a_true_history()
+    history.settle()
+    assert violations(history.recording, {ID: history.log()}, closed=True) == []
 
 
 @pytest.mark.parametrize(("breakage", "kind"), BROKEN, ids=lambda value: getattr(value, "__name__", value))
