@@ -25,6 +25,9 @@ NEWEST = "newest"
 STRAY = "stray"
 PENDING = "pending"
 WITHDRAWAL = "withdrawal"
+SETTLEMENT = "settlement"
+LEFT_HELD = "left_held"
+OWNER = "owner"
 
 
 class LedgerFinding(msgspec.Struct, frozen=True):
@@ -133,6 +136,43 @@ CHECKS = (
             AND p.action = 'pend'
         LEFT JOIN ledger_holds h ON h.reference = p.transfer_id
         WHERE coalesce(h.amount, 0) <> CASE WHEN w.state IN ('requested', 'waiting_for_chain') THEN w.amount ELSE 0 END
+    """),
+    LedgerCheck(SETTLEMENT, "what was paid for every auction is what its settlements and refunds say", """
+        SELECT NULL::bigint, NULL::bigint,
+            format('auction %s: %s was paid and %s paid back, its settlements say %s and %s',
+                coalesce(s.auction_id, t.about), coalesce(t.paid, 0), coalesce(t.back, 0), coalesce(s.paid, 0),
+                coalesce(s.back, 0))
+        FROM (
+            SELECT auction_id, sum(s.price) AS paid,
+                coalesce(sum(s.price) FILTER (WHERE r.auction_id IS NOT NULL), 0) AS back
+            FROM settlements s LEFT JOIN refunds r USING (auction_id, round) WHERE outcome = 'sold'
+            GROUP BY auction_id
+        ) s FULL JOIN (
+            SELECT about, coalesce(sum(amount) FILTER (WHERE kind IN ('sale', 'fee', 'royalty')), 0) AS paid,
+                coalesce(sum(amount) FILTER (WHERE kind NOT IN ('sale', 'fee', 'royalty')), 0) AS back
+            FROM ledger_transfers
+            WHERE kind IN ('sale', 'fee', 'royalty', 'sale_refund', 'fee_refund', 'royalty_refund')
+            GROUP BY about
+        ) t ON t.about = s.auction_id
+        WHERE (coalesce(s.paid, 0), coalesce(s.back, 0)) <> (coalesce(t.paid, 0), coalesce(t.back, 0))
+    """),
+    LedgerCheck(LEFT_HELD, "nothing is held for winners who have paid", """
+        SELECT h.account_id, NULL::bigint, format('auction %s is settled, and %s is still held', a.auction_id, h.amount)
+        FROM ledger_holds h JOIN auctions a ON h.reference = convert_to('auction:', 'UTF8') || int8send(a.auction_id)
+        JOIN ledger_accounts l ON l.account_id = h.account_id AND l.owner_id = a.winner_id
+        WHERE a.settlement IN ('paid', 'done')
+    """),
+    LedgerCheck(OWNER, "copies are whose their newest provenance says, and were sold by a settlement", """
+        SELECT NULL::bigint, NULL::bigint, format('copy %s is of user %s, its provenance %s says %s', c.copy_id,
+            c.owner_id, c.provenance_seq, p.to_owner)
+        FROM copies c LEFT JOIN provenance p ON p.copy_id = c.copy_id AND p.seq = c.provenance_seq
+        WHERE p.to_owner IS DISTINCT FROM c.owner_id
+        UNION ALL
+        SELECT NULL, NULL, format('copy %s was sold in auction %s to user %s, by no settlement', p.copy_id,
+            p.source_id, p.to_owner)
+        FROM provenance p LEFT JOIN settlements s ON s.auction_id = p.source_id AND s.buyer_id = p.to_owner
+            AND s.seller_id = p.from_owner
+        WHERE p.reason = 'sale' AND s.auction_id IS NULL
     """),
 )  # fmt: skip
 

@@ -20,6 +20,7 @@ from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
 from domain.ledger.rules import Done
+from domain.money import usd
 from persistence.bid_holds import BidHolds
 from persistence.copies import Copies, NewCopies
 from persistence.event_log import EventLog
@@ -131,6 +132,16 @@ class Scene:
     async def bid(self, host: Host, auction: int, bidder: int, amount: int) -> None:
         answer = await ask(host, Bid(auction, bidder, f"n{bidder}", amount, f"k{next(_numbers)}"))
         assert isinstance(answer, BidAnswer), answer
+
+    async def sold(self, host: Host, price_usd: int = 100) -> tuple[int, int, int, int]:
+        """An auction of one copy that has ended at this price: (auction, copy, seller, buyer)."""
+        seller, buyer, other = await self.person(funded=False), await self.person(), await self.person()
+        [copy] = await self.copies_for(seller)
+        auction = await self.list_auction(host, seller, [copy], starting_price=usd(price_usd))
+        await self.bid(host, auction, other, usd(price_usd))
+        await self.bid(host, auction, buyer, usd(2 * price_usd))
+        await self.close(host, auction)
+        return auction, copy, seller, buyer
 
     async def close(self, host: Host, auction: int) -> None:
         assert not isinstance(await ask(host, CloseNow(auction, OPERATOR)), Refused)

@@ -12,6 +12,7 @@ from actors.clock import Clock
 from actors.host import Host
 from actors.host_limits import HostLimits
 from actors.messages import Answer, Bid, BidAnswer, CloseNow, Create, GetState, Refused, Request, StateAnswer
+from actors.settler import Settler
 from domain.auction.codec import decode_event
 from domain.auction.state import Auction, apply
 from domain.ledger.books import HOUSE
@@ -24,6 +25,7 @@ from persistence.event_log import EventLog
 from persistence.ledger import Ledger
 from persistence.ledger_check import CHECKS, ledger_checker
 from persistence.pool import Pool
+from persistence.settlement import Settlements
 from persistence.snapshots import SnapshotStore
 
 _numbers = itertools.count(1)
@@ -146,6 +148,17 @@ async def settled_down(host: Host, pool: Pool) -> None:
             await asyncio.sleep(0.05)
 
 
+async def settled(host: Host, pool: Pool) -> int:
+    """Have every winner pay; how much that was."""
+    settler = Settler(Settlements(pool), host, host.clock.now_ms)
+    async with asyncio.timeout(30):
+        while await settler.work_once():
+            pass
+    assert await pool.fetchval("SELECT count(*) FROM auctions WHERE settlement = 'failed'") == 0
+    paid: int = await pool.fetchval("SELECT sum(price) FROM settlements WHERE outcome = 'sold'")
+    return paid
+
+
 async def findings(database_url: str) -> list[str]:
     async with ledger_checker(database_url) as checker:
         return [finding.detail for check in CHECKS for finding in (await checker.findings(check))[1]]
@@ -179,6 +192,10 @@ async def test_fifty_bidders_with_funds_for_three_auctions_of_fifty_through_kill
         for auction in AUCTIONS[::2]:
             await surely(host, CloseNow(auction, OPERATOR))
         await settled_down(host, pool)
+        held = await pool.fetchval("SELECT sum(held) FROM ledger_accounts")
+        paid = await settled(host, pool)
+        assert paid > 0
+        assert await pool.fetchval("SELECT sum(held) FROM ledger_accounts") <= held - paid
     assert await findings(database_url) == []
     assert await pool.fetchval("SELECT max(held) FROM ledger_accounts WHERE kind = 'user'") <= FUNDS
 

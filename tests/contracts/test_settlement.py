@@ -29,21 +29,10 @@ async def scene(pool: Pool) -> AsyncIterator[Scene]:
     return Scene(pool)
 
 
-async def sold(scene: Scene, host: Host, price_usd: int = 100) -> tuple[int, int, int, int]:
-    """An auction of one copy that has ended at this price: (auction, copy, seller, buyer)."""
-    seller, buyer, other = await scene.person(funded=False), await scene.person(), await scene.person()
-    [copy] = await scene.copies_for(seller)
-    auction = await scene.list_auction(host, seller, [copy], starting_price=usd(price_usd))
-    await scene.bid(host, auction, other, usd(price_usd))
-    await scene.bid(host, auction, buyer, usd(2 * price_usd))
-    await scene.close(host, auction)
-    return auction, copy, seller, buyer
-
-
 async def test_the_winner_pays_and_has_the_copy(scene: Scene, database_url: str):
     artist_before, house_before = (await scene.standing(ARTIST))[0], (await scene.standing(HOUSE))[0]
     async with a_life(database_url) as host:
-        auction, copy, seller, buyer = await sold(scene, host)
+        auction, copy, seller, buyer = await scene.sold(host)
         assert await held_now(scene.pool, auction) == usd(200)
         await scene.settle(host)
         events = await scene.events(auction)
@@ -102,12 +91,12 @@ async def test_what_nobody_bought_is_its_sellers_again(scene: Scene, database_ur
 
 async def test_a_winner_who_cannot_pay_keeps_nobody_waiting(scene: Scene, database_url: str):
     async with a_life(database_url) as host:
-        broke, copy, seller, buyer = await sold(scene, host)
+        broke, copy, seller, buyer = await scene.sold(host)
         # Money that was there is gone: a fault of ours, or an operator's doing.
         await Ledger(scene.pool).cover([Cover(held_for_auction(broke), buyer, 0, 0)], "USDC")
         friend = await scene.person(funded=False)
         await scene.move(buyer, friend, FUNDS)
-        fine, *_ = await sold(scene, host)
+        fine, *_ = await scene.sold(host)
         await scene.settle(host)
         assert await scene.progress(broke) == "failed"
         assert await scene.progress(fine) == "done"
@@ -151,7 +140,7 @@ async def fragile(database_url: str) -> AsyncIterator[Settlements]:
 
 async def statements_of_a_settlement(scene: Scene, host: Host, database_url: str) -> int:
     async with fragile(database_url) as settlements:
-        await sold(scene, host)
+        await scene.sold(host)
         CutConnection.cut_at(None)
         await scene.settle(host, settlements)
         return CutConnection.statements
@@ -163,7 +152,7 @@ async def test_a_settlement_that_is_cut_off_at_any_statement_is_done_once(scene:
         steps = await statements_of_a_settlement(scene, host, database_url)
         assert steps > 8, "there is something to cut"
         for step in range(1, steps + 1):
-            auction, copy, _, buyer = await sold(scene, host, price_usd=10)
+            auction, copy, _, buyer = await scene.sold(host, price_usd=10)
             async with fragile(database_url) as settlements:
                 CutConnection.cut_at(step, after=after)
                 with pytest.raises(StoreError):
