@@ -41,6 +41,7 @@ CLOSING = "closing"
 TIME = "time"
 LOG = "log"
 
+_UNFUNDED = "insufficient_funds"
 # What a refusal of the rules says depends on the state: it must be one that the log had.
 _JUDGED = frozenset({ALREADY_LEADING, AUCTION_CLOSED, AUCTION_NOT_OPEN, BID_TOO_LOW})
 # Not facts about the auction but about the frame or the placement.
@@ -184,12 +185,17 @@ class _Highest:
         return self._highest[place - 1] if place else 0
 
 
+def _was_funded_since(refused: RefusedOrder, taken_at: int) -> bool:
+    """Whoever lacked the funds may send the same bid again once they have them, and it may count then."""
+    return refused.code == _UNFUNDED and refused.server_time is not None and taken_at >= refused.server_time
+
+
 def _refusal_is_true(
     refused: RefusedOrder, log: AuctionLog, own: Mapping[tuple[str, str], _Highest]
 ) -> Iterator[Violation]:
     order = refused.order
     places = log.bids.get((order.bidder, order.key))
-    if places:
+    if places and not _was_funded_since(refused, log.rows[places[0][0]].at):
         detail = f"{order.bidder}'s key {order.key} was refused as {refused.code} and stands in row {places[0][0]}"
         yield Violation(REFUSED, log.auction, detail)
     if refused.code not in _JUDGED or not log.states:

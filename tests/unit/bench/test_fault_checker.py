@@ -176,6 +176,11 @@ def refused_but_logged(history: History) -> None:
     history.recording.refused.append(RefusedOrder(first.order, "overloaded", None, None, None))
 
 
+def unfunded_though_logged(history: History) -> None:
+    first = history.recording.acks.pop(0)
+    history.recording.refused.append(RefusedOrder(first.order, "insufficient_funds", None, None, history.now + 1))
+
+
 def acks_out_of_order(history: History) -> None:
     """Row 5 was acknowledged before the bid at row 3 was sent."""
     ack(history, 0, order=replace(history.recording.acks[0].order, sent_ns=history.now + 100))
@@ -255,6 +260,7 @@ BROKEN: list[tuple[Callable[[History], None], str]] = [
     (unasked, checker.UNASKED),
     (acks_out_of_order, checker.ORDER),
     (refused_but_logged, checker.REFUSED),
+    (unfunded_though_logged, checker.REFUSED),
     (lambda h: refusal(h, price=7 * USD), checker.STALE_REFUSAL),
     (lambda h: refusal(h, minimum=7 * USD), checker.STALE_REFUSAL),
     (lambda h: refusal(h, code="already_leading"), checker.STALE_REFUSAL),
@@ -284,6 +290,13 @@ BROKEN: list[tuple[Callable[[History], None], str]] = [
 def test_a_sale_that_was_settled_breaks_no_promise():
     history = a_true_history()
     history.settle()
+    assert violations(history.recording, {ID: history.log()}, closed=True) == []
+
+
+def test_a_bid_that_lacked_funds_may_be_taken_when_it_comes_again():
+    history = a_true_history()
+    order = history.recording.acks[0].order
+    history.recording.refused.append(RefusedOrder(order, "insufficient_funds", None, None, STARTS_AT))
     assert violations(history.recording, {ID: history.log()}, closed=True) == []
 
 
