@@ -309,7 +309,7 @@ def test_each_broken_promise_is_found_and_named(breakage: Callable[[History], No
 
 def test_every_kind_of_violation_is_shown_to_be_found():
     constants = {value for name, value in vars(checker).items() if name.isupper() and isinstance(value, str)}
-    names_of_codes = {"bid_too_low", "already_leading", "auction_closed", "auction_not_open"}
+    names_of_codes = {"bid_too_low", "already_leading", "auction_closed", "auction_not_open", "insufficient_funds"}
     assert {kind for _, kind in BROKEN} == constants - names_of_codes
 
 
