@@ -114,7 +114,7 @@ class Coverage:
                 self._let_go_of_others(play, auction)
         for keeper in batch.touched:
             auction = keeper.auction
-            if auction is not None and auction.ended and auction.winner is None and auction.leader is not None:
+            if auction is not None and auction.leader is not None and _owes_nothing(auction):
                 self._let_go(keeper, auction.leader, auction.leader_maximum, 0)
 
     # -- between batches
@@ -290,6 +290,9 @@ def _hold_all(play: _Play) -> None:
     reference, auction = held_for_auction(play.keeper.auction_id), play.keeper.auction
     play.wanted, play.uncovered = [], False
     play.held = {play.leader: play.leader_maximum} if play.leader is not None else {}
+    if auction is not None and auction.ended:
+        # They are refused. And a hold of a winner who has paid would be let go of by nobody.
+        return
     for order in play.orders:
         request = order.request
         assert isinstance(request, (Bid, Buy))
@@ -319,8 +322,12 @@ def _corrections(checked: list[Keeper], held: Iterable[tuple[int, HeldFor]]) -> 
 
 def _kept(auction: Auction, bidder: int) -> int:
     """What is to be held for a bidder, by the auction's state."""
-    unsold = auction.ended and auction.winner is None
-    return auction.leader_maximum if bidder == auction.leader and not unsold else 0
+    return auction.leader_maximum if bidder == auction.leader and not _owes_nothing(auction) else 0
+
+
+def _owes_nothing(auction: Auction) -> bool:
+    """Whether it has ended, and its leader has nothing to pay, or has paid."""
+    return auction.ended and (auction.winner is None or auction.settled)
 
 
 def _refuse(order: Order, keeper: Keeper, short: Mapping[int, tuple[Order, int, int]], batch: Batch) -> bool:

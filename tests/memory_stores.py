@@ -6,13 +6,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from domain.ledger.books import Books, opened
-from domain.ledger.ids import held_for_auction
+from domain.auction.commands import Settle
+from domain.ledger.books import HOUSE, Books, opened
+from domain.ledger.ids import held_for_auction, transfer_id
+from domain.ledger.orders import Transfer
 from domain.ledger.refusals import Refusal
-from domain.ledger.rules import Cover, cover
+from domain.ledger.rules import Cover, cover, decide_all
+from domain.settlement import Sale, split
 from persistence.errors import KeyTaken, StaleSequence, StoreUnavailable
 from persistence.event_log import TAIL_PAGE, EventRow, HeadRow, KeyedRow
 from persistence.ledger import HeldFor
+from persistence.selling import Settlement
+from persistence.settlement import Due, Failure
 from persistence.snapshots import Snapshot
 
 
@@ -166,6 +171,91 @@ class MemoryHolds:
         await self.weather.pause()
         if self.weather.down:
             raise StoreUnavailable("the ledger is away")
+
+
+class MemorySettlements:
+    """`persistence.settlement.Settlements` over heads and the pure rules, for auctions without copies."""
+
+    FEE_BP = 500
+
+    def __init__(self, tables: MemoryTables, holds: MemoryHolds, weather: Weather | None = None) -> None:
+        self.tables = tables
+        self.holds = holds
+        self.weather = weather or Weather()
+        self.progress: dict[int, str] = {}
+        self.paid: dict[int, Settle] = {}
+        self.failures: list[Failure] = []
+
+    async def due(self, slots: Sequence[int], auctions: Sequence[int], limit: int) -> list[Due]:
+        await self._reach()
+        ended = [
+            head for head in self.tables.heads.values()
+            if head.status in ("closed", "cancelled") and (head.slot in slots or head.auction in auctions)
+            and self.progress.get(head.auction, "due") in ("due", "paid")
+        ]  # fmt: skip
+        return [
+            Due(head.auction, head.winner is not None, self.paid.get(head.auction))
+            for head in sorted(ended, key=lambda head: head.auction)[:limit]
+        ]
+
+    async def settle_unsold(self, auctions: Sequence[int], now_ms: int) -> int:
+        done = [auction for auction in auctions if self.progress.get(auction, "due") == "due"]
+        await self._write(lambda: self.progress.update(dict.fromkeys(done, "done")))
+        return len(done)
+
+    async def settle(self, auction: int, now_ms: int) -> Settlement | Failure | None:
+        head = self.tables.heads[auction]
+        assert head.winner is not None
+        if self.progress.get(auction, "due") != "due":
+            return None
+        parts = split(Sale(head.seller, head.winner, head.price, self.FEE_BP), HOUSE)
+        let_go = Cover(held_for_auction(auction), head.winner, 0, 0)
+        books, _ = cover(self.holds.books, let_go, self.holds.books.accounts[head.winner])
+        orders = [
+            Transfer(
+                transfer_id("settlement", auction, leg.kind), head.winner, leg.owner, leg.amount, leg.kind, auction
+            )
+            for leg in parts.legs
+        ]
+        books, outcomes = decide_all(books, orders, now_ms, together=True)
+        refused = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+        if refused:
+            failure = Failure(auction, refused[0].code, "", now_ms, 1)
+            await self.fail(failure)
+            return failure
+
+        def pay() -> None:
+            self.holds.books = books
+            self.progress[auction] = "paid"
+            self.paid[auction] = Settle(winner, head.price, parts.fee, parts.royalties)
+
+        winner = head.winner
+        await self._write(pay)
+        return Settlement(
+            auction, 1, "sold", now_ms, head.seller, winner, "USDC", head.price, parts.fee, 0, 0, [], head.seq, b""
+        )
+
+    async def fail(self, failure: Failure) -> None:
+        self.failures.append(failure)
+        await self._write(lambda: self.progress.update({failure.auction: "failed"}))
+
+    async def done(self, auctions: Sequence[int]) -> None:
+        await self._write(lambda: self.progress.update(dict.fromkeys(auctions, "done")))
+
+    async def _write(self, effect: Callable[[], None]) -> None:
+        """All of it at once, or nothing; and perhaps nobody hears which."""
+        fate = self.weather.writes.popleft() if self.weather.writes else "fine"
+        if fate == "lost":
+            raise StoreUnavailable("the connection broke before the commit")
+        effect()
+        if fate == "landed":
+            raise StoreUnavailable("the connection broke after the commit")
+        await self.weather.pause()
+
+    async def _reach(self) -> None:
+        await self.weather.pause()
+        if self.weather.down:
+            raise StoreUnavailable("the database is away")
 
 
 class MemorySnapshots:
