@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from actors.messages import Answer, Request
 from domain.auction.commands import Settle
 from domain.auction.events import Event
+from domain.auction.refusal import Refusal
+from domain.auction.state import Auction
 from persistence.event_log import EventRow
 
 if TYPE_CHECKING:
@@ -31,6 +33,16 @@ class SaleSettled:
     paid: Settle
 
 
+@dataclass(slots=True, frozen=True)
+class Foreseen:
+    """What an order comes to if its auction is just as it ``was``, and the time is this (ms)."""
+
+    was: Auction
+    at: int
+    outcome: list[Event] | Refusal
+    becomes: Auction
+
+
 @dataclass(slots=True)
 class Order:
     """One request on its way through a host. ``attempts`` counts how often it was decided on stale state."""
@@ -39,6 +51,7 @@ class Order:
     request_id: int
     reply: Reply | None
     attempts: int = 0
+    foreseen: Foreseen | None = None
 
     def answer(self, answer: Answer) -> None:
         """Tell whoever asked; once, however often this is called."""
