@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from actors.messages import Answer, Request
 from domain.auction.commands import Settle
 from domain.auction.events import Event
@@ -33,8 +35,7 @@ class SaleSettled:
     paid: Settle
 
 
-@dataclass(slots=True, frozen=True)
-class Foreseen:
+class Foreseen(msgspec.Struct, frozen=True):
     """What an order comes to if its auction is just as it ``was``, and the time is this (ms)."""
 
     was: Auction

@@ -90,7 +90,7 @@ class Coverage:
                     batch.answers.append((order, unavailable))
             return [(order, keeper) for order, keeper in ready if not isinstance(order.request, (Bid, Buy))]
         self._plays = plays
-        return [(order, keeper) for order, keeper in ready if not _refuse(order, keeper, short, batch)]
+        return [(order, keeper) for order, keeper in ready if not (short and _refuse(order, keeper, short, batch))]
 
     def verify(self) -> None:
         """Raise NotHeld if a leader of this batch is not covered."""
