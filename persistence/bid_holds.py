@@ -33,7 +33,7 @@ class BidHolds:
         self._connection: asyncpg.Connection | None = None
 
     async def prepare(self) -> None:
-        """Do once what the first bids would have to wait for: connect, and plan the statements. Raises StoreUnavailable."""
+        """Do once what the first bids would have to wait for: connect, and plan. Raises StoreUnavailable."""
         await self.cover([])
 
     async def close(self) -> None:

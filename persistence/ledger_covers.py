@@ -9,7 +9,7 @@ Arrays = tuple[Sequence[int | bytes | None], ...]
 
 
 def covers_at_once(wanted: Sequence[Cover]) -> Arrays | None:
-    """One hold for each (reference, owner), and what each owner has to have for a moment beside; None: not to be had so."""
+    """One hold for each (reference, owner), and what each owner has to have beside; None: only one by one."""
     peaks: dict[int, int] = {}
     pairs: dict[tuple[bytes, int], Cover] = {}
     for want in wanted:

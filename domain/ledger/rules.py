@@ -22,11 +22,11 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Cover(msgspec.Struct, frozen=True):
-    """See that an owner has at_least, and bring their hold for this reference to between these amounts (base units).
+    """See that an owner has at_least, and bring their hold for a reference to between these amounts (base units).
 
-    What is held for it already counts. The hold is never above at_most, though at_least be more: then that is only asked
-    for, and at_most=0 lets go. It is the same however often it comes: a bidder whose hold covers their maximum already is
-    covered. A hold above ``unless_above`` stays as it is: it is for a later bid than the one that this is about.
+    What is held for it already counts. at_most is the stronger: where at_least is more, that much is only asked for;
+    at_most=0 lets go. It is the same however often it comes: who holds their maximum already is covered.
+    A hold above ``unless_above`` stays as it is: it is for a later bid than the one that this is about.
     """
 
     reference: bytes
