@@ -105,6 +105,8 @@ async def test_the_database_decides_as_the_rules_do(pool: Pool, batches: list[An
 
 
 A, B, C, D = (name(number) for number in range(1, 5))
+# The place of an owner without an account.
+NOBODY = USERS
 # Every boundary of the rules: just there, and one beyond. Each user has 50 to begin with.
 BOUNDARIES: dict[str, list[Any]] = {
     "the whole balance": [(0, ([Transfer(A, 1, 2, 51, "sale"), Transfer(B, 1, 2, 50, "sale")], False))],
@@ -149,8 +151,9 @@ BOUNDARIES: dict[str, list[Any]] = {
         (0, [Cover(held_for_auction(0), 1, 0, 0), Cover(held_for_auction(0), 1, 50)]),
     ],
     "a hold and an ask of somebody without an account": [
-        (0, [Cover(held_for_auction(0), 0, 1), Cover(held_for_auction(0), 1, 1), asked(held_for_auction(1), 0, 1)]),
-        (0, [asked(held_for_auction(1), 0, 0), Cover(held_for_auction(0), 0, 0, 0)]),
+        (0, [Cover(held_for_auction(0), NOBODY, 1), Cover(held_for_auction(0), 1, 1)]),
+        (0, [asked(held_for_auction(0), NOBODY, 1), Cover(held_for_auction(0), 1, 2)]),
+        (0, [asked(held_for_auction(1), NOBODY, 0), Cover(held_for_auction(0), NOBODY, 0, 0)]),
     ],
 }  # fmt: skip
 

@@ -1,5 +1,8 @@
 """Holds that go to the database at once come to the same as one after the other."""
 
+import itertools
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ledger_strategies import covers_of
@@ -35,6 +38,17 @@ def test_what_is_sent_at_once_comes_to_the_same_as_one_after_the_other(wanted: l
     at_once = covers_at_once(wanted)
     if at_once is not None:
         assert after(books(held), as_covers(at_once)) == after(books(held), wanted)
+
+
+@pytest.mark.parametrize("above", [None, 0, 1, 2, 3, 4])
+@pytest.mark.parametrize("kept", [0, 2])
+def test_what_is_let_go_of_and_raised_again_comes_to_the_same_whatever_was_held(kept: int, above: int | None):
+    for held, least in itertools.product(range(5), range(5)):
+        wanted = [Cover(ONE, ANN, 0, kept, above), Cover(ONE, ANN, least)]
+        at_once = covers_at_once(wanted)
+        assert (at_once is None) == (kept > least)
+        if at_once is not None:
+            assert after(books(held), as_covers(at_once)) == after(books(held), wanted)
 
 
 def test_what_is_only_asked_for_goes_as_the_most_for_each_owner():
