@@ -1,8 +1,9 @@
 """What is held for the bids of a host: who may become the leader is covered before anything is decided.
 
 Before a batch is decided its bids are played through on the side. Each bidder has to have what they offer; but only
-who leads in the end needs a hold that stays, so the others' are let go of in the same statement, and nothing is written
-for them. Who led before is let go of once the log has the batch: with the next batch, or at once where there is none.
+who leads in the end needs a hold, so the others are asked for it and nothing is written for them. What came of it
+stays with the orders: their keepers decide again only what came otherwise. Who led before is let go of once the log has
+the batch: with the next batch, or at once where there is none.
 
 Only one batch at a time is at work, and nothing else touches these holds but the end of a sale. A hold that was placed
 by a host that died, or for a batch that was lost, is found when the auction is loaded (``check``), or in time by rote.

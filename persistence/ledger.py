@@ -1,7 +1,8 @@
 """The ledger in PostgreSQL: orders and holds in batches, one statement a batch.
 
-The rules stand in ``domain/ledger/rules.py`` and, for the database, in ``migrations/0004_ledger.sql``. What the
-statements get are arrays without repetition and places in them, so that the database does not have to search.
+The rules stand in ``domain/ledger/rules.py`` and, for the database, in ``migrations/0004_ledger.sql`` and, for holds,
+``migrations/0011_cover_at_once.sql``. What the statements get are arrays without repetition and places in them, so that
+the database does not have to search.
 """
 
 from collections.abc import Mapping, Sequence
