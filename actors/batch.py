@@ -4,9 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from actors.messages import Answer, Request
 from domain.auction.commands import Settle
 from domain.auction.events import Event
+from domain.auction.refusal import Refusal
+from domain.auction.state import Auction
 from persistence.event_log import EventRow
 
 if TYPE_CHECKING:
@@ -31,6 +35,15 @@ class SaleSettled:
     paid: Settle
 
 
+class Foreseen(msgspec.Struct, frozen=True):
+    """What an order comes to if its auction is just as it ``was``, and the time is this (ms)."""
+
+    was: Auction
+    at: int
+    outcome: list[Event] | Refusal
+    becomes: Auction
+
+
 @dataclass(slots=True)
 class Order:
     """One request on its way through a host. ``attempts`` counts how often it was decided on stale state."""
@@ -39,6 +52,7 @@ class Order:
     request_id: int
     reply: Reply | None
     attempts: int = 0
+    foreseen: Foreseen | None = None
 
     def answer(self, answer: Answer) -> None:
         """Tell whoever asked; once, however often this is called."""

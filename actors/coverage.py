@@ -1,8 +1,9 @@
 """What is held for the bids of a host: who may become the leader is covered before anything is decided.
 
 Before a batch is decided its bids are played through on the side. Each bidder has to have what they offer; but only
-who leads in the end needs a hold that stays, so the others' are let go of in the same statement, and nothing is written
-for them. Who led before is let go of once the log has the batch: with the next batch, or at once where there is none.
+who leads in the end needs a hold, so the others are asked for it and nothing is written for them. What came of it
+stays with the orders: their keepers decide again only what came otherwise. Who led before is let go of once the log has
+the batch: with the next batch, or at once where there is none.
 
 Only one batch at a time is at work, and nothing else touches these holds but the end of a sale. A hold that was placed
 by a host that died, or for a batch that was lost, is found when the auction is loaded (``check``), or in time by rote.
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from actors.batch import Batch, Order
+from actors.batch import Batch, Foreseen, Order
 from actors.holds import Holds
 from actors.keeper import Keeper, command_of
 from actors.messages import INSUFFICIENT_FUNDS, Bid, Buy, Refused
@@ -26,7 +27,7 @@ from domain.auction.events import BID_EVENTS
 from domain.auction.refusal import Refusal
 from domain.auction.state import Auction, apply
 from domain.ledger.ids import held_for_auction
-from domain.ledger.rules import Cover
+from domain.ledger.rules import Cover, asked
 from persistence.errors import StoreError
 from persistence.event_log import KeyedRow
 from persistence.ledger import HeldFor
@@ -90,7 +91,7 @@ class Coverage:
                     batch.answers.append((order, unavailable))
             return [(order, keeper) for order, keeper in ready if not isinstance(order.request, (Bid, Buy))]
         self._plays = plays
-        return [(order, keeper) for order, keeper in ready if not _refuse(order, keeper, short, batch)]
+        return [(order, keeper) for order, keeper in ready if not (short and _refuse(order, keeper, short, batch))]
 
     def verify(self) -> None:
         """Raise NotHeld if a leader of this batch is not covered."""
@@ -261,28 +262,33 @@ def _play_through(play: _Play, now_ms: int) -> None:
     """Decide the bids on the side. Who is refused anyway needs nothing, who leads in the end a hold that stays."""
     keeper, auction = play.keeper, play.keeper.auction
     assert auction is not None
-    reference, time = held_for_auction(keeper.auction_id), max(now_ms, keeper.at)
-    before = {play.leader: play.leader_maximum} if play.leader is not None else {}
-    offers = dict(before)
+    at, offers = max(now_ms, keeper.at), dict[int, tuple[int, Order]]()
     for order in play.orders:
-        request = order.request
+        request, was = order.request, auction
         assert isinstance(request, (Bid, Buy))
-        events = decide(auction, command_of(request), time)
-        if isinstance(events, Refusal):
-            continue
-        offer = events[0]
-        assert isinstance(offer, BID_EVENTS)
-        offers[offer.bidder] = max(offer.maximum, offers.get(offer.bidder, 0))
-        play.wanted.append((order, Cover(reference, offer.bidder, offer.maximum)))
-        for event in events:
-            auction = apply(auction, event)
-    for bidder, most in offers.items():
-        keep = before.get(bidder, 0)
-        if bidder != auction.leader and most > keep:
-            play.wanted.append((None, Cover(reference, bidder, 0, keep, most)))
-    play.held = before
-    if auction.leader is not None:
-        play.held[auction.leader] = auction.leader_maximum
+        events = decide(auction, command_of(request), at)
+        if not isinstance(events, Refusal):
+            offer = events[0]
+            assert isinstance(offer, BID_EVENTS)
+            if offer.bidder not in offers or offers[offer.bidder][0] < offer.maximum:
+                offers[offer.bidder] = (offer.maximum, order)
+            for event in events:
+                auction = apply(auction, event)
+        order.foreseen = Foreseen(was, at, events, auction)
+    _ask_for(offers, play, auction.leader)
+
+
+def _ask_for(offers: Mapping[int, tuple[int, Order]], play: _Play, leader: int | None) -> None:
+    """Ask for the most that each of the bidders offers; only for who leads in the end is it held."""
+    reference = held_for_auction(play.keeper.auction_id)
+    if play.leader is not None:
+        play.held[play.leader] = play.leader_maximum
+    for bidder, (most, order) in offers.items():
+        if bidder == leader:
+            play.wanted.append((order, Cover(reference, bidder, most)))
+            play.held[bidder] = max(most, play.held.get(bidder, 0))
+        else:
+            play.wanted.append((order, asked(reference, bidder, most)))
 
 
 def _hold_all(play: _Play) -> None:

@@ -78,6 +78,7 @@ class HostProcess:
         self.host: Host | None = None
         self.port: int | None = None
         self._log = EventLog(config.database_url, writer=config.host_id)
+        self._holds = BidHolds(config.database_url) if config.holds else None
         self._announcer = Announcer(config.redis_url, config.limits.news_waiting_max)
         self._incarnation = 0
         self._server: asyncio.Server | None = None
@@ -100,13 +101,15 @@ class HostProcess:
             slots_total=self.config.slots_total,
             limits=self.config.limits,
             clock=self.clock,
-            holds=BidHolds(self.config.database_url) if self.config.holds else None,
+            holds=self._holds,
         )
         await _until_it_works(self.host.prepare)
         self._announcer.start()
         await self._listen()
         await _until_it_works(self._register)
         await _until_it_works(self._log.prepare_appends)
+        if self._holds is not None:
+            await _until_it_works(self._holds.prepare)
         self._settling = await open_pool(
             self.config.database_url, size_max=SETTLING_CONNECTIONS_MAX, size_min=0, settings=SETTLING_SETTINGS
         )

@@ -162,24 +162,30 @@ class Keeper:
         )
 
     def _stage_keyed(self, request: Bid | Buy, order: Order, batch: Batch) -> None:
-        assert self.auction is not None
-        command = command_of(request)
         amount = request.amount if isinstance(request, Bid) else None
-        known = self._recent.get((command.bidder, command.key))
+        known = self._recent.get((request.bidder, request.key))
         if known is not None:
             batch.answers.append((order, self._repeated(known[0], known[1], amount, batch.now_ms)))
             return
-        events = decide(self.auction, command, self._time(batch))
+        events, becomes = self._decided(request, order, batch)
         if isinstance(events, Refusal):
             refused = self._refused(events, batch.now_ms)
             (batch.answers if self.complete else batch.doubtful).append((order, refused))
             return
-        self._take(events, codec.command_key(command.bidder, command.key), batch)
+        self._take(events, codec.command_key(request.bidder, request.key), batch, becomes)
         first = events[0]
         assert isinstance(first, BID_EVENTS)
         answer = self._answer_of(first, self.epoch, self.seq - len(events) + 1, self.at)
         self._remember(first, answer)
         batch.answers.append((order, answer))
+
+    def _decided(self, request: Bid | Buy, order: Order, batch: Batch) -> tuple[list[Event] | Refusal, Auction | None]:
+        """What a bid comes to, and the auction after it where that is known: where all came as it was foreseen."""
+        assert self.auction is not None
+        foreseen, at = order.foreseen, self._time(batch)
+        if foreseen is not None and foreseen.was is self.auction and foreseen.at == at:
+            return foreseen.outcome, foreseen.becomes
+        return decide(self.auction, command_of(request), at), None
 
     def _stage_creation(self, request: Create, batch: Batch) -> Answer:
         if self.auction is None:
@@ -215,8 +221,13 @@ class Keeper:
         self._take(events, None, batch)
         return self._state_answer(batch.now_ms, duplicate=not events)
 
-    def _take(self, events: list[Event], command_key: bytes | None, batch: Batch) -> None:
-        """Chain and apply events, and put their rows into the batch; the key goes with the first."""
+    def _take(
+        self, events: list[Event], command_key: bytes | None, batch: Batch, becomes: Auction | None = None
+    ) -> None:
+        """Chain and apply events, and put their rows into the batch; the key goes with the first.
+
+        ``becomes``: the auction after them, where they were applied before.
+        """
         if not events:
             return
         auction, seq, digest = self.auction, self.seq, self.hash
@@ -227,7 +238,7 @@ class Keeper:
             body = codec.encode_event(event)
             seq += 1
             digest = codec.next_hash(digest, self.epoch, seq, at, body)
-            auction = apply(auction, event)
+            auction = apply(auction, event) if becomes is None else becomes
             rows.append(EventRow(self.auction_id, seq, self.epoch, at, command_key, body, digest))
             staged.append((seq, at, event))
             command_key = None

@@ -1,7 +1,8 @@
 """The ledger in PostgreSQL: orders and holds in batches, one statement a batch.
 
-The rules stand in ``domain/ledger/rules.py`` and, for the database, in ``migrations/0004_ledger.sql``. What the
-statements get are arrays without repetition and places in them, so that the database does not have to search.
+The rules stand in ``domain/ledger/rules.py`` and, for the database, in ``migrations/0004_ledger.sql`` and, for holds,
+``migrations/0011_cover_at_once.sql``. What the statements get are arrays without repetition and places in them, so that
+the database does not have to search.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from domain.ledger.rules import Cover, Outcome, as_set
 from persistence.errors import StoreError
 from persistence.guard import guarded
 from persistence.ledger_batch import LedgerBatch
+from persistence.ledger_covers import covers_at_once, covers_in_turn
 
 BATCH_MAX = 10_000
 TRIES_MAX = 3
@@ -43,6 +45,8 @@ class HeldFor(msgspec.Struct, frozen=True):
 _EXECUTE = "SELECT * FROM ledger_execute($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 
 _COVER = "SELECT * FROM ledger_cover($1, $2, $3, $4, $5, $6, $7, $8)"
+
+_COVER_AT_ONCE = "SELECT ledger_cover_at_once($1, $2, $3, $4, $5, $6, $7, $8)"
 
 _RECORDED = """
     SELECT transfer_id, action, pending_id, debit_account, credit_account, amount, kind, about, at, expires_at
@@ -97,29 +101,16 @@ class Ledger:
         return as_set(outcomes) if together else outcomes
 
     async def cover(self, wanted: Sequence[Cover], currency: str) -> Mapping[int, Refusal]:
-        """Bring holds to what is wanted, one after the other, in one commit and one round trip.
+        """Bring holds to what is wanted, one after the other, in one commit; in one round trip where all can be.
 
         Returns, by index, those which the balance does not cover; the others are as wanted.
         """
         if len(wanted) > BATCH_MAX:
             raise ValueError(f"a batch has at most {BATCH_MAX} holds")
-        owners = sorted({want.owner for want in wanted})
-        owner_places = {owner: place for place, owner in enumerate(owners, 1)}
-        pairs: dict[tuple[bytes, int], int] = {}
-        places = [pairs.setdefault((want.reference, owner_places[want.owner]), len(pairs) + 1) for want in wanted]
-        rows = await guarded(
-            self._database.fetch(
-                _COVER,
-                currency,
-                owners,
-                [reference for reference, _ in pairs],
-                [owner for _, owner in pairs],
-                places,
-                [want.at_least for want in wanted],
-                [want.at_most for want in wanted],
-                [want.unless_above for want in wanted],
-            )
-        )
+        at_once = covers_at_once(wanted)
+        if at_once is not None and await guarded(self._database.fetchval(_COVER_AT_ONCE, currency, *at_once)):
+            return {}
+        rows = await guarded(self._database.fetch(_COVER, currency, *covers_in_turn(wanted)))
         return {row[0] - 1: Refusal(refusals.INSUFFICIENT_FUNDS, row[1], row[2]) for row in rows}
 
     async def held_for(self, references: Sequence[bytes], currency: str) -> list[HeldFor]:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from domain.ledger.currencies import AMOUNT_MAX
 from domain.ledger.ids import held_for_auction
 from domain.ledger.orders import Expire, Order, Pend, Post, Transfer, Void
-from domain.ledger.rules import Cover
+from domain.ledger.rules import Cover, asked
 
 NOW = 1_800_000_000_000
 USERS = 3
@@ -35,16 +35,19 @@ def orders_over(accounts: list[int]) -> st.SearchStrategy[Order]:
 
 
 def covers_of(owners: list[int]) -> st.SearchStrategy[Cover]:
-    """Holds of these owners for two auctions: raised, let go of, or set to exactly this, or left if they have grown."""
+    """Holds of these owners for two auctions: raised, let go of, set to this, left if they have grown, asked for."""
 
-    def one(auction: int, owner: int, least: int, more: int, unless_above: int | None) -> Cover:
-        return Cover(held_for_auction(auction), owner, least, least + more, unless_above)
+    def one(auction: int, owner: int, least: int, most: int, unless_above: int | None) -> Cover:
+        return Cover(held_for_auction(auction), owner, least, most, unless_above)
 
-    return st.builds(
-        one,
-        st.integers(0, 1),
-        st.sampled_from(owners),
-        st.integers(0, 60),
-        st.sampled_from([0, 10, AMOUNT_MAX - 60]),
-        st.none() | st.integers(0, 60),
+    auctions, amounts = st.integers(0, 1), st.integers(0, 60)
+    most = amounts | st.just(AMOUNT_MAX)
+    return st.one_of(
+        st.builds(one, auctions, st.sampled_from(owners), amounts, most, st.none() | amounts),
+        # As hosts do it.
+        st.builds(one, auctions, st.sampled_from(owners), amounts, st.just(AMOUNT_MAX), st.none()),
+        st.builds(one, auctions, st.sampled_from(owners), st.just(0), st.just(0), amounts),
+        st.builds(
+            lambda auction, *rest: asked(held_for_auction(auction), *rest), auctions, st.sampled_from(owners), amounts
+        ),
     )

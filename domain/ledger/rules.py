@@ -22,10 +22,11 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Cover(msgspec.Struct, frozen=True):
-    """Bring an owner's hold for this reference to between these amounts (base units); at_most=0 lets go of it.
+    """See that an owner has at_least, and bring their hold for a reference to between these amounts (base units).
 
-    That is the same however often it comes: a bidder whose hold covers their maximum already is covered. A hold above
-    ``unless_above`` stays as it is: it is for a later bid than the one that this is about.
+    What is held for it already counts. at_most is the stronger: where at_least is more, that much is only asked for;
+    at_most=0 lets go. It is the same however often it comes: who holds their maximum already is covered.
+    A hold above ``unless_above`` stays as it is: it is for a later bid than the one that this is about.
     """
 
     reference: bytes
@@ -33,6 +34,16 @@ class Cover(msgspec.Struct, frozen=True):
     at_least: int
     at_most: int = AMOUNT_MAX
     unless_above: int | None = None
+
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether it only asks: whatever is held stays, and nothing is held anew."""
+        return self.at_most == 0 and self.unless_above == 0
+
+
+def asked(reference: bytes, owner: int, amount: int) -> Cover:
+    """Whether an owner has this much, for a moment: nothing is held for it."""
+    return Cover(reference, owner, amount, at_most=0, unless_above=0)
 
 
 Outcome = Done | Refusal
@@ -100,13 +111,13 @@ def same_order(recorded: Recorded, order: Order, pending: Recorded | None) -> bo
 def cover(books: Books, wanted: Cover, account: Account | None) -> tuple[Books, Refusal | None]:
     """The books with the hold as wanted, or as they are and why not. ``account`` is the owner's, None without one."""
     held = 0 if account is None else books.holds.get((wanted.reference, account.id), Hold(0)).amount
+    available = 0 if account is None else account.available
+    if wanted.at_least > held and wanted.at_least - held > available:
+        # What is held for this already may be used for it.
+        return books, Refusal(refusals.INSUFFICIENT_FUNDS, available + held, wanted.at_least)
     if wanted.unless_above is not None and held > wanted.unless_above:
         return books, None
     amount = min(max(held, wanted.at_least), wanted.at_most)
-    available = 0 if account is None else account.available
-    if amount > held and amount - held > available:
-        # What is held for this already may be used for it.
-        return books, Refusal(refusals.INSUFFICIENT_FUNDS, available + held, amount)
     if account is None or amount == held:
         return books, None
     return with_hold(books, wanted.reference, account.id, amount), None

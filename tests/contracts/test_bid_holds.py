@@ -18,7 +18,7 @@ from domain.auction.state import Auction, apply
 from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
-from domain.ledger.rules import Done
+from domain.ledger.rules import Cover, Done
 from domain.money import usd
 from persistence.bid_holds import BidHolds
 from persistence.event_log import EventLog
@@ -208,3 +208,16 @@ async def test_a_bidder_without_an_account_hears_that_there_is_nothing(database_
     assert isinstance(answer, Refused)
     assert not isinstance(answer, BidAnswer)
     assert (answer.code, answer.available, answer.required) == ("insufficient_funds", 0, usd(5))
+
+
+async def test_once_holds_are_prepared_the_first_bid_opens_no_connection(database_url: str, pool: Pool):
+    mine = "SELECT array_agg(pid) FROM pg_stat_activity WHERE application_name = 'ece-holds'"
+    holds = BidHolds(database_url)
+    try:
+        await holds.prepare()
+        connections = await pool.fetchval(mine)
+        assert len(connections) == 1
+        assert set(await holds.cover([Cover(held_for_auction(AUCTIONS[0]), 999_998, 1)])) == {0}
+        assert await pool.fetchval(mine) == connections
+    finally:
+        await holds.close()

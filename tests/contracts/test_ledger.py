@@ -18,7 +18,7 @@ from domain.ledger.currencies import AMOUNT_MAX
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Expire, Order, Pend, Post, Transfer, Void
 from domain.ledger.refusals import Refusal
-from domain.ledger.rules import Cover, Done, Outcome, cover, decide_all
+from domain.ledger.rules import Cover, Done, Outcome, asked, cover, decide_all
 from persistence.errors import StoreUnavailable
 from persistence.ledger import BATCH_MAX, HeldFor, Ledger
 from persistence.pool import Pool, close_pool, open_pool
@@ -105,6 +105,8 @@ async def test_the_database_decides_as_the_rules_do(pool: Pool, batches: list[An
 
 
 A, B, C, D = (name(number) for number in range(1, 5))
+# The place of an owner without an account.
+NOBODY = USERS
 # Every boundary of the rules: just there, and one beyond. Each user has 50 to begin with.
 BOUNDARIES: dict[str, list[Any]] = {
     "the whole balance": [(0, ([Transfer(A, 1, 2, 51, "sale"), Transfer(B, 1, 2, 50, "sale")], False))],
@@ -127,6 +129,31 @@ BOUNDARIES: dict[str, list[Any]] = {
     "a hold of the whole balance": [(0, [Cover(held_for_auction(0), 1, 51), Cover(held_for_auction(0), 1, 50)])],
     "a hold that is raised to the whole balance": [
         (0, [Cover(held_for_auction(0), 1, 30), Cover(held_for_auction(0), 1, 50), Cover(held_for_auction(1), 1, 1)])
+    ],
+    "the whole balance, asked for in each of two auctions": [
+        (0, [asked(held_for_auction(0), 1, 50), asked(held_for_auction(1), 1, 50)]),
+        (0, [asked(held_for_auction(0), 1, 51), asked(held_for_auction(1), 1, 50)]),
+    ],
+    "what a hold leaves, asked for": [
+        (0, [Cover(held_for_auction(0), 1, 30), asked(held_for_auction(1), 1, 20)]),
+        (0, [asked(held_for_auction(1), 1, 20), asked(held_for_auction(0), 1, 50)]),
+        (0, [asked(held_for_auction(1), 1, 21), asked(held_for_auction(0), 1, 51)]),
+    ],
+    "holds of one balance that are only together too much": [
+        (0, [Cover(held_for_auction(0), 1, 30), Cover(held_for_auction(1), 1, 21), Cover(held_for_auction(0), 2, 50)])
+    ],
+    "what is let go of and raised again": [
+        (0, [Cover(held_for_auction(0), 1, 30), Cover(held_for_auction(1), 1, 20)]),
+        (0, [Cover(held_for_auction(0), 1, 0, 0, 30), Cover(held_for_auction(0), 1, 40)]),
+        (0, [Cover(held_for_auction(1), 1, 0, 0, 20)]),
+        (0, [Cover(held_for_auction(0), 1, 0, 0, 45), Cover(held_for_auction(0), 1, 20)]),
+        (0, [Cover(held_for_auction(0), 1, 0, 0, 10), Cover(held_for_auction(0), 1, 15)]),
+        (0, [Cover(held_for_auction(0), 1, 0, 0), Cover(held_for_auction(0), 1, 50)]),
+    ],
+    "a hold and an ask of somebody without an account": [
+        (0, [Cover(held_for_auction(0), NOBODY, 1), Cover(held_for_auction(0), 1, 1)]),
+        (0, [asked(held_for_auction(0), NOBODY, 1), Cover(held_for_auction(0), 1, 2)]),
+        (0, [asked(held_for_auction(1), NOBODY, 0), Cover(held_for_auction(0), NOBODY, 0, 0)]),
     ],
 }  # fmt: skip
 
@@ -284,6 +311,19 @@ async def test_holds_are_for_all_auctions_against_one_balance_and_can_be_read_ba
     # What the auction's log says, exactly.
     assert await ledger.cover([Cover(two, ann, 65, 65), Cover(two, bob, 0, 0)], "USDC") == {}
     assert await ledger.held_for([two], "USDC") == [HeldFor(two, ann, 65)]
+
+
+async def test_what_is_only_asked_for_waits_for_nobody_and_leaves_everything_as_it_was(pool: Pool):
+    _, (ann, bob), accounts = await funded(pool, 100, 100)
+    reference = held_for_auction(next(_numbers))
+    assert await Ledger(pool).cover([Cover(reference, ann, 60)], "USDC") == {}
+    before = await stored(pool, accounts)
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("SELECT FROM ledger_accounts WHERE account_id = $1 FOR UPDATE", accounts[0])
+        async with asyncio.timeout(20):
+            assert await Ledger(pool).cover([asked(reference, ann, 40), asked(reference, bob, 100)], "USDC") == {}
+    assert await stored(pool, accounts) == before
+    assert await Ledger(pool).held_for([reference], "USDC") == [HeldFor(reference, ann, 60)]
 
 
 async def test_of_many_auctions_that_ask_for_one_balance_at_once_as_many_get_it_as_it_covers(database_url: str):

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 from auction_examples import ANN, BOB, CID, SELLER
@@ -10,7 +11,10 @@ from memory_stores import MemoryHolds
 from virtual_time import virtual
 
 from actors.messages import BidAnswer, CloseNow, Refused, StateAnswer
+from domain.auction.english import decide
 from domain.auction.state import Status
+from domain.ledger.ids import held_for_auction
+from domain.ledger.rules import Cover, asked
 from domain.money import usd
 
 SECOND = AUCTIONS[1]
@@ -81,6 +85,75 @@ async def test_a_batch_that_all_can_pay_writes_holds_for_its_leader_alone():
         await client.settled()
         assert len(holds.calls) - before == 1
         assert holds.held == {(FIRST, CID): usd(65)}
+
+
+@virtual
+async def test_each_bidder_of_a_batch_is_asked_once_for_the_most_that_they_offer():
+    world, holds = World(), MemoryHolds(dict.fromkeys((ANN, BOB), usd(1_000)))
+    async with world.running(holds=holds) as client:
+        await client.create()
+        for number in range(10):
+            client.send(bid((ANN, BOB)[number % 2], 10 + number * 5))
+        await client.settled()
+        reference = held_for_auction(FIRST)
+        assert holds.calls[-1] == [asked(reference, ANN, usd(50)), Cover(reference, BOB, usd(55))]
+
+
+@virtual
+async def test_of_several_bids_of_one_batch_those_are_accepted_that_their_bidder_can_pay():
+    world, holds = World(), MemoryHolds({ANN: usd(100), BOB: usd(50)})
+    async with world.running(holds=holds) as client:
+        await client.create()
+        numbers = [client.send(bid(who, dollars)) for who, dollars in ((BOB, 40), (ANN, 45), (BOB, 60), (ANN, 80))]
+        await client.settled()
+        answers = [client.answer(n) for n in numbers]
+        assert [type(answer).__name__ for answer in answers] == ["BidAnswer", "BidAnswer", "Refused", "BidAnswer"]
+        assert (answers[2].available, answers[2].required) == (usd(50), usd(60))
+        await settle_down(client)
+        assert holds.held == {(FIRST, ANN): usd(80)}
+
+
+@virtual
+async def test_one_balance_is_asked_for_in_many_auctions_at_once_and_held_in_one():
+    world, holds = World(), MemoryHolds({ANN: usd(100), BOB: usd(1_000)})
+    async with world.running(holds=holds) as client:
+        for auction in AUCTIONS[:3]:
+            await client.create(auction)
+        numbers = [client.send(bid(ANN, 100, auction=auction)) for auction in AUCTIONS[:3]]
+        numbers += [client.send(bid(BOB, 200, auction=auction)) for auction in AUCTIONS[:2]]
+        await client.settled()
+        assert [type(client.answer(n)).__name__ for n in numbers] == ["BidAnswer"] * 5
+        await settle_down(client)
+        assert holds.held == {(AUCTIONS[0], BOB): usd(200), (AUCTIONS[1], BOB): usd(200), (AUCTIONS[2], ANN): usd(100)}
+
+
+@virtual
+async def test_what_was_played_through_is_not_decided_again(monkeypatch: pytest.MonkeyPatch):
+    world, holds = World(), MemoryHolds({ANN: usd(100), BOB: usd(50)})
+    decided = list[object]()
+
+    def noted(*arguments: Any) -> Any:
+        decided.append(arguments[1])
+        return decide(*arguments)
+
+    async with world.running(holds=holds) as client:
+        await client.create()
+        monkeypatch.setattr("actors.keeper.decide", noted)
+        numbers = [client.send(bid(who, dollars)) for who, dollars in ((ANN, 10), (BOB, 20), (ANN, 5), (ANN, 30))]
+        await client.settled()
+        assert decided == []
+        assert [getattr(client.answer(n), "code", "accepted") for n in numbers] == [
+            "accepted", "accepted", "bid_too_low", "accepted"
+        ]  # fmt: skip
+        # Bob's is refused, so what was foreseen for those after him is void.
+        numbers = [client.send(bid(who, dollars)) for who, dollars in ((ANN, 35), (BOB, 60), (ANN, 50))]
+        await client.settled()
+        assert [(order.bidder, order.amount) for order in decided] == [(ANN, usd(50))]
+        assert [getattr(client.answer(n), "code", "accepted") for n in numbers] == [
+            "accepted", "insufficient_funds", "accepted"
+        ]  # fmt: skip
+    replayed = world.replayed(FIRST)
+    assert (replayed.leader, replayed.leader_maximum, replayed.bids) == (ANN, usd(50), 5)
 
 
 @virtual

@@ -6,7 +6,7 @@ from domain.ledger.books import HOUSE, Account, Books, Hold, apply, opened, with
 from domain.ledger.currencies import AMOUNT_MAX, HOUSE_BALANCE_MAX
 from domain.ledger.orders import Expire, Order, Pend, Post, Transfer, Void
 from domain.ledger.refusals import Refusal
-from domain.ledger.rules import Cover, Done, cover, decide, decide_all
+from domain.ledger.rules import Cover, Done, asked, cover, decide, decide_all
 
 NOW = 1_800_000_000_000
 FAUCET, ANN, BOB, EURO = 1, 2, 3, 4
@@ -168,6 +168,27 @@ def test_a_hold_covers_a_maximum_and_is_raised_by_the_difference():
     )  # fmt: skip
     released, _ = cover(raised, Cover(reference, 20, 0, 0), raised.accounts[ANN])
     assert (released.accounts[ANN], released.holds) == (funded.accounts[ANN], {})
+
+
+def test_what_is_only_asked_for_is_not_held():
+    reference, other = b"auction:" + bytes(8), b"trade:\0\0" + bytes(8)
+    held = with_hold(books(), reference, ANN, 60)
+    assert cover(held, asked(other, 20, 40), held.accounts[ANN]) == (held, None)
+    assert cover(held, asked(other, 20, 41), held.accounts[ANN]) == (held, Refusal("insufficient_funds", 40, 41))
+    # What is held for it counts, and stays.
+    assert cover(held, asked(reference, 20, 100), held.accounts[ANN]) == (held, None)
+    assert cover(held, asked(reference, 20, 101), held.accounts[ANN])[1] == Refusal("insufficient_funds", 100, 101)
+    assert asked(reference, 20, 9).holds_nothing
+    assert not Cover(reference, 20, 9).holds_nothing
+    assert not Cover(reference, 20, 0, 0).holds_nothing
+
+
+def test_more_may_be_asked_for_than_is_held_in_the_end():
+    reference = b"auction:" + bytes(8)
+    held = with_hold(books(), reference, ANN, 60)
+    lowered, refusal = cover(held, Cover(reference, 20, 100, 30), held.accounts[ANN])
+    assert (refusal, lowered.holds[reference, ANN]) == (None, Hold(30))
+    assert cover(held, Cover(reference, 20, 101, 30), held.accounts[ANN])[1] == Refusal("insufficient_funds", 100, 101)
 
 
 def test_one_balance_is_not_promised_twice():
