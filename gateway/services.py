@@ -14,6 +14,7 @@ from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
 from gateway.money import Money
 from gateway.sales import Sales
+from gateway.watching import Watching
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.idempotency import IdempotencyKeys
 from persistence.identity import RefreshTokens, UserStore
@@ -54,6 +55,7 @@ class Services:
     money: Money
     catalog: Catalog
     sales: Sales
+    watching: Watching
     router: Asks
     hub: Any
     tokens: TokenIssuer
