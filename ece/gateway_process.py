@@ -183,6 +183,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         now_ms=clock.now_ms,
         limits=rest_limits(settings),
         probes=probes(pool, hub, listener, router),
+        media_dir=DataDir(settings.data_dir).media,
     )
     services.registry.register(FleetMetrics(router))
     app = create_app(services)

@@ -12,7 +12,7 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 
 from domain.ids import first_id_at
-from gateway import health, problems, protocol_docs, socket
+from gateway import health, media, problems, protocol_docs, socket
 from gateway.alerting import tell_for_ever
 from gateway.middleware import Frontdoor
 from gateway.rest import auctions, catalog, copies, ledger, sales, watching
@@ -73,6 +73,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(sales.router, responses=_problem_responses())
     app.include_router(watching.router, responses=_problem_responses())
     app.include_router(copies.router, responses=_problem_responses())
+    app.include_router(media.router)
     app.include_router(health.router)
     app.include_router(protocol_docs.router)
     app.add_api_websocket_route("/ws", socket.endpoint)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends
@@ -63,6 +64,8 @@ class Services:
     now_ms: Callable[[], int]
     limits: Limits = field(default_factory=Limits)
     probes: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
+    # Where pictures are; None: there are none.
+    media_dir: Path | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
 

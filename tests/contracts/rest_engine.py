@@ -5,6 +5,7 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -134,7 +135,7 @@ class RestEngine:
 
 @asynccontextmanager
 async def rest_engine(
-    database_url: str, limits: Limits | None = None, rules: MoneyRules | None = None
+    database_url: str, limits: Limits | None = None, rules: MoneyRules | None = None, media_dir: Path | None = None
 ) -> AsyncIterator[RestEngine]:
     """Everything open, and closed at the end."""
     pool = await open_pool(database_url, size_max=4)
@@ -163,6 +164,7 @@ async def rest_engine(
         passwords=passwords,
         now_ms=clock.now_ms,
         limits=limits or Limits(),
+        media_dir=media_dir,
     )
     app = create_app(services)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -1,0 +1,115 @@
+"""`ece demo`: fill an engine with cards to look at."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from ece.data_dir import DataDir
+from ece.demo.cards import DemoCard, demo_card
+from ece.demo.pictures import picture
+from ece.engine import database_of
+from ece.failure import Failure
+from ece.settings import Settings, load_settings
+from persistence.catalog import PAGE_ROWS_MAX, CatalogWriting, Written
+from persistence.errors import StoreError
+from persistence.pool import close_pool, open_pool
+
+CARDS_MAX = 10_000
+DRAWN_AT_ONCE = 4
+# Pictures of one errand: few enough that the bar moves.
+ERRAND = 4
+
+Cards = Annotated[int, typer.Option("--cards", min=1, max=CARDS_MAX, help="How many cards; 50 make a set.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Another number makes other sets, beside those there are.")]
+
+
+def demo(cards: Cards = 100, seed: Seed = 1) -> None:
+    """Fill the engine with a demo catalog: sets, cards, and a picture drawn for each.
+
+    The pictures go to `media/cards` in the data directory, and the gateway shows them at /media/cards/…; the cards
+    go into the catalog, where GET /api/v1/catalog/cards finds them. The same seed gives the same cards: done again,
+    it changes nothing, and with more `--cards` it adds to what there is. Without a running engine one is started for
+    the time that it takes.
+
+    Examples:
+
+    scripts/ece demo
+
+    scripts/ece demo --cards 500 --seed 7
+    """
+    settings, narration = load_settings(), Console(stderr=True, highlight=False)
+    began = time.perf_counter()
+    wanted = [demo_card(seed, place) for place in range(cards)]
+    try:
+        drawn = draw(wanted, DataDir(settings.data_dir).media / "cards", narration)
+        written = asyncio.run(_put(settings, wanted, narration))
+    except OSError as error:
+        raise Failure(f"The pictures can't be written: {error}") from error
+    except StoreError as error:
+        raise Failure(f"The catalog can't be written: {error}. Run the same command again to go on.") from error
+    out = Console(highlight=False)
+    out.print(
+        f"[green]✓[/] {cards:,} cards in {len({card.set.code for card in wanted})} sets after "
+        f"{time.perf_counter() - began:.1f} s: {written.created:,} new, {written.changed:,} changed, "
+        f"{written.same:,} the same; {drawn:,} pictures drawn.",
+        soft_wrap=True,
+    )
+    out.print(f"  Look: {settings.base_url}/api/v1/catalog/cards", soft_wrap=True)
+
+
+def draw(cards: list[DemoCard], folder: Path, narration: Console) -> int:
+    """Draw the pictures that are not there yet; how many those were. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    missing = [card for card in cards if not (folder / card.picture).exists()]
+    if not missing:
+        return 0
+    errands = [missing[first : first + ERRAND] for first in range(0, len(missing), ERRAND)]
+    workers = min(len(errands), DRAWN_AT_ONCE, os.cpu_count() or 1)
+    # Forked before the progress bar has its thread.
+    with ProcessPoolExecutor(workers, get_context("fork")) as pool:
+        under_way = [pool.submit(_draw_some, errand, folder) for errand in errands]
+        with _bar(len(missing), narration) as (progress, task):
+            for done in as_completed(under_way):
+                progress.advance(task, done.result())
+    return len(missing)
+
+
+def _draw_some(cards: list[DemoCard], folder: Path) -> int:
+    for card in cards:
+        # Whole or not at all: what has its name stays.
+        part = folder / f".{card.picture}.{os.getpid()}"
+        part.write_bytes(picture(card))
+        part.rename(folder / card.picture)
+    return len(cards)
+
+
+@contextmanager
+def _bar(total: int, narration: Console) -> Iterator[tuple[Progress, TaskID]]:
+    columns = TextColumn("  drawing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=narration, transient=True) as progress:
+        yield progress, progress.add_task("drawing", total=total)
+
+
+async def _put(settings: Settings, cards: list[DemoCard], narration: Console) -> Written:
+    rows, now_ms = [card.row() for card in cards], time.time_ns() // 1_000_000
+    assert len(rows) <= PAGE_ROWS_MAX, "one page has them all"
+    async with database_of(settings, narration) as database_url:
+        pool = await open_pool(database_url, size_max=1)
+        try:
+            writing = CatalogWriting(pool)
+            written = await writing.put(rows, 0, now_ms)
+            if written.created + written.changed:
+                await writing.settle()
+            return written
+        finally:
+            await close_pool(pool)
