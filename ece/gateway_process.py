@@ -156,9 +156,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     secret = settings.cluster_secret.get_secret_value().encode()
     limits = RouterLimits(settings.host_pending_max, settings.moved_pending_max)
     router = Router(Directory(pool), secret, settings.slots, clock, limits)
-    channels = [DIRECTORY_CHANNEL, USERS_CHANNEL, *map(news_channel, range(CHANNEL_GROUPS))]
-    listener = Listener(settings.redis_url.get_secret_value(), channels)
-    announcer = Announcer(settings.redis_url.get_secret_value())
+    listener, announcer = _announcements(settings.redis_url.get_secret_value())
     users = UserChannels(Notifications(pool), announcer.publish, clock.now_ms)
     hub = Hub(router, history, listener, clock.now_ms, fan_out_limits(settings), users)
     admission = Admission(settings.commands_under_way_max)
@@ -185,9 +183,9 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         probes=probes(pool, hub, listener, router),
         media_dir=DataDir(settings.data_dir).media,
     )
-    services.registry.register(FleetMetrics(router))
     app = create_app(services)
-    for metrics in (SocketMetrics(sockets), HubMetrics(hub), WaitingMetrics(passwords, partial(pool_use, pool))):
+    waiting = WaitingMetrics(passwords, partial(pool_use, pool))
+    for metrics in (FleetMetrics(router), SocketMetrics(sockets), HubMetrics(hub), waiting):
         services.registry.register(metrics)
     ProcessCollector(registry=services.registry)
     app.state.sockets = sockets
@@ -202,6 +200,11 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         await router.stop()
         passwords.close()
         await close_pool(pool)
+
+
+def _announcements(redis_url: str) -> tuple[Listener, Announcer]:
+    channels = [DIRECTORY_CHANNEL, USERS_CHANNEL, *map(news_channel, range(CHANNEL_GROUPS))]
+    return Listener(redis_url, channels), Announcer(redis_url)
 
 
 def probes(pool: Pool, hub: Hub, listener: Listener, router: Router) -> dict[str, Callable[[], Awaitable[object]]]:

@@ -29,7 +29,7 @@ _TAKE = """
 """
 
 # Who is told what: (user, kind, about, data). Searches agree with those of catalog_reading.py; a price is that of the
-# new auction.
+# new auction, and that of a bundle is no price of one card (catalog_market.py).
 _MATCHED = """
     auction AS (
         SELECT a.*, jsonb_build_object('id', id_text(a.auction_id), 'title', a.title, 'status', a.status,
@@ -37,11 +37,13 @@ _MATCHED = """
         FROM auctions a WHERE a.auction_id = ANY($1::bigint[] || $2::bigint[] || $3::bigint[])
     ), opened AS MATERIALIZED (
         SELECT DISTINCT ON (a.auction_id, c.card_id) a.auction_id, a.seller_id, a.price, a.shown, c.card_id, c.document,
-            c.rarity, c.traits, s.code, card_handles(c.document, s.code, c.rarity, c.traits) AS handles,
+            c.rarity, c.traits, s.code,
+            (SELECT count(*) FROM listed_copies l WHERE l.auction_id = a.auction_id) = 1 AS alone,
+            card_handles(c.document, s.code, c.rarity, c.traits) AS handles,
             jsonb_build_object('id', id_text(c.card_id), 'set', s.code, 'number', c.number, 'name', c.name,
                 'rarity', c.rarity, 'image', c.images[1]) AS card
         FROM auction a
-        JOIN copies o ON o.locked_by = a.auction_id AND o.place = 'listed'
+        JOIN listed_copies o ON o.auction_id = a.auction_id
         JOIN cards c ON c.card_id = o.card_id JOIN card_sets s ON s.set_id = c.set_id
         WHERE a.auction_id = ANY($1::bigint[]) AND a.status = 'open'
     ), matched AS (
@@ -55,8 +57,8 @@ _MATCHED = """
             AND (s.set_code IS NULL OR s.set_code = o.code)
             AND (s.rarity IS NULL OR s.rarity = o.rarity)
             AND o.traits @> s.traits
-            AND (s.min_price IS NULL OR o.price >= s.min_price)
-            AND (s.max_price IS NULL OR o.price <= s.max_price)
+            AND (s.min_price IS NULL OR (o.alone AND o.price >= s.min_price))
+            AND (s.max_price IS NULL OR (o.alone AND o.price <= s.max_price))
             AND s.status IS DISTINCT FROM 'none'
         ORDER BY s.search_id, o.auction_id, o.card_id
     ), listed AS (

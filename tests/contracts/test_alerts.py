@@ -60,8 +60,10 @@ class Market:
         auction = await self.id()
         for card in cards:
             await self.pool.execute(
-                "INSERT INTO copies (card_id, serial, owner_id, place, locked_by, acquired_at)"
-                " SELECT $1, coalesce(max(serial), 0) + 1, $2, 'listed', $3, 0 FROM copies WHERE card_id = $1",
+                "WITH copy AS ("
+                " INSERT INTO copies (card_id, serial, owner_id, place, locked_by, locked_at, acquired_at)"
+                " SELECT $1, coalesce(max(serial), 0) + 1, $2, 'listed', $3, 0, 0 FROM copies WHERE card_id = $1"
+                " RETURNING copy_id) INSERT INTO listed_copies SELECT $3, copy_id, $1 FROM copy",
                 card, seller, auction,
             )  # fmt: skip
         await self.pool.execute(
@@ -97,7 +99,9 @@ class Market:
 @pytest.fixture
 async def market(pool: Pool) -> AsyncIterator[Market]:
     yield Market(pool)
-    await pool.execute("TRUNCATE watches, saved_searches, notifications, notification_heads, auction_tidings, copies")
+    await pool.execute(
+        "TRUNCATE watches, saved_searches, notifications, notification_heads, auction_tidings, copies, listed_copies"
+    )
 
 
 CHARIZARD = CardRow("base", "4", "Charizard", "rare", "Base Set", traits={"type": "fire"}, images=["/media/4.webp"])
@@ -161,6 +165,16 @@ async def test_a_bundle_is_one_auction_for_a_search_that_finds_all_of_it(market:
     assert await market.tell() == {ann, bob}
     assert await market.told(ann) == [f"search {search} {auction}"]
     assert await market.told(bob) == [f"listed {auction}"]
+
+
+async def test_what_a_bundle_costs_is_no_price_of_a_card(market: Market):
+    cards = await market.card(CHARIZARD, PIKACHU)
+    ann = await market.user()
+    await market.search(ann, set="base", max_price=5_000_000)
+    await market.auction(*cards)
+    assert await market.tell() == set()
+    await market.auction(cards[0])
+    assert await market.tell() == {ann}
 
 
 async def test_an_end_is_told_of_a_quarter_of_an_hour_before_and_when_it_has_come(market: Market):
