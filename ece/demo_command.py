@@ -15,12 +15,14 @@ from httpx import TransportError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench.rest_client import RestRefused
+from bench.accounts import OPERATOR_ROLE, Roster
+from bench.rest_client import RestClient, RestRefused
 from ece.data_dir import DataDir
 from ece.demo.cards import DemoCard, demo_card
 from ece.demo.market import Filled, fill
 from ece.demo.pictures import picture
-from ece.engine import database_of, running_engine
+from ece.demo.stock import OPERATOR, PEOPLE
+from ece.engine import RunningEngine, database_of, running_engine
 from ece.failure import Failure
 from ece.settings import Settings, load_settings
 from persistence.catalog import PAGE_ROWS_MAX, CatalogWriting, Written
@@ -125,7 +127,18 @@ async def _put(settings: Settings, cards: list[DemoCard], market: bool, narratio
     async with running_engine(settings, narration) as engine:
         written = await _put_cards(engine.database_url, cards)
         with _bar("copies and auctions", len(cards), narration) as advance:
-            return written, await fill(engine.base_url, engine.accounts, cards, lambda: advance(1))
+            return written, await _fill(engine, cards, lambda: advance(1))
+
+
+async def _fill(engine: RunningEngine, cards: list[DemoCard], told: Callable[[], None]) -> Filled:
+    roster = Roster(engine.accounts)
+    await roster.enlist(list(PEOPLE))
+    await roster.enlist([OPERATOR], OPERATOR_ROLE)
+    client = RestClient(engine.base_url, roster)
+    try:
+        return await fill(client, cards, told)
+    finally:
+        await client.close()
 
 
 async def _put_cards(database_url: str, cards: list[DemoCard]) -> Written:

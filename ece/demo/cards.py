@@ -100,6 +100,13 @@ LORE = (
     "It asks each visitor one question, and keeps the answers.",
     "Nobody made it. The {place} simply grew tired of being alone.",
     "Its shadow arrives a moment before it does.",
+    "The {place} has one law, and this is it.",
+    "It has never been seen twice in the same mood.",
+    "Children of the {place} draw it on their doors, and sleep well.",
+    "What it loses it grows again. What it finds it keeps.",
+    "“We asked it for mercy. It asked us what that was.”",
+    "Maps of the {place} end where it begins.",
+    "It sings once a year. Nobody who has heard it talks of anything else.",
     "On clear nights one hears it count the stars, and get it right.",
 )
 

@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from bench.accounts import OPERATOR_ROLE, Accounts, Roster
-from bench.rest_client import RestClient, RestRefused
+from bench.rest_client import RestRefused
 from ece.demo.cards import DemoCard
 from ece.demo.stock import OPERATOR, PEOPLE, Lot, stock_of
 
@@ -25,56 +24,57 @@ class Filled(msgspec.Struct):
     bids: int = 0
 
 
-async def fill(base_url: str, accounts: Accounts, cards: list[DemoCard], told: Callable[[], None]) -> Filled:
-    """Copies for cards that have none, auctions of what is to be sold and is free. May raise RestRefused, TransportError."""
-    roster = Roster(accounts)
-    await roster.enlist(list(PEOPLE))
-    await roster.enlist([OPERATOR], OPERATOR_ROLE)
-    client, filled = RestClient(base_url, roster), Filled()
-    try:
-        ids = await _ids(client, {card.set.code for card in cards})
+class Calls(Protocol):
+    """REST as users by name. May raise RestRefused and httpx.TransportError."""
 
-        async def one(card: DemoCard) -> None:
-            await _stock(client, card, ids[card.set.code, f"{card.number:02d}"], filled)
-            told()
+    async def get(self, user: str, path: str) -> dict[str, Any]: ...
+    async def post(self, user: str, path: str, body: dict[str, Any]) -> dict[str, Any]: ...
 
-        # The client lets few through at a time.
-        await asyncio.gather(*map(one, cards))
-    finally:
-        await client.close()
+
+async def fill(calls: Calls, cards: list[DemoCard], told: Callable[[], None] = lambda: None) -> Filled:
+    """Copies for cards that have none, auctions of what is to be sold and is free; ``told`` after each card."""
+    filled = Filled()
+    ids = await _ids(calls, {card.set.code for card in cards})
+
+    async def one(card: DemoCard) -> None:
+        await _stock(calls, card, ids[card.set.code, f"{card.number:02d}"], filled)
+        told()
+
+    # The client lets few through at a time.
+    await asyncio.gather(*map(one, cards))
     return filled
 
 
-async def _ids(client: RestClient, sets: set[str]) -> dict[tuple[str, str], str]:
+async def _ids(calls: Calls, sets: set[str]) -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], str] = {}
     for code in sorted(sets):
-        page = await client.get(OPERATOR, f"/catalog/cards?set={code}&limit={PAGE}")
+        page = await calls.get(OPERATOR, f"/catalog/cards?set={code}&limit={PAGE}")
         found |= {(code, item["number"]): item["id"] for item in page["items"]}
     return found
 
 
-async def _stock(client: RestClient, card: DemoCard, card_id: str, filled: Filled) -> None:
+async def _stock(calls: Calls, card: DemoCard, card_id: str, filled: Filled) -> None:
     stock = stock_of(card)
-    there = (await client.get(OPERATOR, f"/catalog/cards/{card_id}/copies?limit=1"))["items"]
+    there = (await calls.get(OPERATOR, f"/catalog/cards/{card_id}/copies?limit=1"))["items"]
     if not there:
         graded = {} if stock.grade is None else {"grader": GRADER, "grade": stock.grade}
         for owner in stock.owners:
-            await client.post(OPERATOR, f"/admin/catalog/cards/{card_id}/copies", {"owner": owner} | graded)
+            await calls.post(OPERATOR, f"/admin/catalog/cards/{card_id}/copies", {"owner": owner} | graded)
             filled.copies += 1
-        there = (await client.get(OPERATOR, f"/catalog/cards/{card_id}/copies?limit=1"))["items"]
+        there = (await calls.get(OPERATOR, f"/catalog/cards/{card_id}/copies?limit=1"))["items"]
     first = there[0]
     if stock.lot is not None and first["place"] == "free" and first["owner"] in PEOPLE:
-        await _sell(client, stock.lot, first, filled)
+        await _sell(calls, stock.lot, first, filled)
 
 
-async def _sell(client: RestClient, lot: Lot, copy: dict[str, Any], filled: Filled) -> None:
-    auction = await client.open_auction(copy["owner"], lot.terms(copy["id"]))
+async def _sell(calls: Calls, lot: Lot, copy: dict[str, Any], filled: Filled) -> None:
+    auction = await calls.post(copy["owner"], "/auctions", lot.terms(copy["id"]))
     filled.auctions += 1
     for bidder, amount in lot.bids:
         if bidder == copy["owner"]:
             continue
         try:
-            await client.post(bidder, f"/auctions/{auction['id']}/bids", {"amount": amount})
+            await calls.post(bidder, f"/auctions/{auction['id']}/bids", {"amount": amount})
             filled.bids += 1
         except RestRefused as refused:
             if refused.code not in OUTDONE:

@@ -34,6 +34,7 @@ def picture(card: DemoCard) -> bytes:
     canvas = _plate(card.rarity, card.element).copy()
     canvas.paste(_art(card), ART[:2], _rounded((ART[2] - ART[0], ART[3] - ART[1]), 18))
     _print(canvas, card)
+    canvas.putalpha(_rounded((WIDTH, HEIGHT), 36))
     out = BytesIO()
     canvas.save(out, "WEBP", quality=QUALITY, method=0)
     return out.getvalue()

@@ -8,14 +8,20 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from domain.auction.terms import terms_fault
 from domain.catalog.rows import row_from_json
+from domain.ids import id_text
 from ece.demo.cards import CREATURES, ELEMENTS, MEDIA_PATH, RARITIES, SET_SIZE, demo_card, demo_set
 from ece.demo.creatures import DRAWN_BY
 from ece.demo.pictures import FRAMES, HEIGHT, WIDTH, picture
 from ece.demo.scenes import PALETTES
+from ece.demo.stock import PEOPLE, stock_of
 from ece.demo_command import draw
+from gateway.identity.tokens import Identity
 from gateway.media import _name
+from gateway.rest.bodies import NewAuction, terms_of
 
+ANN = Identity(7, "ann", frozenset(), 0, "session")
 QUIET = Console(quiet=True)
 
 
@@ -60,6 +66,18 @@ def test_a_picture_is_the_same_each_time_and_shows_something(creature: str):
     image = Image.open(BytesIO(drawn))
     assert (image.format, image.size) == ("WEBP", (WIDTH, HEIGHT))
     assert len(image.resize((60, 84)).getcolors(60 * 84) or ()) > 500
+
+
+def test_every_lot_is_an_auction_that_can_be_listed_and_nobody_bids_for_their_own():
+    stocks = [stock_of(demo_card(1, place)) for place in range(500)]
+    lots = [(stock, stock.lot) for stock in stocks if stock.lot is not None]
+    assert 150 < len(lots) < 300
+    for stock, lot in lots:
+        assert stock == stock_of(demo_card(1, stocks.index(stock)))
+        terms = terms_of(NewAuction.model_validate(lot.terms(id_text(7))), 9, ANN, 1_000)
+        assert terms_fault(terms) is None
+        assert stock.owners[0] not in [bidder for bidder, _ in lot.bids]
+        assert {bidder for bidder, _ in lot.bids} | set(stock.owners) <= set(PEOPLE)
 
 
 def test_pictures_that_are_there_are_not_drawn_again(tmp_path: Path):
