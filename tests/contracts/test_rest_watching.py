@@ -194,6 +194,22 @@ async def test_who_watches_an_auction_is_told_of_its_end_and_reads_it(engine: Re
     assert (await ann.get("/notifications")).json() == {"items": [], "next_cursor": None, "unread": 0}
 
 
+async def test_who_looks_for_a_card_is_told_when_a_copy_is_listed(engine: RestEngine, cards: dict[str, str]):
+    ann, bob, operator = await engine.person(), await engine.person(), await engine.person(role="operator")
+    query = {"q": "charzard", "max_price": 2_000_000}
+    search = (await bob.post("/users/me/searches", {"name": "Fire", "query": query, "alerts": True})).json()
+    path = f"/admin/catalog/cards/{cards['Charizard']}/copies"
+    copies = (await operator.post(path, {"owner": ann.name, "count": 2})).json()["copies"]
+    dear = await ann.open_auction(copies=copies[:1], starting_price=2_000_001)
+    cheap = await ann.open_auction(copies=copies[1:], starting_price=2_000_000)
+    await told(engine)
+    [item] = (await bob.get("/notifications")).json()["items"]
+    assert (item["kind"], item["data"]["search"]) == ("search_match", {"id": search["id"], "name": "Fire"})
+    assert item["data"]["auction"]["id"] == cheap["id"] != dear["id"]
+    shown = item["data"]["card"]
+    assert (shown["id"], shown["image"]) == (cards["Charizard"], "/media/4.webp")
+
+
 @pytest.mark.parametrize("body", [{}, {"ids": [], "up_to": 1}, {"ids": ["1"] * 101}, {"up_to": -1}], ids=str)
 async def test_what_was_read_must_be_said(engine: RestEngine, body: dict[str, Any]):
     problem(await (await engine.person()).post("/notifications/read", body), 422, "invalid_request")
