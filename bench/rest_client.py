@@ -69,6 +69,14 @@ class RestClient:
                 return items
             cursor = f"&cursor={page['next_cursor']}"
 
+    async def get(self, user: str, path: str) -> dict[str, Any]:
+        """What is there."""
+        return await self._surely("GET", path, user, None)
+
+    async def post(self, user: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Do this, once."""
+        return await self._surely("POST", path, user, body)
+
     async def _surely(self, method: str, path: str, user: str, body: dict[str, Any] | None) -> dict[str, Any]:
         """One call until its outcome is known. Raises RestRefused, or httpx.TransportError at the deadline."""
         key = str(uuid4())

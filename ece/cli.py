@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from ece.bench_command import app as bench
 from ece.catalog_command import catalog
+from ece.demo_command import demo
 from ece.doctor import doctor
 from ece.failure import Failure
 from ece.ledger_command import ledger
@@ -31,6 +32,7 @@ app = typer.Typer(
     ),
 )
 app.command()(up)
+app.command()(demo)
 app.command()(replay)
 app.command()(verify)
 app.add_typer(ledger, name="ledger")

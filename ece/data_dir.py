@@ -45,6 +45,7 @@ class DataDir:
         self.postgres = path / "postgres"
         self.logs = path / "logs"
         self.secrets = path / "secrets"
+        self.media = path / "media"
         self.run_file = path / "run.json"
         self.lock_file = path / "lock"
 

@@ -39,8 +39,18 @@ from gateway.services import Limits, Services
 from gateway.session import SessionLimits
 from gateway.sockets import Sockets
 from gateway.traffic import Traffic
+from gateway.user_channels import UserChannels
+from gateway.watching import Watching
 from gateway.ws_protocol import SocketProtocol
-from persistence.announcements import CHANNEL_GROUPS, DIRECTORY_CHANNEL, Listener, news_channel
+from persistence.alerts import Alerts
+from persistence.announcements import (
+    CHANNEL_GROUPS,
+    DIRECTORY_CHANNEL,
+    USERS_CHANNEL,
+    Announcer,
+    Listener,
+    news_channel,
+)
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.catalog import CatalogWriting
 from persistence.catalog_reading import CatalogReading
@@ -52,10 +62,13 @@ from persistence.identity import RefreshTokens, UserStore
 from persistence.ledger import Ledger
 from persistence.ledger_reading import LedgerReading
 from persistence.listings import Listings
+from persistence.notifications import Notifications
 from persistence.pool import Pool, close_pool, open_pool, pool_use, probe
+from persistence.saved_searches import SavedSearches
 from persistence.second_chances import SecondChances
 from persistence.seller_tiers import SellerTiers
 from persistence.settlement import Settlements
+from persistence.watches import Watches
 from persistence.withdrawals import Withdrawals
 
 log = structlog.get_logger()
@@ -143,9 +156,9 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     secret = settings.cluster_secret.get_secret_value().encode()
     limits = RouterLimits(settings.host_pending_max, settings.moved_pending_max)
     router = Router(Directory(pool), secret, settings.slots, clock, limits)
-    channels = [DIRECTORY_CHANNEL, *map(news_channel, range(CHANNEL_GROUPS))]
-    listener = Listener(settings.redis_url.get_secret_value(), channels)
-    hub = Hub(router, history, listener, clock.now_ms, fan_out_limits(settings))
+    listener, announcer = _announcements(settings.redis_url.get_secret_value())
+    users = UserChannels(Notifications(pool), announcer.publish, clock.now_ms)
+    hub = Hub(router, history, listener, clock.now_ms, fan_out_limits(settings), users)
     admission = Admission(settings.commands_under_way_max)
     sockets = Sockets(
         router, hub, tokens, session_limits(settings), admission, Traffic(), settings.sockets_max, clock.now_ms
@@ -160,6 +173,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), money_rules(settings)),
         catalog=Catalog(CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
+        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), Alerts(pool), users.told),
         router=router,
         hub=hub,
         tokens=tokens,
@@ -167,22 +181,30 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         now_ms=clock.now_ms,
         limits=rest_limits(settings),
         probes=probes(pool, hub, listener, router),
+        media_dir=DataDir(settings.data_dir).media,
     )
-    services.registry.register(FleetMetrics(router))
     app = create_app(services)
-    for metrics in (SocketMetrics(sockets), HubMetrics(hub), WaitingMetrics(passwords, partial(pool_use, pool))):
+    waiting = WaitingMetrics(passwords, partial(pool_use, pool))
+    for metrics in (FleetMetrics(router), SocketMetrics(sockets), HubMetrics(hub), waiting):
         services.registry.register(metrics)
     ProcessCollector(registry=services.registry)
     app.state.sockets = sockets
     await router.start()
     hub.start()
+    announcer.start()
     try:
         yield app, sockets
     finally:
         await hub.stop()
+        await announcer.stop()
         await router.stop()
         passwords.close()
         await close_pool(pool)
+
+
+def _announcements(redis_url: str) -> tuple[Listener, Announcer]:
+    channels = [DIRECTORY_CHANNEL, USERS_CHANNEL, *map(news_channel, range(CHANNEL_GROUPS))]
+    return Listener(redis_url, channels), Announcer(redis_url)
 
 
 def probes(pool: Pool, hub: Hub, listener: Listener, router: Router) -> dict[str, Callable[[], Awaitable[object]]]:

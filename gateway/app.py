@@ -11,15 +11,18 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 
-from gateway import health, problems, protocol_docs, socket
+from domain.ids import first_id_at
+from gateway import health, media, problems, protocol_docs, socket
+from gateway.alerting import tell_for_ever
 from gateway.middleware import Frontdoor
-from gateway.rest import auctions, catalog, copies, ledger, sales
+from gateway.rest import auctions, catalog, copies, ledger, sales, watching
 from gateway.rest.auth import AuthRoutes
 from gateway.services import Services
 from persistence.errors import StoreError
 
 HOUSEKEEPING_EVERY_S = 3600.0
 OFFERS_EVERY_S = 5.0
+NOTIFICATIONS_KEPT_MS = 90 * 24 * 3600 * 1000
 
 DESCRIPTION = """
 Auctions in real time. Money is integer base units (USDC: 6 decimals), times are milliseconds since the epoch.
@@ -68,7 +71,9 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(catalog.router, responses=_problem_responses())
     # `users/me/…` before `users/{username}/…`: the first that fits takes it.
     app.include_router(sales.router, responses=_problem_responses())
+    app.include_router(watching.router, responses=_problem_responses())
     app.include_router(copies.router, responses=_problem_responses())
+    app.include_router(media.router)
     app.include_router(health.router)
     app.include_router(protocol_docs.router)
     app.add_api_websocket_route("/ws", socket.endpoint)
@@ -91,6 +96,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     tasks = [
         asyncio.create_task(_keep_house(services), name="housekeeping"),
         asyncio.create_task(_end_offers(services), name="offers"),
+        asyncio.create_task(tell_for_ever(services), name="alerts"),
     ]
     try:
         yield
@@ -108,6 +114,7 @@ async def _keep_house(services: Services) -> None:
             await services.money.ledger.expire_due(services.now_ms())
             await services.sales.listings.free_stale(services.now_ms())
             await services.refresh_tokens.forget_expired(services.now_ms())
+            await services.watching.notifications.forget(first_id_at(services.now_ms() - NOTIFICATIONS_KEPT_MS))
         except StoreError as error:
             log.warning("housekeeping_failed", error=str(error))
         await asyncio.sleep(HOUSEKEEPING_EVERY_S)

@@ -70,6 +70,16 @@ class Watcher(Protocol):
         """Call ``catch_up`` of the subscription as soon as the client can take news again."""
 
 
+class Followed(Protocol):
+    """What is watched. ``newest``: a ``state`` frame of where it stands at (epoch, seq)."""
+
+    epoch: int
+    seq: int
+    subscriptions: "set[Subscription]"
+
+    def newest(self, codec: Codec) -> bytes: ...
+
+
 class Subscription:
     """One watcher of one channel. Frames that come before the reply was sent wait for it."""
 
@@ -77,7 +87,7 @@ class Subscription:
 
     def __init__(self, watcher: Watcher) -> None:
         self.watcher = watcher
-        self.channel: Channel | None = None
+        self.channel: Followed | None = None
         self.active = False
         # It was not told something. Then it is told nothing more until it gets the newest state.
         self.behind = False
@@ -104,7 +114,7 @@ class Subscription:
         """Subscribed anew: again the reply goes first."""
         self._early = []
 
-    def joined(self, channel: "Channel") -> None:
+    def joined(self, channel: Followed) -> None:
         """From here on the channel's news is for this watcher; what lies before is in the reply."""
         self.hold()
         self.channel = channel

@@ -27,7 +27,8 @@ from domain.auction.views import PublicState, public_event
 from domain.ids import InvalidId, parse_id
 from gateway.channels import Channel, FanOutCounts, FanOutLimits, Subscription, decode_data
 from gateway.frames import EventFrame, Position
-from persistence.announcements import DIRECTORY_CHANNEL, Listener
+from gateway.user_channels import USER_PREFIX, UserChannels
+from persistence.announcements import DIRECTORY_CHANNEL, USERS_CHANNEL, Listener
 from persistence.auction_listing import LoggedEvent
 from persistence.errors import StoreError
 
@@ -38,6 +39,7 @@ LINGER_S = 5.0
 CATCH_UP_TRIES_MAX = 100
 CATCH_UP_PAUSE_S = 0.25
 CATCH_UP_PAUSE_MAX_S = 5.0
+RETRY_AFTER_MS = 500
 
 USUAL_LIMITS = FanOutLimits()
 
@@ -71,12 +73,13 @@ class Hub:
 
     def __init__(
         self, router: Asks, history: ReadsHistory, listener: Listener, now_ms: Callable[[], int],
-        limits: FanOutLimits = USUAL_LIMITS,
+        limits: FanOutLimits = USUAL_LIMITS, users: UserChannels | None = None,
     ) -> None:  # fmt: skip
         self._now_ms = now_ms
         self._router = router
         self._history = history
         self._limits = limits
+        self._users = users
         self.counts = FanOutCounts()
         self._listener = listener
         self._channels: dict[int, Channel] = {}
@@ -86,6 +89,8 @@ class Hub:
     def start(self) -> None:
         """Begin to listen."""
         self._task = asyncio.create_task(self._listen(), name="hub")
+        if self._users is not None:
+            self._users.start()
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -93,6 +98,8 @@ class Hub:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._users is not None:
+            await self._users.stop()
         await self._listener.close()
 
     @property
@@ -109,6 +116,12 @@ class Hub:
 
     async def subscribe(self, name: str, subscription: Subscription, since: Position | None) -> dict[str, Any]:
         """Add a watcher; returns what it must know to go on from there. Raises SubscribeFailed."""
+        if self._users is not None and name.startswith(USER_PREFIX):
+            try:
+                return await self._users.subscribe(name, subscription, since)
+            except StoreError as error:
+                log.warning("notifications_not_read", error=str(error))
+                raise SubscribeFailed(UNAVAILABLE, "your notifications can't be read now", RETRY_AFTER_MS) from None
         channel = self._channel(name)
         subscription.hold()
         channel.joining += 1
@@ -140,6 +153,9 @@ class Hub:
 
     def unsubscribe(self, name: str, subscription: Subscription) -> None:
         """Remove a watcher; a channel without any is forgotten after a while."""
+        if self._users is not None and name.startswith(USER_PREFIX):
+            self._users.unsubscribe(name, subscription)
+            return
         try:
             channel = self._channels.get(_auction_of(name))
         except SubscribeFailed:
@@ -237,6 +253,8 @@ class Hub:
         async for heard in self._listener.heard():
             if heard is None:
                 self._router.look_up_soon()
+                if self._users is not None:
+                    self._users.missed()
                 for channel in self._channels.values():
                     if channel.catching_up is not None:
                         channel.catching_up.cancel()
@@ -245,6 +263,10 @@ class Hub:
             name, message = heard
             if name == DIRECTORY_CHANNEL:
                 self._router.look_up_soon()
+                continue
+            if name == USERS_CHANNEL:
+                if self._users is not None:
+                    self._users.heard(message)
                 continue
             try:
                 page = _decode_news(message)
@@ -287,7 +309,7 @@ class Hub:
 def _auction_of(name: str) -> int:
     kind, _, text = name.partition(":")
     if kind != "auction":
-        raise SubscribeFailed("not_found", "channels are named auction:<id>")
+        raise SubscribeFailed("not_found", "channels are named auction:<id> or user:<id>")
     try:
         return parse_id(text)
     except InvalidId:

@@ -63,6 +63,8 @@ STATUSES = {
     "withdrawal_decided": 409,
     "username_taken": 409,
     "email_taken": 409,
+    "watch_list_full": 409,
+    "saved_searches_full": 409,
     "still_running": 409,
     "request_too_large": 413,
     "unsupported_media_type": 415,

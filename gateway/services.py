@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends
@@ -14,6 +15,7 @@ from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
 from gateway.money import Money
 from gateway.sales import Sales
+from gateway.watching import Watching
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.idempotency import IdempotencyKeys
 from persistence.identity import RefreshTokens, UserStore
@@ -54,6 +56,7 @@ class Services:
     money: Money
     catalog: Catalog
     sales: Sales
+    watching: Watching
     router: Asks
     hub: Any
     tokens: TokenIssuer
@@ -61,6 +64,8 @@ class Services:
     now_ms: Callable[[], int]
     limits: Limits = field(default_factory=Limits)
     probes: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
+    # Where pictures are; None: there are none.
+    media_dir: Path | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
 

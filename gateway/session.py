@@ -31,7 +31,9 @@ from gateway.frames import (
 )
 from gateway.hub import Hub, SubscribeFailed
 from gateway.identity.tokens import Identity, TokenError, TokenIssuer
+from gateway.refusal_messages import MESSAGES
 from gateway.traffic import OK, Traffic
+from gateway.user_channels import USER_PREFIX, OwnSubscription, channel_of
 
 log = structlog.get_logger()
 
@@ -51,23 +53,6 @@ CLOSE_TOKEN = 4501
 CLOSE_TOO_LARGE = 4502
 CLOSE_FAULT = 1011
 CLOSE_RESTARTING = 1012
-
-MESSAGES = {
-    "already_leading": "you lead already, and this is not above your own maximum",
-    "auction_closed": "the auction has ended",
-    "auction_not_open": "the auction has not opened yet",
-    "bid_too_low": "the bid is below the minimum",
-    "buy_now_gone": "the auction can't be bought now any more",
-    "forbidden": "you may not do this",
-    "insufficient_funds": "your balance does not cover this",
-    KEY_REUSED: "this key was used before, with another content",
-    "not_found": "there is no such thing",
-    "overloaded": "too much is waiting already; try again in a moment",
-    "own_auction": "you can't bid in your own auction",
-    "rate_limited": "too many commands; slow down",
-    "unauthenticated": "say hello with an access token first",
-    "unavailable": "nobody knows whether this happened: send the same key again",
-}
 
 
 class Connection(Protocol):
@@ -227,6 +212,7 @@ class Session:
         self._greeted = True
         self._hello_deadline.cancel()
         self._reply("hello", reply)
+        self._own_channels_again()
 
     def _bid(self, frame: BidFrame) -> None:
         who = self._admitted("bid", frame)
@@ -307,14 +293,38 @@ class Session:
             # The same channel again and again, before the first time is done.
             self._fail("subscribe", frame.id, OVERLOADED, retry_after_ms=RETRY_AFTER_MS)
             return
+        own = frame.channel.startswith(USER_PREFIX)
+        if own and not self._may_follow(frame):
+            return
         if frame.channel not in self._subscriptions:
             if len(self._subscriptions) >= limit:
                 self._fail("subscribe", frame.id, OVERLOADED, f"a socket has at most {limit} subscriptions")
                 return
-            self._subscriptions[frame.channel] = Subscription(self)
+            self._subscriptions[frame.channel] = (
+                OwnSubscription(self, self._token_is_good) if own else Subscription(self)
+            )
         task = asyncio.get_running_loop().create_task(self._subscribe_to(frame, self._subscriptions[frame.channel]))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _may_follow(self, frame: Subscribe) -> bool:
+        """Whether a user's channel is the client's own; where it isn't, the client was told."""
+        identity = self._bidder("subscribe", frame.id)
+        own = identity is not None and frame.channel == channel_of(identity.user_id)
+        if identity is not None and not own:
+            self._fail("subscribe", frame.id, "forbidden", "this is another user's channel")
+        return own
+
+    def _token_is_good(self) -> bool:
+        return self.identity is not None and self.identity.expires_at_ms > self._now_ms()
+
+    def _own_channels_again(self) -> None:
+        """After a hello: one's own channel goes on, that of a user whom the socket spoke for before does not."""
+        for channel in [name for name in self._subscriptions if name.startswith(USER_PREFIX)]:
+            if self.identity is not None and channel == channel_of(self.identity.user_id):
+                self._subscriptions[channel].catch_up()
+            else:
+                self._drop(channel)
 
     async def _subscribe_to(self, frame: Subscribe, subscription: Subscription) -> None:
         try:
@@ -333,11 +343,14 @@ class Session:
         subscription.start()
 
     def _unsubscribe(self, frame: Unsubscribe) -> None:
-        subscription = self._subscriptions.pop(frame.channel, None)
+        self._drop(frame.channel)
+        self._reply("unsubscribe", {"id": frame.id, "ok": True})
+
+    def _drop(self, channel: str) -> None:
+        subscription = self._subscriptions.pop(channel, None)
         if subscription is not None:
             self._behind.pop(subscription, None)
-            self._hub.unsubscribe(frame.channel, subscription)
-        self._reply("unsubscribe", {"id": frame.id, "ok": True})
+            self._hub.unsubscribe(channel, subscription)
 
     # -- out
 

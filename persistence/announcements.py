@@ -15,6 +15,8 @@ from redis.exceptions import RedisError
 CHANNEL_GROUPS = 16
 DIRECTORY_CHANNEL = "ece:directory"
 GAP_CHANNEL = "ece:gap"
+# Which users have new notifications.
+USERS_CHANNEL = "ece:users"
 ANNOUNCEMENT_QUEUE_MAX = 1_000
 _RETRY_S = 0.25
 _CONNECT_TIMEOUT_S = 2.0

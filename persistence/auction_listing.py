@@ -48,13 +48,13 @@ class LoggedBid(msgspec.Struct, frozen=True):
     event: BidEvent
 
 
-_HEAD = (
-    "SELECT auction_id, slot, seller_id, seller_name, title, format, status, placement, price, minimum, leader_id,"
+HEAD_COLUMNS = (
+    "auction_id, slot, seller_id, seller_name, title, format, status, placement, price, minimum, leader_id,"
     " leader_name, winner_id, bids, reserve, buy_now, starts_at, ends_at, closed_reason, due_at, epoch, seq,"
     " ARRAY(SELECT copy_id FROM listed_copies l WHERE l.auction_id = auctions.auction_id ORDER BY copy_id),"
     " settlement IN ('paid', 'done') AND winner_id IS NOT NULL"
-    " FROM auctions"
 )
+_HEAD = f"SELECT {HEAD_COLUMNS} FROM auctions"
 
 _NEWEST = f"""{_HEAD}
     WHERE ($1::text IS NULL OR status = $1) AND ($2::bigint IS NULL OR seller_id = $2)

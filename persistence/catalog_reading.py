@@ -82,11 +82,11 @@ class Query(msgspec.Struct, frozen=True):
         return " AND ".join(self.conditions) or "true"
 
 
-_COLUMNS = """c.card_id, s.code, s.name, c.number, c.name, c.description, c.rarity, c.traits::text, c.edition, c.images,
-    c.model_3d, c.created_at, c.updated_at, coalesce(m.open_auctions, 0), m.lowest_price, m.ends_at_next,
+CARD_COLUMNS = """c.card_id, s.code, s.name, c.number, c.name, c.description, c.rarity, c.traits::text, c.edition,
+    c.images, c.model_3d, c.created_at, c.updated_at, coalesce(m.open_auctions, 0), m.lowest_price, m.ends_at_next,
     m.listed_at_last"""
 _FROM = "cards c LEFT JOIN card_sets s ON s.set_id = c.set_id LEFT JOIN card_market m ON m.card_id = c.card_id"
-_ONE = f"SELECT {_COLUMNS}, 0 FROM {_FROM} WHERE c.card_id = $1"
+_ONE = f"SELECT {CARD_COLUMNS}, 0 FROM {_FROM} WHERE c.card_id = $1"
 _SETS = f"""
     SELECT code, name,
         (SELECT count(*) FROM (SELECT FROM cards c WHERE c.set_id = s.set_id LIMIT {COUNTED_MAX}) AS counted)
@@ -119,7 +119,16 @@ class CatalogReading:
 
     async def query(self, wanted: Wanted) -> Query:
         """What these filters are in SQL; words that no card has are those that look like them."""
-        return _query(wanted, await self._tsquery(wanted.q) if wanted.q.strip() else None)
+        groups = await self.words(wanted.q)
+        return _query(wanted, None if groups is None else tsquery_of(groups))
+
+    async def words(self, q: str) -> list[list[str]] | None:
+        """Of each word what it may be, itself first; None where nothing was asked for."""
+        if not q.strip():
+            return None
+        words = [row[0] for row in await guarded(self._pool.fetch(_WORDS_OF, q))][:WORDS_MAX]
+        known = {row[0] for row in await guarded(self._pool.fetch(_KNOWN, words))}
+        return [[word, *([] if word in known else await self._near(word))] for word in words]
 
     async def page(self, query: Query, sort: str, after: tuple[int, int] | None, limit: int) -> list[Card]:
         """Up to ``limit`` cards in this order, after that (place, card)."""
@@ -153,11 +162,6 @@ class CatalogReading:
         scale = max(1, rows // COUNTED_MAX)
         return _FROM.replace("cards c", f"cards c TABLESAMPLE SYSTEM ({100 / scale:.6f}) REPEATABLE (7)", 1), scale
 
-    async def _tsquery(self, q: str) -> str:
-        words = [row[0] for row in await guarded(self._pool.fetch(_WORDS_OF, q))][:WORDS_MAX]
-        known = {row[0] for row in await guarded(self._pool.fetch(_KNOWN, words))}
-        return " & ".join([_either(word, [] if word in known else await self._near(word)) for word in words])
-
     async def _near(self, word: str) -> list[str]:
         if len(word) < 3 or await guarded(self._pool.fetchval(_STARTS, word)):
             return []
@@ -165,10 +169,15 @@ class CatalogReading:
         return nearest(word, {row[0]: frozenset(row[1]) for row in rows}, NEAR_WORDS_MAX)
 
 
-def _either(word: str, near: list[str]) -> str:
-    quoted = ["'{}'".format(one.replace("\\", "").replace("'", "")) for one in (word, *near)]
+def tsquery_of(groups: list[list[str]]) -> str:
+    """The text of a tsquery for cards that have one of each group."""
+    return " & ".join(map(_either, groups))
+
+
+def _either(group: list[str]) -> str:
+    quoted = ["'{}'".format(one.replace("\\", "").replace("'", "")) for one in group]
     # What begins so as well: whoever types has perhaps not ended. Too many words begin with the same two letters.
-    if len(word) >= PREFIX_LENGTH_MIN:
+    if len(group[0]) >= PREFIX_LENGTH_MIN:
         quoted[0] += ":*"
     return "(" + " | ".join(quoted) + ")"
 
@@ -223,7 +232,7 @@ def _page(query: Query, sort: str, after: tuple[int, int] | None, limit: int) ->
         else:
             conditions.append(f"c.card_id < {card}")
     where = " AND ".join(conditions) or "true"
-    return f"SELECT {_COLUMNS}, {place} FROM {_FROM} WHERE {where} ORDER BY {order} LIMIT {int(limit)}", values
+    return f"SELECT {CARD_COLUMNS}, {place} FROM {_FROM} WHERE {where} ORDER BY {order} LIMIT {int(limit)}", values
 
 
 def _ranked(query: Query, after: tuple[int, int] | None, limit: int) -> tuple[str, list[Any]]:
@@ -239,7 +248,7 @@ def _ranked(query: Query, after: tuple[int, int] | None, limit: int) -> tuple[st
             SELECT card_id, rank FROM ranked WHERE (-rank, card_id) > (-${rank}::bigint, ${card}::bigint)
             ORDER BY -rank, card_id LIMIT {int(limit)}
         )
-        SELECT {_COLUMNS}, best.rank FROM best JOIN cards c ON c.card_id = best.card_id
+        SELECT {CARD_COLUMNS}, best.rank FROM best JOIN cards c ON c.card_id = best.card_id
         JOIN card_sets s ON s.set_id = c.set_id LEFT JOIN card_market m ON m.card_id = c.card_id
         ORDER BY -best.rank, c.card_id
     """,

@@ -21,6 +21,7 @@ KNOWN_BY = {
     "fastapi": ("gateway/", "ece/gateway_process.py"),
     "jwt": ("gateway/identity/tokens.py",),
     "bcrypt": ("gateway/identity/passwords.py",),
+    "PIL": ("ece/demo/",),
 }
 # Where the environment may be read, and why.
 ENVIRONMENT = {

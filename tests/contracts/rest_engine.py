@@ -5,6 +5,7 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,6 +22,8 @@ from gateway.identity.tokens import TokenIssuer
 from gateway.money import Money, MoneyRules
 from gateway.sales import Sales
 from gateway.services import Limits, Services
+from gateway.watching import Watching
+from persistence.alerts import Alerts
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.catalog import CatalogWriting
 from persistence.catalog_reading import CatalogReading
@@ -31,11 +34,14 @@ from persistence.identity import RefreshTokens, UserStore
 from persistence.ledger import Ledger
 from persistence.ledger_reading import LedgerReading
 from persistence.listings import Listings
+from persistence.notifications import Notifications
 from persistence.pool import close_pool, open_pool
+from persistence.saved_searches import SavedSearches
 from persistence.second_chances import SecondChances
 from persistence.seller_tiers import SellerTiers
 from persistence.settlement import Settlements
 from persistence.snapshots import SnapshotStore
+from persistence.watches import Watches
 from persistence.withdrawals import Withdrawals
 
 SECRET = "a-secret-of-at-least-thirty-two-characters"
@@ -129,7 +135,7 @@ class RestEngine:
 
 @asynccontextmanager
 async def rest_engine(
-    database_url: str, limits: Limits | None = None, rules: MoneyRules | None = None
+    database_url: str, limits: Limits | None = None, rules: MoneyRules | None = None, media_dir: Path | None = None
 ) -> AsyncIterator[RestEngine]:
     """Everything open, and closed at the end."""
     pool = await open_pool(database_url, size_max=4)
@@ -151,12 +157,14 @@ async def rest_engine(
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), rules or MoneyRules(faucet=True)),
         catalog=Catalog(CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
+        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), Alerts(pool)),
         router=router,
         hub=None,
         tokens=TokenIssuer(SECRET, 900),
         passwords=passwords,
         now_ms=clock.now_ms,
         limits=limits or Limits(),
+        media_dir=media_dir,
     )
     app = create_app(services)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

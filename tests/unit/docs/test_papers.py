@@ -56,7 +56,7 @@ PROTOCOL = (ROOT / "docs/protocol.md").read_text()
 # Between a host and its gateways: the gateway looks again, and clients never hear of it.
 INTERNAL_CODES = {messages.MOVED, refusal.NOT_SOLD}
 # A socket can't withdraw an auction; and a key that is used again is an invalid frame there.
-REST_CODES = {refusal.HAS_BIDS, messages.FORBIDDEN, messages.KEY_REUSED}
+REST_CODES = {refusal.HAS_BIDS, messages.KEY_REUSED}
 # The WebSocket library's own; and the one that a refused handshake becomes an HTTP answer by.
 LIBRARY_CLOSE_CODES, BEFORE_THE_HANDSHAKE = {1002}, {1013}
 

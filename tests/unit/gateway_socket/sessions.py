@@ -1,7 +1,7 @@
 """Sessions and hubs with everything around them in a test's hands."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,9 +22,11 @@ from gateway.hub import Hub
 from gateway.identity.tokens import TokenIssuer
 from gateway.session import Session, SessionLimits
 from gateway.traffic import Traffic
+from gateway.user_channels import UserChannels
 from persistence.announcements import DIRECTORY_CHANNEL, news_channel
 from persistence.auction_listing import LoggedEvent
 from persistence.errors import StoreUnavailable
+from persistence.notifications import Inbox, Notification
 
 CHANNEL = f"auction:{id_text(AUCTION)}"
 TOKENS = TokenIssuer("a-secret-of-at-least-thirty-two-characters", ttl_s=900)
@@ -153,6 +155,34 @@ class History:
         return found
 
 
+class Inboxes:
+    """What users were told, as the database has it."""
+
+    def __init__(self) -> None:
+        self.told: dict[int, list[Notification]] = {}
+        self.down = False
+
+    def tell(self, user: int, *kinds: str) -> None:
+        """They are told of so many things."""
+        rows = self.told.setdefault(user, [])
+        for kind in kinds:
+            rows.append(Notification(user, len(rows) + 1, 100 + len(rows), kind, '{"n": 1}', EPOCH_MS, None))
+
+    async def inbox(self, user: int) -> Inbox:
+        await self._answer()
+        return Inbox(1, len(self.told.get(user, [])), 0)
+
+    async def after(self, positions: Sequence[tuple[int, int]], limit_each: int) -> dict[int, list[Notification]]:
+        await self._answer()
+        found = {user: self.told.get(user, [])[seq:][:limit_each] for user, seq in positions}
+        return {user: rows for user, rows in found.items() if rows}
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(0)
+        if self.down:
+            raise StoreUnavailable("the database is away")
+
+
 class Gateway:
     """A hub, and any number of sessions."""
 
@@ -163,7 +193,11 @@ class Gateway:
         self.history = History()
         self.admission = Admission(under_way_max)
         self.traffic = Traffic()
-        self.hub = Hub(self.routes, self.history, self.listener, self.clock.now_ms, FanOutLimits(**fan_out))  # type: ignore[arg-type]
+        self.inboxes = Inboxes()
+        self.published: list[tuple[str, bytes]] = []
+        self.users = UserChannels(self.inboxes, lambda *message: self.published.append(message), self.clock.now_ms)
+        limits = FanOutLimits(**fan_out)  # type: ignore[arg-type]
+        self.hub = Hub(self.routes, self.history, self.listener, self.clock.now_ms, limits, self.users)
 
     def client(self, codec: Codec = MSGPACK, **limits: int) -> "Client":
         connection = Connection(codec)

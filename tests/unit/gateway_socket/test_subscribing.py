@@ -56,7 +56,7 @@ async def test_the_host_is_asked_once_for_many_who_come_at_once():
 
 @pytest.mark.parametrize(
     "channel",
-    ["", "auction", "auction:", "auction:x", "auction:" + "V" * 13, "trade:0000000000001", "user:0000000000002",
+    ["", "auction", "auction:", "auction:x", "auction:" + "V" * 13, "trade:0000000000001", "users:0000000000002",
      "market", ":", "auction:0000000000001:x"],
 )  # fmt: skip
 def test_what_is_no_channel_is_not_found(channel: str):
