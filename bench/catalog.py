@@ -1,4 +1,4 @@
-"""The catalog alone: importing cards from a file, then facet pages and searches, straight from PostgreSQL and by the cache."""
+"""The catalog alone: importing cards from a file, then facet pages and searches, without the cache and with it."""
 
 import random
 import tempfile

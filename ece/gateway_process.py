@@ -43,7 +43,9 @@ from gateway.ws_protocol import SocketProtocol
 from persistence.announcements import CHANNEL_GROUPS, DIRECTORY_CHANNEL, Listener, news_channel
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.catalog import CatalogWriting
+from persistence.catalog_cache import CatalogCache
 from persistence.catalog_reading import CatalogReading
+from persistence.catalog_view import CatalogView
 from persistence.copies import Copies
 from persistence.directory import Directory
 from persistence.errors import StoreUnavailable
@@ -145,6 +147,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     router = Router(Directory(pool), secret, settings.slots, clock, limits)
     channels = [DIRECTORY_CHANNEL, *map(news_channel, range(CHANNEL_GROUPS))]
     listener = Listener(settings.redis_url.get_secret_value(), channels)
+    cache = CatalogCache(settings.redis_url.get_secret_value())
     hub = Hub(router, history, listener, clock.now_ms, fan_out_limits(settings))
     admission = Admission(settings.commands_under_way_max)
     sockets = Sockets(
@@ -158,7 +161,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         listing=AuctionListing(pool),
         history=history,
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), money_rules(settings)),
-        catalog=Catalog(CatalogReading(pool), CatalogWriting(pool)),
+        catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
         router=router,
         hub=hub,
@@ -182,6 +185,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         await hub.stop()
         await router.stop()
         passwords.close()
+        await cache.close()
         await close_pool(pool)
 
 

@@ -44,7 +44,7 @@ _PUT_SETS = """
 
 # The name of a set is among the words of its cards.
 _CARDS_OF_SET = """
-    SELECT card_id, name, number, traits::text, description FROM cards WHERE set_id = $1 AND card_id > $2
+    SELECT card_id, name, number, rarity, traits::text, description FROM cards WHERE set_id = $1 AND card_id > $2
     ORDER BY card_id LIMIT $3
 """
 _DOCUMENTS = """
@@ -143,9 +143,10 @@ class CatalogWriting:
     async def settle(self) -> None:
         """After very many cards: let the database know what there is, so that it reads it the right way."""
         async with guard():
-            await self._pool.execute("SELECT gin_clean_pending_list('cards_document'), "
-                                     "gin_clean_pending_list('cards_traits')", timeout=PAGE_TIMEOUT_S)  # fmt: skip
-            await self._pool.execute("VACUUM (ANALYZE) card_sets, cards, card_words, card_sample", timeout=PAGE_TIMEOUT_S)
+            await self._pool.execute("SELECT gin_clean_pending_list('cards_document')", timeout=PAGE_TIMEOUT_S)
+            await self._pool.execute(
+                "VACUUM (ANALYZE) card_sets, cards, card_words, card_sample", timeout=PAGE_TIMEOUT_S
+            )
 
 
 async def _put_sets(connection: PoolConnectionProxy, page: Page) -> dict[str, SetKnown]:
@@ -166,8 +167,9 @@ async def _write_set_name(connection: PoolConnectionProxy, set_id: int, name: st
     of_set, last = set_document(name)[0], 0
     while cards := await connection.fetch(_CARDS_OF_SET, set_id, last, PAGE_ROWS_MAX, timeout=PAGE_TIMEOUT_S):
         documents = [
-            card_document(its_name, number, msgspec.json.decode(traits, type=dict[str, str]), description)[0] + of_set
-            for _, its_name, number, traits, description in cards
+            card_document(its_name, number, rarity, msgspec.json.decode(traits, type=dict[str, str]), description)[0]
+            + of_set
+            for _, its_name, number, rarity, traits, description in cards
         ]
         await connection.execute(_DOCUMENTS, [card[0] for card in cards], documents, timeout=PAGE_TIMEOUT_S)
         last = cards[-1]["card_id"]

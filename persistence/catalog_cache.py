@@ -6,6 +6,7 @@ Redis may be away, slow, or empty at any time. Then the catalog is read as if it
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 import redis.asyncio as redis
 from redis.exceptions import RedisError
@@ -23,15 +24,18 @@ _LOST = (RedisError, OSError, TimeoutError)
 
 
 class CatalogCache:
-    """Bytes by key. Never raises for Redis, and waits ANSWER_WITHIN_S for it at the most."""
+    """Bytes by key. Never raises for Redis, and waits ``answer_within_s`` for it at the most."""
 
-    def __init__(self, redis_url: str, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, redis_url: str, clock_s: Callable[[], float] = time.monotonic, answer_within_s: float = ANSWER_WITHIN_S
+    ) -> None:
         connections = redis.BlockingConnectionPool.from_url(
-            redis_url, max_connections=CONNECTIONS_MAX, timeout=ANSWER_WITHIN_S, socket_timeout=ANSWER_WITHIN_S,
-            socket_connect_timeout=ANSWER_WITHIN_S,
+            redis_url, max_connections=CONNECTIONS_MAX, timeout=answer_within_s, socket_timeout=answer_within_s,
+            socket_connect_timeout=answer_within_s,
         )  # fmt: skip
         self._client = redis.Redis.from_pool(connections)
         self._clock_s = clock_s
+        self._answer_within_s = answer_within_s
         self._rests_until = 0.0
         self._written = 0
         self._written_since = clock_s()
@@ -40,16 +44,16 @@ class CatalogCache:
 
     async def get(self, key: bytes) -> bytes | None:
         """What was put under this key, if it is there and Redis says so in time."""
-        found: bytes | None = None
+        found: Any = None
         if self._clock_s() >= self._rests_until:
             try:
-                async with asyncio.timeout(ANSWER_WITHIN_S):
+                async with asyncio.timeout(self._answer_within_s):
                     found = await self._client.get(_PREFIX + key)
             except _LOST:
                 self._rest()
         self.hits += found is not None
         self.misses += found is None
-        return found
+        return found if isinstance(found, bytes) else None
 
     async def put(self, key: bytes, content: bytes) -> None:
         """Keep it for KEPT_S, unless it is too big, or very much was put already."""
@@ -61,7 +65,7 @@ class CatalogCache:
             return
         self._written += len(content)
         try:
-            async with asyncio.timeout(ANSWER_WITHIN_S):
+            async with asyncio.timeout(self._answer_within_s):
                 await self._client.set(_PREFIX + key, content, ex=KEPT_S)
         except _LOST:
             self._rest()

@@ -45,7 +45,7 @@ def page_of(rows: Sequence[CardRow]) -> Page:
     words: set[str] = set()
     texts: list[str] = []
     for row in ordered:
-        document, its_words = card_document(row.name, row.number, row.traits, row.description)
+        document, its_words = card_document(row.name, row.number, row.rarity, row.traits, row.description)
         words.update(its_words)
         texts.append(_text(row, document))
         # Of several names the greatest, whatever the order of the rows.

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from domain.catalog.words import mark
+
 PRICE_MAX = 2**53
 PREFIX_LENGTH_MIN = 3
 RANKED_MAX = 2_000
@@ -32,13 +34,14 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Query(msgspec.Struct, frozen=True):
-    """Conditions on cards c and the market m, and the values of their parameters."""
+    """Conditions on cards c and the market m, and the values of their parameters; ``words``: what to rank by."""
 
     conditions: list[str]
     values: list[Any]
-    tsquery: int | None
-    # Whether any is on cards.
+    words: str | None
+    # Whether any is on cards, and whether only cards with open auctions can be meant.
     on_cards: bool
+    on_open: bool
 
     def where(self) -> str:
         return " AND ".join(self.conditions) or "true"
@@ -53,14 +56,17 @@ def query_of(wanted: Wanted, tsquery: str | None, set_id: int | None) -> Query:
         values.append(value)
         conditions.append(condition.format(f"${len(values)}"))
 
-    if tsquery is not None:
-        add("c.document @@ {}::text::tsquery", tsquery)
+    marks = [f"'{mark(name, value)}'" for name, value in wanted.traits]
+    if wanted.rarity is not None:
+        if tsquery is None and not marks:
+            add("c.rarity = {}", wanted.rarity)
+        else:
+            marks.append(f"'{mark('', wanted.rarity)}'")
+    if tsquery is not None or marks:
+        # What has no words is a search for nothing, and finds nothing.
+        add("c.document @@ {}::text::tsquery", "" if tsquery == "" else " & ".join([*filter(None, [tsquery]), *marks]))
     if wanted.set is not None:
         add("c.set_id = {}::bigint", set_id or 0)
-    if wanted.rarity is not None:
-        add("c.rarity = {}", wanted.rarity)
-    if wanted.traits:
-        add("c.traits @> {}::text::jsonb", msgspec.json.encode(dict(wanted.traits)).decode())
     on_cards = bool(conditions)
     if wanted.min_price is not None:
         add("m.open_auctions > 0 AND m.lowest_price >= {}", wanted.min_price)
@@ -68,7 +74,8 @@ def query_of(wanted: Wanted, tsquery: str | None, set_id: int | None) -> Query:
         add("m.open_auctions > 0 AND m.lowest_price <= {}", wanted.max_price)
     if wanted.status is not None:
         conditions.append("m.open_auctions > 0" if wanted.status == "open" else "coalesce(m.open_auctions, 0) = 0")
-    return Query(conditions, values, None if tsquery is None else 1, on_cards)
+    on_open = wanted.of_market() and wanted.status != "none"
+    return Query(conditions, values, tsquery, on_cards, on_open)
 
 
 def tsquery_of(groups: list[list[str]]) -> str:
@@ -85,8 +92,8 @@ def _either(group: list[str]) -> str:
 
 
 def page_of_cards(query: Query, sort: str, after: tuple[int, int] | None, limit: int) -> tuple[str, list[Any]]:
-    """The statement and its values for CARD_COLUMNS and a place, ``limit`` cards in this order after that (place, card)."""
-    if sort == "relevance" and query.tsquery is not None:
+    """The statement and its values: CARD_COLUMNS and a place of cards in this order, after that (place, card)."""
+    if sort == "relevance" and query.words is not None:
         return _ranked(query, after, limit)
     values, conditions = [*query.values], [*query.conditions]
     place, order = "0", "c.card_id DESC"
@@ -115,14 +122,14 @@ def page_of_cards(query: Query, sort: str, after: tuple[int, int] | None, limit:
 
 def _ranked(query: Query, after: tuple[int, int] | None, limit: int) -> tuple[str, list[Any]]:
     """The best of the newest RANKED_MAX cards that match."""
-    values = [*query.values, *(after or (PRICE_MAX, 0))]
-    rank, card = len(values) - 1, len(values)
+    values = [*query.values, query.words, *(after or (PRICE_MAX, 0))]
+    words, rank, card = len(values) - 2, len(values) - 1, len(values)
     statement = f"""
         WITH newest AS (
             SELECT c.card_id, c.document FROM cards c LEFT JOIN card_market m ON m.card_id = c.card_id
             WHERE {query.where()} ORDER BY c.card_id DESC LIMIT {RANKED_MAX}
         ), ranked AS (
-            SELECT card_id, (ts_rank(document, ${query.tsquery}::text::tsquery) * 1000000)::bigint AS rank FROM newest
+            SELECT card_id, (ts_rank(document, ${words}::text::tsquery) * 1000000)::bigint AS rank FROM newest
         ), best AS (
             SELECT card_id, rank FROM ranked WHERE (-rank, card_id) > (-${rank}::bigint, ${card}::bigint)
             ORDER BY -rank, card_id LIMIT {int(limit)}

@@ -20,7 +20,17 @@ from persistence.catalog_query import (
 )
 from persistence.guard import guard, guarded
 
-__all__ = ["CARD_COLUMNS", "PAGE_MAX", "SETS_MAX", "Card", "CatalogReading", "SetRow", "Wanted", "planned", "tsquery_of"]
+__all__ = [
+    "CARD_COLUMNS",
+    "PAGE_MAX",
+    "SETS_MAX",
+    "Card",
+    "CatalogReading",
+    "SetRow",
+    "Wanted",
+    "planned",
+    "tsquery_of",
+]
 
 PAGE_MAX = 100
 SETS_MAX = 1_000

@@ -1,8 +1,8 @@
 """The catalog as it is shown: pages with their totals, facets, sets; from the cache where nothing has changed since.
 
-PostgreSQL counts the changes of cards and of the market in the transactions that make them (``catalog_changes``). What is
-kept is kept under the sums that were there before it was read: a later change has other sums, so it is seen by whoever
-asks after its commit.
+PostgreSQL counts the changes of cards and of the market in the transactions that make them (``catalog_changes``). What
+is kept is kept under the sums that were there before it was read: a later change has other sums, so it is seen by
+whoever asks after its commit.
 """
 
 import hashlib
@@ -62,51 +62,67 @@ class CatalogView:
         """Up to ``limit`` cards in this order, after that (place, card)."""
         of_market = wanted.of_market() or sort in ("price", "ending")
 
+        fresh = False
+
         async def read() -> CardsFound:
+            nonlocal fresh
+            fresh = True
             query = await self._reading.query(wanted)
             return CardsFound(await self._reading.page(query, sort, after, limit), await self._counting.total(query))
 
-        found, kept = await self._kept(["cards", _normal(wanted), sort, after, limit], CardsFound, read, of_market)
+        about = ["cards", _normal(wanted), sort, after, limit]
+        found = await self._kept(await self._changes(), about, CardsFound, read, of_market)
         # Auctions change all the time what is shown of cards, and seldom which cards these are.
-        return await self._with_market(found) if kept and not of_market else found
+        return found if fresh or of_market else await self._with_market(found)
 
     async def facets(self, wanted: Wanted) -> tuple[Facets, MarketFacets]:
         """How many of these cards have what, and what their open auctions say."""
+        read_together: list[MarketFacets] = []
+
         async def read() -> Facets:
-            return await self._counting.facets(await self._reading.query(wanted))
+            facets, market = await self._counting.facets(await self._reading.query(wanted))
+            read_together.append(market)
+            return facets
 
         async def read_market() -> MarketFacets:
-            return await self._counting.market(await self._reading.query(wanted))
+            if read_together:
+                return read_together[0]
+            return await self._counting.market(await self._reading.query(wanted), facets.total)
 
         normal = _normal(wanted)
-        facets, _ = await self._kept(["facets", normal], Facets, read, wanted.of_market())
-        market, _ = await self._kept(["market", normal], MarketFacets, read_market, True)
-        return facets, market
+        changes = await self._changes()
+        facets = await self._kept(changes, ["facets", normal], Facets, read, wanted.of_market())
+        return facets, await self._kept(changes, ["market", normal], MarketFacets, read_market, True)
 
     async def sets(self, after: str | None, limit: int) -> list[SetRow]:
         """Up to ``limit`` sets by code."""
-        found, _ = await self._kept(
-            ["sets", after, limit], list[SetRow], lambda: self._reading.sets(after, limit), False
-        )
-        return found
+
+        async def read() -> list[SetRow]:
+            return await self._reading.sets(after, limit)
+
+        return await self._kept(await self._changes(), ["sets", after, limit], list[SetRow], read, False)
+
+    async def _changes(self) -> Changes | None:
+        """What has to be asked before anything is read that is to be kept; None without a cache."""
+        return None if self._cache is None else Changes(*(await guarded(self._pool.fetch(_CHANGES)))[0])
 
     async def _kept(
-        self, about: list[Any], kind: type[T], read: Callable[[], Awaitable[T]], of_market: bool
-    ) -> tuple[T, bool]:
-        """From the cache (then True), or read, and put there."""
-        if self._cache is None:
-            return await read(), False
-        changes = Changes(*await guarded(self._pool.fetchrow(_CHANGES)))
+        self, changes: Changes | None, about: list[Any], kind: type[T], read: Callable[[], Awaitable[T]],
+        of_market: bool,
+    ) -> T:  # fmt: skip
+        """From the cache, or read, and put there."""
+        if self._cache is None or changes is None:
+            return await read()
         seen = [changes.epoch, changes.cards, changes.market if of_market else None]
         key = hashlib.blake2b(msgspec.msgpack.encode([about, seen]), digest_size=20).digest()
         content = await self._cache.get(key)
         if content is not None:
             # What is not of this kind was put there by somebody else: as good as nothing.
             with suppress(msgspec.DecodeError):
-                return msgspec.msgpack.decode(content, type=kind), True
+                return msgspec.msgpack.decode(content, type=kind)
         found = await read()
         await self._cache.put(key, msgspec.msgpack.encode(found))
-        return found, False
+        return found
 
     async def _with_market(self, found: CardsFound) -> CardsFound:
         rows = await guarded(self._pool.fetch(_MARKET, [card.id for card in found.cards]))

@@ -1,5 +1,6 @@
 """The words of a card: how text is folded, and what full text search knows of a card."""
 
+import hashlib
 import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -8,8 +9,8 @@ from operator import add
 from domain.catalog.trigrams import WORD_LENGTH_MAX
 
 VOCABULARY_LENGTH_MIN = 3
-# Where each part's words begin: those of a name and its set are near each other whatever their lengths, and what is known
-# of the set can be added to a document that is ready otherwise.
+# Where each part's words begin: those of a name and its set are near each other whatever their lengths, and what is
+# known of the set can be added to a document that is ready otherwise.
 _SET_PLACE, _TRAITS_PLACE, _DESCRIPTION_PLACE = 12, 16, 32
 # More words than these no part of a card has.
 _PLACES = {weight: [f":{place}{weight}" for place in range(8_000)] for weight in ("A", "B", "")}
@@ -32,17 +33,26 @@ def _folded(text: str) -> str:
     return "".join([letter if letter.isalnum() else " " for letter in plain.lower()])
 
 
-def card_document(name: str, number: str, traits: Mapping[str, str], description: str) -> tuple[str, list[str]]:
-    """What is searched of a card but its set, as a literal of PostgreSQL's type tsvector, and its words but the description's.
+def card_document(
+    name: str, number: str, rarity: str, traits: Mapping[str, str], description: str
+) -> tuple[str, list[str]]:
+    """What is searched of a card but its set, as a tsvector is written, and its words but those of the description.
 
-    Words of name and number weigh A, of traits B, of the description D.
+    Words of name and number weigh A, of traits B, of the description D. The marks of rarity and traits have no place.
     """
     first = words(f"{name} {number}")
-    others = [word for pair in traits.items() for word in _trait_words(pair)]
-    document = _placed(first, 1, "A") + _placed(others, _TRAITS_PLACE, "B")
+    known = [_trait(pair) for pair in traits.items()]
+    others = [word for _, its_words in known for word in its_words]
+    marks = " ".join([_trait(("", rarity))[0], *[its_mark for its_mark, _ in known]])
+    document = f"{marks} " + _placed(first, 1, "A") + _placed(others, _TRAITS_PLACE, "B")
     if description:
         document += _placed(words(description), _DESCRIPTION_PLACE, "")
     return document, first + others
+
+
+def mark(name: str, value: str) -> str:
+    """What stands in the document of each card with this trait; without a name, of each of this rarity. No word is one."""
+    return "=" + hashlib.md5(f"{name}\x1f{value}".encode(), usedforsecurity=False).hexdigest()[:16]
 
 
 def set_document(name: str) -> tuple[str, list[str]]:
@@ -57,9 +67,9 @@ def vocabulary(some: Iterable[str]) -> set[str]:
 
 
 @lru_cache(_TRAITS_KEPT)
-def _trait_words(pair: tuple[str, str]) -> list[str]:
+def _trait(pair: tuple[str, str]) -> tuple[str, list[str]]:
     # The same traits are those of very many cards.
-    return words(f"{pair[0]} {pair[1]}")
+    return mark(*pair), words(f"{pair[0]} {pair[1]}")
 
 
 def _placed(some: list[str], first: int, weight: str) -> str:

@@ -64,7 +64,12 @@ CREATE TRIGGER card_sets_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON
 CREATE TRIGGER card_market_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON card_market
     FOR EACH STATEMENT EXECUTE FUNCTION catalog_changed('market');
 
--- Words are folded by domain/catalog/words.py, for cards and for searches alike.
+-- Words are folded by domain/catalog/words.py, for cards and for searches alike. What else is filtered by stands among them
+-- as marks, so that one index finds what has all of it.
+UPDATE cards SET document = document || array_to_tsvector(array_append(
+    ARRAY(SELECT '=' || left(md5(key || E'\x1f' || value), 16) FROM jsonb_each_text(traits)),
+    '=' || left(md5(E'\x1f' || rarity), 16)));
+DROP INDEX cards_traits;
 DROP FUNCTION catalog_document(text, text, text, jsonb, text);
 DROP FUNCTION catalog_folded(text);
 

@@ -23,8 +23,13 @@ from gateway.sales import Sales
 from gateway.services import Limits, Services
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.catalog import CatalogWriting
+from persistence.catalog_cache import CatalogCache
 from persistence.catalog_reading import CatalogReading
+<<<<<<< HEAD
 from persistence.copies import Copies
+=======
+from persistence.catalog_view import CatalogView
+>>>>>>> 3f5499d (The catalog's pages, counts and sets are kept in Redis for as long as nothing changed; prices are a facet)
 from persistence.event_log import EventLog
 from persistence.idempotency import IdempotencyKeys
 from persistence.identity import RefreshTokens, UserStore
@@ -129,7 +134,7 @@ class RestEngine:
 
 @asynccontextmanager
 async def rest_engine(
-    database_url: str, limits: Limits | None = None, rules: MoneyRules | None = None
+    database_url: str, limits: Limits | None = None, rules: MoneyRules | None = None, cache: CatalogCache | None = None
 ) -> AsyncIterator[RestEngine]:
     """Everything open, and closed at the end."""
     pool = await open_pool(database_url, size_max=4)
@@ -149,8 +154,12 @@ async def rest_engine(
         listing=AuctionListing(pool),
         history=AuctionHistory(pool),
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), rules or MoneyRules(faucet=True)),
+<<<<<<< HEAD
         catalog=Catalog(CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
+=======
+        catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
+>>>>>>> 3f5499d (The catalog's pages, counts and sets are kept in Redis for as long as nothing changed; prices are a facet)
         router=router,
         hub=None,
         tokens=TokenIssuer(SECRET, 900),
