@@ -51,7 +51,7 @@ def card_document(
 
 
 def mark(name: str, value: str) -> str:
-    """What stands in the document of each card with this trait; without a name, of each of this rarity. No word is one."""
+    """What stands in the documents of all cards with this trait; without a name, of this rarity. No word is one."""
     return "=" + hashlib.md5(f"{name}\x1f{value}".encode(), usedforsecurity=False).hexdigest()[:16]
 
 

@@ -23,7 +23,8 @@ CARDS = [
     CardRow("kept", "2", "Blastoise", "common", "Kept", traits={"type": "water"}),
 ]
 PATHS = ("/catalog/cards", "/catalog/cards?q=charizard", "/catalog/cards?set=kept&sort=name",
-         "/catalog/cards?sort=price", "/catalog/cards?status=none", "/catalog/facets", "/catalog/facets?rarity=rare", "/catalog/facets?status=open",
+         "/catalog/cards?sort=price", "/catalog/cards?status=none", "/catalog/facets",
+         "/catalog/facets?rarity=rare", "/catalog/facets?status=open",
          "/catalog/sets")  # fmt: skip
 
 
