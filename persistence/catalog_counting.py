@@ -58,10 +58,10 @@ _CARDS_OPEN = f"{_OPEN} CROSS JOIN LATERAL (SELECT * FROM cards WHERE card_id = 
 # Of as many as could be counted; of more nothing, they are estimated. Cards often share all their traits.
 _FACETS = f"""
     WITH matched AS MATERIALIZED (
-        SELECT c.set_id, c.rarity, c.traits, CASE WHEN m.open_auctions > 0 THEN m.lowest_price END AS price
+        SELECT c.set_id, c.rarity, c.traits, {{price}} AS price
         FROM {{source}} WHERE {{where}} LIMIT {{limit}}),
     counted AS MATERIALIZED (SELECT count(*) AS cards FROM matched),
-    used AS (SELECT * FROM matched WHERE (SELECT cards FROM counted) < {{limit}}),
+    used AS NOT MATERIALIZED (SELECT * FROM matched WHERE (SELECT cards FROM counted) < {{limit}}),
     sets AS (SELECT set_id, count(*) AS cards FROM used GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {FACET_VALUES_MAX})
     (SELECT 'total', '', '', cards FROM counted)
     UNION ALL (SELECT 'set', s.code, s.code, sets.cards FROM sets JOIN card_sets s ON s.set_id = sets.set_id)
@@ -73,6 +73,7 @@ _FACETS = f"""
     UNION ALL (SELECT 'price', '', width_bucket(price, ${{bounds}}::bigint[])::text, count(*) FROM used
         WHERE price IS NOT NULL GROUP BY 3)
 """
+_PRICE, _NO_PRICE = "CASE WHEN m.open_auctions > 0 THEN m.lowest_price END", "NULL::bigint"
 _PRICES = """
     SELECT width_bucket(price, ${bounds}::bigint[]), count(*) FROM (
         SELECT m.lowest_price AS price FROM {source} WHERE {where} LIMIT {limit}
@@ -112,19 +113,22 @@ class CatalogCounting:
             count = await connection.fetchval(f"SELECT count(*) FROM ({some}) AS counted", *query.values)
             return Count(count, False) if count <= COUNTED_MAX else await _estimated(connection, query, sample)
 
-    async def facets(self, query: Query) -> tuple[Facets, MarketFacets]:
-        """Of the cards themselves, and of their open auctions."""
+    async def facets(self, query: Query, total: Count | None = None) -> tuple[Facets, MarketFacets]:
+        """Of the cards themselves, and of their open auctions. ``total``, where it is known, spares some work."""
         async with planned(self._pool) as connection:
             sample = await _sample(connection, query)
-            many = await _surely_many(connection, query, sample)
+            many = await _surely_many(connection, query, sample) if total is None else total
+            if many is not None and not many.estimate:
+                many = None
             if many is None:
-                rows = await _facets(connection, query, _all(query), query.where(), COUNTED_MAX + 1)
+                rows = await _facets(connection, query, _all(query), query.where(), COUNTED_MAX + 1, _PRICE)
                 if _total(rows) <= COUNTED_MAX:
                     return _gathered(rows, Count(_total(rows), False), 1)
                 many = await _estimated(connection, query, sample)
-            rows = await _facets(connection, query, sample.source, sample.where(query), AMOUNT_MAX)
-            facets, market = _gathered(rows, many, sample.scale)
             # Of few open auctions hardly any are in a sample of all cards.
+            price = _PRICE if query.on_open else _NO_PRICE
+            rows = await _facets(connection, query, sample.source, sample.where(query), AMOUNT_MAX, price)
+            facets, market = _gathered(rows, many, sample.scale)
             return facets, market if query.on_open else await _market(connection, query, many)
 
     async def market(self, query: Query, total: Count) -> MarketFacets:
@@ -133,8 +137,11 @@ class CatalogCounting:
             return await _market(connection, query, total)
 
 
-async def _facets(connection: PoolConnectionProxy, query: Query, source: str, where: str, limit: int) -> list[Any]:
-    statement = _FACETS.format(source=source, where=where, limit=limit, bounds=len(query.values) + 1)
+async def _facets(
+    connection: PoolConnectionProxy, query: Query, source: str, where: str, limit: int, price: str
+) -> list[Any]:
+    bounds = len(query.values) + 1
+    statement = _FACETS.format(source=source, where=where, limit=limit, price=price, bounds=bounds)
     rows: list[Any] = await connection.fetch(statement, *query.values, list(PRICE_BOUNDS))
     return rows
 

@@ -62,25 +62,30 @@ class CatalogView:
         """Up to ``limit`` cards in this order, after that (place, card)."""
         of_market = wanted.of_market() or sort in ("price", "ending")
 
-        fresh = False
+        changes, normal, fresh = await self._changes(), _normal(wanted), False
 
-        async def read() -> CardsFound:
+        async def read() -> list[Card]:
             nonlocal fresh
             fresh = True
-            query = await self._reading.query(wanted)
-            return CardsFound(await self._reading.page(query, sort, after, limit), await self._counting.total(query))
+            return await self._reading.page(await self._reading.query(wanted), sort, after, limit)
 
-        about = ["cards", _normal(wanted), sort, after, limit]
-        found = await self._kept(await self._changes(), about, CardsFound, read, of_market)
+        async def count() -> Count:
+            return await self._counting.total(await self._reading.query(wanted))
+
+        cards = await self._kept(changes, ["cards", normal, sort, after, limit], list[Card], read, of_market)
+        # All pages of these cards have the same one, and so have their facets.
+        total = await self._kept(changes, ["total", normal], Count, count, wanted.of_market())
         # Auctions change all the time what is shown of cards, and seldom which cards these are.
-        return found if fresh or of_market else await self._with_market(found)
+        return CardsFound(cards if fresh or of_market else await self._with_market(cards), total)
 
     async def facets(self, wanted: Wanted) -> tuple[Facets, MarketFacets]:
         """How many of these cards have what, and what their open auctions say."""
+        changes, normal = await self._changes(), _normal(wanted)
         read_together: list[MarketFacets] = []
 
         async def read() -> Facets:
-            facets, market = await self._counting.facets(await self._reading.query(wanted))
+            total = await self._known(changes, ["total", normal], Count, wanted.of_market())
+            facets, market = await self._counting.facets(await self._reading.query(wanted), total)
             read_together.append(market)
             return facets
 
@@ -89,8 +94,6 @@ class CatalogView:
                 return read_together[0]
             return await self._counting.market(await self._reading.query(wanted), facets.total)
 
-        normal = _normal(wanted)
-        changes = await self._changes()
         facets = await self._kept(changes, ["facets", normal], Facets, read, wanted.of_market())
         return facets, await self._kept(changes, ["market", normal], MarketFacets, read_market, True)
 
@@ -111,28 +114,36 @@ class CatalogView:
         of_market: bool,
     ) -> T:  # fmt: skip
         """From the cache, or read, and put there."""
+        found = await self._known(changes, about, kind, of_market)
+        if found is None:
+            found = await read()
+            if self._cache is not None and changes is not None:
+                await self._cache.put(_key(changes, about, of_market), msgspec.msgpack.encode(found))
+        return found
+
+    async def _known(self, changes: Changes | None, about: list[Any], kind: type[T], of_market: bool) -> T | None:
         if self._cache is None or changes is None:
-            return await read()
-        seen = [changes.epoch, changes.cards, changes.market if of_market else None]
-        key = hashlib.blake2b(msgspec.msgpack.encode([about, seen]), digest_size=20).digest()
-        content = await self._cache.get(key)
+            return None
+        content = await self._cache.get(_key(changes, about, of_market))
         if content is not None:
             # What is not of this kind was put there by somebody else: as good as nothing.
             with suppress(msgspec.DecodeError):
                 return msgspec.msgpack.decode(content, type=kind)
-        found = await read()
-        await self._cache.put(key, msgspec.msgpack.encode(found))
-        return found
+        return None
 
-    async def _with_market(self, found: CardsFound) -> CardsFound:
-        rows = await guarded(self._pool.fetch(_MARKET, [card.id for card in found.cards]))
+    async def _with_market(self, cards: list[Card]) -> list[Card]:
+        rows = await guarded(self._pool.fetch(_MARKET, [card.id for card in cards]))
         market = {row[0]: tuple(row)[1:] for row in rows}
         names = ("open_auctions", "lowest_price", "ends_at_next", "listed_at_last")
-        cards = [
+        return [
             msgspec.structs.replace(card, **dict(zip(names, market.get(card.id, _NO_MARKET), strict=True)))
-            for card in found.cards
+            for card in cards
         ]
-        return CardsFound(cards, found.total)
+
+
+def _key(changes: Changes, about: list[Any], of_market: bool) -> bytes:
+    seen = (changes.epoch, changes.cards, changes.market if of_market else None)
+    return hashlib.blake2b(msgspec.msgpack.encode((about, seen)), digest_size=20).digest()
 
 
 def _normal(wanted: Wanted) -> Wanted:
