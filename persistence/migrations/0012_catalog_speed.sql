@@ -52,17 +52,32 @@ INSERT INTO catalog_changes VALUES (-1, (random() * 1e15)::bigint, (random() * 1
 
 CREATE FUNCTION catalog_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO catalog_changes VALUES (pg_backend_pid() % 1024, (TG_ARGV[0] = 'cards')::int, (TG_ARGV[0] = 'market')::int)
+    IF TG_OP <> 'TRUNCATE' THEN
+        IF NOT EXISTS (SELECT FROM touched) THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    INSERT INTO catalog_changes
+        VALUES (pg_backend_pid() % 1024, (TG_ARGV[0] = 'cards')::int, (TG_ARGV[0] = 'market')::int)
     ON CONFLICT (shard) DO UPDATE
         SET cards = catalog_changes.cards + excluded.cards, market = catalog_changes.market + excluded.market;
     RETURN NULL;
 END $$;
-CREATE TRIGGER cards_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cards
-    FOR EACH STATEMENT EXECUTE FUNCTION catalog_changed('cards');
-CREATE TRIGGER card_sets_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON card_sets
-    FOR EACH STATEMENT EXECUTE FUNCTION catalog_changed('cards');
-CREATE TRIGGER card_market_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON card_market
-    FOR EACH STATEMENT EXECUTE FUNCTION catalog_changed('market');
+DO $$
+DECLARE
+    source record;
+BEGIN
+    FOR source IN SELECT * FROM (VALUES ('cards', 'cards'), ('card_sets', 'cards'), ('card_market', 'market')) AS v (relation, kind) LOOP
+        EXECUTE format('CREATE TRIGGER catalog_new AFTER INSERT ON %I REFERENCING NEW TABLE AS touched
+            FOR EACH STATEMENT EXECUTE FUNCTION catalog_changed(%L)', source.relation, source.kind);
+        EXECUTE format('CREATE TRIGGER catalog_other AFTER UPDATE ON %I REFERENCING NEW TABLE AS touched
+            FOR EACH STATEMENT EXECUTE FUNCTION catalog_changed(%L)', source.relation, source.kind);
+        EXECUTE format('CREATE TRIGGER catalog_gone AFTER DELETE ON %I REFERENCING OLD TABLE AS touched
+            FOR EACH STATEMENT EXECUTE FUNCTION catalog_changed(%L)', source.relation, source.kind);
+        EXECUTE format('CREATE TRIGGER catalog_none AFTER TRUNCATE ON %I
+            FOR EACH STATEMENT EXECUTE FUNCTION catalog_changed(%L)', source.relation, source.kind);
+    END LOOP;
+END $$;
 
 -- Words are folded by domain/catalog/words.py, for cards and for searches alike. What else is filtered by stands among them
 -- as marks, so that one index finds what has all of it.

