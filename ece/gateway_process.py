@@ -28,7 +28,7 @@ from gateway.admission import Admission
 from gateway.app import create_app
 from gateway.catalog import Catalog
 from gateway.channels import FanOutLimits
-from gateway.exposition import HubMetrics, SocketMetrics, WaitingMetrics
+from gateway.exposition import CatalogMetrics, HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.fleet_metrics import FleetMetrics
 from gateway.hub import Hub
 from gateway.identity.passwords import PasswordHasher
@@ -175,6 +175,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     app = create_app(services)
     for metrics in (SocketMetrics(sockets), HubMetrics(hub), WaitingMetrics(passwords, partial(pool_use, pool))):
         services.registry.register(metrics)
+    services.registry.register(CatalogMetrics(cache))
     ProcessCollector(registry=services.registry)
     app.state.sockets = sockets
     await router.start()

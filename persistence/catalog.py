@@ -13,6 +13,7 @@ from persistence.catalog_pages import COLUMNS, PAGE_ROWS_MAX, Page, SetKnown, li
 from persistence.guard import guard
 
 PAGE_TIMEOUT_S = 60.0
+SETTLE_TIMEOUT_S = 600.0
 # Bigger ones let the search words of several pages wait for each other, which is quicker.
 BULK_ROWS_MIN = 1_000
 # Words known to be in the vocabulary, so that nobody asks for them again.
@@ -143,9 +144,9 @@ class CatalogWriting:
     async def settle(self) -> None:
         """After very many cards: let the database know what there is, so that it reads it the right way."""
         async with guard():
-            await self._pool.execute("SELECT gin_clean_pending_list('cards_document')", timeout=PAGE_TIMEOUT_S)
+            await self._pool.execute("SELECT gin_clean_pending_list('cards_document')", timeout=SETTLE_TIMEOUT_S)
             await self._pool.execute(
-                "VACUUM (ANALYZE) card_sets, cards, card_words, card_sample", timeout=PAGE_TIMEOUT_S
+                "VACUUM (ANALYZE) card_sets, cards, card_words, card_sample", timeout=SETTLE_TIMEOUT_S
             )
 
 

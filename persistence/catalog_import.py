@@ -10,6 +10,7 @@ from persistence.catalog_files import Read
 from persistence.catalog_pages import Page, page_of
 
 PAGE_ROWS = 10_000
+SETTLED_FROM = 5_000
 ROWS_MAX = 5_000_000
 FINDINGS_MAX = 20
 
@@ -93,7 +94,7 @@ async def import_rows(
             # A thread can't be cut off: it is waited for, whatever happened.
             await asyncio.wait([following])
         page = following.result()
-    if writing is not None and report.created + report.changed >= PAGE_ROWS:
+    if writing is not None and report.created + report.changed >= SETTLED_FROM:
         await writing.settle()
     tell_offset(pages.offset)
     return report

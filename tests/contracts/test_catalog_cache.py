@@ -219,6 +219,16 @@ async def test_a_redis_that_is_silent_costs_one_wait_and_then_none(valkey: Valke
         valkey.go_on()
 
 
+async def test_an_answer_that_comes_late_is_not_taken_for_another(valkey: Valkey, cache: CatalogCache, watch: Watch):
+    await cache.put(b"a", b"of a")
+    await cache.put(b"b", b"of b")
+    valkey.pause()
+    assert await cache.get(b"a") is None
+    valkey.go_on()
+    watch.now_s += catalog_cache.REST_S
+    assert [await cache.get(key) for key in (b"b", b"a", b"b")] == [b"of b", b"of a", b"of b"]
+
+
 async def test_what_somebody_else_put_into_redis_is_as_good_as_nothing(cached: RestEngine, valkey: Valkey):
     before = await answers(cached)
     keys = await valkey.do("KEYS", "*")
