@@ -85,9 +85,13 @@ _KNOWN = """
     SELECT asked FROM unnest($1::text[]) AS asked
     WHERE EXISTS (SELECT FROM card_words WHERE word >= asked AND word < asked || chr(1114111))
 """
+# Those that `alike` (domain/catalog/trigrams.py) would take: 10 shared >= 3 (all - shared), so that no others are sent.
 _CANDIDATES = """
-    SELECT word, trigrams FROM card_words WHERE trigrams && $1::text[] AND length(word) BETWEEN $2 - 3 AND $2 + 3
-    ORDER BY (SELECT count(*) FROM unnest(trigrams) AS one WHERE one = ANY($1::text[])) DESC, word LIMIT $3
+    SELECT word, trigrams FROM (
+        SELECT word, trigrams, (SELECT count(*) FROM unnest(trigrams) AS one WHERE one = ANY($1::text[])) AS shared
+        FROM card_words WHERE trigrams && $1::text[] AND length(word) BETWEEN $2 - 3 AND $2 + 3 OFFSET 0
+    ) AS counted
+    WHERE 13 * shared >= 3 * (cardinality(trigrams) + cardinality($1::text[])) ORDER BY shared DESC, word LIMIT $3
 """
 # How many cards there are of what decides the way to them: a plan for any values would be wrong for most.
 _PLANNED = "SET plan_cache_mode = 'force_custom_plan'; SET jit = off"

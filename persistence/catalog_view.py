@@ -16,6 +16,7 @@ import msgspec
 from domain.catalog.words import words
 from persistence.catalog_cache import CatalogCache
 from persistence.catalog_counting import CatalogCounting, Count, Facets, MarketFacets
+from persistence.catalog_query import Query
 from persistence.catalog_reading import WORDS_MAX, Card, CatalogReading, SetRow, Wanted
 from persistence.guard import guarded
 
@@ -45,6 +46,20 @@ class Changes(msgspec.Struct, frozen=True):
     market: int
 
 
+class _Asked:
+    """What is wanted, as SQL: looked up when it is needed, and then once."""
+
+    def __init__(self, reading: CatalogReading, wanted: Wanted) -> None:
+        self._reading = reading
+        self._wanted = wanted
+        self._query: Query | None = None
+
+    async def query(self) -> Query:
+        if self._query is None:
+            self._query = await self._reading.query(self._wanted)
+        return self._query
+
+
 class CatalogView:
     """Everything may raise StoreUnavailable; without ``cache``, or when it is away, everything is read."""
 
@@ -63,14 +78,15 @@ class CatalogView:
         of_market = wanted.of_market() or sort in ("price", "ending")
 
         changes, normal, fresh = await self._changes(), _normal(wanted), False
+        asked = _Asked(self._reading, wanted)
 
         async def read() -> list[Card]:
             nonlocal fresh
             fresh = True
-            return await self._reading.page(await self._reading.query(wanted), sort, after, limit)
+            return await self._reading.page(await asked.query(), sort, after, limit)
 
         async def count() -> Count:
-            return await self._counting.total(await self._reading.query(wanted))
+            return await self._counting.total(await asked.query())
 
         cards = await self._kept(changes, ["cards", normal, sort, after, limit], list[Card], read, of_market)
         # All pages of these cards have the same one, and so have their facets.
@@ -80,19 +96,19 @@ class CatalogView:
 
     async def facets(self, wanted: Wanted) -> tuple[Facets, MarketFacets]:
         """How many of these cards have what, and what their open auctions say."""
-        changes, normal = await self._changes(), _normal(wanted)
+        changes, normal, asked = await self._changes(), _normal(wanted), _Asked(self._reading, wanted)
         read_together: list[MarketFacets] = []
 
         async def read() -> Facets:
             total = await self._known(changes, ["total", normal], Count, wanted.of_market())
-            facets, market = await self._counting.facets(await self._reading.query(wanted), total)
+            facets, market = await self._counting.facets(await asked.query(), total)
             read_together.append(market)
             return facets
 
         async def read_market() -> MarketFacets:
             if read_together:
                 return read_together[0]
-            return await self._counting.market(await self._reading.query(wanted), facets.total)
+            return await self._counting.market(await asked.query(), facets.total)
 
         facets = await self._kept(changes, ["facets", normal], Facets, read, wanted.of_market())
         return facets, await self._kept(changes, ["market", normal], MarketFacets, read_market, True)
