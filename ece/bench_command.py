@@ -357,7 +357,10 @@ async def _catalog(cards: int, narration: Console) -> dict[str, Any]:
         async with running_engine(settings, narration) as engine:
             await started_up()
             return await measure_catalog(
-                engine.database_url, cards, lambda what: narration.print(f"bench: {what}", markup=False)
+                engine.database_url,
+                engine.redis_url,
+                cards,
+                lambda what: narration.print(f"bench: {what}", markup=False),
             )
 
 

@@ -25,7 +25,8 @@ from ece.demo.stock import OPERATOR, PEOPLE
 from ece.engine import RunningEngine, database_of, running_engine
 from ece.failure import Failure
 from ece.settings import Settings, load_settings
-from persistence.catalog import PAGE_ROWS_MAX, CatalogWriting, Written
+from persistence.catalog import CatalogWriting, Written
+from persistence.catalog_pages import PAGE_ROWS_MAX
 from persistence.errors import StoreError
 from persistence.pool import close_pool, open_pool
 

@@ -16,6 +16,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 from prometheus_client import ProcessCollector
+from prometheus_client.registry import Collector
 
 from actors.clock import Clock
 from actors.router import Router, RouterLimits
@@ -28,7 +29,7 @@ from gateway.admission import Admission
 from gateway.app import create_app
 from gateway.catalog import Catalog
 from gateway.channels import FanOutLimits
-from gateway.exposition import HubMetrics, SocketMetrics, WaitingMetrics
+from gateway.exposition import CatalogMetrics, HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.fleet_metrics import FleetMetrics
 from gateway.hub import Hub
 from gateway.identity.passwords import PasswordHasher
@@ -53,7 +54,9 @@ from persistence.announcements import (
 )
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.catalog import CatalogWriting
+from persistence.catalog_cache import CatalogCache
 from persistence.catalog_reading import CatalogReading
+from persistence.catalog_view import CatalogView
 from persistence.copies import Copies
 from persistence.directory import Directory
 from persistence.errors import StoreUnavailable
@@ -145,7 +148,6 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     assert settings.database_url is not None
     assert settings.redis_url is not None
     assert settings.jwt_secret is not None
-    assert settings.cluster_secret is not None
     clock = Clock()
     pool = await _open_pool(settings.database_url.get_secret_value(), settings.database_pool_max)
     history = AuctionHistory(pool)
@@ -153,16 +155,16 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     passwords = PasswordHasher(
         settings.bcrypt_cost, at_once_max=settings.passwords_at_once, waiting_max=settings.passwords_waiting_max
     )
-    secret = settings.cluster_secret.get_secret_value().encode()
-    limits = RouterLimits(settings.host_pending_max, settings.moved_pending_max)
-    router = Router(Directory(pool), secret, settings.slots, clock, limits)
-    listener, announcer = _announcements(settings.redis_url.get_secret_value())
+    router = _router(settings, pool, clock)
+    redis_url = settings.redis_url.get_secret_value()
+    listener, announcer = _announcements(redis_url)
+    cache = CatalogCache(redis_url)
     users = UserChannels(Notifications(pool), announcer.publish, clock.now_ms)
     hub = Hub(router, history, listener, clock.now_ms, fan_out_limits(settings), users)
-    admission = Admission(settings.commands_under_way_max)
     sockets = Sockets(
-        router, hub, tokens, session_limits(settings), admission, Traffic(), settings.sockets_max, clock.now_ms
-    )
+        router, hub, tokens, session_limits(settings), Admission(settings.commands_under_way_max), Traffic(),
+        settings.sockets_max, clock.now_ms,
+    )  # fmt: skip
 
     services = Services(
         users=UserStore(pool),
@@ -171,7 +173,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         listing=AuctionListing(pool),
         history=history,
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), money_rules(settings)),
-        catalog=Catalog(CatalogReading(pool), CatalogWriting(pool)),
+        catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
         watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), Alerts(pool), users.told),
         router=router,
@@ -185,9 +187,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     )
     app = create_app(services)
     waiting = WaitingMetrics(passwords, partial(pool_use, pool))
-    for metrics in (FleetMetrics(router), SocketMetrics(sockets), HubMetrics(hub), waiting):
-        services.registry.register(metrics)
-    ProcessCollector(registry=services.registry)
+    _measure(services, FleetMetrics(router), SocketMetrics(sockets), HubMetrics(hub), waiting, CatalogMetrics(cache))
     app.state.sockets = sockets
     await router.start()
     hub.start()
@@ -199,7 +199,21 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         await announcer.stop()
         await router.stop()
         passwords.close()
+        await cache.close()
         await close_pool(pool)
+
+
+def _router(settings: Settings, pool: Pool, clock: Clock) -> Router:
+    assert settings.cluster_secret is not None
+    secret = settings.cluster_secret.get_secret_value().encode()
+    limits = RouterLimits(settings.host_pending_max, settings.moved_pending_max)
+    return Router(Directory(pool), secret, settings.slots, clock, limits)
+
+
+def _measure(services: Services, *metrics: Collector) -> None:
+    for one in metrics:
+        services.registry.register(one)
+    ProcessCollector(registry=services.registry)
 
 
 def _announcements(redis_url: str) -> tuple[Listener, Announcer]:

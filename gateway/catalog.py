@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from persistence.catalog import CatalogWriting
 from persistence.catalog_reading import CatalogReading
+from persistence.catalog_view import CatalogView
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """The catalog as it is read and as operators write it."""
+    """The catalog as it is shown, as it is read by whatever needs cards, and as operators write it."""
 
+    view: CatalogView
     reading: CatalogReading
     writing: CatalogWriting

@@ -13,6 +13,7 @@ from gateway.hub import Hub
 from gateway.identity.passwords import PasswordHasher
 from gateway.sockets import Sockets
 from gateway.traffic import ACK_BUCKETS_S
+from persistence.catalog_cache import CatalogCache
 from persistence.pool import PoolUse
 
 
@@ -91,3 +92,18 @@ class WaitingMetrics(Collector):
         connections.add_metric(["idle"], use.idle)
         yield connections
         yield gauge("ece_database_connections_limit", "Connections that there may be", use.size_max)
+
+
+class CatalogMetrics(Collector):
+    """How often what is shown of the catalog was there already."""
+
+    def __init__(self, cache: CatalogCache) -> None:
+        self._cache = cache
+
+    def collect(self) -> Iterator[Metric]:
+        kept = CounterMetricFamily(
+            "ece_catalog_kept", "Looks into Redis before the catalog is read", labels=["outcome"]
+        )
+        kept.add_metric(["hit"], self._cache.hits)
+        kept.add_metric(["miss"], self._cache.misses)
+        yield kept

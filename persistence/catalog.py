@@ -1,17 +1,25 @@
 """Writing the catalog: sets and cards, a page at a time, all of it or nothing."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from domain.catalog.rows import CardRow
-from domain.catalog.trigrams import WORD_LENGTH_MAX, trigrams
+from domain.catalog.trigrams import trigrams
+from domain.catalog.words import card_document, set_document, vocabulary
+from persistence.catalog_pages import COLUMNS, PAGE_ROWS_MAX, Page, SetKnown, lines, page_of
 from persistence.guard import guard
 
-PAGE_ROWS_MAX = 10_000
 PAGE_TIMEOUT_S = 60.0
+SETTLE_TIMEOUT_S = 600.0
+# Bigger ones let the search words of several pages wait for each other, which is quicker.
+BULK_ROWS_MIN = 1_000
+# Words known to be in the vocabulary, so that nobody asks for them again.
+KNOWN_WORDS_MAX = 500_000
+# Somebody else may put the same cards at the same moment.
+TRIES_MAX = 3
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -22,57 +30,54 @@ class Written(msgspec.Struct, frozen=True):
     same: int
 
 
-_INCOMING = """
-    CREATE TEMP TABLE IF NOT EXISTS incoming_cards (
-        set_code text, number text, name text, rarity text, set_name text, description text, traits text,
-        edition int, images text[], model_3d text
-    ) ON COMMIT DELETE ROWS
-"""
-_COLUMNS = (
-    "set_code", "number", "name", "rarity", "set_name", "description", "traits", "edition", "images", "model_3d"
-)  # fmt: skip
+_BULK = "SET LOCAL gin_pending_list_limit = '16MB'; SET LOCAL work_mem = '32MB'"
 
+# While a page is written its sets keep their names.
+_SETS = "SELECT code, set_id, name FROM card_sets WHERE code = ANY($1::text[]) ORDER BY code FOR SHARE"
 # A set is called what it was called last; one that is never named is called by its code.
-_SETS = """
-    WITH given AS (SELECT set_code, max(set_name) AS name FROM incoming_cards GROUP BY set_code ORDER BY set_code)
-    INSERT INTO card_sets (code, name) SELECT set_code, coalesce(name, set_code) FROM given
-    ON CONFLICT (code) DO UPDATE SET name = excluded.name
-        WHERE card_sets.name <> excluded.name
-            AND EXISTS (SELECT FROM given WHERE given.set_code = excluded.code AND given.name IS NOT NULL)
-    RETURNING set_id, xmax <> 0 AS renamed
+_PUT_SETS = """
+    WITH given AS (SELECT code, name FROM unnest($1::text[], $2::text[]) AS u (code, name) ORDER BY code)
+    INSERT INTO card_sets (code, name) SELECT code, coalesce(name, code) FROM given
+    ON CONFLICT (code) DO UPDATE SET name = coalesce(
+        (SELECT name FROM given WHERE given.code = excluded.code), card_sets.name)
+    RETURNING code, set_id, name, old.name AS old_name
 """
 
 # The name of a set is among the words of its cards.
-_RENAMED = """
-    UPDATE cards c SET document = catalog_document(c.name, c.number, s.name, c.traits, c.description)
-    FROM card_sets s WHERE s.set_id = c.set_id AND s.set_id = ANY($1::bigint[])
+_CARDS_OF_SET = """
+    SELECT card_id, name, number, rarity, traits::text, description FROM cards WHERE set_id = $1 AND card_id > $2
+    ORDER BY card_id LIMIT $3
+"""
+_DOCUMENTS = """
+    UPDATE cards SET document = u.document::tsvector FROM unnest($1::bigint[], $2::text[]) AS u (card_id, document)
+    WHERE cards.card_id = u.card_id
 """
 
-_CARDS = """
-    INSERT INTO cards (set_id, number, name, description, rarity, traits, edition, creator_id, images, model_3d,
-        created_at, updated_at, document)
-    SELECT s.set_id, i.number, i.name, i.description, i.rarity, i.traits::jsonb, i.edition, $1, i.images, i.model_3d,
-        $2, $2, catalog_document(i.name, i.number, s.name, i.traits::jsonb, i.description)
-    FROM incoming_cards i JOIN card_sets s ON s.code = i.set_code
-    ORDER BY s.set_id, i.number
-    ON CONFLICT (set_id, number) DO UPDATE SET name = excluded.name, description = excluded.description,
-        rarity = excluded.rarity, traits = excluded.traits, edition = excluded.edition, images = excluded.images,
-        model_3d = excluded.model_3d, updated_at = greatest(excluded.updated_at, cards.updated_at + 1),
-        document = excluded.document
-    WHERE (cards.name, cards.description, cards.rarity, cards.traits, cards.edition, cards.images, cards.model_3d)
-        IS DISTINCT FROM (excluded.name, excluded.description, excluded.rarity, excluded.traits, excluded.edition,
-            excluded.images, excluded.model_3d)
-    RETURNING card_id, xmax = 0 AS created
+_THERE = """
+    SELECT nth FROM unnest($1::bigint[], $2::text[], $3::int[]) AS u (set_id, number, nth)
+    WHERE EXISTS (SELECT FROM cards c WHERE c.set_id = u.set_id AND c.number = u.number)
 """
+_IDS = "SELECT next_id() FROM generate_series(1, $1)"
 
-_COUNTED = f"WITH done AS ({_CARDS}) SELECT count(*) FILTER (WHERE created), count(*) FROM done"
-
-_NEW_WORDS = f"""
-    SELECT DISTINCT fresh FROM incoming_cards i JOIN card_sets s ON s.code = i.set_code
-    CROSS JOIN LATERAL string_to_table(
-        catalog_folded(i.name || ' ' || s.name || ' ' || i.number || ' ' || i.traits), ' ') AS fresh
-    WHERE length(fresh) BETWEEN 3 AND {WORD_LENGTH_MAX}
-        AND NOT EXISTS (SELECT FROM card_words w WHERE w.word = fresh)
+_INCOMING = """
+    CREATE TEMP TABLE IF NOT EXISTS incoming_cards (
+        card_id bigint, set_id bigint, creator_id bigint, created_at bigint, updated_at bigint, number text, name text,
+        rarity text, description text, traits jsonb, edition int, images text[], model_3d text, document tsvector
+    ) ON COMMIT DELETE ROWS
+"""
+_MERGED = f"""
+    WITH done AS (
+        INSERT INTO cards ({", ".join(COLUMNS)}) SELECT {", ".join(COLUMNS)} FROM incoming_cards
+        ORDER BY set_id, number
+        ON CONFLICT (set_id, number) DO UPDATE SET name = excluded.name, description = excluded.description,
+            rarity = excluded.rarity, traits = excluded.traits, edition = excluded.edition, images = excluded.images,
+            model_3d = excluded.model_3d, updated_at = greatest(excluded.updated_at, cards.updated_at + 1),
+            document = excluded.document
+        WHERE (cards.name, cards.description, cards.rarity, cards.traits, cards.edition, cards.images, cards.model_3d)
+            IS DISTINCT FROM (excluded.name, excluded.description, excluded.rarity, excluded.traits, excluded.edition,
+                excluded.images, excluded.model_3d)
+        RETURNING old.card_id IS NULL AS created
+    ) SELECT count(*) FILTER (WHERE created), count(*) FROM done
 """
 
 _WORDS = """
@@ -83,45 +88,116 @@ _WORDS = """
 
 
 class CatalogWriting:
-    """The tables ``card_sets`` and ``cards``. Every method may raise StoreUnavailable."""
+    """The tables ``card_sets``, ``cards`` and ``card_words``. Every method may raise StoreUnavailable."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
+        self._known_words: set[str] = set()
 
     async def put(self, rows: Sequence[CardRow], creator: int, now_ms: int) -> Written:
         """Up to PAGE_ROWS_MAX cards, no two the same, in one transaction. Done again, nothing changes."""
-        assert len(rows) <= PAGE_ROWS_MAX, "pages have a maximum"
-        async with guard(), self._pool.acquire() as connection, connection.transaction():
+        return await self.put_page(page_of(rows), creator, now_ms)
+
+    async def put_page(self, page: Page, creator: int, now_ms: int) -> Written:
+        """The same, of a page made ready before."""
+        for attempt in range(1, TRIES_MAX + 1):
+            try:
+                async with guard(), self._pool.acquire() as connection:
+                    async with connection.transaction():
+                        written, words = await self._put(connection, page, creator, now_ms, all_merged=attempt > 1)
+                    self._remember(words)
+                    return written
+            except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
+                if attempt == TRIES_MAX:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    async def _put(
+        self, connection: PoolConnectionProxy, page: Page, creator: int, now_ms: int, *, all_merged: bool
+    ) -> tuple[Written, set[str]]:
+        if len(page.keys) >= BULK_ROWS_MIN:
+            await connection.execute(_BULK)
+        sets = await _put_sets(connection, page)
+        there = set(range(len(page.keys))) if all_merged else await _there(connection, page, sets)
+        ids = [row[0] for row in await connection.fetch(_IDS, len(page.keys))]
+        new = [place for place in range(len(page.keys)) if place not in there]
+        if new:
+            await _copy(connection, "cards", lines(page, new, ids[: len(new)], sets, creator, now_ms))
+        created, touched = len(new), len(new)
+        if there:
             await connection.execute(_INCOMING)
-            await connection.copy_records_to_table(
-                "incoming_cards", records=map(_record, rows), columns=_COLUMNS, timeout=PAGE_TIMEOUT_S
-            )
-            sets = await connection.fetch(_SETS, timeout=PAGE_TIMEOUT_S)
-            renamed = [row["set_id"] for row in sets if row["renamed"]]
-            if renamed:
-                await connection.execute(_RENAMED, renamed, timeout=PAGE_TIMEOUT_S)
-            counts = await connection.fetchrow(_COUNTED, creator, now_ms, timeout=PAGE_TIMEOUT_S)
-            await _put_words(connection)
-        assert counts is not None, "an aggregate gives a row"
-        created, touched = counts
-        return Written(created, touched - created, len(rows) - touched)
+            content = lines(page, sorted(there), ids[len(new) :], sets, creator, now_ms)
+            await _copy(connection, "incoming_cards", content)
+            merged = await connection.fetchrow(_MERGED, timeout=PAGE_TIMEOUT_S)
+            assert merged is not None, "an aggregate gives a row"
+            created, touched = created + merged[0], touched + merged[1]
+        words = (page.words | _set_words(sets)) - self._known_words
+        await _put_words(connection, sorted(words))
+        return Written(created, touched - created, len(page.keys) - touched), words
+
+    def _remember(self, words: set[str]) -> None:
+        """These are in the vocabulary for good."""
+        if len(self._known_words) + len(words) > KNOWN_WORDS_MAX:
+            self._known_words.clear()
+        self._known_words |= words
 
     async def settle(self) -> None:
         """After very many cards: let the database know what there is, so that it reads it the right way."""
         async with guard():
-            await self._pool.execute("SELECT gin_clean_pending_list('cards_document'), "
-                                     "gin_clean_pending_list('cards_traits')", timeout=PAGE_TIMEOUT_S)  # fmt: skip
-            await self._pool.execute("ANALYZE card_sets, cards, card_words", timeout=PAGE_TIMEOUT_S)
+            await self._pool.execute("SELECT gin_clean_pending_list('cards_document')", timeout=SETTLE_TIMEOUT_S)
+            await self._pool.execute(
+                "VACUUM (ANALYZE) card_sets, cards, card_words, card_sample", timeout=SETTLE_TIMEOUT_S
+            )
 
 
-async def _put_words(connection: PoolConnectionProxy) -> None:
-    words = [row[0] for row in await connection.fetch(_NEW_WORDS, timeout=PAGE_TIMEOUT_S)]
+async def _put_sets(connection: PoolConnectionProxy, page: Page) -> dict[str, SetKnown]:
+    """The sets of the page, made and named where they have to be."""
+    rows = await connection.fetch(_SETS, list(page.set_names))
+    sets = {row["code"]: SetKnown(row["set_id"], row["name"], False) for row in rows}
+    if all(code in sets and name in (None, sets[code].name) for code, name in page.set_names.items()):
+        return sets
+    rows = await connection.fetch(_PUT_SETS, list(page.set_names), list(page.set_names.values()))
+    for row in rows:
+        if row["old_name"] not in (None, row["name"]):
+            await _write_set_name(connection, row["set_id"], row["name"])
+    return {row["code"]: SetKnown(row["set_id"], row["name"], row["old_name"] is None) for row in rows}
+
+
+async def _write_set_name(connection: PoolConnectionProxy, set_id: int, name: str) -> None:
+    """Into the words of all its cards."""
+    of_set, last = set_document(name)[0], 0
+    while cards := await connection.fetch(_CARDS_OF_SET, set_id, last, PAGE_ROWS_MAX, timeout=PAGE_TIMEOUT_S):
+        documents = [
+            card_document(its_name, number, rarity, msgspec.json.decode(traits, type=dict[str, str]), description)[0]
+            + of_set
+            for _, its_name, number, rarity, traits, description in cards
+        ]
+        await connection.execute(_DOCUMENTS, [card[0] for card in cards], documents, timeout=PAGE_TIMEOUT_S)
+        last = cards[-1]["card_id"]
+
+
+async def _there(connection: PoolConnectionProxy, page: Page, sets: dict[str, SetKnown]) -> set[int]:
+    """The places of the cards which are there already."""
+    asked = [(sets[code].set_id, number, place) for place, (code, number) in enumerate(page.keys)
+             if not sets[code].fresh]  # fmt: skip
+    if not asked:
+        return set()
+    rows = await connection.fetch(_THERE, *map(list, zip(*asked, strict=True)), timeout=PAGE_TIMEOUT_S)
+    return {row[0] for row in rows}
+
+
+async def _put_words(connection: PoolConnectionProxy, words: list[str]) -> None:
     if words:
         grams = ["\n".join(sorted(trigrams(word))) for word in words]
         await connection.execute(_WORDS, words, grams, timeout=PAGE_TIMEOUT_S)
 
 
-def _record(row: CardRow) -> tuple[object, ...]:
-    traits = msgspec.json.encode(row.traits).decode() if row.traits else "{}"
-    return (row.set, row.number, row.name, row.rarity, row.set_name, row.description, traits, row.edition, row.images,
-            row.model_3d)  # fmt: skip
+async def _copy(connection: PoolConnectionProxy, table: str, content: bytes) -> None:
+    async def source() -> AsyncIterator[bytes]:
+        yield content
+
+    await connection.copy_to_table(table, source=source(), columns=COLUMNS, format="text", timeout=PAGE_TIMEOUT_S)
+
+
+def _set_words(sets: dict[str, SetKnown]) -> set[str]:
+    return vocabulary(word for its in sets.values() for word in set_document(its.name)[1])

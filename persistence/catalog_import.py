@@ -1,4 +1,4 @@
-"""Importing a catalog: rows in pages, each page written as a whole, the next one read meanwhile."""
+"""Importing a catalog: rows in pages, each page written as a whole, the next one read and made ready meanwhile."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from domain.catalog.rows import BadRow, CardRow
 from persistence.catalog import CatalogWriting
 from persistence.catalog_files import Read
+from persistence.catalog_pages import Page, page_of
 
-PAGE_ROWS = 5_000
+PAGE_ROWS = 10_000
+SETTLED_FROM = 5_000
 ROWS_MAX = 5_000_000
 FINDINGS_MAX = 20
 
@@ -36,8 +38,11 @@ class Pages:
         self._seen: set[int] = set()
         self.offset = 0
 
-    def next_page(self) -> list[CardRow]:
-        """Up to PAGE_ROWS rows; none at the end. Raises FileBroken."""
+    def next_page(self) -> Page:
+        """Up to PAGE_ROWS rows, ready to be written; none at the end. Raises FileBroken."""
+        return page_of(self._next_rows())
+
+    def _next_rows(self) -> list[CardRow]:
         page: list[CardRow] = []
         for line, row, offset in self._rows:
             self.offset = offset
@@ -76,12 +81,12 @@ async def import_rows(
     report = Imported()
     pages = Pages(rows, report, tell_bad)
     page = await asyncio.to_thread(pages.next_page)
-    while page:
+    while page.keys:
         tell_offset(pages.offset)
         following = asyncio.create_task(asyncio.to_thread(pages.next_page))
         try:
             if writing is not None:
-                written = await writing.put(page, creator, now_ms)
+                written = await writing.put_page(page, creator, now_ms)
                 report.created += written.created
                 report.changed += written.changed
                 report.same += written.same
@@ -89,7 +94,7 @@ async def import_rows(
             # A thread can't be cut off: it is waited for, whatever happened.
             await asyncio.wait([following])
         page = following.result()
-    if writing is not None and report.created + report.changed >= PAGE_ROWS:
+    if writing is not None and report.created + report.changed >= SETTLED_FROM:
         await writing.settle()
     tell_offset(pages.offset)
     return report

@@ -3,7 +3,8 @@
 import asyncpg
 import msgspec
 
-from persistence.catalog_reading import CatalogReading, Wanted, tsquery_of
+from persistence.catalog_query import tsquery_of
+from persistence.catalog_reading import CatalogReading, Wanted
 from persistence.errors import StoreError
 from persistence.guard import guard, guarded
 

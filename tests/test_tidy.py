@@ -17,7 +17,7 @@ NAMES_THAT_SAY_NOTHING = {"util", "utils", "common", "helper", "helpers", "manag
 KNOWN_BY = {
     "ray": ("actors/ray_runtime.py",),
     "asyncpg": ("persistence/", "actors/host_process.py", "ece/"),
-    "redis": ("persistence/announcements.py", "ece/"),
+    "redis": ("persistence/announcements.py", "persistence/catalog_cache.py", "ece/"),
     "fastapi": ("gateway/", "ece/gateway_process.py"),
     "jwt": ("gateway/identity/tokens.py",),
     "bcrypt": ("gateway/identity/passwords.py",),

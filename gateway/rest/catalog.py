@@ -12,7 +12,7 @@ from domain.ledger.currencies import AMOUNT_MAX
 from gateway.problems import Problem
 from gateway.rest import API_PREFIX
 from gateway.rest.callers import IdempotencyKey, Operator
-from gateway.rest.catalog_bodies import CardItem, CardPage, Facets, NewCard, PutCards, SetPage, card_json
+from gateway.rest.catalog_bodies import CardItem, CardPage, Facets, NewCard, PutCards, SetPage, card_json, facets_json
 from gateway.rest.cursors import decode_cursor, encode_cursor
 from gateway.rest.once import JSON, Posted, once
 from gateway.services import ServicesDep
@@ -65,34 +65,24 @@ async def cards(
     if cursor is not None:
         at, card = decode_cursor(name, cursor, 2)
         place = (at, card)
-    reading = services.catalog.reading
-    query = await reading.query(wanted)
-    rows = await reading.page(query, sort, place, limit + 1)
-    total = await reading.total(query)
+    found = await services.catalog.view.cards(wanted, sort, place, limit + 1)
+    rows = found.cards
     following = encode_cursor(name, rows[limit - 1].place, rows[limit - 1].id) if rows[limit:] else None
-    return _json({"items": [card_json(row) for row in rows[:limit]], "next_cursor": following, "total": total})
+    return _json({"items": [card_json(row) for row in rows[:limit]], "next_cursor": following, "total": found.total})
 
 
 @router.get("/catalog/facets", response_model=Facets, summary="How many cards have what")
 async def facets(services: ServicesDep, wanted: Filters) -> Response:
     """The same filters as for cards. Counts are exact up to 10,000 cards; beyond, `estimate` is true."""
-    reading = services.catalog.reading
-    query = await reading.query(wanted)
-    total = await reading.total(query)
-    found = await reading.facets(query, not total.estimate)
-    counts: dict[str, Any] = {
-        facet: [{"value": value, "count": count} for _, value, count in found[facet]]
-        for facet in ("set", "rarity", "status")
-    }
-    counts["trait"] = [{"name": name, "value": value, "count": count} for name, value, count in found["trait"]]
-    return _json({"total": total, "estimate": total.estimate, **counts})
+    found, market = await services.catalog.view.facets(wanted)
+    return _json(facets_json(found, market))
 
 
 @router.get("/catalog/cards/{card_id}", response_model=CardItem, summary="One card")
 async def card(services: ServicesDep, card_id: str, if_none_match: Match = None) -> Response:
     """With an `ETag`; 304 where `If-None-Match` has it, or the weak form of it."""
     try:
-        found = await services.catalog.reading.card(parse_id(card_id))
+        found = await services.catalog.view.card(parse_id(card_id))
     except InvalidId:
         found = None
     if found is None:
@@ -115,7 +105,7 @@ async def sets(
     ] = None,
 ) -> Response:
     """By code."""
-    rows = await services.catalog.reading.sets(cursor, limit + 1)
+    rows = await services.catalog.view.sets(cursor, limit + 1)
     return _json({"items": rows[:limit], "next_cursor": rows[limit - 1].code if rows[limit:] else None})
 
 

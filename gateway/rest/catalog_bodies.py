@@ -8,6 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from domain.catalog.rows import IMAGES_MAX, INT_MAX, TRAITS_MAX, CardRow
 from domain.ids import id_text
 from gateway.rest.bodies import printable
+from persistence.catalog_counting import PRICE_BOUNDS, MarketFacets
+from persistence.catalog_counting import Facets as FoundFacets
 from persistence.catalog_reading import Card
 
 Short = Annotated[
@@ -108,14 +110,26 @@ class TraitCount(FacetCount):
     name: str
 
 
+class PriceCount(BaseModel):
+    """How many of the cards have their lowest open price from ``min_price`` to ``max_price``, both included."""
+
+    min_price: int
+    max_price: Annotated[int | None, Field(description="null: without bound")]
+    count: int
+
+
 class Facets(BaseModel):
-    """Of the cards that the filters leave: how many have what, the 50 most frequent of each."""
+    """Of the cards that the filters leave: how many have what, the 50 most frequent of each.
+
+    ``price`` has all buckets: below 1, 5, 25, 100 and 500 USDC, and above.
+    """
 
     total: Total
     estimate: bool
     set: list[FacetCount]
     rarity: list[FacetCount]
     status: list[FacetCount]
+    price: list[PriceCount]
     trait: list[TraitCount]
 
 
@@ -153,4 +167,23 @@ def card_json(card: Card) -> dict[str, Any]:
             "ends_at": card.ends_at_next,
             "listed_at": card.listed_at_last,
         },
+    }
+
+
+def facets_json(found: FoundFacets, market: MarketFacets) -> dict[str, Any]:
+    """Facets."""
+    statuses = {"open": market.open.count, "none": max(0, found.total.count - market.open.count)}
+    status = [{"value": value, "count": count} for value, count in statuses.items() if count]
+    above = [bound - 1 for bound in PRICE_BOUNDS[1:]]
+    return {
+        "total": found.total,
+        "estimate": found.total.estimate or market.open.estimate,
+        "set": [{"value": value, "count": count} for _, value, count in found.set],
+        "rarity": [{"value": value, "count": count} for _, value, count in found.rarity],
+        "status": sorted(status, key=lambda one: -int(one["count"])),
+        "price": [
+            {"min_price": least, "max_price": most, "count": count}
+            for least, most, count in zip(PRICE_BOUNDS, [*above, None], market.prices, strict=True)
+        ],
+        "trait": [{"name": name, "value": value, "count": count} for name, value, count in found.trait],
     }

@@ -26,7 +26,9 @@ from gateway.watching import Watching
 from persistence.alerts import Alerts
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.catalog import CatalogWriting
+from persistence.catalog_cache import CatalogCache
 from persistence.catalog_reading import CatalogReading
+from persistence.catalog_view import CatalogView
 from persistence.copies import Copies
 from persistence.event_log import EventLog
 from persistence.idempotency import IdempotencyKeys
@@ -135,7 +137,11 @@ class RestEngine:
 
 @asynccontextmanager
 async def rest_engine(
-    database_url: str, limits: Limits | None = None, rules: MoneyRules | None = None, media_dir: Path | None = None
+    database_url: str,
+    limits: Limits | None = None,
+    rules: MoneyRules | None = None,
+    media_dir: Path | None = None,
+    cache: CatalogCache | None = None,
 ) -> AsyncIterator[RestEngine]:
     """Everything open, and closed at the end."""
     pool = await open_pool(database_url, size_max=4)
@@ -155,7 +161,7 @@ async def rest_engine(
         listing=AuctionListing(pool),
         history=AuctionHistory(pool),
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), rules or MoneyRules(faucet=True)),
-        catalog=Catalog(CatalogReading(pool), CatalogWriting(pool)),
+        catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
         watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), Alerts(pool)),
         router=router,

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from ece.settings import PREFIX, Settings
 from gateway.admission import Admission
-from gateway.exposition import HubMetrics, SocketMetrics, WaitingMetrics
+from gateway.exposition import CatalogMetrics, HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.fleet_metrics import FleetMetrics
 from gateway.hub import Hub
 from gateway.identity.passwords import PasswordHasher
@@ -44,6 +44,7 @@ async def test_every_metric_is_documented_and_no_other() -> None:
     registry.register(SocketMetrics(sockets))
     registry.register(HubMetrics(hub))
     registry.register(WaitingMetrics(passwords, lambda: PoolUse(0, 0, 1)))
+    registry.register(CatalogMetrics(cast(Any, SimpleNamespace(hits=1, misses=1))))
     registry.register(FleetMetrics(cast(Any, SimpleNamespace(hosts=list, waiting=dict, held=0))))
     Frontdoor(nothing, requests_max=1, body_bytes_max=1, registry=registry)
     served = {
