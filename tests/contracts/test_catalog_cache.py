@@ -63,7 +63,9 @@ async def cache(valkey: Valkey, watch: Watch) -> AsyncIterator[CatalogCache]:
 @pytest.fixture
 async def cached(database_url: str, cache: CatalogCache) -> AsyncIterator[RestEngine]:
     async with rest_engine(database_url, cache=cache) as engine:
-        await engine.services.catalog.reading._pool.execute("DELETE FROM card_market; DELETE FROM copies")
+        await engine.services.catalog.reading._pool.execute(
+            "DELETE FROM card_market; DELETE FROM listed_copies; DELETE FROM copies"
+        )
         await engine.services.catalog.writing.put(CARDS, 0, 1_000)
         yield engine
 
@@ -92,6 +94,10 @@ async def put_up(engine: RestEngine, price: int) -> None:
         "VALUES ($1, $2, 1, 'listed', $3, 0, 0)",
         card, price, parse_id(auction["id"]),
     )  # fmt: skip
+    await pool.execute(
+        "INSERT INTO listed_copies SELECT locked_by, copy_id, card_id FROM copies WHERE locked_by = $1",
+        parse_id(auction["id"]),
+    )
     await CatalogMarket(pool).refresh([card])
 
 
