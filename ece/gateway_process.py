@@ -25,6 +25,7 @@ from ece.logs import configure_logs
 from ece.long_lived import tame_collector
 from ece.settings import Settings, load_settings
 from gateway.admission import Admission
+from gateway.analytics import Figures
 from gateway.app import create_app
 from gateway.catalog import Catalog
 from gateway.channels import FanOutLimits
@@ -40,6 +41,7 @@ from gateway.session import SessionLimits
 from gateway.sockets import Sockets
 from gateway.traffic import Traffic
 from gateway.ws_protocol import SocketProtocol
+from persistence.analytics import Analytics
 from persistence.announcements import CHANNEL_GROUPS, DIRECTORY_CHANNEL, Listener, news_channel
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.catalog import CatalogWriting
@@ -52,7 +54,9 @@ from persistence.identity import RefreshTokens, UserStore
 from persistence.ledger import Ledger
 from persistence.ledger_reading import LedgerReading
 from persistence.listings import Listings
+from persistence.market_reading import MarketReading
 from persistence.pool import Pool, close_pool, open_pool, pool_use, probe
+from persistence.portfolio_reading import PortfolioReading
 from persistence.second_chances import SecondChances
 from persistence.seller_tiers import SellerTiers
 from persistence.settlement import Settlements
@@ -160,6 +164,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), money_rules(settings)),
         catalog=Catalog(CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
+        figures=Figures(PortfolioReading(pool), MarketReading(pool), Analytics(pool)),
         router=router,
         hub=hub,
         tokens=tokens,

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 
-from gateway import health, problems, protocol_docs, socket
+from gateway import analytics, health, problems, protocol_docs, socket
 from gateway.middleware import Frontdoor
+from gateway.rest import analytics as analytics_routes
 from gateway.rest import auctions, catalog, copies, ledger, sales
 from gateway.rest.auth import AuthRoutes
 from gateway.services import Services
@@ -68,6 +69,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(catalog.router, responses=_problem_responses())
     # `users/me/…` before `users/{username}/…`: the first that fits takes it.
     app.include_router(sales.router, responses=_problem_responses())
+    app.include_router(analytics_routes.router, responses=_problem_responses())
     app.include_router(copies.router, responses=_problem_responses())
     app.include_router(health.router)
     app.include_router(protocol_docs.router)
@@ -87,10 +89,11 @@ def _problem_responses() -> dict[int | str, dict[str, Any]]:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    services = app.state.services
+    services: Services = app.state.services
     tasks = [
         asyncio.create_task(_keep_house(services), name="housekeeping"),
         asyncio.create_task(_end_offers(services), name="offers"),
+        asyncio.create_task(analytics.follow(services.figures.following, services.now_ms), name="analytics"),
     ]
     try:
         yield

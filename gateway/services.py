@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import HTTPConnection
 
 from actors.messages import Answer, Request
+from gateway.analytics import Figures
 from gateway.catalog import Catalog
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
@@ -54,6 +55,7 @@ class Services:
     money: Money
     catalog: Catalog
     sales: Sales
+    figures: Figures
     router: Asks
     hub: Any
     tokens: TokenIssuer

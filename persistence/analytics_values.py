@@ -12,6 +12,8 @@ from persistence.analytics_models import STATEMENT_TIMEOUT_S, Changed
 
 # A day is valued so long after its end: by then what happened in it is written. What still comes later is valued again.
 SLACK_MS = 600_000
+# So far back; what is written later than that changes the days since then.
+LATE_DAYS_MAX = 400
 CARDS_A_STEP = 200
 OWNERS_A_STEP = 50
 
@@ -19,11 +21,11 @@ _QUEUE_CARDS = """
     INSERT INTO value_cards (day, card_id) SELECT * FROM unnest($1::int[], $2::bigint[]) ON CONFLICT DO NOTHING
 """
 # A day before one that has been valued: its owners are valued again on all days up to there.
-_QUEUE_OWNERS = """
+_QUEUE_OWNERS = f"""
     INSERT INTO value_owners (day, owner_id)
     SELECT series, owner FROM unnest($1::int[], $2::bigint[]) AS u (day, owner),
         (SELECT value_day FROM analytics_progress) AS progress,
-        generate_series(u.day, greatest(u.day, value_day - 1)) AS series
+        generate_series(greatest(u.day, value_day - {LATE_DAYS_MAX}), greatest(u.day, value_day - 1)) AS series
     ON CONFLICT DO NOTHING
 """
 _EXPAND = f"""
@@ -32,13 +34,14 @@ _EXPAND = f"""
             SELECT day, card_id FROM value_cards WHERE day <= $1 ORDER BY day, card_id LIMIT $2)
         RETURNING day, card_id
     ), owners AS (
-        SELECT DISTINCT t.day, p.to_owner FROM taken t JOIN copies c ON c.card_id = t.card_id
-        JOIN provenance p ON p.copy_id = c.copy_id AND p.at < (t.day + 1) * {DAY_MS}::bigint
+        SELECT DISTINCT t.first, t.last, p.to_owner FROM (
+            SELECT card_id, greatest(day, value_day - {LATE_DAYS_MAX}) AS first, greatest(day, value_day - 1) AS last
+            FROM taken, analytics_progress
+        ) AS t JOIN copies c ON c.card_id = t.card_id
+        JOIN provenance p ON p.copy_id = c.copy_id AND p.at < (t.last + 1) * {DAY_MS}::bigint
     ), queued AS (
         INSERT INTO value_owners (day, owner_id)
-        SELECT series, to_owner FROM owners, (SELECT value_day FROM analytics_progress) AS progress,
-            generate_series(owners.day, greatest(owners.day, value_day - 1)) AS series
-        ON CONFLICT DO NOTHING
+        SELECT series, to_owner FROM owners, generate_series(first, last) AS series ON CONFLICT DO NOTHING
     )
     SELECT count(*) FROM taken
 """

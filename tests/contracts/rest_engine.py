@@ -14,6 +14,7 @@ from actors.clock import Clock
 from actors.host import Host
 from actors.host_limits import HostLimits
 from actors.messages import Answer, Refused, Request
+from gateway.analytics import Figures
 from gateway.app import create_app
 from gateway.catalog import Catalog
 from gateway.identity.passwords import PasswordHasher
@@ -21,6 +22,7 @@ from gateway.identity.tokens import TokenIssuer
 from gateway.money import Money, MoneyRules
 from gateway.sales import Sales
 from gateway.services import Limits, Services
+from persistence.analytics import Analytics
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.catalog import CatalogWriting
 from persistence.catalog_reading import CatalogReading
@@ -31,7 +33,9 @@ from persistence.identity import RefreshTokens, UserStore
 from persistence.ledger import Ledger
 from persistence.ledger_reading import LedgerReading
 from persistence.listings import Listings
+from persistence.market_reading import MarketReading
 from persistence.pool import close_pool, open_pool
+from persistence.portfolio_reading import PortfolioReading
 from persistence.second_chances import SecondChances
 from persistence.seller_tiers import SellerTiers
 from persistence.settlement import Settlements
@@ -151,6 +155,7 @@ async def rest_engine(
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), rules or MoneyRules(faucet=True)),
         catalog=Catalog(CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
+        figures=Figures(PortfolioReading(pool), MarketReading(pool), Analytics(pool)),
         router=router,
         hub=None,
         tokens=TokenIssuer(SECRET, 900),

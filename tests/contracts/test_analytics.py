@@ -140,6 +140,8 @@ async def test_of_two_who_follow_one_waits_for_nothing(empty: Pool, database_url
 async def test_a_sale_of_a_day_that_was_valued_already_is_in_that_day_and_those_after_it(empty: Pool):
     cards = await make_cards(empty, 2)
     mine, others = await make_copy(empty, cards[0], 1, START), await make_copy(empty, cards[0], 2, START)
+    unsold, given = await make_copy(empty, cards[1], 1, START), await make_copy(empty, cards[1], 6, START)
+    await give(empty, given, 7, START + 3 * DAY_MS)
     await settle(empty, [others], 3, 10 * USD, START + HOUR)
     await settle(empty, [others], 2, 12 * USD, START + 4 * DAY_MS)
     now = START + 6 * DAY_MS
@@ -147,6 +149,8 @@ async def test_a_sale_of_a_day_that_was_valued_already_is_in_that_day_and_those_
     await is_as_the_truth_says(empty, now)
     await settle(empty, [others], 4, 12 * USD, START + 2 * DAY_MS)
     await give(empty, mine, 5, START + 3 * DAY_MS)
+    # Who got theirs after it has it at that price, too.
+    await settle(empty, [unsold], 4, 8 * USD, START + 2 * DAY_MS)
     await caught_up(empty, now)
     await is_as_the_truth_says(empty, now)
 
