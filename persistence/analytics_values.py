@@ -16,6 +16,7 @@ SLACK_MS = 600_000
 LATE_DAYS_MAX = 400
 CARDS_A_STEP = 200
 OWNERS_A_STEP = 50
+ROUNDS_A_STEP = 4
 
 _QUEUE_CARDS = """
     INSERT INTO value_cards (day, card_id) SELECT * FROM unnest($1::int[], $2::bigint[]) ON CONFLICT DO NOTHING
@@ -103,7 +104,16 @@ async def queue_values(connection: PoolConnectionProxy, changed: Changed) -> Non
 
 async def value_collections(connection: PoolConnectionProxy, now_ms: int) -> int:
     """Value some of what is due, the earliest days first; how much was done, 0 at the end of it."""
-    last = day_of(now_ms - SLACK_MS) - 1
+    last, done = day_of(now_ms - SLACK_MS) - 1, 0
+    for _ in range(ROUNDS_A_STEP):
+        valued = await _value_some(connection, last)
+        if not valued:
+            break
+        done += valued
+    return done
+
+
+async def _value_some(connection: PoolConnectionProxy, last: int) -> int:
     # All owners of the earlier days come before those of the later ones: a day is compared with the one before it.
     taken: int = await connection.fetchval(_EXPAND, last, CARDS_A_STEP, timeout=STATEMENT_TIMEOUT_S)
     if taken:
