@@ -5,11 +5,13 @@ import random
 import asyncpg
 import pytest
 from market_rows import Ledger, give, make_cards, make_copy, read_models, refund, settle
+from sale_scenes import OPERATOR, Scene, a_life
 
 from domain.portfolio import DAY_MS, day_of
 from persistence.analytics import Analytics, Step
 from persistence.analytics_values import SLACK_MS
 from persistence.pool import Pool
+from persistence.second_chances import Reversal, SecondChances
 
 USD = 1_000_000
 START = 20_000 * DAY_MS
@@ -173,6 +175,28 @@ async def test_sums_larger_than_64_bits_stop_nothing(empty: Pool):
         await settle(empty, [copy], 2, 2**62, START + 1)
     await caught_up(empty, START + HOUR)
     assert (await read_models(empty))["market_days"] == {("USDC", 20_000, 3, 3 * 2**62, 1)}
+
+
+async def test_what_the_engine_itself_settles_and_takes_back_is_in_the_figures(empty: Pool, database_url: str):
+    scene = Scene(empty)
+    seller, buyer = await scene.person(), await scene.person()
+    bundle = [*await scene.copies_for(seller, 2), *await scene.copies_for(seller)]
+    async with a_life(database_url) as host:
+        sold = await scene.list_auction(host, seller, bundle)
+        await scene.bid(host, sold, buyer, 40 * USD)
+        unsold = await scene.list_auction(host, seller, await scene.copies_for(seller))
+        for auction in (sold, unsold):
+            await scene.close(host, auction)
+        await scene.settle(host)
+        now = host.clock.now_ms()
+        await caught_up(empty, now)
+        ((*_, offered, auctions, copies_offered, copies, _, _, _, _),) = (await read_models(empty))["seller_days"]
+        assert (offered, auctions, copies_offered, copies) == (2, 1, 4, 3)
+        await is_as_the_truth_says(empty, now)
+        assert await SecondChances(empty).take_back(Reversal(sold, OPERATOR, "x", advance=True), now + 1) is None
+    await caught_up(empty, now + DAY_MS)
+    assert (await read_models(empty))["card_days"] == set()
+    await is_as_the_truth_says(empty, now + DAY_MS)
 
 
 @pytest.mark.parametrize("seed", range(6))
