@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from persistence.analytics import Analytics, Step
+from persistence.analytics import Analytics
 from persistence.errors import StoreError
 from persistence.market_reading import MarketReading
 from persistence.portfolio_reading import PortfolioReading
 
 LOOK_EVERY_S = 2.0
-# Between two steps of many: others want the database, too.
+# Between two steps of many it rests as long as the last one took, and so long at least: others want the database, too.
 BREATH_S = 0.02
 AFTER_FAILURE_S = 15.0
 
@@ -30,9 +30,12 @@ class Figures:
 
 async def follow(following: Analytics, now_ms: Callable[[], int]) -> None:
     """Bring the read models up to date, for ever. Several gateways may: one at a time does."""
+    clock = asyncio.get_running_loop().time
     while True:
+        began_s = clock()
         try:
-            wait_s = _wait_s(await following.step(now_ms()))
+            step = await following.step(now_ms())
+            wait_s = LOOK_EVERY_S if step.idle or step.busy else max(BREATH_S, clock() - began_s)
         except StoreError as error:
             log.warning("analytics_waits", error=str(error))
             wait_s = AFTER_FAILURE_S
@@ -41,7 +44,3 @@ async def follow(following: Analytics, now_ms: Callable[[], int]) -> None:
             log.exception("analytics_failed")
             wait_s = AFTER_FAILURE_S
         await asyncio.sleep(wait_s)
-
-
-def _wait_s(step: Step) -> float:
-    return LOOK_EVERY_S if step.idle or step.busy else BREATH_S

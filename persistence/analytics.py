@@ -64,13 +64,15 @@ class _Source(msgspec.Struct, frozen=True):
         """
 
     def waiting(self) -> str:
+        return f"SELECT count(*) FROM (SELECT {self._beyond()} LIMIT {COUNTED_MAX}) AS counted"
+
+    def next_at(self) -> str:
+        return f"(SELECT t.at {self._beyond()} ORDER BY {', '.join(self.key)} LIMIT 1)"
+
+    def _beyond(self) -> str:
         places = ", ".join(("a.writer", "a.number", "a.part")[: len(self.key)])
-        return f"""
-            SELECT count(*) FROM (
-                SELECT FROM analytics_sources a, {self.name} AS t
-                WHERE a.source = '{self.name}' AND ({", ".join(self.key)}) > ({places}) LIMIT {COUNTED_MAX}
-            ) AS counted
-        """
+        return f"""FROM analytics_sources a, {self.name} AS t
+            WHERE a.source = '{self.name}' AND ({", ".join(self.key)}) > ({places})"""
 
 
 def _sale(row: asyncpg.Record, changed: Changed) -> None:
@@ -114,7 +116,11 @@ SOURCES = (
 _LOCK = "SELECT FROM analytics_progress FOR UPDATE SKIP LOCKED"
 _READ = "SELECT source, writer, number, part FROM analytics_sources"
 _MOVE = "UPDATE analytics_sources SET writer = $2, number = $3, part = $4 WHERE source = $1"
-_CAUGHT_UP = "UPDATE analytics_progress SET caught_up_at = $1"
+# What is committed, but comes after somebody who is still at work, has not been taken in.
+_CAUGHT_UP = f"""
+    UPDATE analytics_progress SET caught_up_at = greatest(caught_up_at, least($1::bigint, next.at - 1))
+    FROM (SELECT least({", ".join(source.next_at() for source in SOURCES)}) AS at) AS next
+"""
 _REFUNDED = """
     SELECT s.card_id, s.seller_id, s.currency, s.at, g.at FROM unnest($1::bigint[], $2::smallint[], $3::bigint[])
         AS g (auction_id, round, at) JOIN sales s USING (auction_id, round)

@@ -11,6 +11,7 @@ from domain.portfolio import DAY_MS, day_of
 from persistence.analytics import Analytics, Step
 from persistence.analytics_values import SLACK_MS
 from persistence.pool import Pool
+from persistence.portfolio_reading import PortfolioReading
 from persistence.second_chances import Reversal, SecondChances
 
 USD = 1_000_000
@@ -96,11 +97,13 @@ async def test_a_row_with_a_lower_number_that_is_committed_later_is_not_passed_o
         await caught_up(empty, START + HOUR)
         # The second sale is committed, but comes after the first in the order of writers.
         assert (await read_models(empty))["card_prices"] == set()
+        assert (await PortfolioReading(empty).progress()).as_of == START + 1
         await transaction.commit()
     finally:
         await slow.close()
     await caught_up(empty, START + HOUR)
     assert len((await read_models(empty))["card_prices"]) == 2
+    assert (await PortfolioReading(empty).progress()).as_of == START + HOUR
     await is_as_the_truth_says(empty, START + HOUR)
 
 
