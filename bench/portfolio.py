@@ -18,8 +18,8 @@ from persistence.portfolio_reading import PortfolioReading
 COPIES = 10_000
 COPIES_MAX = 100_000
 CARDS = 100_000
-OTHERS_COPIES = 100_000
-OTHERS = 500
+OTHERS_COPIES = 50_000
+OTHERS = 250
 DAYS = 30
 ROUNDS = 200
 WARM_UP = 20

@@ -195,7 +195,7 @@ def catalog(cards: Cards = CARDS, as_json: AsJson = False) -> None:
 
 @app.command()
 def portfolio(copies: Copies = COPIES, as_json: AsJson = False) -> None:
-    """A collection of 10,000 copies, valued: read models counted from 110,000 sales, then read, also over REST."""
+    """A collection of 10,000 copies, valued: read models counted from 60,000 sales, then read, also over REST."""
     result = _awaited(_portfolio(copies, Console(stderr=True, highlight=False)))
     if as_json:
         sys.stdout.write(json.dumps({"bench": "portfolio", **result}) + "\n")

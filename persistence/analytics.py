@@ -113,7 +113,10 @@ SOURCES = (
     ),
 )
 
-_LOCK = "SELECT FROM analytics_progress FOR UPDATE SKIP LOCKED"
+# A plan that was made while a table was empty would be kept while it fills: each is made for how large they are now.
+_LOCK = """
+    SELECT set_config('plan_cache_mode', 'force_custom_plan', true) FROM analytics_progress FOR UPDATE SKIP LOCKED
+"""
 _READ = "SELECT source, writer, number, part FROM analytics_sources"
 _MOVE = "UPDATE analytics_sources SET writer = $2, number = $3, part = $4 WHERE source = $1"
 # What is committed, but comes after somebody who is still at work, has not been taken in.
