@@ -27,6 +27,7 @@ from bench.micro import measure_micro
 from bench.move import MOVES, SWAPS, measure_moves
 from bench.move import Bench as MoveBench
 from bench.overload import measure_overload
+from bench.portfolio import COPIES, COPIES_MAX, measure_portfolio
 from bench.processes import ProcessFailed
 from bench.rest_client import RestRefused
 from bench.watch import WATCHERS, WATCHERS_MAX, measure_watch
@@ -38,6 +39,7 @@ from ece.bench_view import (
     print_ledger,
     print_micro,
     print_overload,
+    print_portfolio,
     print_watch,
 )
 from ece.calm import started_up
@@ -74,6 +76,7 @@ app = typer.Typer(
 )
 
 Cards = Annotated[int, typer.Option(min=1_000, max=CARDS_MAX, help="Cards in the catalog.")]
+Copies = Annotated[int, typer.Option(min=100, max=COPIES_MAX, help="Copies of the collector.")]
 Seconds = Annotated[float, typer.Option(min=0.5, max=3600, help="Measured seconds of each shape, after a warm-up.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")]
 Bids = Annotated[int, typer.Option(min=SHORT_BIDS, help="Length of the long auction.")]
@@ -188,6 +191,16 @@ def catalog(cards: Cards = CARDS, as_json: AsJson = False) -> None:
         sys.stdout.write(json.dumps({"bench": "catalog", **result}) + "\n")
     else:
         print_catalog(Console(), result)
+
+
+@app.command()
+def portfolio(copies: Copies = COPIES, as_json: AsJson = False) -> None:
+    """A collection of 10,000 copies, valued: read models counted from 60,000 sales, then read, also over REST."""
+    result = _awaited(_portfolio(copies, Console(stderr=True, highlight=False)))
+    if as_json:
+        sys.stdout.write(json.dumps({"bench": "portfolio", **result}) + "\n")
+    else:
+        print_portfolio(Console(), result)
 
 
 @app.command()
@@ -362,6 +375,16 @@ async def _catalog(cards: int, narration: Console) -> dict[str, Any]:
                 cards,
                 lambda what: narration.print(f"bench: {what}", markup=False),
             )
+
+
+async def _portfolio(copies: int, narration: Console) -> dict[str, Any]:
+    def tell(what: str) -> None:
+        narration.print(f"bench: {what}", markup=False)
+
+    with _temporary_settings() as settings:
+        async with running_engine(settings, narration) as engine:
+            await started_up()
+            return await measure_portfolio(engine.database_url, engine.base_url, engine.accounts, copies, tell)
 
 
 async def _density(auctions: int, narration: Console) -> dict[str, Any]:

@@ -98,6 +98,30 @@ def print_catalog(console: Console, result: dict[str, Any]) -> None:
     )
 
 
+def print_portfolio(console: Console, result: dict[str, Any]) -> None:
+    """How long a large collection takes to be read, and what it took to count the figures."""
+    table = new_table(
+        f"A collection of {result['copies']:,} copies of {result['holdings']:,} cards", "what", "p50 ms", "p95 ms"
+    )
+    for name, about in (
+        ("portfolio", "portfolio, at the store"),
+        ("rest", "portfolio, over REST"),
+        ("holdings_page", "a page of 50 holdings"),
+        ("history", "value over 30 days"),
+        ("card_days", "a card's prices by day"),
+        ("movers", "movers of 30 days"),
+    ):
+        table.add_row(about, f"{result[name]['p50']:.1f}", f"{result[name]['p95']:.1f}")
+    console.print(table)
+    console.print(
+        f"Taken in: {result['rows']:,} rows at {_rate(result['rows_per_s'])}/s, then {result['value_days']:,} values "
+        f"at the ends of days in {result['values_s']:.1f} s. Goal: a portfolio's p95 under "
+        f"{result['goals']['p95_ms']} ms.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
 def print_density(console: Console, result: dict[str, Any]) -> None:
     """What the hosts weigh at each size, and how soon they were back."""
     table = new_table("Live auctions in shared placement, each with a bid", "auctions", "hosts MiB")

@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from ece.analytics_command import analytics
 from ece.bench_command import app as bench
 from ece.catalog_command import catalog
 from ece.demo_command import demo
@@ -37,6 +38,7 @@ app.command()(replay)
 app.command()(verify)
 app.add_typer(ledger, name="ledger")
 app.add_typer(catalog, name="catalog")
+app.add_typer(analytics, name="analytics")
 app.add_typer(bench, name="bench")
 app.add_typer(node, name="node")
 app.add_typer(slots, name="slots")

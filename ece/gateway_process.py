@@ -26,6 +26,7 @@ from ece.logs import configure_logs
 from ece.long_lived import tame_collector
 from ece.settings import Settings, load_settings
 from gateway.admission import Admission
+from gateway.analytics import Figures
 from gateway.app import create_app
 from gateway.catalog import Catalog
 from gateway.channels import FanOutLimits
@@ -44,6 +45,7 @@ from gateway.user_channels import UserChannels
 from gateway.watching import Watching
 from gateway.ws_protocol import SocketProtocol
 from persistence.alerts import Alerts
+from persistence.analytics import Analytics
 from persistence.announcements import (
     CHANNEL_GROUPS,
     DIRECTORY_CHANNEL,
@@ -65,8 +67,10 @@ from persistence.identity import RefreshTokens, UserStore
 from persistence.ledger import Ledger
 from persistence.ledger_reading import LedgerReading
 from persistence.listings import Listings
+from persistence.market_reading import MarketReading
 from persistence.notifications import Notifications
 from persistence.pool import Pool, close_pool, open_pool, pool_use, probe
+from persistence.portfolio_reading import PortfolioReading
 from persistence.saved_searches import SavedSearches
 from persistence.second_chances import SecondChances
 from persistence.seller_tiers import SellerTiers
@@ -176,6 +180,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
         catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
         watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), Alerts(pool), users.told),
+        figures=Figures(PortfolioReading(pool), MarketReading(pool), Analytics(pool)),
         router=router,
         hub=hub,
         tokens=tokens,

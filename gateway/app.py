@@ -12,9 +12,10 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 
 from domain.ids import first_id_at
-from gateway import health, media, problems, protocol_docs, socket
+from gateway import analytics, health, media, problems, protocol_docs, socket
 from gateway.alerting import tell_for_ever
 from gateway.middleware import Frontdoor
+from gateway.rest import analytics as analytics_routes
 from gateway.rest import auctions, catalog, copies, ledger, sales, watching
 from gateway.rest.auth import AuthRoutes
 from gateway.services import Services
@@ -72,6 +73,7 @@ def create_app(services: Services) -> FastAPI:
     # `users/me/…` before `users/{username}/…`: the first that fits takes it.
     app.include_router(sales.router, responses=_problem_responses())
     app.include_router(watching.router, responses=_problem_responses())
+    app.include_router(analytics_routes.router, responses=_problem_responses())
     app.include_router(copies.router, responses=_problem_responses())
     app.include_router(media.router)
     app.include_router(health.router)
@@ -92,11 +94,12 @@ def _problem_responses() -> dict[int | str, dict[str, Any]]:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    services = app.state.services
+    services: Services = app.state.services
     tasks = [
         asyncio.create_task(_keep_house(services), name="housekeeping"),
         asyncio.create_task(_end_offers(services), name="offers"),
         asyncio.create_task(tell_for_ever(services), name="alerts"),
+        asyncio.create_task(analytics.follow(services.figures.following, services.now_ms), name="analytics"),
     ]
     try:
         yield

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import HTTPConnection
 
 from actors.messages import Answer, Request
+from gateway.analytics import Figures
 from gateway.catalog import Catalog
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
@@ -57,6 +58,7 @@ class Services:
     catalog: Catalog
     sales: Sales
     watching: Watching
+    figures: Figures
     router: Asks
     hub: Any
     tokens: TokenIssuer

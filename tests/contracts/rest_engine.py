@@ -15,6 +15,7 @@ from actors.clock import Clock
 from actors.host import Host
 from actors.host_limits import HostLimits
 from actors.messages import Answer, Refused, Request
+from gateway.analytics import Figures
 from gateway.app import create_app
 from gateway.catalog import Catalog
 from gateway.identity.passwords import PasswordHasher
@@ -24,6 +25,7 @@ from gateway.sales import Sales
 from gateway.services import Limits, Services
 from gateway.watching import Watching
 from persistence.alerts import Alerts
+from persistence.analytics import Analytics
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.catalog import CatalogWriting
 from persistence.catalog_cache import CatalogCache
@@ -36,8 +38,10 @@ from persistence.identity import RefreshTokens, UserStore
 from persistence.ledger import Ledger
 from persistence.ledger_reading import LedgerReading
 from persistence.listings import Listings
+from persistence.market_reading import MarketReading
 from persistence.notifications import Notifications
 from persistence.pool import close_pool, open_pool
+from persistence.portfolio_reading import PortfolioReading
 from persistence.saved_searches import SavedSearches
 from persistence.second_chances import SecondChances
 from persistence.seller_tiers import SellerTiers
@@ -164,6 +168,7 @@ async def rest_engine(
         catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
         watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), Alerts(pool)),
+        figures=Figures(PortfolioReading(pool), MarketReading(pool), Analytics(pool)),
         router=router,
         hub=None,
         tokens=TokenIssuer(SECRET, 900),

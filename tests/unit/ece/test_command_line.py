@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from ece import cli
 from ece.settings import PREFIX
 
-COMMANDS = ("up", "replay", "verify", "ledger", "catalog", "bench", "doctor", "migrate")
+COMMANDS = ("up", "replay", "verify", "ledger", "catalog", "analytics", "bench", "doctor", "migrate")
 
 
 @pytest.fixture(autouse=True)
