@@ -14,6 +14,7 @@ from ece.doctor import doctor
 from ece.failure import Failure
 from ece.ledger_command import ledger
 from ece.migrate_command import migrate
+from ece.operator_command import operator
 from ece.placement_command import node, slots
 from ece.replay_command import replay
 from ece.settings import BadSetting
@@ -36,6 +37,7 @@ app.command()(up)
 app.command()(demo)
 app.command()(replay)
 app.command()(verify)
+app.add_typer(operator, name="operator")
 app.add_typer(ledger, name="ledger")
 app.add_typer(catalog, name="catalog")
 app.add_typer(analytics, name="analytics")

@@ -117,6 +117,21 @@ class UserStore:
             )
         )
 
+    async def revoke(self, user_id: int, role: str) -> None:
+        """Take a role from a user; not having it is fine."""
+        await guarded(
+            self._pool.execute("UPDATE users SET roles = array_remove(roles, $2) WHERE user_id = $1", user_id, role)
+        )
+
+    async def with_role(self, role: str, limit: int) -> list[User]:
+        """Users who have a role, by name."""
+        rows = await guarded(
+            self._pool.fetch(
+                f"SELECT {_USER} FROM users WHERE $1 = ANY(roles) ORDER BY lower(username) LIMIT $2", role, limit
+            )
+        )
+        return [_user(row) for row in rows]
+
     async def provision(self, names: Sequence[str], role: str | None = None) -> dict[str, User]:
         """Users without passwords by name, made where missing, with this role: for replays and benches.
 

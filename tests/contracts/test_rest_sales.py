@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from rest_engine import USD, Person, RestEngine
 from sale_scenes import ledger_findings
+from test_rest_auctions import problem
 
 from actors.market_follower import MarketFollower
 from actors.settler import Settler
 from domain.ids import parse_id
 from persistence.catalog_market import CatalogMarket
 from persistence.pool import Pool
-from tests.contracts.test_rest_auctions import problem
 
 
 async def new_card(engine: RestEngine, operator: Person, **fields: Any) -> str:

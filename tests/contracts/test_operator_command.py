@@ -1,0 +1,34 @@
+"""`ece operator` on a real database."""
+
+import asyncio
+import json
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from ece import cli
+from ece.failure import Failure
+from persistence.identity import UserStore
+from persistence.pool import Pool
+
+
+async def run(database_url: str, *arguments: str) -> Result:
+    runner = CliRunner(env={"ECE_DATABASE_URL": database_url, "COLUMNS": "200"})
+    return await asyncio.to_thread(runner.invoke, cli.app, ["operator", *arguments])
+
+
+async def test_operators_are_made_named_and_unmade(pool: Pool, database_url: str):
+    users = UserStore(pool)
+    await users.create("ann", "ann@example.org", "hash")
+    assert "There is no operator" in (await run(database_url, "list")).stdout
+    assert "ann is an operator" in (await run(database_url, "add", "Ann")).stdout
+    assert json.loads((await run(database_url, "list", "--json")).stdout) == ["ann"]
+    assert "no operator any more" in (await run(database_url, "remove", "ann")).stdout
+    assert json.loads((await run(database_url, "list", "--json")).stdout) == []
+
+
+async def test_somebody_who_is_not_there_is_no_operator(database_url: str):
+    result = await run(database_url, "add", "nobody")
+    assert isinstance(result.exception, Failure)
+    with pytest.raises(Failure, match="There is no user nobody"):
+        raise result.exception
