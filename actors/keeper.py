@@ -233,7 +233,7 @@ class Keeper:
         auction, seq, digest = self.auction, self.seq, self.hash
         at = self._time(batch)
         rows, staged = [], []
-        status = None if auction is None else auction.status
+        before = auction
         for event in events:
             body = codec.encode_event(event)
             seq += 1
@@ -242,9 +242,11 @@ class Keeper:
             rows.append(EventRow(self.auction_id, seq, self.epoch, at, command_key, body, digest))
             staged.append((seq, at, event))
             command_key = None
+        assert auction is not None, "events make an auction"
         # From here on nothing can fail: a fault above leaves keeper and batch as they were.
         self.auction, self.seq, self.at, self.hash = auction, seq, at, digest
-        self.needs_head = self.needs_head or auction is None or auction.status is not status
+        changed = before is None or (before.status, before.settled) != (auction.status, auction.settled)
+        self.needs_head = self.needs_head or changed
         batch.rows += rows
         batch.touched.setdefault(self, []).extend(staged)
 
