@@ -2,7 +2,8 @@
 
 Before a batch is decided its bids are played through on the side. Each bidder has to have what they offer; but only
 who leads in the end needs a hold, so the others are asked for it and nothing is written for them. What came of it
-stays with the orders: their keepers decide again only what came otherwise. Who led before is let go of once the log has
+stays with the orders: their keepers decide again only what came otherwise. They do so while the ledger is asked
+(``Trial``), since nearly always everybody can pay. Who led before is let go of once the log has
 the batch: with the next batch, or at once where there is none.
 
 Only one batch at a time is at work, and nothing else touches these holds but the end of a sale. A hold that was placed
@@ -12,6 +13,7 @@ Another host may keep an auction by now, and its holds be for newer bids. So let
 and what is held is compared with a state only between batches, and while the directory vouches for us.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +23,7 @@ from actors.batch import Batch, Foreseen, Order
 from actors.holds import Holds
 from actors.keeper import Keeper, command_of
 from actors.messages import INSUFFICIENT_FUNDS, Bid, Buy, Refused
+from actors.trial import Trial
 from domain.auction.codec import command_key
 from domain.auction.english import decide
 from domain.auction.events import BID_EVENTS
@@ -39,6 +42,7 @@ CHECKS_A_BATCH_MAX = 500
 LETTING_GO_MAX = 10_000
 
 Ready = Sequence[tuple[Order, Keeper]]
+Stage = Callable[[Ready], None]
 
 
 class NotHeld(Exception):
@@ -47,9 +51,13 @@ class NotHeld(Exception):
 
 @dataclass(slots=True)
 class _Play:
-    """What the bids of one auction need. ``held``: the most that may be held for whom, once the batch is covered."""
+    """What the bids of one auction need, as it is before them.
+
+    ``held``: the most that may be held for whom, once the batch is covered.
+    """
 
     keeper: Keeper
+    auction: Auction | None
     leader: int | None
     leader_maximum: int
     orders: list[Order] = field(default_factory=list)
@@ -70,28 +78,41 @@ class Coverage:
     # -- one batch
 
     async def cover(
-        self, ready: Ready, found: Mapping[tuple[int, bytes], KeyedRow], batch: Batch, unavailable: Refused
-    ) -> list[tuple[Order, Keeper]]:
-        """Hold what the bids need. Those that are not covered are answered; the others, and all else, are returned.
+        self,
+        ready: Ready,
+        found: Mapping[tuple[int, bytes], KeyedRow],
+        batch: Batch,
+        unavailable: Refused,
+        stage: Stage,
+    ) -> None:
+        """Hold what the bids need, and have everything staged but the bids that are not covered: those are answered.
 
         Where nobody can tell, all bids are answered ``unavailable``.
         """
         self._plays = {}
         if self._holds is None or not any(isinstance(order.request, (Bid, Buy)) for order, _ in ready):
-            return list(ready)
+            stage(ready)
+            return
         ready = _priced(ready, batch, unavailable)
         plays = self._played(ready, found, batch.now_ms)
+        wanted = [play for play in plays.values() if play.wanted]
+        trial = Trial(batch, (keeper for _, keeper in ready))
         try:
-            short = await self._covered([play for play in plays.values() if play.wanted])
+            short = await self._meanwhile(lambda: stage(ready), wanted)
         except StoreError as error:
             log.error("holds_failed", error=str(error))
+            trial.take_back()
             for order, keeper in ready:
                 if isinstance(order.request, (Bid, Buy)):
                     self.check(keeper)
                     batch.answers.append((order, unavailable))
-            return [(order, keeper) for order, keeper in ready if not isinstance(order.request, (Bid, Buy))]
-        self._plays = plays
-        return [(order, keeper) for order, keeper in ready if not (short and _refuse(order, keeper, short, batch))]
+            stage([(order, keeper) for order, keeper in ready if not isinstance(order.request, (Bid, Buy))])
+        else:
+            self._plays = plays
+            if short:
+                trial.take_back()
+                stage([(order, keeper) for order, keeper in ready if not _refuse(order, keeper, short, batch)])
+        trial.keep()
 
     def verify(self) -> None:
         """Raise NotHeld if a leader of this batch is not covered."""
@@ -181,7 +202,7 @@ class Coverage:
             if play is None:
                 auction = keeper.auction
                 leader, maximum = (None, 0) if auction is None else (auction.leader, auction.leader_maximum)
-                play = plays[keeper.auction_id] = _Play(keeper, leader, maximum)
+                play = plays[keeper.auction_id] = _Play(keeper, auction, leader, maximum)
                 plain[keeper.auction_id] = auction is not None
             if not isinstance(request, (Bid, Buy)):
                 plain[keeper.auction_id] = plain[keeper.auction_id] and not keeper.may_change(request)
@@ -193,6 +214,20 @@ class Coverage:
             else:
                 _hold_all(play)
         return plays
+
+    async def _meanwhile(self, work: Callable[[], None], plays: list[_Play]) -> dict[int, tuple[Order, int, int]]:
+        """``_covered``, and this work while the ledger is at it."""
+        if not (plays or self._letting_go):
+            work()
+            return {}
+        covering = asyncio.create_task(self._covered(plays))
+        try:
+            # It is on its way before the work begins.
+            await asyncio.sleep(0)
+            work()
+            return await covering
+        finally:
+            covering.cancel()
 
     async def _covered(self, plays: list[_Play]) -> dict[int, tuple[Order, int, int]]:
         """Bring everything to where it should be. Returns, by ``id`` of the order, who has what and needs what."""
@@ -260,7 +295,7 @@ def _priced(ready: Ready, batch: Batch, unavailable: Refused) -> Ready:
 
 def _play_through(play: _Play, now_ms: int) -> None:
     """Decide the bids on the side. Who is refused anyway needs nothing, who leads in the end a hold that stays."""
-    keeper, auction = play.keeper, play.keeper.auction
+    keeper, auction = play.keeper, play.auction
     assert auction is not None
     at, offers = max(now_ms, keeper.at), dict[int, tuple[int, Order]]()
     for order in play.orders:
@@ -293,7 +328,7 @@ def _ask_for(offers: Mapping[int, tuple[int, Order]], play: _Play, leader: int |
 
 def _hold_all(play: _Play) -> None:
     """Hold what each of the bids offers: whatever becomes of the others, any of them may lead."""
-    reference, auction = held_for_auction(play.keeper.auction_id), play.keeper.auction
+    reference, auction = held_for_auction(play.keeper.auction_id), play.auction
     play.wanted, play.uncovered = [], False
     play.held = {play.leader: play.leader_maximum} if play.leader is not None else {}
     if auction is not None and auction.ended:

@@ -14,7 +14,7 @@ import structlog
 
 from actors.batch import Batch, Order, Reply, SaleSettled, TickDue
 from actors.clock import Clock
-from actors.coverage import Coverage
+from actors.coverage import Coverage, Ready
 from actors.doubts import keys_of_second_attempts, resolve_doubts
 from actors.holds import Holds
 from actors.host_limits import HostLimits
@@ -22,17 +22,7 @@ from actors.inbox import Inbox
 from actors.keeper import BrokenChain, Keeper
 from actors.lease import Lease
 from actors.loader import Loader
-from actors.messages import (
-    MOVED,
-    NOT_FOUND,
-    OVERLOADED,
-    UNAVAILABLE,
-    Bid,
-    Buy,
-    Create,
-    Refused,
-    Request,
-)
+from actors.messages import MOVED, NOT_FOUND, OVERLOADED, UNAVAILABLE, Bid, Buy, Create, Refused, Request
 from actors.news import Newsroom, Publisher
 from actors.outages import Outages
 from actors.places import Places
@@ -305,8 +295,8 @@ class Host:
     async def _commit(self, orders: list[Order], batch: Batch) -> None:
         found = await keys_of_second_attempts(self._log, orders)
         ready = self._ready(orders, batch)
-        for order, keeper in await self._coverage.cover(ready, found, batch, self._unavailable()):
-            self._stage(order, keeper, batch, found)
+        stage = partial(self._stage_all, batch, found)
+        await self._coverage.cover(ready, found, batch, self._unavailable(), stage)
         if batch.doubtful:
             await resolve_doubts(self._log, batch, self.keepers, self._unavailable())
         self._coverage.verify()
@@ -363,6 +353,10 @@ class Host:
             return self._empty_keeper(request.auction)
         self._loader.park(order)
         return None
+
+    def _stage_all(self, batch: Batch, found: dict[tuple[int, bytes], KeyedRow], ready: Ready) -> None:
+        for order, keeper in ready:
+            self._stage(order, keeper, batch, found)
 
     def _stage(self, order: Order, keeper: Keeper, batch: Batch, found: dict[tuple[int, bytes], KeyedRow]) -> None:
         request = order.request

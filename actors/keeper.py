@@ -32,6 +32,10 @@ from persistence.snapshots import Snapshot
 
 RECENT_KEYS_MAX = 256
 
+# A bidder's command key, and what is known of it: the amount that was bid, and the answer.
+_Key = tuple[int, str]
+_Known = tuple[int | None, BidAnswer]
+
 
 def command_of(request: Bid | Buy) -> PlaceBid | BuyNow:
     """What a bidder's request orders an auction to do."""
@@ -48,8 +52,8 @@ class Keeper:
     """One auction. Memory does not grow with bids: the newest command keys stay, older ones are in the log."""
 
     __slots__ = (
-        "_recent", "at", "auction", "auction_id", "complete", "epoch", "hash", "last_used_ms", "needs_head",
-        "placement", "seq", "slot", "snapshot_seq",
+        "_before_trial", "_recent", "_remembered", "at", "auction", "auction_id", "complete", "epoch", "hash",
+        "last_used_ms", "needs_head", "placement", "seq", "slot", "snapshot_seq",
     )  # fmt: skip
 
     def __init__(self, auction_id: int, slot: int, epoch: int, placement: str = "shared") -> None:
@@ -66,7 +70,32 @@ class Keeper:
         self.needs_head = False
         # Whether _recent holds every key that was ever used here.
         self.complete = True
-        self._recent: dict[tuple[int, str], tuple[int | None, BidAnswer]] = {}
+        self._recent: dict[_Key, _Known] = {}
+        # While something is tried: what it was before, and which keys came to be known, each with the one it drove out.
+        self._before_trial: tuple[Auction | None, int, int, bytes, bool, bool] | None = None
+        self._remembered: list[tuple[_Key, tuple[_Key, _Known] | None]] = []
+
+    # -- trial
+
+    def begin_trial(self) -> None:
+        """What is staged from here on may be taken back."""
+        self._before_trial = (self.auction, self.seq, self.at, self.hash, self.needs_head, self.complete)
+        self._remembered = []
+
+    def end_trial(self) -> None:
+        """What was staged stands."""
+        self._before_trial = None
+        self._remembered = []
+
+    def take_back(self) -> None:
+        """Be as before the trial, and begin another. The batch has to forget what was staged, too."""
+        assert self._before_trial is not None, "a trial has begun"
+        self.auction, self.seq, self.at, self.hash, self.needs_head, self.complete = self._before_trial
+        for key, driven_out in reversed(self._remembered):
+            del self._recent[key]
+            if driven_out is not None:
+                self._recent = {driven_out[0]: driven_out[1], **self._recent}
+        self._remembered = []
 
     # -- recovery
 
@@ -256,10 +285,14 @@ class Keeper:
 
     def _remember(self, event: BidEvent, answer: BidAnswer) -> None:
         amount = None if isinstance(event, BoughtNow) else event.maximum
-        self._recent[event.bidder, event.key] = (amount, answer)
+        key, driven_out = (event.bidder, event.key), None
+        self._recent[key] = (amount, answer)
         if len(self._recent) > RECENT_KEYS_MAX:
-            del self._recent[next(iter(self._recent))]
+            oldest = next(iter(self._recent))
+            driven_out = (oldest, self._recent.pop(oldest))
             self.complete = False
+        if self._before_trial is not None:
+            self._remembered.append((key, driven_out))
 
     # -- answers
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from actors.batch import Batch, Order
 from actors.keeper import RECENT_KEYS_MAX, BrokenChain, Keeper
-from actors.messages import Answer, Bid, BidAnswer, Create, Refused, Request, StateAnswer
+from actors.messages import Answer, Bid, BidAnswer, CloseNow, Create, GetState, Refused, Request, StateAnswer
+from actors.trial import Trial
 from domain.auction.codec import command_key, decode_auction, encode_event
 from domain.auction.events import Opened
 from domain.auction.terms import Terms
@@ -194,3 +195,46 @@ def test_no_key_is_written_twice(drawn: tuple[Terms, list[Bid], list[Bid]]):
     for request in retried:
         desk.ask(request)
     assert len(keys_of(desk.rows)) == len(set(keys_of(desk.rows)))
+
+
+def remembered(keeper: Keeper) -> list[tuple[int, str]]:
+    return list(keeper._recent)
+
+
+@pytest.mark.parametrize("known", [0, 3, RECENT_KEYS_MAX - 1, RECENT_KEYS_MAX])
+def test_what_was_tried_is_taken_back_as_if_it_had_never_been(known: int):
+    desk = Desk(terms())
+    for number in range(known):
+        desk.ask(bid(ANN, usd(10 + number), f"k{number}"))
+    keeper = desk.keeper
+    before = (facts(keeper), remembered(keeper), keeper.needs_head, keeper.complete)
+    batch = Batch(desk.now)
+    keeper.stage_tick(batch, None)
+    batch.answers.append((Order(GetState(AUCTION), 9, None), Refused("unavailable", desk.now)))
+    trial = Trial(batch, [keeper, keeper])
+    for attempt in range(2):
+        for number in range(3):
+            keeper.stage(Order(bid(ANN, usd(5_000 + number), f"t{attempt}{number}"), number, None), batch)
+        keeper.stage(Order(CloseNow(AUCTION, 1), 4, None), batch)
+        assert keeper.auction is not None
+        assert keeper.auction.ended
+        assert (len(batch.rows), len(batch.answers)) == (4, 5)
+        trial.take_back()
+        assert (facts(keeper), remembered(keeper), keeper.needs_head, keeper.complete) == before
+        assert (batch.rows, batch.touched, len(batch.answers), batch.doubtful) == ([], {}, 1, [])
+    # What is staged after it counts, and is remembered.
+    trial.keep()
+    assert isinstance(desk.ask(bid(ANN, usd(9_000), "last")), BidAnswer)
+    assert remembered(keeper)[-1] == (ANN, "last")
+    assert facts(desk.loaded()) == facts(keeper)
+
+
+def test_what_was_staged_before_a_trial_stays():
+    desk = Desk(terms())
+    batch = Batch(desk.now)
+    desk.keeper.stage(Order(bid(ANN, usd(5), "first"), 1, None), batch)
+    rows, touched, before = list(batch.rows), list(batch.touched[desk.keeper]), facts(desk.keeper)
+    trial = Trial(batch, [desk.keeper])
+    desk.keeper.stage(Order(bid(ANN, usd(7), "second"), 2, None), batch)
+    trial.take_back()
+    assert (batch.rows, batch.touched, facts(desk.keeper)) == (rows, {desk.keeper: touched}, before)
