@@ -9,7 +9,8 @@ from domain.catalog.words import mark
 PRICE_MAX = 2**53
 PREFIX_LENGTH_MIN = 3
 RANKED_MAX = 2_000
-SORTS = ("relevance", "newest", "name", "price", "ending")
+# Where these say where a card stands only what is for sale has a place: (column, whether the highest comes first).
+MARKET_SORTS = {"price": ("lowest_price", False), "ending": ("ends_at_next", False), "listed": ("listed_at_last", True)}
 
 CARD_COLUMNS = """c.card_id, s.code, s.name, c.number, c.name, c.description, c.rarity, c.traits::text, c.edition,
     c.images, c.model_3d, c.created_at, c.updated_at, coalesce(m.open_auctions, 0), m.lowest_price, m.ends_at_next,
@@ -99,11 +100,12 @@ def page_of_cards(query: Query, sort: str, after: tuple[int, int] | None, limit:
     place, order = "0", "c.card_id DESC"
     if sort == "name":
         order = "lower(c.name), c.card_id"
-    elif sort in ("price", "ending"):
-        place = f"m.{'lowest_price' if sort == 'price' else 'ends_at_next'}"
-        order = f"{place}, c.card_id"
-        # Only what is for sale has a price and an end.
-        conditions.append("m.open_auctions > 0")
+    elif sort in MARKET_SORTS:
+        column, falling = MARKET_SORTS[sort]
+        place = f"m.{column}"
+        order = f"{place} DESC, c.card_id DESC" if falling else f"{place}, c.card_id"
+        # A card that is in bundles alone has no price.
+        conditions.append(f"m.open_auctions > 0 AND {place} IS NOT NULL")
     if after is not None:
         values += [after[1]]
         card = f"${len(values)}"
@@ -111,9 +113,10 @@ def page_of_cards(query: Query, sort: str, after: tuple[int, int] | None, limit:
             conditions.append(
                 f"(lower(c.name), c.card_id) > (SELECT lower(name), card_id FROM cards WHERE card_id = {card})"
             )
-        elif sort in ("price", "ending"):
+        elif sort in MARKET_SORTS:
             values += [after[0]]
-            conditions.append(f"({place}, c.card_id) > (${len(values)}, {card})")
+            beyond = "<" if MARKET_SORTS[sort][1] else ">"
+            conditions.append(f"({place}, c.card_id) {beyond} (${len(values)}, {card})")
         else:
             conditions.append(f"c.card_id < {card}")
     where = " AND ".join(conditions) or "true"

@@ -48,6 +48,13 @@ class Change(msgspec.Struct, frozen=True):
     event_hash: bytes | None
 
 
+class Rights(msgspec.Struct, frozen=True):
+    """Who made a card (None: the house), and who gets how much of each sale: (username, basis points)."""
+
+    creator: str | None
+    royalty: list[tuple[str | None, int]]
+
+
 class NewCopies(msgspec.Struct, frozen=True):
     """``count`` copies of a card for ``owner``. A ``grade`` (tenths) comes with its ``grader``."""
 
@@ -99,6 +106,14 @@ _GIVE = """
     )
     INSERT INTO provenance (copy_id, seq, at, reason, from_owner, to_owner)
     SELECT copy_id, provenance_seq, $4, 'gift', $2, $3 FROM moved
+"""
+
+_RIGHTS = """
+    SELECT c.username, p.username, (payee ->> 1)::int FROM cards k
+    LEFT JOIN users c ON c.user_id = k.creator_id
+    LEFT JOIN LATERAL jsonb_array_elements(k.royalty) WITH ORDINALITY AS payees (payee, nth) ON true
+    LEFT JOIN users p ON p.user_id = (payee ->> 0)::bigint
+    WHERE k.card_id = $1 ORDER BY nth
 """
 
 _SET_ROYALTY = "UPDATE cards SET royalty = $2::text::jsonb WHERE card_id = $1 RETURNING true"
@@ -158,6 +173,11 @@ class Copies:
                 return CopyRefusal(COPY_NOT_FREE, copy)
             await connection.execute(_GIVE, copy, owner, to, now_ms)
         return None
+
+    async def rights(self, card: int) -> Rights:
+        """Who made a card, and whose royalties there are."""
+        rows = await guarded(self._pool.fetch(_RIGHTS, card))
+        return Rights(rows[0][0] if rows else None, [(row[1], row[2]) for row in rows if row[2] is not None])
 
     async def set_royalty(self, card: int, payees: Sequence[tuple[int, int]]) -> bool:
         """Who gets how much of each later sale of a card: (user, basis points). False where there is no such card."""

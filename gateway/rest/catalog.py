@@ -12,7 +12,17 @@ from domain.ledger.currencies import AMOUNT_MAX
 from gateway.problems import Problem
 from gateway.rest import API_PREFIX
 from gateway.rest.callers import IdempotencyKey, Operator
-from gateway.rest.catalog_bodies import CardItem, CardPage, Facets, NewCard, PutCards, SetPage, card_json, facets_json
+from gateway.rest.catalog_bodies import (
+    CardPage,
+    Facets,
+    NewCard,
+    PutCards,
+    SetPage,
+    WholeCard,
+    card_json,
+    facets_json,
+    rights_json,
+)
 from gateway.rest.cursors import decode_cursor, encode_cursor
 from gateway.rest.once import JSON, Posted, once
 from gateway.services import ServicesDep
@@ -55,11 +65,11 @@ Filters = Annotated[Wanted, Depends(_wanted)]
 async def cards(
     services: ServicesDep,
     wanted: Filters,
-    sort: Literal["relevance", "newest", "name", "price", "ending"] = "relevance",
+    sort: Literal["relevance", "newest", "name", "price", "ending", "listed"] = "relevance",
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
 ) -> Response:
-    """By `price` and by `ending` come only cards with open auctions. `relevance` without words is `newest`."""
+    """By `price`, `ending` and `listed` (newly) come only cards for sale. `relevance` without words is `newest`."""
     name = f"cards {sort} {encode(wanted).decode()}"
     place = None
     if cursor is not None:
@@ -78,16 +88,16 @@ async def facets(services: ServicesDep, wanted: Filters) -> Response:
     return _json(facets_json(found, market))
 
 
-@router.get("/catalog/cards/{card_id}", response_model=CardItem, summary="One card")
+@router.get("/catalog/cards/{card_id}", response_model=WholeCard, summary="One card")
 async def card(services: ServicesDep, card_id: str, if_none_match: Match = None) -> Response:
-    """With an `ETag`; 304 where `If-None-Match` has it, or the weak form of it."""
+    """With creator and royalties, and an `ETag`; 304 where `If-None-Match` has it, or the weak form of it."""
     try:
         found = await services.catalog.view.card(parse_id(card_id))
     except InvalidId:
         found = None
     if found is None:
         raise Problem("not_found", "there is no such card")
-    body = encode(card_json(found))
+    body = encode(card_json(found) | rights_json(await services.sales.copies.rights(found.id)))
     etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     headers = {"ETag": etag, "Cache-Control": "public, no-cache"}
     known = [one.strip().removeprefix("W/") for one in (if_none_match or "").split(",")]

@@ -11,6 +11,7 @@ from gateway.rest.bodies import printable
 from persistence.catalog_counting import PRICE_BOUNDS, MarketFacets
 from persistence.catalog_counting import Facets as FoundFacets
 from persistence.catalog_reading import Card
+from persistence.copies import Rights
 
 Short = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(printable)
@@ -82,6 +83,20 @@ class CardItem(BaseModel):
     market: Market
 
 
+class RoyaltyShare(BaseModel):
+    """Who gets a royalty of each sale, in hundredths of a percent. ``user`` is a username."""
+
+    user: str | None
+    basis_points: int
+
+
+class WholeCard(CardItem):
+    """A card with who made it (a username; null: the house) and who gets what of each sale of its copies."""
+
+    creator: str | None
+    royalty: list[RoyaltyShare]
+
+
 class Total(BaseModel):
     """Exact up to 10,000; beyond it is an estimate, and says so."""
 
@@ -144,6 +159,12 @@ class SetPage(BaseModel):
 
     items: list[SetItem]
     next_cursor: str | None
+
+
+def rights_json(rights: Rights) -> dict[str, Any]:
+    """What a WholeCard has beside a CardItem."""
+    shares = [{"user": user, "basis_points": basis_points} for user, basis_points in rights.royalty]
+    return {"creator": rights.creator, "royalty": shares}
 
 
 def card_json(card: Card) -> dict[str, Any]:

@@ -106,7 +106,7 @@ async def test_a_card_that_is_known_is_not_sent_again_until_it_changes(stocked: 
     path = f"/catalog/cards/{item['id']}"
     first = await stocked.request("GET", path)
     etag = first.headers["etag"]
-    assert first.json() == item
+    assert first.json() == item | {"creator": None, "royalty": []}
     for known in (etag, f"W/{etag}", f'"x", {etag}', "*"):
         answer = await stocked.request("GET", path, headers={"If-None-Match": known})
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)

@@ -106,6 +106,8 @@ async def test_a_sale_pays_the_royalties_of_its_card(engine: RestEngine, operato
     card = await new_card(engine, operator)
     royalty = {"payees": [{"user": artist.name, "basis_points": 1_000}, {"user": studio.name, "basis_points": 500}]}
     assert (await operator.post(f"/admin/catalog/cards/{card}/royalty", royalty)).json() == royalty
+    shown = (await engine.request("GET", f"/catalog/cards/{card}")).json()
+    assert (shown["creator"], shown["royalty"]) == (operator.name, royalty["payees"])
     auction = (await seller.open_auction(copies=await made_for(operator, seller, card, 2)))["id"]
     await buyer.post(f"/auctions/{auction}/bids", {"amount": USD})
     await operator.post(f"/admin/auctions/{auction}/close")
@@ -364,11 +366,31 @@ async def test_the_catalog_says_what_is_for_sale(engine: RestEngine, operator: P
         item = (await engine.request("GET", f"/catalog/cards/{card}")).json()["market"]
         return item["open_auctions"], item["lowest_price"]
 
+    async def sorted_by(sort: str) -> list[str]:
+        """All pages of one card each."""
+        found, cursor = list[str](), None
+        while True:
+            query = {"set": "sales", "sort": sort, "limit": 1} | ({"cursor": cursor} if cursor else {})
+            page = (await engine.request("GET", "/catalog/cards", params=query)).json()
+            found += [item["id"] for item in page["items"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return found
+
     assert await shown() == (0, None)
+    assert await sorted_by("listed") == []
     together = (await seller.open_auction(copies=bundle, starting_price=USD))["id"]
     assert await shown() == (1, None), "a bundle's price is none of its cards'"
+    assert await sorted_by("price") == []
+    assert await sorted_by("listed") == [card]
     auction = (await seller.open_auction(copies=[single], starting_price=5 * USD))["id"]
     assert await shown() == (2, 5 * USD)
+    other = await new_card(engine, operator)
+    newer = await seller.open_auction(copies=await made_for(operator, seller, other), starting_price=7 * USD)
+    assert newer["copies"]
+    await market.follow()
+    assert await sorted_by("listed") == [other, card]
+    assert await sorted_by("price") == [card, other]
     await buyer.post(f"/auctions/{auction}/bids", {"amount": 5 * USD})
     await operator.post(f"/admin/auctions/{auction}/close")
     await operator.post(f"/admin/auctions/{together}/close")
