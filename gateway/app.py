@@ -75,7 +75,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(watching.router, responses=_problem_responses())
     app.include_router(analytics_routes.router, responses=_problem_responses())
     app.include_router(copies.router, responses=_problem_responses())
-    app.include_router(media.router)
+    app.include_router(media.router, responses=_problem_responses())
     app.include_router(health.router)
     app.include_router(protocol_docs.router)
     app.add_api_websocket_route("/ws", socket.endpoint)

@@ -133,6 +133,8 @@ async def test_a_host_that_dies_at_any_statement_of_a_settlement_leaves_nothing_
             await sale.prepare(card)
             environment = sabotaged("death while settling") | {"TESTS_DIE_AT": str(step)}
             async with host_child(f"settle-{step}", url, engine.redis_url, environment=environment) as doomed:
+                # Else it would settle as well, until it has heard that it keeps nothing any more.
+                await heir.release_all()
                 await doomed.take_all()
                 line = Line(doomed)
                 await sale.hold(line)
