@@ -87,6 +87,8 @@ class Settler:
     async def work_once(self) -> bool:
         """Take what is due one step further, of some auctions; whether that did anything. Raises StoreError."""
         places = self._host.places
+        if not (places.slots or places.dedicated):
+            return False
         due = await self._settlements.due(sorted(places.slots), sorted(places.dedicated), ROUND_MAX)
         mine = [one for one in due if places.keep(one.auction)]
         unsold = [one.auction for one in mine if not one.sold]

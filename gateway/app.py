@@ -130,6 +130,9 @@ async def _end_offers(services: Services) -> None:
             await services.sales.second_chances.expire_due(services.now_ms())
         except StoreError as error:
             log.warning("offers_not_ended", error=str(error))
+        except Exception:
+            # Without this copies would stay locked until the next start.
+            log.exception("offers_not_ended")
         await asyncio.sleep(OFFERS_EVERY_S)
 
 

@@ -76,13 +76,14 @@ class Listings:
     async def lock(self, auction: int, seller: int, copies: Sequence[int], now_ms: int) -> Locked | CopyRefusal:
         """Have an auction that is to be created keep these copies, all or none; and fix its fee. Again: the same."""
         wanted = sorted(copies)
+        if not wanted:
+            await guarded(self._pool.execute(_LISTED, auction, seller, now_ms))
+            return Locked(())
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             if await connection.fetchval(_EXISTS, auction):
                 # It was created before; by now it may have ended, and its copies be elsewhere.
                 return Locked(())
             await connection.execute(_LISTED, auction, seller, now_ms)
-            if not wanted:
-                return Locked(())
             await connection.execute(_LOCK_ROWS, wanted)
             rows = await connection.fetch(_GIVEN, wanted)
             for copy, owner, place, locked_by in rows:

@@ -3,14 +3,11 @@
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from auction_examples import terms
+from sale_scenes import a_life, ask, ledger_findings
 
-from actors.clock import Clock
 from actors.host import Host
-from actors.host_limits import HostLimits
 from actors.messages import Answer, Bid, BidAnswer, CloseNow, Create, GetState, Refused, Request, StateAnswer
 from actors.settler import Settler
 from domain.auction.codec import decode_event
@@ -21,12 +18,9 @@ from domain.ledger.orders import Transfer
 from domain.ledger.rules import Cover, Done
 from domain.money import usd
 from persistence.bid_holds import BidHolds
-from persistence.event_log import EventLog
 from persistence.ledger import Ledger
-from persistence.ledger_check import CHECKS, ledger_checker
 from persistence.pool import Pool
 from persistence.settlement import Settlements
-from persistence.snapshots import SnapshotStore
 
 _numbers = itertools.count(1)
 AUCTIONS = [7_100_000_000_000_000 + number for number in range(50)]
@@ -39,48 +33,6 @@ LIVES = 4
 BIDS_A_LIFE = 300
 AT_ONCE = 25
 ENDS_AT_MS = 4_000_000_000_000
-
-
-class NoNews:
-    """Nobody listens."""
-
-    def publish(self, channel: str, message: bytes) -> None:
-        pass
-
-
-@asynccontextmanager
-async def a_life(database_url: str) -> AsyncIterator[Host]:
-    """A host that works, and is killed at the end: nothing is drained, saved or let go of."""
-    event_log, holds = EventLog(database_url), BidHolds(database_url)
-    await event_log.open()
-    host = Host(
-        event_log,
-        SnapshotStore(event_log.pool),
-        NoNews(),
-        slots_total=1,
-        limits=HostLimits(),
-        clock=Clock(),
-        holds=holds,
-    )
-    host.places.slots = frozenset([0])
-    await host.prepare()
-    running = asyncio.create_task(host.run())
-    try:
-        yield host
-    finally:
-        host.timers.stop()
-        for task in [running, *host._loader.tasks]:
-            task.cancel()
-        await asyncio.gather(running, *host._loader.tasks, return_exceptions=True)
-        await holds.close()
-        await event_log.close()
-
-
-async def ask(host: Host, request: Request) -> Answer:
-    future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-    host.submit(request, next(_numbers), lambda _, answer: future.set_result(answer))
-    async with asyncio.timeout(20):
-        return await future
 
 
 async def surely(host: Host, request: Request) -> Answer:
@@ -159,11 +111,6 @@ async def settled(host: Host, pool: Pool) -> int:
     return paid
 
 
-async def findings(database_url: str) -> list[str]:
-    async with ledger_checker(database_url) as checker:
-        return [finding.detail for check in CHECKS for finding in (await checker.findings(check))[1]]
-
-
 async def test_fifty_bidders_with_funds_for_three_auctions_of_fifty_through_kills(pool: Pool, database_url: str):
     await fund(pool)
     dice, codes = random.Random(7), list[str]()
@@ -182,7 +129,7 @@ async def test_fifty_bidders_with_funds_for_three_auctions_of_fifty_through_kill
                 for task in bidding:
                     task.cancel()
             await asyncio.gather(*bidding, return_exceptions=life < LIVES - 1)
-        assert await findings(database_url) == []
+        assert await ledger_findings(database_url) == []
     assert {"accepted", "insufficient_funds"} <= set(codes)
 
     async with a_life(database_url) as host:
@@ -196,7 +143,7 @@ async def test_fifty_bidders_with_funds_for_three_auctions_of_fifty_through_kill
         paid = await settled(host, pool)
         assert paid > 0
         assert await pool.fetchval("SELECT sum(held) FROM ledger_accounts") <= held - paid
-    assert await findings(database_url) == []
+    assert await ledger_findings(database_url) == []
     assert await pool.fetchval("SELECT max(held) FROM ledger_accounts WHERE kind = 'user'") <= FUNDS
 
 

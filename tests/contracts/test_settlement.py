@@ -9,6 +9,7 @@ import pytest
 from sale_scenes import ARTIST, STUDIO, CutConnection, Scene, a_life, ask, held_now, ledger_findings
 
 from actors.host import Host
+from actors.host_process import SETTLING_SETTINGS
 from actors.messages import Refused, Withdraw
 from domain.auction.events import Closed, Settled
 from domain.ledger.books import HOUSE
@@ -18,7 +19,7 @@ from domain.money import usd
 from persistence.errors import StoreError
 from persistence.funding import FUNDS
 from persistence.ledger import Ledger
-from persistence.pool import Pool
+from persistence.pool import Pool, close_pool, open_pool
 from persistence.settlement import Settlements
 
 
@@ -124,6 +125,22 @@ async def test_a_fee_is_that_of_the_time_of_listing(scene: Scene, database_url: 
         await scene.close(host, auction)
         await scene.settle(host)
     assert await scene.standing(seller) == (usd(9, 50), 0)
+
+
+async def test_a_settler_that_stands_still_in_the_midst_does_not_hold_up_others(scene: Scene, database_url: str):
+    person = await scene.person()
+    account = (await Ledger(scene.pool).accounts([person], "USDC"))[person]
+    lock = "SELECT FROM ledger_accounts WHERE account_id = $1 FOR NO KEY UPDATE"
+    pool = await open_pool(database_url, size_max=1, settings=SETTLING_SETTINGS)
+    async with pool.acquire() as stands_still:
+        await stands_still.execute("BEGIN")
+        await stands_still.execute(lock, account)
+        # It says nothing more, and is cut off; who waits for what it had locked goes on.
+        assert await Ledger(scene.pool).cover([Cover(held_for_auction(1), person, 5)], "USDC") == {}
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+            await stands_still.execute("COMMIT")
+    await close_pool(pool)
+    await Ledger(scene.pool).cover([Cover(held_for_auction(1), person, 0, 0)], "USDC")
 
 
 @asynccontextmanager

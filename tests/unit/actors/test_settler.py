@@ -86,7 +86,7 @@ async def test_unsold_and_cancelled_auctions_are_done_without_a_word():
 
 
 @virtual
-async def test_a_fault_with_one_auction_holds_up_no_other(caplog: pytest.LogCaptureFixture):
+async def test_a_fault_with_one_auction_holds_up_no_other():
     world, holds = World(), with_house(MemoryHolds({ANN: usd(100)}), SELLER)
 
     class Faulty(MemorySettlements):
