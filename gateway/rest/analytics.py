@@ -25,10 +25,10 @@ from gateway.rest.analytics_bodies import (
     totals_json,
     traded,
 )
+from gateway.rest.answers import answered
 from gateway.rest.callers import Caller
 from gateway.rest.cursors import decode_cursor, encode_cursor
 from gateway.rest.ledger_bodies import CurrencyCode
-from gateway.rest.once import JSON
 from gateway.services import ServicesDep
 from persistence.analytics_models import WINDOWS
 from persistence.market_reading import MOVERS_MAX, ORDERS
@@ -53,7 +53,7 @@ async def portfolio(services: ServicesDep, caller: Caller, currency: OfCurrency 
     progress = await services.figures.portfolios.progress()
     totals, top = await services.figures.portfolios.portfolio(caller.user_id, code)
     head = {"as_of": progress.as_of, "currency": code}
-    return _json({**head, **totals_json(totals), "top": [holding_json(row) for row in top]})
+    return answered({**head, **totals_json(totals), "top": [holding_json(row) for row in top]})
 
 
 @router.get("/users/me/portfolio/holdings", response_model=HoldingPage, summary="What one has, card by card")
@@ -72,7 +72,7 @@ async def holdings(
     rows = await services.figures.portfolios.holdings(caller.user_id, code, after, limit + 1)
     following = encode_cursor(name, rows[limit - 1].card.id) if rows[limit:] else None
     items = [holding_json(row) for row in rows[:limit]]
-    return _json({"as_of": progress.as_of, "items": items, "next_cursor": following})
+    return answered({"as_of": progress.as_of, "items": items, "next_cursor": following})
 
 
 @router.get("/users/me/portfolio/history", response_model=ValueHistory, summary="What it was worth, day by day")
@@ -91,7 +91,7 @@ async def history(
         {"day": row.day * DAY_MS, "copies": row.copies, "value": capped(row.value)} for row in filled(rows, first, last)
     ]
     now = {"day": today * DAY_MS, "copies": totals.copies, "value": capped(totals.value)}
-    return _json({"as_of": progress.as_of, "currency": code, "items": items, "now": now})
+    return answered({"as_of": progress.as_of, "currency": code, "items": items, "now": now})
 
 
 @router.get("/users/me/sales/summary", response_model=SalesSummary, summary="What one has sold")
@@ -106,7 +106,7 @@ async def sales_summary(
     first = 0 if days is None else day_of(services.now_ms()) - days + 1
     progress = await reading.progress()
     sold = await reading.sold(caller.user_id, code, first)
-    return _json(
+    return answered(
         {
             "as_of": progress.as_of,
             "currency": code,
@@ -141,7 +141,7 @@ async def card_market(
     progress = await services.figures.portfolios.progress()
     last = await market.last(found.id, code)
     rows = await market.card_days(found.id, code, today - max(days, *WINDOWS) + 1)
-    return _json(
+    return answered(
         {
             "as_of": progress.as_of,
             "card": id_text(found.id),
@@ -172,7 +172,7 @@ async def market_summary(services: ServicesDep, currency: OfCurrency = "USDC") -
         for row in rows
         if row.day > today - DAYS_DEFAULT
     ]
-    return _json({"as_of": progress.as_of, "currency": code, "traded": windows, "history": history})
+    return answered({"as_of": progress.as_of, "currency": code, "traded": windows, "history": history})
 
 
 @router.get("/market/movers", response_model=Movers, summary="What rises, falls and is traded most")
@@ -186,14 +186,10 @@ async def market_movers(
     code, market = _currency(currency), services.figures.market
     progress = await services.figures.portfolios.progress()
     lists = {order: [mover_json(row) for row in await market.movers(order, code, int(days), limit)] for order in ORDERS}
-    return _json({"as_of": progress.as_of, "currency": code, "days": int(days), **lists})
+    return answered({"as_of": progress.as_of, "currency": code, "days": int(days), **lists})
 
 
 def _currency(code: str) -> str:
     if code not in CURRENCIES:
         raise Problem("unknown_currency", currencies=sorted(CURRENCIES))
     return code
-
-
-def _json(members: dict[str, Any]) -> Response:
-    return Response(encode(members), media_type=JSON)

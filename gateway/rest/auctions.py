@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Body, Header, Query
+from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from actors.messages import (
@@ -25,6 +25,7 @@ from domain.ids import id_text
 from gateway.identity.tokens import Identity
 from gateway.problems import Problem, refusal_problem
 from gateway.rest import API_PREFIX
+from gateway.rest.answers import answered
 from gateway.rest.auth import USERNAME_PATTERN
 from gateway.rest.bodies import (
     AuctionPage,
@@ -33,15 +34,15 @@ from gateway.rest.bodies import (
     BidResult,
     NewAuction,
     NewBid,
-    NoFields,
+    Nothing,
     listed_json,
     state_json,
     terms_of,
 )
 from gateway.rest.callers import OPERATOR, AuctionId, Caller, IdempotencyKey, Operator, Visitor
 from gateway.rest.copies import copy_problem
-from gateway.rest.cursors import decode_cursor, encode_cursor
-from gateway.rest.once import JSON, Mistaken, Posted, once
+from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
+from gateway.rest.once import Mistaken, Posted, once
 from gateway.services import Services, ServicesDep
 from persistence.auction_listing import PAGE_MAX, AuctionFilter, ListedAuction, LoggedBid
 from persistence.idempotency import Begun
@@ -53,9 +54,7 @@ ENDED = frozenset({"closed", "cancelled"})
 router = APIRouter(prefix=API_PREFIX, tags=["auctions"])
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
-Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
 AuctionStatus = Literal["scheduled", "open", "closed", "cancelled"]
-Nothing = Annotated[NoFields | None, Body()]
 
 encode = msgspec.json.encode
 
@@ -98,7 +97,7 @@ async def list_auctions(
     if seller is not None:
         user = await services.users.by_login(seller)
         if user is None:
-            return _json({"items": [], "next_cursor": None})
+            return answered({"items": [], "next_cursor": None})
         seller_id = user.user_id
     rows = await services.listing.page(AuctionFilter(status, seller_id, ending, after), limit + 1)
     now_ms = services.now_ms()
@@ -106,7 +105,7 @@ async def list_auctions(
     if len(rows) > limit:
         last = rows[limit - 1]
         following = encode_cursor(name, last.ends_at if ending else 0, last.auction)
-    return _json({"items": [listed_json(row, now_ms) for row in rows[:limit]], "next_cursor": following})
+    return answered({"items": [listed_json(row, now_ms) for row in rows[:limit]], "next_cursor": following})
 
 
 @router.get(
@@ -127,8 +126,8 @@ async def get_auction(
     answer = await services.router.ask(GetState(auction), services.limits.ask_timeout_s)
     if isinstance(answer, Refused):
         # No host has it just now: what was last known is better than nothing, and says how old it is by its seq.
-        return _json(listed_json(row, services.now_ms()))
-    return _json(_state_of(answer))
+        return answered(listed_json(row, services.now_ms()))
+    return answered(_state_of(answer))
 
 
 @router.post("/auctions/{auction_id}/cancel", response_model=AuctionState, summary="Cancel before the first bid")
@@ -161,7 +160,7 @@ async def list_bids(
         raise Problem("not_found", "there is no such auction")
     bids = await services.history.bids(auction, after_seq, limit + 1)
     items = [_bid_json(bid, visitor, ended=row.status in ENDED) for bid in bids[:limit]]
-    return _json({"items": items, "next_cursor": encode_cursor(name, bids[limit - 1].seq) if bids[limit:] else None})
+    return answered({"items": items, "next_cursor": encode_cursor(name, bids[limit - 1].seq) if bids[limit:] else None})
 
 
 @router.post("/auctions/{auction_id}/bids", status_code=201, response_model=BidResult, summary="Bid")
@@ -221,7 +220,7 @@ async def _place(services: Services, order: Bid | Buy) -> Response:
     if isinstance(answer, Refused):
         raise refusal_problem(answer)
     assert isinstance(answer, BidAnswer), "bids are answered so"
-    return _json({"auction": id_text(order.auction)} | msgspec.structs.asdict(answer), 201)
+    return answered({"auction": id_text(order.auction)} | msgspec.structs.asdict(answer), 201)
 
 
 def _bid_json(bid: LoggedBid, visitor: Identity | None, *, ended: bool) -> dict[str, Any]:
@@ -245,8 +244,4 @@ def _ended(row: ListedAuction, if_none_match: str | None, now_ms: int) -> Respon
     known = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
     if etag.removeprefix("W/") in known or "*" in known:
         return Response(status_code=304, headers=headers)
-    return _json(listed_json(row, now_ms), headers=headers)
-
-
-def _json(members: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(encode(members), status, headers, media_type=JSON)
+    return answered(listed_json(row, now_ms), headers=headers)

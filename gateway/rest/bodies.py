@@ -4,6 +4,7 @@ import unicodedata
 from typing import Annotated, Any, Literal
 
 import msgspec
+from fastapi import Body
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from domain.auction.increments import INCREMENT_ROWS_MAX, STANDARD_INCREMENTS
@@ -95,6 +96,9 @@ class NewBid(_Body):
 
 class NoFields(_Body):
     """Nothing more needs to be said."""
+
+
+Nothing = Annotated[NoFields | None, Body()]
 
 
 class AuctionState(BaseModel):

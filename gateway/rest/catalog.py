@@ -1,7 +1,7 @@
 """The catalog for anyone: browse, search, count; and operators' single cards."""
 
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Query
@@ -11,6 +11,7 @@ from domain.ids import InvalidId, parse_id
 from domain.ledger.currencies import AMOUNT_MAX
 from gateway.problems import Problem
 from gateway.rest import API_PREFIX
+from gateway.rest.answers import JSON, answered
 from gateway.rest.callers import IdempotencyKey, Operator
 from gateway.rest.catalog_bodies import (
     CardPage,
@@ -24,7 +25,7 @@ from gateway.rest.catalog_bodies import (
     rights_json,
 )
 from gateway.rest.cursors import decode_cursor, encode_cursor
-from gateway.rest.once import JSON, Posted, once
+from gateway.rest.once import Posted, once
 from gateway.services import ServicesDep
 from persistence.catalog_reading import PAGE_MAX, SETS_MAX, Wanted
 from persistence.idempotency import Begun
@@ -78,14 +79,14 @@ async def cards(
     found = await services.catalog.view.cards(wanted, sort, place, limit + 1)
     rows = found.cards
     following = encode_cursor(name, rows[limit - 1].place, rows[limit - 1].id) if rows[limit:] else None
-    return _json({"items": [card_json(row) for row in rows[:limit]], "next_cursor": following, "total": found.total})
+    return answered({"items": [card_json(row) for row in rows[:limit]], "next_cursor": following, "total": found.total})
 
 
 @router.get("/catalog/facets", response_model=Facets, summary="How many cards have what")
 async def facets(services: ServicesDep, wanted: Filters) -> Response:
     """The same filters as for cards. Counts are exact up to 10,000 cards; beyond, `estimate` is true."""
     found, market = await services.catalog.view.facets(wanted)
-    return _json(facets_json(found, market))
+    return answered(facets_json(found, market))
 
 
 @router.get("/catalog/cards/{card_id}", response_model=WholeCard, summary="One card")
@@ -116,7 +117,7 @@ async def sets(
 ) -> Response:
     """By code."""
     rows = await services.catalog.view.sets(cursor, limit + 1)
-    return _json({"items": rows[:limit], "next_cursor": rows[limit - 1].code if rows[limit:] else None})
+    return answered({"items": rows[:limit], "next_cursor": rows[limit - 1].code if rows[limit:] else None})
 
 
 @router.post("/admin/catalog/cards", response_model=PutCards, status_code=201, summary="Put a card", tags=["admin"])
@@ -129,7 +130,3 @@ async def put_card(services: ServicesDep, operator: Operator, key: IdempotencyKe
         return 201, encode(written)
 
     return await once(services, Posted(operator, key, f"put card {encode(row).decode()}"), work)
-
-
-def _json(members: dict[str, Any]) -> Response:
-    return Response(encode(members), media_type=JSON)

@@ -1,6 +1,6 @@
 """Copies of cards: who has which, who had them before, giving them away; and operators who make them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Query
@@ -11,9 +11,10 @@ from domain.settlement import Payee, royalty_fault
 from gateway.identity.tokens import Identity
 from gateway.problems import Problem
 from gateway.rest import API_PREFIX
+from gateway.rest.answers import answered
 from gateway.rest.callers import Caller, IdempotencyKey, Operator, Visitor
-from gateway.rest.cursors import decode_cursor, encode_cursor
-from gateway.rest.once import JSON, Mistaken, Posted, once
+from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
+from gateway.rest.once import Mistaken, Posted, once
 from gateway.rest.sales_bodies import (
     CopyItem,
     CopyPage,
@@ -36,7 +37,6 @@ router = APIRouter(prefix=API_PREFIX, tags=["copies"])
 encode = msgspec.json.encode
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
-Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
 Place = Annotated[Literal["free", "listed", "trade", "withdrawn"] | None, Query(description="Only those there")]
 
 
@@ -96,7 +96,7 @@ async def get_copy(services: ServicesDep, visitor: Visitor, copy: CopyId) -> Res
     found = await services.sales.copies.get(copy)
     if found is None:
         raise Problem("not_found", "there is no such copy")
-    return _json(copy_json(found, None if visitor is None else visitor.user_id))
+    return answered(copy_json(found, None if visitor is None else visitor.user_id))
 
 
 @router.get("/copies/{copy_id}/provenance", response_model=ProvenancePage, summary="Who had a copy")
@@ -110,7 +110,7 @@ async def provenance(
     if not rows and not after:
         raise Problem("not_found", "there is no such copy")
     following = encode_cursor(name, rows[limit - 1].seq) if rows[limit:] else None
-    return _json({"items": [change_json(row) for row in rows[:limit]], "next_cursor": following})
+    return answered({"items": [change_json(row) for row in rows[:limit]], "next_cursor": following})
 
 
 @router.post("/copies/{copy_id}/give", response_model=CopyItem, summary="Give a copy away")
@@ -201,8 +201,4 @@ async def _page(
     rows = await services.sales.copies.page(after, limit + 1, owner=owner, card=card, place=place)
     following = encode_cursor(name, rows[limit - 1].id) if rows[limit:] else None
     items = [copy_json(row, None if viewer is None else viewer.user_id) for row in rows[:limit]]
-    return _json({"items": items, "next_cursor": following})
-
-
-def _json(members: dict[str, Any]) -> Response:
-    return Response(encode(members), media_type=JSON)
+    return answered({"items": items, "next_cursor": following})

@@ -4,11 +4,16 @@ import base64
 import binascii
 import hashlib
 import struct
+from typing import Annotated
+
+from fastapi import Query
 
 from gateway.problems import Problem
 
 _TAG_BYTES = 6
 CURSOR_LENGTH_MAX = 80
+
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
 
 
 def encode_cursor(listing: str, *numbers: int) -> str:

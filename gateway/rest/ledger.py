@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from domain.ids import InvalidId, id_text, parse_id
@@ -16,9 +16,10 @@ from domain.ledger.withdrawals import Refusal as WithdrawalRefusal
 from domain.ledger.withdrawals import State
 from gateway.problems import Problem
 from gateway.rest import API_PREFIX
-from gateway.rest.bodies import NoFields
+from gateway.rest.answers import answered
+from gateway.rest.bodies import Nothing
 from gateway.rest.callers import Caller, IdempotencyKey, Operator
-from gateway.rest.cursors import decode_cursor, encode_cursor
+from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
 from gateway.rest.ledger_bodies import (
     STATEMENT_COLUMNS,
     Balances,
@@ -37,7 +38,7 @@ from gateway.rest.ledger_bodies import (
     statement_lines,
     withdrawal_json,
 )
-from gateway.rest.once import JSON, Mistaken, Posted, once
+from gateway.rest.once import Mistaken, Posted, once
 from gateway.services import Services, ServicesDep
 from persistence.idempotency import Begun
 from persistence.ledger_reading import PAGE_MAX as ENTRIES_PAGE_MAX
@@ -52,12 +53,10 @@ router = APIRouter(prefix=API_PREFIX, tags=["ledger"])
 encode = msgspec.json.encode
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
-Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
 OfCurrency = Annotated[CurrencyCode, Query()]
 Kind = Annotated[str | None, Query(pattern=r"^[a-z][a-z_]{0,31}$", description="`deposit`, `withdrawal`, …")]
 Since = Annotated[Time | None, Query(description="From this time on (milliseconds)")]
 Until = Annotated[Time | None, Query(description="Before this time (milliseconds)")]
-Nothing = Annotated[NoFields | None, Body()]
 
 
 @router.get("/ledger/balance", response_model=Balances, summary="What one has")
@@ -70,7 +69,7 @@ async def balance(services: ServicesDep, caller: Caller) -> Response:
         posted, held = (row.posted, row.held) if row is not None else (0, 0)
         amounts = {"posted": posted, "pending": held, "available": posted - held}
         balances.append({"currency": currency.code, "decimals": currency.decimals, **amounts})
-    return _json({"balances": balances})
+    return answered({"balances": balances})
 
 
 @router.get("/ledger/entries", response_model=EntryPage, summary="What happened to one's balance")
@@ -91,7 +90,7 @@ async def entries(
     wanted = EntryFilter(kind, since, until)
     rows = await services.money.reading.entries(caller.user_id, its_currency.code, wanted, before, limit + 1)
     following = encode_cursor(name, rows[limit - 1].seq) if rows[limit:] else None
-    return _json({"items": [entry_json(row) for row in rows[:limit]], "next_cursor": following})
+    return answered({"items": [entry_json(row) for row in rows[:limit]], "next_cursor": following})
 
 
 @router.get(
@@ -171,7 +170,7 @@ async def list_withdrawals(
     before = None if cursor is None else decode_cursor(name, cursor, 1)[0]
     rows = await services.money.withdrawals.page(limit + 1, user=caller.user_id, before=before)
     items = [withdrawal_json(row, services.money.payouts.chain) for row in rows[:limit]]
-    return _json({"items": items, "next_cursor": encode_cursor(name, rows[limit - 1].id) if rows[limit:] else None})
+    return answered({"items": items, "next_cursor": encode_cursor(name, rows[limit - 1].id) if rows[limit:] else None})
 
 
 @router.get("/ledger/withdrawals/{withdrawal_id}", response_model=WithdrawalItem, summary="One withdrawal")
@@ -180,7 +179,7 @@ async def get_withdrawal(services: ServicesDep, caller: Caller, withdrawal_id: s
     found = await services.money.withdrawals.get(_withdrawal_id(withdrawal_id))
     if found is None or found.user != caller.user_id:
         raise Problem("not_found", "you have no such withdrawal")
-    return _json(withdrawal_json(found, services.money.payouts.chain))
+    return answered(withdrawal_json(found, services.money.payouts.chain))
 
 
 @router.post(
@@ -215,7 +214,7 @@ async def requested_withdrawals(
     rows = await services.money.withdrawals.page(limit + 1, state=state, before=before)
     chain = services.money.payouts.chain
     items = [withdrawal_json(row, chain) | {"user": id_text(row.user)} for row in rows[:limit]]
-    return _json({"items": items, "next_cursor": encode_cursor(name, rows[limit - 1].id) if rows[limit:] else None})
+    return answered({"items": items, "next_cursor": encode_cursor(name, rows[limit - 1].id) if rows[limit:] else None})
 
 
 @router.post(
@@ -290,7 +289,3 @@ def _withdrawal_id(text: str) -> int:
         return parse_id(text)
     except InvalidId:
         raise Problem("not_found", "there is no such withdrawal") from None
-
-
-def _json(members: dict[str, Any]) -> Response:
-    return Response(encode(members), media_type=JSON)

@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from gateway.identity.tokens import Identity
 from gateway.problems import MEDIA_TYPE, Problem
+from gateway.rest.answers import JSON
 from gateway.services import Services
 from persistence.errors import StoreError
 from persistence.idempotency import Answered, Begun
 
-JSON = "application/json"
 REPLAYED = "Idempotency-Replayed"
 log = structlog.get_logger(__name__)
 

@@ -1,9 +1,9 @@
 """What auctions came to: receipts, fees, sales that are taken back, and second chances."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from domain.auction.events import Listed
@@ -12,11 +12,12 @@ from domain.ledger.refusals import Refusal
 from domain.settlement import HighestBids
 from gateway.problems import Problem
 from gateway.rest import API_PREFIX
-from gateway.rest.bodies import NoFields
+from gateway.rest.answers import answered
+from gateway.rest.bodies import Nothing
 from gateway.rest.callers import OPERATOR, AuctionId, Caller, IdempotencyKey, Operator
 from gateway.rest.copies import parsed, user_named
-from gateway.rest.cursors import decode_cursor, encode_cursor
-from gateway.rest.once import JSON, Mistaken, Posted, once
+from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
+from gateway.rest.once import Mistaken, Posted, once
 from gateway.rest.sales_bodies import (
     CancelledSale,
     FailedPage,
@@ -43,8 +44,6 @@ router = APIRouter(prefix=API_PREFIX, tags=["sales"])
 encode = msgspec.json.encode
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
-Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
-Nothing = Annotated[NoFields | None, Body()]
 
 
 @router.get("/auctions/{auction_id}/receipts", response_model=Receipts, summary="What an auction came to")
@@ -61,14 +60,14 @@ async def receipts(services: ServicesDep, caller: Caller, auction: AuctionId) ->
             items.append(receipt_json(settlement, copies, role, refunded and settlement.round == 1))
     if not items:
         raise Problem("not_found", "there is no receipt for you here, or not yet")
-    return _json({"items": items})
+    return answered({"items": items})
 
 
 @router.get("/fees", response_model=Fees, summary="What the house takes of a sale")
 async def fees(services: ServicesDep) -> Response:
     """By the tier of the seller. The fee of an auction is that of the time when it was listed."""
     tiers = await services.sales.tiers.all()
-    return _json({"tiers": [{"tier": tier.tier, "fee_basis_points": tier.fee_bp} for tier in tiers]})
+    return answered({"tiers": [{"tier": tier.tier, "fee_basis_points": tier.fee_bp} for tier in tiers]})
 
 
 @router.post("/admin/fees", response_model=TierBody, summary="Set the fee of a tier", tags=["admin"])
@@ -107,7 +106,7 @@ async def my_offers(
     before = None if cursor is None else decode_cursor(name, cursor, 1)[0]
     rows = await services.sales.second_chances.offers_to(caller.user_id, before, limit + 1)
     following = encode_cursor(name, rows[limit - 1].auction) if rows[limit:] else None
-    return _json({"items": [offer_json(row) for row in rows[:limit]], "next_cursor": following})
+    return answered({"items": [offer_json(row) for row in rows[:limit]], "next_cursor": following})
 
 
 @router.post("/auctions/{auction_id}/second-chance/accept", response_model=Receipt, summary="Take a second chance")
@@ -179,7 +178,7 @@ async def failed(
     before = None if cursor is None else decode_cursor("failed", cursor, 1)[0]
     rows = await services.sales.settlements.failures(before, limit + 1)
     following = encode_cursor("failed", rows[limit - 1].auction) if rows[limit:] else None
-    return _json({"items": [failure_json(row) for row in rows[:limit]], "next_cursor": following})
+    return answered({"items": [failure_json(row) for row in rows[:limit]], "next_cursor": following})
 
 
 @router.post("/admin/settlements/{auction_id}/retry", summary="Try a failed sale again", tags=["admin"])
@@ -220,7 +219,3 @@ def _refused(refusal: Refusal) -> Problem:
     return Problem(
         refusal.code, details.get(refusal.code), available=refusal.available, required=refusal.required
     )  # fmt: skip
-
-
-def _json(members: dict[str, Any]) -> Response:
-    return Response(encode(members), media_type=JSON)

@@ -1,6 +1,6 @@
 """What one watches, which searches one keeps, and what one was told."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Query
@@ -9,9 +9,10 @@ from starlette.responses import Response
 from domain.ids import InvalidId, parse_id
 from gateway.problems import Problem
 from gateway.rest import API_PREFIX
+from gateway.rest.answers import answered
 from gateway.rest.callers import Caller, IdempotencyKey
-from gateway.rest.cursors import decode_cursor, encode_cursor
-from gateway.rest.once import JSON, Posted, once
+from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
+from gateway.rest.once import Posted, once
 from gateway.rest.watching_bodies import (
     NewSearch,
     NotificationPage,
@@ -36,7 +37,6 @@ encode = msgspec.json.encode
 
 WatchKind = Literal["auction", "card"]
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
-Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
 
 
 @router.put("/users/me/watches/{kind}/{id}", status_code=204, summary="Watch an auction or a card")
@@ -68,7 +68,7 @@ async def watches(
     rows = await services.watching.watches.page(caller.user_id, kind, before, limit + 1)
     now_ms = services.now_ms()
     following = encode_cursor(name, rows[limit - 1].id) if rows[limit:] else None
-    return _json({"items": [watch_json(row, now_ms) for row in rows[:limit]], "next_cursor": following})
+    return answered({"items": [watch_json(row, now_ms) for row in rows[:limit]], "next_cursor": following})
 
 
 @router.post("/users/me/searches", status_code=201, response_model=SearchItem, summary="Keep a search")
@@ -87,7 +87,7 @@ async def save_search(services: ServicesDep, caller: Caller, key: IdempotencyKey
 async def searches(services: ServicesDep, caller: Caller) -> Response:
     """All of them, the newest first."""
     rows = await services.watching.searches.all(caller.user_id)
-    return _json({"items": [search_json(row) for row in rows], "next_cursor": None})
+    return answered({"items": [search_json(row) for row in rows], "next_cursor": None})
 
 
 @router.delete("/users/me/searches/{search_id}", status_code=204, summary="Forget a search")
@@ -113,7 +113,7 @@ async def notifications(
     inbox = await store.inbox(caller.user_id)
     following = encode_cursor(name, rows[limit - 1].seq) if rows[limit:] else None
     items = [notification_json(row) for row in rows[:limit]]
-    return _json({"items": items, "next_cursor": following, "unread": inbox.unread})
+    return answered({"items": items, "next_cursor": following, "unread": inbox.unread})
 
 
 @router.post("/notifications/read", response_model=NowRead, summary="These were read", tags=["notifications"])
@@ -136,7 +136,3 @@ def _id(text: str, kind: str) -> int:
         return parse_id(text)
     except InvalidId:
         raise Problem("not_found", f"there is no such {kind}") from None
-
-
-def _json(members: dict[str, Any]) -> Response:
-    return Response(encode(members), media_type=JSON)
