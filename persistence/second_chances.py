@@ -14,7 +14,17 @@ from domain.ledger.refusals import INSUFFICIENT_FUNDS, SET_REFUSED, Refusal
 from domain.ledger.rules import Cover
 from persistence.guard import guard, guarded
 from persistence.ledger import Ledger
-from persistence.selling import CURRENCY, SaleImpossible, Selling, Settlement, lock_accounts, sell, write_down
+from persistence.selling import (
+    CURRENCY,
+    FEE_BP,
+    FEE_JOINS,
+    SaleImpossible,
+    Selling,
+    Settlement,
+    lock_accounts,
+    sell,
+    write_down,
+)
 from persistence.settlement import SETTLEMENT_COLUMNS, settlement_of
 
 EXPIRE_MAX = 200
@@ -109,12 +119,7 @@ _STANDING = """
 _DECIDE = "UPDATE second_chances SET state = $2, decided_at = $3 WHERE auction_id = $1"
 _EXPIRED = "SELECT auction_id FROM second_chances WHERE state = 'offered' AND expires_at <= $1 ORDER BY 1 LIMIT $2"
 
-_FEE = """
-    SELECT coalesce(l.fee_bp, t.fee_bp) FROM auctions a LEFT JOIN listings l ON l.auction_id = a.auction_id
-    LEFT JOIN users u ON u.user_id = a.seller_id
-    LEFT JOIN seller_tiers t ON t.tier = coalesce(u.seller_tier, 'standard')
-    WHERE a.auction_id = $1
-"""
+_FEE = f"SELECT {FEE_BP} FROM auctions a {FEE_JOINS} WHERE a.auction_id = $1"
 
 
 class SecondChances:

@@ -72,6 +72,13 @@ class Settlement(msgspec.Struct, frozen=True):
     event_hash: bytes
 
 
+# The fee that was promised when auction `a` was listed; one that never was listed through a gateway has that of today.
+FEE_BP = "coalesce(l.fee_bp, t.fee_bp)"
+FEE_JOINS = """
+    LEFT JOIN listings l ON l.auction_id = a.auction_id LEFT JOIN users u ON u.user_id = a.seller_id
+    LEFT JOIN seller_tiers t ON t.tier = coalesce(u.seller_tier, 'standard')
+"""
+
 _COPIES = """
     SELECT c.copy_id, c.card_id, c.owner_id, c.place, c.locked_by, k.royalty::text
     FROM listed_copies l JOIN copies c ON c.copy_id = l.copy_id JOIN cards k ON k.card_id = c.card_id

@@ -12,7 +12,7 @@ import msgspec
 from domain.auction.commands import Settle
 from domain.ledger.refusals import Refusal
 from persistence.guard import guard, guarded
-from persistence.selling import CURRENCY, SaleImpossible, Selling, Settlement, read_legs, sell
+from persistence.selling import CURRENCY, FEE_BP, FEE_JOINS, SaleImpossible, Selling, Settlement, read_legs, sell
 
 DUE_MAX = 500
 PAGE_MAX = 100
@@ -67,12 +67,9 @@ _UNSOLD = """
     UPDATE auctions a SET settlement = 'done' FROM ended WHERE a.auction_id = ended.auction_id
 """
 
-# A fee was promised when the auction was listed; one that never was listed through the gateway has that of today.
-_SOLD = """
-    SELECT a.seller_id, a.winner_id, a.price, a.settlement, a.seq, e.hash, coalesce(l.fee_bp, t.fee_bp)
-    FROM auctions a JOIN auction_events e ON e.auction_id = a.auction_id AND e.seq = a.seq
-    LEFT JOIN listings l ON l.auction_id = a.auction_id LEFT JOIN users u ON u.user_id = a.seller_id
-    LEFT JOIN seller_tiers t ON t.tier = coalesce(u.seller_tier, 'standard')
+_SOLD = f"""
+    SELECT a.seller_id, a.winner_id, a.price, a.seq, e.hash, {FEE_BP}
+    FROM auctions a JOIN auction_events e ON e.auction_id = a.auction_id AND e.seq = a.seq {FEE_JOINS}
     WHERE a.auction_id = $1 AND a.status = 'closed' AND a.winner_id IS NOT NULL AND a.settlement = 'due'
     FOR NO KEY UPDATE OF a SKIP LOCKED
 """
@@ -134,7 +131,7 @@ class Settlements:
             row = await connection.fetchrow(_SOLD, auction)
             if row is None:
                 return None
-            seller, winner, price, _, seq, digest, fee_bp = row
+            seller, winner, price, seq, digest, fee_bp = row
             selling = Selling(auction, 1, seller, winner, price, fee_bp, seq, digest, held=True)
             try:
                 async with connection.transaction():
