@@ -5,7 +5,7 @@ import time
 from bench.accounts import Account
 from domain.ids import id_text
 from gateway.identity.tokens import TokenIssuer
-from persistence.funding import fund
+from persistence.faucet import fund
 from persistence.identity import UserStore
 from persistence.pool import close_pool, open_pool
 

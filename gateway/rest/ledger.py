@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from domain.ids import InvalidId, id_text, parse_id
-from domain.ledger.books import HOUSE
 from domain.ledger.currencies import CURRENCIES, Currency
 from domain.ledger.ids import transfer_id
 from domain.ledger.orders import Transfer
@@ -40,6 +39,7 @@ from gateway.rest.ledger_bodies import (
 )
 from gateway.rest.once import Mistaken, Posted, once
 from gateway.services import Services, ServicesDep
+from persistence.faucet import faucets_of
 from persistence.idempotency import Begun
 from persistence.ledger_reading import PAGE_MAX as ENTRIES_PAGE_MAX
 from persistence.ledger_reading import EntryFilter
@@ -129,7 +129,7 @@ async def deposit(services: ServicesDep, caller: Caller, key: IdempotencyKey, bo
     async def work(begun: Begun) -> tuple[int, bytes]:
         if body.amount > money.rules.faucet_max:
             raise Mistaken("deposit_too_large", maximum=money.rules.faucet_max)
-        faucet = (await money.ledger.accounts([HOUSE], currency.code, "faucet"))[HOUSE]
+        faucet = (await faucets_of(money.ledger, [caller.user_id], currency.code))[caller.user_id]
         user = (await money.ledger.accounts([caller.user_id], currency.code))[caller.user_id]
         order = Transfer(
             transfer_id("deposit", begun.created_id), faucet, user, body.amount, "deposit", begun.created_id

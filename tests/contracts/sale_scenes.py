@@ -24,7 +24,7 @@ from domain.money import usd
 from persistence.bid_holds import BidHolds
 from persistence.copies import Copies, NewCopies
 from persistence.event_log import EventLog
-from persistence.funding import fund
+from persistence.faucet import fund
 from persistence.ledger import Ledger
 from persistence.ledger_check import CHECKS, ledger_checker
 from persistence.listings import Listings, Locked

@@ -17,7 +17,7 @@ from domain.ledger.ids import held_for_auction
 from domain.ledger.rules import Cover
 from domain.money import usd
 from persistence.errors import StoreError
-from persistence.funding import FUNDS
+from persistence.faucet import FUNDS
 from persistence.ledger import Ledger
 from persistence.pool import Pool, close_pool, open_pool
 from persistence.settlement import Settlements

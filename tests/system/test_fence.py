@@ -15,7 +15,7 @@ from bench.faults.auction_log import AuctionLog, read_logs
 from bench.faults.checker import Violation, violations
 from bench.faults.recording import Recording
 from domain.ids import id_text
-from persistence.funding import fund
+from persistence.faucet import fund
 from persistence.migrations import migrate
 from persistence.pool import close_pool, open_pool
 from tests.faults.broken import sabotaged

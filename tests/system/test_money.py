@@ -17,7 +17,7 @@ from domain.ledger.books import HOUSE
 from domain.ledger.ids import transfer_id
 from domain.ledger.orders import Transfer
 from domain.ledger.rules import Done
-from persistence.funding import FUNDS
+from persistence.faucet import FUNDS
 from persistence.ledger import Ledger
 from persistence.pool import Pool, close_pool, open_pool
 from tests.faults.scene import Scene, until

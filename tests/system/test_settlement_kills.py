@@ -14,7 +14,7 @@ from domain.auction.codec import decode_event
 from domain.auction.events import Closed, Settled
 from domain.auction.terms import Terms
 from persistence.copies import Copies, NewCopies
-from persistence.funding import FUNDS, fund
+from persistence.faucet import FUNDS, fund
 from persistence.ledger_check import CHECKS, ledger_checker
 from persistence.listings import Listings, Locked
 from persistence.migrations import migrate
