@@ -9,7 +9,8 @@ from typing import Any
 from uuid import uuid4
 
 from bench.accounts import OPERATOR_ROLE, Accounts, Roster, username_of
-from bench.ebay import RecordedAuction
+from bench.recordings.model import RecordedAuction
+from bench.recordings.proxy_model import EBAY_STEPS, Expected
 from bench.rest_client import RestClient
 from bench.socket_pool import SocketPool, sockets_allowed
 from bench.wire_client import Ack, ConnectionLost, Refusal, RequestRefused, WireClient, bid_surely
@@ -38,20 +39,32 @@ class ReplayOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One auction replayed. Prices in base units; `price` None: no bid was accepted. `why` only where they differ."""
+    """One auction replayed. Prices in base units; `price` None: no bid was accepted."""
 
     recorded: RecordedAuction
     auction: str
     price: int | None
-    accepted: int
-    refused: int
-    why: str | None
     # What the independent model of the rules makes of the same bids.
-    by_the_rules: int | None
+    by_the_rules: Expected
+    # The price that the engine answered to each bid, None where it refused it.
+    after: tuple[int | None, ...]
 
     @property
     def exact(self) -> bool:
-        return self.price == self.recorded.closing_price
+        return self.price == self.recorded.closing_price and self.first_difference is None
+
+    @property
+    def first_difference(self) -> int | None:
+        """The place of the first bid after which another price was recorded, where the prices after bids were."""
+        for place, (bid, price) in enumerate(zip(self.recorded.bids, self.after, strict=True)):
+            if bid.price_after is not None and bid.price_after != price:
+                return place
+        return None
+
+    @property
+    def follows_the_rules(self) -> bool:
+        """Whether the engine did what the independent model of the rules does, whatever was recorded."""
+        return (self.price, self.after) == (self.by_the_rules.price, self.by_the_rules.after)
 
 
 @dataclass
@@ -158,21 +171,18 @@ class _Run:
             self.progress.opened += 1
             live = self.progress.live[auction] = LiveAuction(recorded)
             try:
-                accepted = await self._bid_all(auction, live)
+                after = await self._bid_all(auction, live)
             finally:
                 del self.progress.live[auction]
             final = await self._closed(auction)
             price = int(final["price"]) if final["bids"] else None
-            by_the_rules = recorded.price_by_the_rules(reserve)
-            why = None if price == recorded.closing_price else why_different(recorded, price, by_the_rules)
-            refused = len(recorded.bids) - accepted
-            outcome = Outcome(recorded, auction, price, accepted, refused, why, by_the_rules)
+            outcome = Outcome(recorded, auction, price, recorded.by_the_rules(reserve), tuple(after))
             self.progress.outcomes.append(outcome)
             return outcome
 
-    async def _bid_all(self, auction: str, live: LiveAuction) -> int:
-        """Send the bids, each after the former's answer; how many were accepted."""
-        accepted = 0
+    async def _bid_all(self, auction: str, live: LiveAuction) -> list[int | None]:
+        """Send the bids, each after the former's answer; the price after each, None where it was refused."""
+        after: list[int | None] = []
         for bid in live.recorded.bids:
             if self.options.speed is not None:
                 due_s = self.started_s + float(bid.at_days) * DAY_S / self.options.speed
@@ -181,11 +191,12 @@ class _Run:
             live.sent += 1
             if isinstance(answer, Refusal):
                 self.progress.refused[answer.code] += 1
+                after.append(None)
             else:
-                accepted += 1
                 self.progress.accepted += 1
                 live.price = answer.price
-        return accepted
+                after.append(answer.price)
+        return after
 
     async def _bid(self, auction: str, bidder: str, amount: int) -> Ack | Refusal:
         progress = self.progress
@@ -226,15 +237,21 @@ def _terms(recorded: RecordedAuction, reserve: int | None) -> dict[str, Any]:
         "starting_price": recorded.starting_price,
         "duration_ms": DURATION_MS,
     }
+    if recorded.steps != EBAY_STEPS:
+        terms["increments"] = recorded.steps
     if reserve is not None:
         terms["reserve_price"] = reserve
     return terms
 
 
-def why_different(recorded: RecordedAuction, price: int | None, by_the_rules: int | None) -> str:
-    """Why the engine's price is not the recorded one: an oddity of the record, or an error of the engine."""
-    if price != by_the_rules:
-        return f"the engine's price is not what the rules give ({dollars(by_the_rules)}): an error of the engine"
+def why_different(outcome: Outcome) -> str:
+    """Why the engine's prices are not the recorded ones: an oddity of the record, or an error of the engine."""
+    recorded, by_the_rules = outcome.recorded, outcome.by_the_rules.price
+    if not outcome.follows_the_rules:
+        return f"the engine's prices are not what the rules give ({dollars(by_the_rules)}): an error of the engine"
+    if outcome.first_difference is not None:
+        bid = outcome.first_difference + 1
+        return f"incomplete record: the price recorded after bid {bid} doesn't follow from the bids"
     if recorded.hidden_reserve() is not None:
         return "recorded price equals the top bid, above what the rules give: looks like a hidden reserve"
     if recorded.prices_disagree:

@@ -9,7 +9,9 @@ import typer
 import uvloop
 from rich.console import Console
 
-from bench.ebay import COLUMNS, Dataset, NotTheDataset, read_auctions
+from bench.recordings.ebay import COLUMNS
+from bench.recordings.files import read_recording
+from bench.recordings.model import Dataset, UnusableRecording
 from bench.replay import CONCURRENCY, CONCURRENCY_MAX, Outcome, Progress, ReplayOptions
 from bench.replay import replay as replay_auctions
 from ece.engine import running_engine
@@ -23,7 +25,7 @@ EXIT_INTERRUPTED = 130
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="The eBay “Online Auctions” CSV.", metavar="FILE.csv")],
+    file: Annotated[Path, typer.Argument(help="The eBay auctions as CSV, or estate lots as JSON.", metavar="FILE")],
     speed: Annotated[
         float | None,
         typer.Option(
@@ -43,11 +45,12 @@ def replay(
     ] = CONCURRENCY,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")] = False,
 ) -> None:
-    """Replay recorded auctions through the engine and compare the closing prices.
+    """Replay recorded auctions through the engine and compare the prices.
 
     Every bid of the file is sent in time order through a real WebSocket of its bidder's own; each auction is then
-    closed, and its price compared with the recorded one. The engine is started if none runs on this data directory,
-    and left as it was found. It can be run again and again: auctions are new each time, bidders are used again.
+    closed, and its price compared with the recorded one; of estate lots the price after each bid is compared, too.
+    The engine is started if none runs on this data directory, and left as it was found. It can be run again and
+    again: auctions are new each time, bidders are used again.
 
     Examples:
 
@@ -79,18 +82,20 @@ def replay(
     else:
         print_report(Console(), outcomes, progress)
     # The independent telling of the rules and the engine must agree, whatever was recorded.
-    if any(outcome.price != outcome.by_the_rules for outcome in outcomes):
+    if not all(outcome.follows_the_rules for outcome in outcomes):
         raise typer.Exit(EXIT_ENGINE_DIFFERS)
 
 
 def _read(file: Path, narration: Console) -> Dataset:
     try:
-        dataset = read_auctions(file)
-    except NotTheDataset as error:
+        dataset = read_recording(file)
+    except UnusableRecording as error:
         _refuse(narration, str(error))
     except OSError as error:
         _refuse(
-            narration, f"{file} can't be read ({error.strerror}): it needs a CSV with the columns {', '.join(COLUMNS)}"
+            narration,
+            f"{file} can't be read ({error.strerror}): it needs a CSV with the columns {', '.join(COLUMNS)}, "
+            "or estate lots as JSON",
         )
     print_broken(narration, dataset)
     return dataset

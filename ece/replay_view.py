@@ -13,9 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.ebay import Dataset
 from bench.percentiles import p50_p99
-from bench.replay import LiveAuction, Outcome, Progress, dollars
+from bench.recordings.model import Dataset
+from bench.replay import LiveAuction, Outcome, Progress, dollars, why_different
 
 REFRESH_S = 0.25
 PLAIN_LINE_S = 2.0
@@ -149,6 +149,7 @@ def report(name: str, dataset: Dataset, outcomes: Sequence[Outcome], progress: P
         "bids_per_s": round(progress.bids_per_s, 1),
         "ack_ms": p50_p99(progress.ack_s),
         "sockets_opened": progress.sockets_opened(),
+        "prices_after_bids": _prices_after(outcomes),
         "by_item": [
             {"item": item, "auctions": len(own), "bids": _bids(own), "exact": sum(outcome.exact for outcome in own)}
             for item, own in _by_item(outcomes).items()
@@ -160,7 +161,7 @@ def report(name: str, dataset: Dataset, outcomes: Sequence[Outcome], progress: P
                 "auction": outcome.auction,
                 "recorded": outcome.recorded.closing_price,
                 "price": outcome.price,
-                "why": outcome.why,
+                "why": why_different(outcome),
             }
             for outcome in outcomes
             if not outcome.exact
@@ -182,6 +183,11 @@ def print_report(console: Console, outcomes: Sequence[Outcome], progress: Progre
     console.print(table)
     _print_differences(console, [outcome for outcome in outcomes if not outcome.exact])
     refused = ", ".join(f"{count:,} {code}" for code, count in progress.refused.most_common()) or "none"
+    after = _prices_after(outcomes)
+    if after["recorded"]:
+        console.print(
+            f"Prices after each bid: {after['exact']:,} of {after['recorded']:,} as recorded.", highlight=False
+        )
     console.print(
         f"{progress.sent:,} bids in {progress.bidding_s:,.1f} s: {progress.bids_per_s:,.0f} bids/s, "
         f"ack {_acks(progress.ack_s)}; {progress.accepted:,} accepted; refused by the rules: {refused}.",
@@ -201,7 +207,7 @@ def print_broken(console: Console, dataset: Dataset) -> None:
 def _print_differences(console: Console, different: list[Outcome]) -> None:
     reasons: dict[str, list[Outcome]] = {}
     for outcome in different:
-        reasons.setdefault(outcome.why or "", []).append(outcome)
+        reasons.setdefault(why_different(outcome), []).append(outcome)
     for why, own in sorted(reasons.items(), key=lambda reason: -len(reason[1])):
         console.print(f"\n{len(own)} differ: {why}", markup=False, highlight=False, soft_wrap=True)
         for outcome in own[:DIFFERENCES_SHOWN]:
@@ -222,6 +228,17 @@ def _by_item(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
     for outcome in outcomes:
         items.setdefault(outcome.recorded.item, []).append(outcome)
     return dict(sorted(items.items()))
+
+
+def _prices_after(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """How many prices after bids were recorded, and how many of them the engine gave."""
+    pairs = [
+        (bid.price_after, price)
+        for outcome in outcomes
+        for bid, price in zip(outcome.recorded.bids, outcome.after, strict=True)
+        if bid.price_after is not None
+    ]
+    return {"recorded": len(pairs), "exact": sum(recorded == price for recorded, price in pairs)}
 
 
 def _bids(outcomes: Sequence[Outcome]) -> int:

@@ -25,6 +25,11 @@ auctionid,bid,bidtime,bidder,bidderrate,openbid,price,item,auction_type
 4,20,0.1,ann,1,1,90,Watch,7 day auction
 4,-3,0.1,ann,1,1,90,Watch,7 day auction
 """
+# The real recordings, beside the project's own repository.
+RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "data"
+needs_recordings = pytest.mark.skipif(
+    not RECORDINGS.exists(), reason="the real recordings stand beside the project's own repository only"
+)
 
 
 class Replays:
@@ -99,3 +104,27 @@ def test_a_file_that_is_not_there_is_said_to_be_missing(replays):
     done = replays.run("no-such-file.csv")
     assert done.returncode == 2
     assert "no-such-file.csv can't be read (No such file or directory)" in done.stderr
+
+
+@needs_recordings
+@pytest.mark.timeout(2 * RUN_TIMEOUT_S)
+@pytest.mark.parametrize(("options", "exact"), [((), 589), (("--infer-reserves",), 626)])
+def test_the_real_ebay_auctions_with_their_3388_bidders_give_the_recorded_prices(replays, options, exact):
+    done = replays.run(str(RECORDINGS / "ebay_auctions.csv"), "--json", *options)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert {name: result[name] for name in ("auctions", "exact", "bids", "broken_rows")} == {
+        "auctions": 628, "exact": exact, "bids": 10_681, "broken_rows": [],
+    }  # fmt: skip
+
+
+@needs_recordings
+@pytest.mark.timeout(2 * RUN_TIMEOUT_S)
+def test_the_real_estate_lots_have_the_recorded_price_after_every_bid(replays):
+    done = replays.run(str(RECORDINGS / "estate_lots.json"), "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert {name: result[name] for name in ("auctions", "exact", "accepted", "refused", "prices_after_bids")} == {
+        "auctions": 301, "exact": 301, "accepted": 1_827, "refused": 0,
+        "prices_after_bids": {"recorded": 1_827, "exact": 1_827},
+    }  # fmt: skip

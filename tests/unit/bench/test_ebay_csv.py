@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.ebay import BrokenRow, Dataset, NotTheDataset, RecordedAuction, RecordedBid, read_auctions
+from bench.recordings.ebay import read_auctions
+from bench.recordings.model import BrokenRow, Dataset, RecordedAuction, RecordedBid, UnusableRecording
 
 HEADER = "auctionid,bid,bidtime,bidder,bidderrate,openbid,price,item,auction_type"
 GOOD = "77,10.5,1.25,ann,0,9.99,12,Watch,3 day auction"
@@ -130,7 +131,7 @@ def test_empty_lines_are_no_rows_but_count_as_lines(read):
     ],
 )
 def test_a_file_that_is_not_this_is_refused_and_told_what_it_needs(read, lines, message):
-    with pytest.raises(NotTheDataset) as refused:
+    with pytest.raises(UnusableRecording) as refused:
         read(*lines)
     assert message in str(refused.value)
 
@@ -139,7 +140,7 @@ def test_a_file_that_is_not_this_is_refused_and_told_what_it_needs(read, lines, 
 def test_bytes_that_are_no_text_are_refused(tmp_path, content):
     file = tmp_path / "picture.csv"
     file.write_bytes(content)
-    with pytest.raises(NotTheDataset):
+    with pytest.raises(UnusableRecording):
         read_auctions(file)
 
 

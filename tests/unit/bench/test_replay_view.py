@@ -6,17 +6,19 @@ from decimal import Decimal
 
 from rich.console import Console
 
-from bench.ebay import BrokenRow, Dataset, RecordedAuction, RecordedBid
+from bench.recordings.model import BrokenRow, Dataset, RecordedAuction, RecordedBid
+from bench.recordings.proxy_model import Expected
 from bench.replay import LiveAuction, Outcome, Progress
 from ece.replay_view import LiveView, plain_line, print_broken, print_report, report, sparkline
 
 USD = 1_000_000
-EXACT = RecordedAuction("1", "Watch", USD, 5 * USD, (RecordedBid("ann", 5 * USD, Decimal(0)),))
+EXACT = RecordedAuction("1", "Watch", USD, 5 * USD, (RecordedBid("ann", 5 * USD, Decimal(0), 5 * USD),))
 OTHER = RecordedAuction("2", "Game", USD, 9 * USD, (RecordedBid("bob", 9 * USD, Decimal(0)),) * 2)
 OUTCOMES = [
-    Outcome(EXACT, "e1", 5 * USD, accepted=1, refused=0, why=None, by_the_rules=5 * USD),
-    Outcome(OTHER, "e2", USD, accepted=1, refused=1, why="looks [odd]", by_the_rules=USD),
+    Outcome(EXACT, "e1", 5 * USD, Expected(5 * USD, (5 * USD,)), (5 * USD,)),
+    Outcome(OTHER, "e2", USD, Expected(USD, (USD, None)), (USD, None)),
 ]
+WHY = "recorded price equals the top bid, above what the rules give: looks like a hidden reserve"
 DATASET = Dataset((EXACT, OTHER), (BrokenRow(7, "bid is [zero]"),))
 
 
@@ -42,12 +44,13 @@ def test_the_report_for_machines_has_every_figure():
         "file": "f.csv", "auctions": 2, "exact": 1, "differ": 1, "bids": 3, "accepted": 2, "refused": 1,
         "refused_by_code": {"bid_too_low": 1}, "seconds": 2.0, "bids_per_s": 1.5,
         "ack_ms": {"p50": 2.0, "p99": 3.0}, "sockets_opened": 2,
+        "prices_after_bids": {"recorded": 1, "exact": 1},
         "by_item": [
             {"item": "Game", "auctions": 1, "bids": 2, "exact": 0},
             {"item": "Watch", "auctions": 1, "bids": 1, "exact": 1},
         ],
         "different": [
-            {"auctionid": "2", "item": "Game", "auction": "e2", "recorded": 9 * USD, "price": USD, "why": "looks [odd]"}
+            {"auctionid": "2", "item": "Game", "auction": "e2", "recorded": 9 * USD, "price": USD, "why": WHY}
         ],
         "broken_rows": [{"line": 7, "reason": "bid is [zero]"}],
     }  # fmt: skip
@@ -57,8 +60,8 @@ def test_the_report_for_people_has_items_differences_and_rates():
     out = console()
     print_report(out, OUTCOMES, progress())
     shown = text_of(out)
-    for part in ("Watch", "100.0%", "50.0%", "1 differ: looks [odd]", "2  Game: $1.00, recorded $9.00", "2 bids/s",
-                 "p50 2.0 ms, p99 3.0 ms", "1 bid_too_low"):  # fmt: skip
+    for part in ("Watch", "100.0%", "50.0%", f"1 differ: {WHY}", "2  Game: $1.00, recorded $9.00", "2 bids/s",
+                 "p50 2.0 ms, p99 3.0 ms", "1 bid_too_low", "Prices after each bid: 1 of 1 as recorded"):  # fmt: skip
         assert part in shown
 
 

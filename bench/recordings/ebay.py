@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TextIO
 
-from bench.proxy_model import expected
+from bench.recordings.model import BrokenRow, Dataset, RecordedAuction, RecordedBid, UnusableRecording
 
 COLUMNS = ("auctionid", "bid", "bidtime", "bidder", "openbid", "price", "item")
 OPTIONAL_COLUMNS = ("bidderrate", "auction_type")
@@ -26,65 +26,6 @@ LINE_LENGTH_MAX = 10_000
 DAYS_MAX = Decimal(366)
 # What Decimal alone would also take (nan, inf, 1_000, other scripts' digits) is no number in this file.
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?|\.[0-9]+([eE][+-]?[0-9]{1,2})?", re.ASCII)
-
-
-class NotTheDataset(Exception):
-    """The file can't be this dataset. The message says what it would need."""
-
-
-@dataclass(frozen=True)
-class RecordedBid:
-    """One row: the bidder's maximum (for the winner, the price paid), and when, in days since the opening."""
-
-    bidder: str
-    amount: int
-    at_days: Decimal
-
-
-@dataclass(frozen=True)
-class RecordedAuction:
-    """One auction as recorded, bids in time order; equal times keep the file's order."""
-
-    auction_id: str
-    item: str
-    starting_price: int
-    closing_price: int
-    bids: tuple[RecordedBid, ...]
-    prices_disagree: bool = False
-
-    @property
-    def top_bid(self) -> int:
-        return max(bid.amount for bid in self.bids)
-
-    @property
-    def lasts_days(self) -> float:
-        return float(self.bids[-1].at_days)
-
-    def price_by_the_rules(self, reserve: int | None = None) -> int | None:
-        """What the proxy rules make of the bids; None when they accept none."""
-        return expected(self.starting_price, ((bid.bidder, bid.amount) for bid in self.bids), reserve).price
-
-    def hidden_reserve(self) -> int | None:
-        """The reserve that explains the recorded price: it is the top bid, and the rules alone stay below it."""
-        by_the_rules = self.price_by_the_rules()
-        hides = by_the_rules is not None and self.top_bid == self.closing_price > by_the_rules
-        return self.closing_price if hides else None
-
-
-@dataclass(frozen=True)
-class BrokenRow:
-    line: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Dataset:
-    auctions: tuple[RecordedAuction, ...]
-    broken: tuple[BrokenRow, ...]
-
-    @property
-    def bids(self) -> int:
-        return sum(len(auction.bids) for auction in self.auctions)
 
 
 @dataclass(frozen=True)
@@ -101,7 +42,7 @@ class _BadRow(Exception):
 
 
 def read_auctions(path: Path) -> Dataset:
-    """Read the whole file. Raises NotTheDataset, or OSError when it can't be read."""
+    """Read the whole file. Raises UnusableRecording, or OSError when it can't be read."""
     with path.open(encoding="utf-8-sig", errors="replace", newline=None) as file:
         return _read(file, path.name)
 
@@ -126,7 +67,7 @@ def _read(file: TextIO, name: str) -> Dataset:
         auctions.setdefault(row.auction_id, []).append(row)
     if not auctions:
         first = f"; line {broken[0].line}: {broken[0].reason}" if broken else ""
-        raise NotTheDataset(f"{name} holds no usable bid{first}")
+        raise UnusableRecording(f"{name} holds no usable bid{first}")
     return Dataset(tuple(_auction(rows) for rows in auctions.values()), tuple(broken))
 
 
@@ -144,14 +85,14 @@ def _lines(file: TextIO) -> Iterator[tuple[int, str]]:
 def _columns(header: str, name: str) -> dict[str, int]:
     needs = f"it needs a header with the columns {', '.join(COLUMNS)} (comma-separated)"
     if not header.strip():
-        raise NotTheDataset(f"{name} is empty: {needs}")
+        raise UnusableRecording(f"{name} is empty: {needs}")
     try:
         names = [cell.strip().lower() for cell in _cells(header)]
     except _BadRow as reason:
-        raise NotTheDataset(f"{name} is not the eBay auctions file ({reason}): {needs}") from None
+        raise UnusableRecording(f"{name} is not the eBay auctions file ({reason}): {needs}") from None
     missing = [column for column in COLUMNS if column not in names]
     if missing:
-        raise NotTheDataset(f"{name} is not the eBay auctions file, it lacks {', '.join(missing)}: {needs}")
+        raise UnusableRecording(f"{name} is not the eBay auctions file, it lacks {', '.join(missing)}: {needs}")
     return {column: names.index(column) for column in COLUMNS}
 
 
