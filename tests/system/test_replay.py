@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,12 +54,11 @@ class Replays:
 
 
 @pytest.fixture(scope="module")
-def replays(tmp_path_factory: pytest.TempPathFactory) -> Replays:
-    home = tmp_path_factory.mktemp("replay")
-    # Root's embedded PostgreSQL runs as another user, who has to pass through.
-    for directory in (home, *home.parents[:2]):
-        directory.chmod(0o711)
-    return Replays(home)
+def replays() -> Iterator[Replays]:
+    # Not below pytest's own directory: each run of pytest closes that to others, and root's PostgreSQL is another user.
+    with tempfile.TemporaryDirectory(prefix="ece-replay-", ignore_cleanup_errors=True) as home:
+        Path(home).chmod(0o711)
+        yield Replays(Path(home))
 
 
 @pytest.mark.timeout(2 * RUN_TIMEOUT_S)
