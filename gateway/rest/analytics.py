@@ -3,14 +3,13 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from domain.ids import InvalidId, id_text, parse_id
 from domain.ledger.currencies import CURRENCIES
 from domain.portfolio import DAY_MS, capped, change_bp, day_of, filled, sell_through_bp
 from gateway.problems import Problem
-from gateway.rest import API_PREFIX
 from gateway.rest.analytics_bodies import (
     CardMarket,
     HoldingPage,
@@ -29,6 +28,7 @@ from gateway.rest.answers import answered
 from gateway.rest.callers import Caller
 from gateway.rest.cursors import decode_cursor, encode_cursor
 from gateway.rest.ledger_bodies import CurrencyCode
+from gateway.rest.routing import api_router
 from gateway.services import ServicesDep
 from persistence.analytics_models import WINDOWS
 from persistence.market_reading import MOVERS_MAX, ORDERS
@@ -39,7 +39,7 @@ DAYS_MAX = 365
 DAYS_DEFAULT = 30
 MOVERS_DEFAULT = 10
 
-router = APIRouter(prefix=API_PREFIX, tags=["analytics"])
+router = api_router("analytics")
 encode = msgspec.json.encode
 
 OfCurrency = Annotated[CurrencyCode, Query()]

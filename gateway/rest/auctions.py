@@ -3,24 +3,13 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Header, Query
+from fastapi import Header, Query
 from starlette.responses import Response
 
-from actors.messages import (
-    UNAVAILABLE,
-    Answer,
-    Bid,
-    BidAnswer,
-    Buy,
-    CloseNow,
-    Create,
-    GetState,
-    Refused,
-    Request,
-    Withdraw,
-)
+from actors.messages import Answer, Bid, BidAnswer, Buy, CloseNow, Create, GetState, Refused, Request, Withdraw
 from domain.auction.terms import Terms, terms_fault
 from domain.auction.views import outcome_of
+from domain.errors import UNAVAILABLE
 from domain.ids import id_text
 from gateway.identity.tokens import Identity
 from gateway.problems import Problem, refusal_problem
@@ -43,6 +32,7 @@ from gateway.rest.callers import OPERATOR, AuctionId, Caller, IdempotencyKey, Op
 from gateway.rest.copies import copy_problem
 from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
 from gateway.rest.once import Mistaken, Posted, once
+from gateway.rest.routing import api_router
 from gateway.services import Services, ServicesDep
 from persistence.auction_listing import PAGE_MAX, AuctionFilter, ListedAuction, LoggedBid
 from persistence.idempotency import Begun
@@ -51,7 +41,7 @@ from persistence.listings import CopyRefusal
 PAGE_DEFAULT = 50
 ENDED = frozenset({"closed", "cancelled"})
 
-router = APIRouter(prefix=API_PREFIX, tags=["auctions"])
+router = api_router("auctions")
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 AuctionStatus = Literal["scheduled", "open", "closed", "cancelled"]

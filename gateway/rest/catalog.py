@@ -4,13 +4,12 @@ import hashlib
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import Depends, Header, Query
 from starlette.responses import Response
 
 from domain.ids import InvalidId, parse_id
 from domain.ledger.currencies import AMOUNT_MAX
 from gateway.problems import Problem
-from gateway.rest import API_PREFIX
 from gateway.rest.answers import JSON, answered
 from gateway.rest.callers import IdempotencyKey, Operator
 from gateway.rest.catalog_bodies import (
@@ -26,6 +25,7 @@ from gateway.rest.catalog_bodies import (
 )
 from gateway.rest.cursors import decode_cursor, encode_cursor
 from gateway.rest.once import Posted, once
+from gateway.rest.routing import api_router
 from gateway.services import ServicesDep
 from persistence.catalog_reading import PAGE_MAX, SETS_MAX, Wanted
 from persistence.idempotency import Begun
@@ -33,7 +33,7 @@ from persistence.idempotency import Begun
 PAGE_DEFAULT = 24
 TRAITS_MAX = 8
 
-router = APIRouter(prefix=API_PREFIX, tags=["catalog"])
+router = api_router("catalog")
 encode = msgspec.json.encode
 
 Text = Annotated[str | None, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]

@@ -3,18 +3,18 @@
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from starlette.responses import Response
 
 from domain.ids import InvalidId, id_text, parse_id
 from domain.settlement import Payee, royalty_fault
 from gateway.identity.tokens import Identity
 from gateway.problems import Problem
-from gateway.rest import API_PREFIX
 from gateway.rest.answers import answered
 from gateway.rest.callers import Caller, IdempotencyKey, Operator, Visitor
 from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
 from gateway.rest.once import Mistaken, Posted, once
+from gateway.rest.routing import api_router
 from gateway.rest.sales_bodies import (
     CopyItem,
     CopyPage,
@@ -33,7 +33,7 @@ from persistence.listings import CopyRefusal
 
 PAGE_DEFAULT = 50
 
-router = APIRouter(prefix=API_PREFIX, tags=["copies"])
+router = api_router("copies")
 encode = msgspec.json.encode
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]

@@ -3,21 +3,22 @@
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from domain.auction.events import Listed
+from domain.errors import NOT_FOUND
 from domain.ids import id_text
 from domain.ledger.refusals import Refusal
 from domain.settlement import HighestBids
-from gateway.problems import Problem
-from gateway.rest import API_PREFIX
+from gateway.problems import Problem, ledger_problem
 from gateway.rest.answers import answered
 from gateway.rest.bodies import Nothing
 from gateway.rest.callers import OPERATOR, AuctionId, Caller, IdempotencyKey, Operator
 from gateway.rest.copies import parsed, user_named
 from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
 from gateway.rest.once import Mistaken, Posted, once
+from gateway.rest.routing import api_router
 from gateway.rest.sales_bodies import (
     CancelledSale,
     FailedPage,
@@ -40,7 +41,7 @@ from persistence.second_chances import PAGE_MAX, Reversal, RunnerUp
 
 PAGE_DEFAULT = 50
 
-router = APIRouter(prefix=API_PREFIX, tags=["sales"])
+router = api_router("sales")
 encode = msgspec.json.encode
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
@@ -215,7 +216,5 @@ async def _runner_up(services: Services, auction: int, expires_at: int) -> Runne
 
 
 def _refused(refusal: Refusal) -> Problem:
-    details = {"not_found": "there is no such auction, or nothing of it for you"}
-    return Problem(
-        refusal.code, details.get(refusal.code), available=refusal.available, required=refusal.required
-    )  # fmt: skip
+    details = {NOT_FOUND: "there is no such auction, or nothing of it for you"}
+    return ledger_problem(refusal, details.get(refusal.code))

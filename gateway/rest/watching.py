@@ -3,16 +3,16 @@
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from domain.ids import InvalidId, parse_id
 from gateway.problems import Problem
-from gateway.rest import API_PREFIX
 from gateway.rest.answers import answered
 from gateway.rest.callers import Caller, IdempotencyKey
 from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
 from gateway.rest.once import Posted, once
+from gateway.rest.routing import api_router
 from gateway.rest.watching_bodies import (
     NewSearch,
     NotificationPage,
@@ -32,7 +32,7 @@ from persistence.saved_searches import SavedSearch
 
 PAGE_DEFAULT = 50
 
-router = APIRouter(prefix=API_PREFIX, tags=["watching"])
+router = api_router("watching")
 encode = msgspec.json.encode
 
 WatchKind = Literal["auction", "card"]
