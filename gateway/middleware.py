@@ -61,7 +61,7 @@ class Frontdoor:
         method = scope["method"] if scope["method"] in METHODS else "other"
         if method == "HEAD":
             # Answered as GET; the server leaves the body out (RFC 9110, 9.3.2).
-            scope = scope | {"method": "GET"}
+            scope = {**scope, "method": "GET"}
         answer = _Answer(send, scope["path"])
         began = time.perf_counter()
         try:

@@ -26,7 +26,7 @@ from gateway.rest.analytics_bodies import (
 )
 from gateway.rest.answers import answered
 from gateway.rest.callers import Caller
-from gateway.rest.cursors import decode_cursor, encode_cursor
+from gateway.rest.cursors import Cursor, encode_cursor, number_in
 from gateway.rest.ledger_bodies import CurrencyCode
 from gateway.rest.routing import api_router
 from gateway.services import ServicesDep
@@ -62,14 +62,14 @@ async def holdings(
     caller: Caller,
     currency: OfCurrency = "USDC",
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    cursor: Cursor = None,
 ) -> Response:
     """In the order of the cards' ids."""
     code = _currency(currency)
     name = f"holdings {caller.user_id} {code}"
-    after = -1 if cursor is None else decode_cursor(name, cursor, 1)[0]
+    after = number_in(name, cursor)
     progress = await services.figures.portfolios.progress()
-    rows = await services.figures.portfolios.holdings(caller.user_id, code, after, limit + 1)
+    rows = await services.figures.portfolios.holdings(caller.user_id, code, -1 if after is None else after, limit + 1)
     following = encode_cursor(name, rows[limit - 1].card.id) if rows[limit:] else None
     items = [holding_json(row) for row in rows[:limit]]
     return answered({"as_of": progress.as_of, "items": items, "next_cursor": following})

@@ -30,7 +30,7 @@ from gateway.rest.bodies import (
 )
 from gateway.rest.callers import OPERATOR, AuctionId, Caller, IdempotencyKey, Operator, Visitor
 from gateway.rest.copies import copy_problem
-from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
+from gateway.rest.cursors import Cursor, Number, decode_cursor, encode_cursor, number_in
 from gateway.rest.once import Mistaken, Posted, once
 from gateway.rest.routing import api_router
 from gateway.services import Services, ServicesDep
@@ -81,8 +81,7 @@ async def list_auctions(
     if ending and status not in (None, "open"):
         raise Problem("invalid_request", "only open auctions can be sorted by their end")
     name = f"auctions {sort} {status} {(seller or '').lower()}"
-    numbers = None if cursor is None else decode_cursor(name, cursor, 2)
-    after = None if numbers is None else (numbers[0], numbers[1])
+    after = None if cursor is None else decode_cursor(name, cursor, tuple[Number, Number])
     seller_id = None
     if seller is not None:
         user = await services.users.by_login(seller)
@@ -144,7 +143,7 @@ async def list_bids(
 ) -> Response:
     """All bids that counted, oldest first. Others' maxima only after the auction has ended."""
     name = f"bids {auction}"
-    after_seq = 0 if cursor is None else decode_cursor(name, cursor, 1)[0]
+    after_seq = number_in(name, cursor) or 0
     row = await services.listing.get(auction)
     if row is None:
         raise Problem("not_found", "there is no such auction")

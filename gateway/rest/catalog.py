@@ -23,10 +23,11 @@ from gateway.rest.catalog_bodies import (
     facets_json,
     rights_json,
 )
-from gateway.rest.cursors import decode_cursor, encode_cursor
+from gateway.rest.cursors import Cursor, Number, decode_cursor, encode_cursor
 from gateway.rest.once import Posted, once
 from gateway.rest.routing import api_router
 from gateway.services import ServicesDep
+from persistence.catalog_query import Place
 from persistence.catalog_reading import PAGE_MAX, SETS_MAX, Wanted
 from persistence.idempotency import Begun
 
@@ -68,15 +69,16 @@ async def cards(
     wanted: Filters,
     sort: Literal["relevance", "newest", "name", "price", "ending", "listed"] = "relevance",
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    cursor: Cursor = None,
 ) -> Response:
     """By `price`, `ending` and `listed` (newly) come only cards for sale. `relevance` without words is `newest`."""
     name = f"cards {sort} {encode(wanted).decode()}"
-    place = None
-    if cursor is not None:
-        at, card = decode_cursor(name, cursor, 2)
-        place = (at, card)
-    found = await services.catalog.view.cards(wanted, sort, place, limit + 1)
+    after: Place | None = None
+    if cursor is not None and sort == "name":
+        after = decode_cursor(name, cursor, tuple[str, Number])
+    elif cursor is not None:
+        after = decode_cursor(name, cursor, tuple[Number, Number])
+    found = await services.catalog.view.cards(wanted, sort, after, limit + 1)
     rows = found.cards
     following = encode_cursor(name, rows[limit - 1].place, rows[limit - 1].id) if rows[limit:] else None
     return answered({"items": [card_json(row) for row in rows[:limit]], "next_cursor": following, "total": found.total})
@@ -111,13 +113,13 @@ async def card(services: ServicesDep, card_id: str, if_none_match: Match = None)
 async def sets(
     services: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=SETS_MAX - 1)] = PAGE_MAX,
-    cursor: Annotated[
-        str | None, Query(pattern="^[a-z0-9-]{1,32}$", description="`next_cursor` of the page before")
-    ] = None,
+    cursor: Cursor = None,
 ) -> Response:
     """By code."""
-    rows = await services.catalog.view.sets(cursor, limit + 1)
-    return answered({"items": rows[:limit], "next_cursor": rows[limit - 1].code if rows[limit:] else None})
+    after = None if cursor is None else decode_cursor("sets", cursor, tuple[str])[0]
+    rows = await services.catalog.view.sets(after, limit + 1)
+    following = encode_cursor("sets", rows[limit - 1].code) if rows[limit:] else None
+    return answered({"items": rows[:limit], "next_cursor": following})
 
 
 @router.post("/admin/catalog/cards", response_model=PutCards, status_code=201, summary="Put a card", tags=["admin"])

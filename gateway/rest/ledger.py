@@ -17,7 +17,7 @@ from gateway.problems import Problem, ledger_problem
 from gateway.rest.answers import answered
 from gateway.rest.bodies import Nothing
 from gateway.rest.callers import Caller, IdempotencyKey, Operator
-from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
+from gateway.rest.cursors import Cursor, encode_cursor, number_in
 from gateway.rest.ledger_bodies import (
     STATEMENT_COLUMNS,
     Balances,
@@ -86,7 +86,7 @@ async def entries(
     """The newest first. Nothing is ever changed in them or taken away."""
     its_currency = _currency(currency)
     name = f"entries {caller.user_id} {its_currency.code} {kind} {since} {until}"
-    before = None if cursor is None else decode_cursor(name, cursor, 1)[0]
+    before = number_in(name, cursor)
     wanted = EntryFilter(kind, since, until)
     rows = await services.money.reading.entries(caller.user_id, its_currency.code, wanted, before, limit + 1)
     following = encode_cursor(name, rows[limit - 1].seq) if rows[limit:] else None
@@ -167,7 +167,7 @@ async def list_withdrawals(
 ) -> Response:
     """The newest first."""
     name = f"withdrawals {caller.user_id}"
-    before = None if cursor is None else decode_cursor(name, cursor, 1)[0]
+    before = number_in(name, cursor)
     rows = await services.money.withdrawals.page(limit + 1, user=caller.user_id, before=before)
     items = [withdrawal_json(row, services.money.payouts.chain) for row in rows[:limit]]
     return answered({"items": items, "next_cursor": encode_cursor(name, rows[limit - 1].id) if rows[limit:] else None})
@@ -210,7 +210,7 @@ async def requested_withdrawals(
 ) -> Response:
     """Those in this state, the newest first. For operators."""
     name = f"all withdrawals {state}"
-    before = None if cursor is None else decode_cursor(name, cursor, 1)[0]
+    before = number_in(name, cursor)
     rows = await services.money.withdrawals.page(limit + 1, state=state, before=before)
     chain = services.money.payouts.chain
     items = [withdrawal_json(row, chain) | {"user": id_text(row.user)} for row in rows[:limit]]
