@@ -203,7 +203,7 @@ class Codec:
             return InvalidFrame("nested too deep", None)
         if not isinstance(raw, dict):
             return InvalidFrame("a frame is a map", None)
-        request_id = raw.get("id")
+        request_id = _whole(raw.get("id")) if self.binary else raw.get("id")
         sound = type(request_id) is int or (isinstance(request_id, str) and len(request_id) <= 64)
         return InvalidFrame(message, request_id if sound else None)
 

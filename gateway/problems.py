@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from actors.messages import Refused
-from domain.errors import ERRORS, INTERNAL_ERROR, UNAVAILABLE, details_of
+from domain.errors import ERRORS, IDEMPOTENCY_KEY_MISSING, INTERNAL_ERROR, INVALID_REQUEST, UNAVAILABLE, details_of
 from domain.ledger.refusals import Refusal
 from gateway.identity.attempts import TooManyAttempts
 from gateway.identity.passwords import PasswordsBusy
@@ -133,13 +133,16 @@ async def _invalid(request: Request, error: Exception) -> Response:
     for fault in found:
         if fault["type"] == "json_invalid":
             twice = fault["ctx"]["error"] == NAMED_TWICE
-            return Problem("invalid_request", NAMED_TWICE if twice else "the body is not JSON", status=400).response()
+            return Problem(INVALID_REQUEST, NAMED_TWICE if twice else "the body is not JSON", status=400).response()
+        if fault["loc"] == ("header", "Idempotency-Key"):
+            code = IDEMPOTENCY_KEY_MISSING if fault["type"] == "missing" else INVALID_REQUEST
+            return Problem(code, f"Idempotency-Key: {fault['msg']}", status=400).response()
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if any(fault["loc"] == ("body",) for fault in found) and media_type != "application/json":
         return Problem("unsupported_media_type", "the body must be application/json").response()
     errors = [{"at": _place(fault["loc"]), "detail": fault["msg"]} for fault in found[:ERRORS_MAX]]
     summary = "; ".join(f"{fault['at']}: {fault['detail']}" for fault in errors[:3])
-    return Problem("invalid_request", summary, errors=errors).response()
+    return Problem(INVALID_REQUEST, summary, errors=errors).response()
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -157,7 +160,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return Problem(codes[error.status_code], headers=headers).response()
     if error.status_code >= 500:
         return Problem("internal_error", status=error.status_code, headers=headers).response()
-    return Problem("invalid_request", "the request can't be read", status=error.status_code, headers=headers).response()
+    return Problem(INVALID_REQUEST, "the request can't be read", status=error.status_code, headers=headers).response()
 
 
 def _allowed(request: Request) -> list[str]:

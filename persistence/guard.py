@@ -34,7 +34,7 @@ _KNOWN = (*UNAVAILABLE, *NOT_STORABLE)
 
 @asynccontextmanager
 async def guard() -> AsyncIterator[None]:
-    """Around work with the database. Raises StoreUnavailable where it did not answer, or not in time; TextNotStorable."""
+    """Around work with the database. Raises StoreUnavailable (no answer, or not in time), TextNotStorable."""
     try:
         yield
     except _KNOWN as error:

@@ -72,7 +72,7 @@ async def list_auctions(
     services: ServicesDep,
     status: AuctionStatus | None = None,
     seller: Annotated[str | None, Query(pattern=USERNAME_PATTERN, description="Username")] = None,
-    sort: Annotated[Literal["newest", "ending"], Query(description="`ending`: open ones, soonest first")] = "newest",
+    sort: Annotated[Literal["newest", "ending"], Query(description="`ending`: open ones alone")] = "newest",
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response:

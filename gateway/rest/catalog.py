@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from fastapi import Depends, Header, Query
+from pydantic import Field
 from starlette.responses import Response
 
 from domain.ids import InvalidId, parse_id
@@ -38,6 +39,7 @@ router = api_router("catalog")
 encode = msgspec.json.encode
 
 Text = Annotated[str | None, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
+TraitFilter = Annotated[str, Field(pattern=r"^[^:\x00]{1,64}:[^\x00]{1,64}$")]
 Price = Annotated[int | None, Query(ge=0, le=AMOUNT_MAX, description="Of the lowest open auction, in base units")]
 Match = Annotated[str | None, Header(alias="If-None-Match")]
 
@@ -46,14 +48,14 @@ async def _wanted(
     q: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Words; typos are found")] = "",
     set: Text = None,
     rarity: Text = None,
-    trait: Annotated[list[str] | None, Query(max_length=TRAITS_MAX, description="`name:value`, repeatable")] = None,
+    trait: Annotated[
+        list[TraitFilter] | None, Query(max_length=TRAITS_MAX, description="`name:value`, for one name each")
+    ] = None,
     min_price: Price = None,
     max_price: Price = None,
     status: Annotated[Literal["open", "none"] | None, Query(description="Has open auctions, or none")] = None,
 ) -> Wanted:
     pairs = [tuple(one.split(":", 1)) for one in trait or []]
-    if any(len(pair) != 2 or "\0" in "".join(pair) or len("".join(pair)) > 128 for pair in pairs):
-        raise Problem("invalid_request", "a trait is name:value")
     traits = tuple(sorted((pair[0], pair[-1]) for pair in pairs))
     if len({name for name, _ in traits}) != len(traits):
         raise Problem("invalid_request", "no card has two values of one trait")
@@ -67,7 +69,10 @@ Filters = Annotated[Wanted, Depends(_wanted)]
 async def cards(
     services: ServicesDep,
     wanted: Filters,
-    sort: Literal["relevance", "newest", "name", "price", "ending", "listed"] = "relevance",
+    sort: Annotated[
+        Literal["relevance", "newest", "name", "price", "ending", "listed"],
+        Query(description="By `price`, `ending`, `listed` only cards for sale; without `q` `relevance` is `newest`"),
+    ] = "relevance",
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response:

@@ -1,15 +1,17 @@
 """Routers of the REST API: where they begin, and how they read bodies."""
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from fastapi import APIRouter
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.rest import API_PREFIX
+from gateway.rest.callers import known_caller, visitor
 from gateway.unique_names import NamedTwice, unique
 
 
@@ -29,6 +31,12 @@ class _Request(Request):
 
 
 class _Route(APIRoute):
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        if visitor in (calls := set(_calls(self.dependant))) and known_caller not in calls:
+            # A token may be sent, and need not be.
+            self.openapi_extra = {"security": [{}]}
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
@@ -36,3 +44,10 @@ class _Route(APIRoute):
             return await handle(_Request(request.scope, request.receive))
 
         return handle_strictly
+
+
+def _calls(dependant: Dependant) -> Iterator[Callable[..., Any] | None]:
+    """All functions that are called before an endpoint."""
+    for dependency in dependant.dependencies:
+        yield dependency.call
+        yield from _calls(dependency)
