@@ -12,6 +12,8 @@ from typing import Annotated, TypeVar
 import msgspec
 from fastapi import Query
 from msgspec import Meta
+from pydantic import Field
+from pydantic.config import JsonDict
 
 from domain.errors import INVALID_CURSOR
 from gateway.problems import Problem
@@ -24,13 +26,10 @@ CURSOR_LENGTH_MAX = 1_200
 
 # The database's integers.
 Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+# What is not so is refused as `invalid_cursor`, as is all else that is no cursor of the list.
+_FORM: JsonDict = {"minLength": 8, "maxLength": CURSOR_LENGTH_MAX, "pattern": "^[A-Za-z0-9_-]+$"}
 Cursor = Annotated[
-    str | None,
-    # What is not so is refused as `invalid_cursor`, as is all else that is no cursor of the list.
-    Query(
-        description="`next_cursor` of the page before",
-        json_schema_extra={"minLength": 8, "maxLength": CURSOR_LENGTH_MAX, "pattern": "^[A-Za-z0-9_-]+$"},
-    ),
+    Annotated[str, Field(json_schema_extra=_FORM)] | None, Query(description="`next_cursor` of the page before")
 ]
 
 
