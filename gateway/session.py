@@ -4,12 +4,12 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import structlog
 
-from actors.messages import Answer, Bid, BidAnswer, Buy, Refused, Request
+from actors.messages import Answer, Bid, BidAnswer, Buy, Refused
 from domain import errors
 from domain.ids import InvalidId, id_text, parse_id
 from gateway.admission import Admission, Share
@@ -32,6 +32,7 @@ from gateway.frames import (
 )
 from gateway.hub import Hub, SubscribeFailed
 from gateway.identity.tokens import Identity, TokenError, TokenIssuer
+from gateway.session_protocols import Connection, Routes
 from gateway.traffic import OK, Traffic
 from gateway.user_channels import USER_PREFIX, OwnSubscription, channel_of
 
@@ -52,22 +53,6 @@ CLOSE_TOKEN = 4501
 CLOSE_TOO_LARGE = 4502
 CLOSE_FAULT = 1011
 CLOSE_RESTARTING = 1012
-
-
-class Connection(Protocol):
-    """The socket under a session."""
-
-    def write_frame(self, frame: bytes) -> None: ...
-    def write_soon(self, frame: bytes) -> None: ...
-    def pause(self) -> None: ...
-    def unsent_bytes(self) -> int: ...
-    def close(self, code: int, reason: str) -> None: ...
-
-
-class Routes(Protocol):
-    """The way to the hosts."""
-
-    def send(self, request: Request, on_answer: Callable[[Answer], None]) -> None: ...
 
 
 class SessionLimits(msgspec.Struct, frozen=True):
