@@ -100,7 +100,9 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag="r"):
 
     def known(self) -> dict[str, Any]:
         """All that it was decided on, by the names that clients know."""
-        return {name: getattr(self, name) for name in self.__struct_fields__[1:]}
+        known = msgspec.structs.asdict(self)
+        del known["code"]
+        return known
 
 
 Answer = BidAnswer | StateAnswer | Refused

@@ -3,6 +3,7 @@
 A code is stable; its text may change. docs/protocol.md and docs/asyncapi.yaml are tested against this table.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -139,7 +140,7 @@ ERRORS = {
 }  # fmt: skip
 
 
-def details_of(code: str, known: dict[str, Any]) -> dict[str, Any]:
+def details_of(code: str, known: Mapping[str, Any]) -> dict[str, Any]:
     """What stands beside code and text: what is known of this error, and the wait that its code always has."""
     found = {name: value for name, value in known.items() if value is not None}
     retry_after_ms = ERRORS[code].retry_after_ms

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -38,6 +38,7 @@ from gateway.user_channels import USER_PREFIX, OwnSubscription, channel_of
 
 log = structlog.get_logger()
 
+NO_DETAILS: Mapping[str, int | None] = {}
 HELLO_WITHIN_S = 5.0
 HEARTBEAT_MS = 20_000
 # The error `overloaded` is the same for so long, up to its `server_time`.
@@ -238,7 +239,7 @@ class Session:
         now_s = time.perf_counter()
         if now_s - self._overloaded_at_s > OVERLOADED_ANEW_S:
             self._overloaded_at_s = now_s
-            error = self._error(errors.OVERLOADED)
+            error = self._error(errors.OVERLOADED, None, NO_DETAILS)
             self._overloaded_error = msgspec.Raw(self.codec.encode(error))
         self._traffic.answered[op, errors.OVERLOADED] += 1
         self._connection.pause()
@@ -328,7 +329,7 @@ class Session:
             failure = error if isinstance(error, SubscribeFailed) else SubscribeFailed(errors.INTERNAL_ERROR)
             if failure is not error:
                 log.exception("subscribe_failed", channel=frame.channel)
-            self._fail("subscribe", frame.id, failure.code, str(failure), retry_after_ms=failure.retry_after_ms)
+            self._fail("subscribe", frame.id, failure.code, str(failure), {"retry_after_ms": failure.retry_after_ms})
             return
         if self._subscriptions.get(frame.channel) is not subscription:
             # Unsubscribed while it was under way.
@@ -451,25 +452,27 @@ class Session:
         code, message = (refused.code, None) if refused.code in errors.ERRORS else (errors.UNAVAILABLE, None)
         if code == errors.KEY_REUSED:
             code, message = errors.INVALID_FRAME, errors.ERRORS[errors.KEY_REUSED].text
-        self._fail(op, request_id, code, message, **refused.known())
+        self._fail(op, request_id, code, message, refused.known())
 
     def _fail(
-        self, op: str, request_id: int | str | None, code: str, message: str | None = None, **known: int | None
-    ) -> None:
+        self, op: str, request_id: int | str | None, code: str, message: str | None = None,
+        known: Mapping[str, int | None] = NO_DETAILS,
+    ) -> None:  # fmt: skip
         self._traffic.answered[op, code] += 1
-        error = self._error(code, message, **known)
+        error = self._error(code, message, known)
         self._answer(self.codec.frame({"id": request_id, "ok": False, "error": error}))
 
-    def _error(self, code: str, message: str | None = None, **known: int | None) -> dict[str, Any]:
+    def _error(self, code: str, message: str | None, known: Mapping[str, int | None]) -> dict[str, Any]:
         """All errors of the socket say when they were decided."""
-        members = {"code": code, "message": message or errors.ERRORS[code].text, "server_time": self._now_ms()}
-        return members | errors.details_of(code, known)
+        error = {"code": code, "message": message or errors.ERRORS[code].text, "server_time": self._now_ms()}
+        error.update(errors.details_of(code, known))
+        return error
 
     def _over_rate(self, op: str, request_id: int | str | None) -> None:
         if self._allowance.strike():
             self._close(CLOSE_RATE, "too many commands: reconnect later, and slower")
             return
-        self._fail(op, request_id, errors.RATE_LIMITED, retry_after_ms=self._allowance.retry_after_ms)
+        self._fail(op, request_id, errors.RATE_LIMITED, None, {"retry_after_ms": self._allowance.retry_after_ms})
 
     def _no_hello(self) -> None:
         self._close(CLOSE_NO_HELLO, f"no hello within {HELLO_WITHIN_S:.0f} s")
