@@ -161,7 +161,7 @@ class Codec:
         if isinstance(data, str):
             if data.count('"') != 2 * (fields + texts + isinstance(frame.id, str)):
                 self._look_for_twice(data, frame.id)
-        elif data[0] != 0x80 | fields:
+        elif data[0] != 0x80 | fields and data[:3] != bytes((0xDE, 0, fields)):
             self._look_for_twice(data, frame.id)
         return frame
 

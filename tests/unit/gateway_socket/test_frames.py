@@ -83,7 +83,7 @@ def test_a_frame_of_other_content_is_refused_with_its_id(codec: Codec, change: d
 
 
 def test_whole_floats_are_integers_in_msgpack_as_javascript_writes_them():
-    # An amount of 5,000 USD as @msgpack/msgpack writes it.
+    # An amount of 5,000 USD as msgpackr writes it.
     frame = bytes.fromhex("85a26f70a3626964a2696401a761756374696f6ead30303030303030303030303031")
     frame += bytes.fromhex("a6616d6f756e74cb41f2a05f20000000a36b6579a16b")
     assert MSGPACK.decode(frame) == BidFrame(1, "0000000000001", 5_000_000_000, "k")
@@ -169,6 +169,9 @@ def test_the_shortest_frames_are_not_read_a_second_time(
     looked: list[Any] = []
     monkeypatch.setattr(codec, "_look_for_twice", lambda *data: looked.append(data))
     codec.decode(encoded(codec, frame))
+    if codec is MSGPACK:
+        # The longer form of the same map, which some libraries write always.
+        codec.decode(bytes((0xDE, 0, len(frame))) + bytes(encoded(codec, frame))[1:])  # type: ignore[arg-type]
     assert looked == []
     codec.decode(encoded(codec, frame | {"more": 1}))
     assert len(looked) == 1
