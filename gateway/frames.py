@@ -9,7 +9,7 @@ import msgpack
 import msgspec
 
 from domain.money import AMOUNT_MAX
-from gateway.unique_names import NamedTwice, unique
+from gateway.duplicate_keys import DuplicateKey, reject_duplicates
 
 MSGPACK_SUBPROTOCOL = "ece.v1.msgpack"
 JSON_SUBPROTOCOL = "ece.v1.json"
@@ -160,25 +160,25 @@ class Codec:
         fields, texts = _FIELDS[type(frame)]
         if isinstance(data, str):
             if data.count('"') != 2 * (fields + texts + isinstance(frame.id, str)):
-                self._look_for_twice(data, frame.id)
+                self._reject_duplicate_keys(data, frame.id)
         elif data[0] != 0x80 | fields and data[:3] != bytes((0xDE, 0, fields)):
-            self._look_for_twice(data, frame.id)
+            self._reject_duplicate_keys(data, frame.id)
         return frame
 
     def _decode_floats(self, data: bytes | str, error: Exception) -> ClientFrame:
         """JavaScript's libraries write integers above 2**32 as floats in MessagePack: those that are whole count."""
         if self.binary and isinstance(error, msgspec.ValidationError):
             with suppress(msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError):
-                return convert(_whole(self._raw_decode(data)))
+                return convert(_integral(self._raw_decode(data)))
         raise self._fault(data, str(error)) from None
 
-    def _look_for_twice(self, data: bytes | str, request_id: int | str) -> None:
+    def _reject_duplicate_keys(self, data: bytes | str, request_id: int | str) -> None:
         try:
             if isinstance(data, str):
-                json.loads(data, object_pairs_hook=unique)
+                json.loads(data, object_pairs_hook=reject_duplicates)
             else:
-                msgpack.unpackb(data, object_pairs_hook=unique, strict_map_key=False)
-        except NamedTwice as fault:
+                msgpack.unpackb(data, object_pairs_hook=reject_duplicates, strict_map_key=False)
+        except DuplicateKey as fault:
             raise InvalidFrame(str(fault), request_id) from None
         except Exception:
             # What is not ours to know was passed over before, and is not as it has to be.
@@ -203,15 +203,15 @@ class Codec:
             return InvalidFrame("nested too deep", None)
         if not isinstance(raw, dict):
             return InvalidFrame("a frame is a map", None)
-        request_id = _whole(raw.get("id")) if self.binary else raw.get("id")
+        request_id = _integral(raw.get("id")) if self.binary else raw.get("id")
         sound = type(request_id) is int or (isinstance(request_id, str) and len(request_id) <= 64)
         return InvalidFrame(message, request_id if sound else None)
 
 
-def _whole(value: Any) -> Any:
+def _integral(value: Any) -> Any:
     """The same, with integers in place of floats that are whole and no larger than INTEGER_MAX."""
     if isinstance(value, dict):
-        return {name: _whole(its) for name, its in value.items()}
+        return {name: _integral(its) for name, its in value.items()}
     if isinstance(value, float) and value.is_integer() and abs(value) <= INTEGER_MAX:
         return int(value)
     return value

@@ -20,10 +20,10 @@ from starlette.routing import Match
 from actors.messages import Refused
 from domain.errors import ERRORS, IDEMPOTENCY_KEY_MISSING, INTERNAL_ERROR, INVALID_REQUEST, UNAVAILABLE, details_of
 from domain.ledger.refusals import Refusal
+from gateway.duplicate_keys import FAULT as DUPLICATE_KEY
 from gateway.identity.attempts import TooManyAttempts
 from gateway.identity.passwords import PasswordsBusy
 from gateway.identity.tokens import TokenError
-from gateway.unique_names import FAULT as NAMED_TWICE
 from persistence.errors import StoreError
 
 MEDIA_TYPE = "application/problem+json"
@@ -132,8 +132,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
     found = error.errors()
     for fault in found:
         if fault["type"] == "json_invalid":
-            twice = fault["ctx"]["error"] == NAMED_TWICE
-            return Problem(INVALID_REQUEST, NAMED_TWICE if twice else "the body is not JSON", status=400).response()
+            twice = fault["ctx"]["error"] == DUPLICATE_KEY
+            return Problem(INVALID_REQUEST, DUPLICATE_KEY if twice else "the body is not JSON", status=400).response()
         if fault["loc"] == ("header", "Idempotency-Key"):
             code = IDEMPOTENCY_KEY_MISSING if fault["type"] == "missing" else INVALID_REQUEST
             return Problem(code, f"Idempotency-Key: {fault['msg']}", status=400).response()

@@ -10,9 +10,9 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.duplicate_keys import DuplicateKey, reject_duplicates
 from gateway.rest import API_PREFIX
 from gateway.rest.callers import known_caller, visitor
-from gateway.unique_names import NamedTwice, unique
 
 
 def api_router(tag: str) -> APIRouter:
@@ -25,8 +25,8 @@ class _Request(Request):
         """The body. Raises JSONDecodeError, also where an object has a field twice."""
         body = await self.body()
         try:
-            return json.loads(body, object_pairs_hook=unique)
-        except NamedTwice as fault:
+            return json.loads(body, object_pairs_hook=reject_duplicates)
+        except DuplicateKey as fault:
             raise json.JSONDecodeError(str(fault), "", 0) from None
 
 

@@ -1,4 +1,4 @@
-"""Every error is what the catalogue (domain/errors.py), the papers and both wires say that it is."""
+"""Every error is what the catalogue (domain/errors.py), the docs and both wires say that it is."""
 
 import ast
 import json
@@ -41,7 +41,7 @@ def of_catalogue(code: str) -> set[str]:
     return {*error.fields, *(() if error.retry_after_ms is None else ("retry_after_ms",))}
 
 
-def test_the_papers_have_the_codes_statuses_and_fields_of_the_catalogue() -> None:
+def test_the_docs_have_the_codes_statuses_and_fields_of_the_catalogue() -> None:
     socket, rest = table("### Error codes"), table("### Problems")
     # Every error of the socket has `server_time`, which the table does not repeat.
     assert {code: promised(row[0]) for code, row in socket.items()} == {
@@ -57,7 +57,7 @@ def test_the_papers_have_the_codes_statuses_and_fields_of_the_catalogue() -> Non
     }
 
 
-def test_the_papers_say_which_errors_leave_open_what_happened() -> None:
+def test_the_docs_say_which_errors_leave_open_what_happened() -> None:
     happened = {code: "unknown" if error.outcome_unknown else "nothing" for code, error in SOCKET.items()}
     assert {code: row[2] for code, row in table("### Error codes").items()} == happened
     assert {code: about["happened"] for code, about in SCHEMAS["ErrorCode"]["x-codes"].items()} == happened

@@ -167,7 +167,7 @@ def test_the_shortest_frames_are_not_read_a_second_time(
     codec: Codec, frame: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ):
     looked: list[Any] = []
-    monkeypatch.setattr(codec, "_look_for_twice", lambda *data: looked.append(data))
+    monkeypatch.setattr(codec, "_reject_duplicate_keys", lambda *data: looked.append(data))
     codec.decode(encoded(codec, frame))
     if codec is MSGPACK:
         # The longer form of the same map, which some libraries write always.

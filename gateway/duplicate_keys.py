@@ -6,13 +6,13 @@ from typing import Any
 FAULT = "a field occurs twice"
 
 
-class NamedTwice(ValueError):
+class DuplicateKey(ValueError):
     """A map has the same field twice."""
 
 
-def unique(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
-    """The map of these pairs; for decoders, as ``object_pairs_hook``. Raises NamedTwice."""
+def reject_duplicates(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
+    """The map of these pairs; for decoders, as ``object_pairs_hook``. Raises DuplicateKey."""
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise NamedTwice(FAULT)
+        raise DuplicateKey(FAULT)
     return members
