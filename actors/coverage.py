@@ -22,13 +22,14 @@ import structlog
 from actors.batch import Batch, Foreseen, Order
 from actors.holds import Holds
 from actors.keeper import Keeper, command_of
-from actors.messages import INSUFFICIENT_FUNDS, Bid, Buy, Refused
+from actors.messages import Bid, Buy, Refused
 from actors.trial import Trial
 from domain.auction.codec import command_key
 from domain.auction.english import decide
 from domain.auction.events import BID_EVENTS
 from domain.auction.refusal import Refusal
 from domain.auction.state import Auction, apply
+from domain.errors import INSUFFICIENT_FUNDS
 from domain.ledger.ids import held_for_auction
 from domain.ledger.rules import Cover, asked
 from persistence.errors import StoreError

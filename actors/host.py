@@ -22,7 +22,7 @@ from actors.inbox import Inbox
 from actors.keeper import BrokenChain, Keeper
 from actors.lease import Lease
 from actors.loader import Loader
-from actors.messages import MOVED, NOT_FOUND, OVERLOADED, UNAVAILABLE, Bid, Buy, Create, Refused, Request
+from actors.messages import MOVED, Bid, Buy, Create, Refused, Request
 from actors.news import Newsroom, Publisher
 from actors.outages import Outages
 from actors.places import Places
@@ -30,6 +30,7 @@ from actors.records import Records
 from actors.timers import Timers
 from actors.vitals import Pulse, Vitals, hottest_of
 from domain.auction.codec import UnreadableEvent, command_key
+from domain.errors import NOT_FOUND, OVERLOADED, UNAVAILABLE
 from persistence.errors import KeyTaken, StaleSequence, StoreError
 from persistence.event_log import EventLog, KeyedRow
 from persistence.snapshots import SnapshotStore

@@ -6,8 +6,6 @@ staged before the batch is in the log; when the append fails the host drops the 
 
 from actors.batch import Batch, Order, SaleSettled, TickDue
 from actors.messages import (
-    FORBIDDEN,
-    KEY_REUSED,
     Answer,
     Bid,
     BidAnswer,
@@ -27,6 +25,7 @@ from domain.auction.events import BID_EVENTS, BidEvent, BoughtNow, Event
 from domain.auction.refusal import Refusal
 from domain.auction.state import Auction, Status, apply
 from domain.auction.views import PublicState, outcome_of, public_state
+from domain.errors import FORBIDDEN, KEY_REUSED
 from persistence.event_log import EventRow, HeadRow, KeyedRow
 from persistence.snapshots import Snapshot
 

@@ -4,6 +4,8 @@ A frame is four bytes of length (big-endian) and msgpack. After the handshake a 
 ``[[request_id, request], …]`` and a host answers ``[[request_id, answer], …]``, in any order.
 """
 
+from typing import Any
+
 import msgspec
 
 from domain.auction.terms import Terms
@@ -96,16 +98,16 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     available: int | None = None
     required: int | None = None
 
+    def known(self) -> dict[str, Any]:
+        """All that it was decided on, by the names that clients know."""
+        known = msgspec.structs.asdict(self)
+        del known["code"]
+        return known
+
 
 Answer = BidAnswer | StateAnswer | Refused
 
-# Codes that the path itself adds to those of domain/auction/refusal.py.
-UNAVAILABLE = "unavailable"
-OVERLOADED = "overloaded"
-NOT_FOUND = "not_found"
-FORBIDDEN = "forbidden"
-KEY_REUSED = "key_reused"
-INSUFFICIENT_FUNDS = "insufficient_funds"
+# Beside the codes of domain/errors.py.
 MOVED = "moved"  # between host and gateway only: another host keeps this slot
 
 

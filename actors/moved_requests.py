@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from actors.clock import Clock
-from actors.messages import OVERLOADED, UNAVAILABLE, Answer, Refused, Request
+from actors.messages import Answer, Refused, Request
+from domain.errors import OVERLOADED, UNAVAILABLE
 
 # Longer than it takes a host to keep again what it let go of in vain (actors/releases.py).
 HELD_FOR_S = 4.5

@@ -13,9 +13,10 @@ from typing import Protocol
 import structlog
 
 from actors.clock import Clock
-from actors.messages import MOVED, OVERLOADED, UNAVAILABLE, Answer, Refused, Request
+from actors.messages import MOVED, Answer, Refused, Request
 from actors.moved_requests import MovedRequests
 from actors.stream import GatewayStream, HandshakeFailed, open_stream
+from domain.errors import OVERLOADED, UNAVAILABLE
 from persistence.directory import HostAddress, slot_of
 from persistence.errors import StoreError
 

@@ -1,18 +1,28 @@
 """The WebSocket protocol's frames (docs/protocol.md), in msgpack and JSON: the same maps in both."""
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Any
 
+import msgpack
 import msgspec
 
 from domain.money import AMOUNT_MAX
+from gateway.duplicate_keys import DuplicateKey, reject_duplicates
 
 MSGPACK_SUBPROTOCOL = "ece.v1.msgpack"
 JSON_SUBPROTOCOL = "ece.v1.json"
 
-RequestId = Annotated[int, msgspec.Meta(ge=0, le=2**53)] | Annotated[str, msgspec.Meta(max_length=64)]
+# The largest up to which all integers are numbers of JavaScript.
+INTEGER_MAX = 2**53
+
+RequestId = Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX)] | Annotated[str, msgspec.Meta(max_length=64)]
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Amount = Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX)]
+_WITHIN = msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)
+ClientTime = Annotated[int, _WITHIN] | Annotated[float, _WITHIN]
+NonNegative = Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX)]
 IdText = Annotated[str, msgspec.Meta(max_length=32)]
 ChannelName = Annotated[str, msgspec.Meta(max_length=64)]
 
@@ -20,8 +30,8 @@ ChannelName = Annotated[str, msgspec.Meta(max_length=64)]
 class Position(msgspec.Struct, frozen=True):
     """The last event that a client has."""
 
-    epoch: Annotated[int, msgspec.Meta(ge=0)]
-    seq: Annotated[int, msgspec.Meta(ge=0)]
+    epoch: NonNegative
+    seq: NonNegative
 
 
 class Hello(msgspec.Struct, frozen=True, tag_field="op", tag="hello"):
@@ -31,7 +41,7 @@ class Hello(msgspec.Struct, frozen=True, tag_field="op", tag="hello"):
 
 class Ping(msgspec.Struct, frozen=True, tag_field="op", tag="ping"):
     id: RequestId
-    client_time: int | float | None = None
+    client_time: ClientTime | None = None
 
 
 class Subscribe(msgspec.Struct, frozen=True, tag_field="op", tag="subscribe"):
@@ -58,7 +68,16 @@ class BuyNowFrame(msgspec.Struct, frozen=True, tag_field="op", tag="buy_now"):
     key: Key
 
 
+# How many fields a frame has at least, `op` among them, and how many of those are always text.
+_FIELDS = {Hello: (2, 1), Ping: (2, 1), Subscribe: (3, 2), Unsubscribe: (3, 2), BidFrame: (5, 3), BuyNowFrame: (4, 3)}
+
 ClientFrame = Hello | Ping | Subscribe | Unsubscribe | BidFrame | BuyNowFrame
+
+
+def convert(members: Any) -> ClientFrame:
+    """A frame from its fields. Raises ValidationError."""
+    frame: ClientFrame = msgspec.convert(members, ClientFrame)
+    return frame
 
 
 def op_of(frame: ClientFrame) -> str:
@@ -80,15 +99,6 @@ class BidReply(msgspec.Struct, frozen=True):
     minimum: int
     ends_at: int
     duplicate: bool
-
-
-class Overloaded(msgspec.Struct, frozen=True):
-    """The one error that is said often and in haste: encoded once for many. All others are plain maps."""
-
-    code: str
-    message: str
-    server_time: int
-    retry_after_ms: int
 
 
 class ErrorReply(msgspec.Struct, frozen=True):
@@ -143,9 +153,36 @@ class Codec:
     def decode(self, data: bytes | str) -> ClientFrame:
         """The client's frame. Raises InvalidFrame or BrokenFrame."""
         try:
-            return self._decode(data)
+            frame = self._decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise self._fault(data, str(error)) from None
+            frame = self._decode_floats(data, error)
+        # Most frames are as short as theirs can be: no field can occur twice in one, and none is looked for.
+        fields, texts = _FIELDS[type(frame)]
+        if isinstance(data, str):
+            if data.count('"') != 2 * (fields + texts + isinstance(frame.id, str)):
+                self._reject_duplicate_keys(data, frame.id)
+        elif data[0] != 0x80 | fields and data[:3] != bytes((0xDE, 0, fields)):
+            self._reject_duplicate_keys(data, frame.id)
+        return frame
+
+    def _decode_floats(self, data: bytes | str, error: Exception) -> ClientFrame:
+        """JavaScript's libraries write integers above 2**32 as floats in MessagePack: those that are whole count."""
+        if self.binary and isinstance(error, msgspec.ValidationError):
+            with suppress(msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError):
+                return convert(_integral(self._raw_decode(data)))
+        raise self._fault(data, str(error)) from None
+
+    def _reject_duplicate_keys(self, data: bytes | str, request_id: int | str) -> None:
+        try:
+            if isinstance(data, str):
+                json.loads(data, object_pairs_hook=reject_duplicates)
+            else:
+                msgpack.unpackb(data, object_pairs_hook=reject_duplicates, strict_map_key=False)
+        except DuplicateKey as fault:
+            raise InvalidFrame(str(fault), request_id) from None
+        except Exception:
+            # What is not ours to know was passed over before, and is not as it has to be.
+            raise InvalidFrame("a field that is not of the protocol can't be read", request_id) from None
 
     def frame(self, message: Any) -> bytes:
         """A WebSocket frame (RFC 6455 §5.2, unmasked, not fragmented) that can be written to any socket as it is."""
@@ -166,9 +203,18 @@ class Codec:
             return InvalidFrame("nested too deep", None)
         if not isinstance(raw, dict):
             return InvalidFrame("a frame is a map", None)
-        request_id = raw.get("id")
+        request_id = _integral(raw.get("id")) if self.binary else raw.get("id")
         sound = type(request_id) is int or (isinstance(request_id, str) and len(request_id) <= 64)
         return InvalidFrame(message, request_id if sound else None)
+
+
+def _integral(value: Any) -> Any:
+    """The same, with integers in place of floats that are whole and no larger than INTEGER_MAX."""
+    if isinstance(value, dict):
+        return {name: _integral(its) for name, its in value.items()}
+    if isinstance(value, float) and value.is_integer() and abs(value) <= INTEGER_MAX:
+        return int(value)
+    return value
 
 
 MSGPACK = Codec(

@@ -12,18 +12,10 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from actors.messages import (
-    OVERLOADED,
-    UNAVAILABLE,
-    Answer,
-    GetState,
-    News,
-    Refused,
-    Request,
-    StateAnswer,
-)
+from actors.messages import Answer, GetState, News, Refused, Request, StateAnswer
 from domain.auction.codec import UnreadableEvent
 from domain.auction.views import PublicState, public_event
+from domain.errors import OVERLOADED, UNAVAILABLE
 from domain.ids import InvalidId, parse_id
 from gateway.channels import Channel, FanOutCounts, FanOutLimits, Subscription, decode_data
 from gateway.frames import EventFrame, Position
@@ -39,7 +31,6 @@ LINGER_S = 5.0
 CATCH_UP_TRIES_MAX = 100
 CATCH_UP_PAUSE_S = 0.25
 CATCH_UP_PAUSE_MAX_S = 5.0
-RETRY_AFTER_MS = 500
 
 USUAL_LIMITS = FanOutLimits()
 
@@ -49,7 +40,7 @@ _decode_news = msgspec.msgpack.Decoder(list[News]).decode
 class SubscribeFailed(Exception):
     """Why a channel can't be watched."""
 
-    def __init__(self, code: str, message: str, retry_after_ms: int | None = None) -> None:
+    def __init__(self, code: str, message: str = "", retry_after_ms: int | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.retry_after_ms = retry_after_ms
@@ -121,7 +112,7 @@ class Hub:
                 return await self._users.subscribe(name, subscription, since)
             except StoreError as error:
                 log.warning("notifications_not_read", error=str(error))
-                raise SubscribeFailed(UNAVAILABLE, "your notifications can't be read now", RETRY_AFTER_MS) from None
+                raise SubscribeFailed(UNAVAILABLE, "your notifications can't be read now") from None
         channel = self._channel(name)
         subscription.hold()
         channel.joining += 1

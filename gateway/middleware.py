@@ -58,12 +58,15 @@ class Frontdoor:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        if method == "HEAD":
+            # Answered as GET; the server leaves the body out (RFC 9110, 9.3.2).
+            scope = {**scope, "method": "GET"}
         answer = _Answer(send, scope["path"])
         began = time.perf_counter()
         try:
             await self._admit(scope, receive, answer)
         finally:
-            method = scope["method"] if scope["method"] in METHODS else "other"
             route = getattr(scope.get("route"), "path", UNMATCHED)
             self._requests.labels(method, route, str(answer.status)).inc()
             self._duration.labels(method, route).observe(time.perf_counter() - began)

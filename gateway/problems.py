@@ -15,8 +15,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from actors.messages import Refused
+from domain.errors import ERRORS, IDEMPOTENCY_KEY_MISSING, INTERNAL_ERROR, INVALID_REQUEST, UNAVAILABLE, details_of
+from domain.ledger.refusals import Refusal
+from gateway.duplicate_keys import FAULT as DUPLICATE_KEY
 from gateway.identity.attempts import TooManyAttempts
 from gateway.identity.passwords import PasswordsBusy
 from gateway.identity.tokens import TokenError
@@ -24,97 +28,7 @@ from persistence.errors import StoreError
 
 MEDIA_TYPE = "application/problem+json"
 ERRORS_MAX = 20
-RETRY_AFTER_S = 1
-
-# The statuses of all codes that REST answers with.
-STATUSES = {
-    "invalid_request": 422,
-    "idempotency_key_missing": 400,
-    "invalid_cursor": 400,
-    "unauthenticated": 401,
-    "unknown_currency": 422,
-    "forbidden": 403,
-    "faucet_off": 403,
-    "own_auction": 403,
-    "not_found": 404,
-    "card_not_found": 404,
-    "copy_not_found": 404,
-    "not_your_copy": 403,
-    "copy_not_free": 409,
-    "edition_full": 409,
-    "not_settled": 409,
-    "sale_cancelled": 409,
-    "copy_moved_on": 409,
-    "offer_ended": 409,
-    "no_runner_up": 409,
-    "copies_not_locked": 409,
-    "method_not_allowed": 405,
-    "auction_closed": 409,
-    "auction_not_open": 409,
-    "has_bids": 409,
-    "buy_now_gone": 409,
-    "bid_too_low": 409,
-    "already_leading": 409,
-    "insufficient_funds": 409,
-    "balance_too_large": 409,
-    "deposit_too_large": 422,
-    "withdrawal_too_large": 409,
-    "daily_limit_reached": 409,
-    "withdrawal_decided": 409,
-    "username_taken": 409,
-    "email_taken": 409,
-    "watch_list_full": 409,
-    "saved_searches_full": 409,
-    "still_running": 409,
-    "request_too_large": 413,
-    "unsupported_media_type": 415,
-    "key_reused": 422,
-    "rate_limited": 429,
-    "cooling_down": 429,
-    "internal_error": 500,
-    "overloaded": 503,
-    "unavailable": 503,
-}
-
-DETAILS = {
-    "forbidden": "you may not do this",
-    "own_auction": "nobody may bid in their own auction",
-    "not_found": "there is no such thing",
-    "card_not_found": "there is no such card",
-    "copy_not_found": "there is no such copy",
-    "not_your_copy": "this copy is somebody else's",
-    "copy_not_free": "this copy is listed, in a trade or withdrawn",
-    "edition_full": "the card's edition has no room for so many",
-    "not_settled": "the auction was not sold, or its sale is not settled yet",
-    "sale_cancelled": "this sale was taken back before",
-    "copy_moved_on": "what was sold is not its buyer's any more, or not free",
-    "offer_ended": "this offer was accepted or declined, or its time is over",
-    "no_runner_up": "nobody else has bid enough",
-    "copies_not_locked": "the copies are not with this auction any more",
-    "auction_closed": "the auction has ended",
-    "auction_not_open": "the auction has not started yet",
-    "has_bids": "the auction has bids, so it can't be cancelled any more",
-    "buy_now_gone": "the auction can't be bought at once, or not any more",
-    "bid_too_low": "the bid is below the minimum",
-    "already_leading": "you lead, and this is not above your own maximum",
-    "unknown_currency": "there is no such currency",
-    "faucet_off": "this engine has no faucet: it does not give money away",
-    "deposit_too_large": "the faucet does not give so much at once",
-    "balance_too_large": "no balance can be that large",
-    "withdrawal_too_large": "no withdrawal can be that large",
-    "daily_limit_reached": "with this, more would be withdrawn in a day than may be",
-    "withdrawal_decided": "this was decided already",
-    "cooling_down": "the last withdrawal was a moment ago",
-    "insufficient_funds": "the balance does not cover this",
-    "key_reused": "this key was used for something else",
-    "still_running": "a request with this Idempotency-Key is still running",
-    "overloaded": "too much at once: nothing happened, try again in a moment",
-    "unavailable": "the outcome is unknown: send the same request with the same key again",
-    "rate_limited": "too many requests",
-    "internal_error": "something went wrong here; it was logged",
-    "method_not_allowed": "this address does not take this method",
-    "request_too_large": "the body is too large",
-}
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 log = structlog.get_logger(__name__)
 
@@ -133,13 +47,13 @@ class Problem(Exception):
     ) -> None:
         super().__init__(code)
         self.code = code
-        self.status = STATUSES.get(code, 500) if status is None else status
-        self.detail = detail or DETAILS.get(code, code.replace("_", " "))
+        error = ERRORS[code]
+        self.status = status or error.status or 500
+        self.detail = detail or error.text
         self.headers = dict(headers or {})
-        self.extra = {name: value for name, value in extra.items() if value is not None}
-        if self.status in (429, 503) or code == "still_running":
-            seconds = math.ceil(self.extra.get("retry_after_ms", RETRY_AFTER_S * 1000) / 1000)
-            self.headers.setdefault("Retry-After", str(max(1, seconds)))
+        self.extra = details_of(code, extra)
+        if "retry_after_ms" in self.extra:
+            self.headers.setdefault("Retry-After", str(max(1, math.ceil(self.extra["retry_after_ms"] / 1000))))
         if self.status == 401:
             self.headers.setdefault("WWW-Authenticate", "Bearer")
 
@@ -160,15 +74,17 @@ class Problem(Exception):
 
 
 def refusal_problem(refused: Refused) -> Problem:
-    """What a host refused, with what it was decided on."""
-    code = refused.code if refused.code in STATUSES else "unavailable"
-    return Problem(
-        code,
-        price=refused.price,
-        minimum=refused.minimum,
-        server_time=refused.server_time,
-        retry_after_ms=refused.retry_after_ms,
-    )
+    """What a host refused, with all that it was decided on."""
+    # A newer host may know more codes: to send the same key again is safe whatever it meant.
+    code = refused.code if refused.code in ERRORS else UNAVAILABLE
+    return Problem(code, **refused.known())
+
+
+def ledger_problem(refusal: Refusal, detail: str | None = None) -> Problem:
+    """What the ledger refused, with what it was decided on."""
+    # The gateway makes the orders: what else could be wrong with one is a fault of ours, which tells nobody anything.
+    code = refusal.code if refusal.code in ERRORS else INTERNAL_ERROR
+    return Problem(code, detail, available=refusal.available, required=refusal.required)
 
 
 def install(app: FastAPI) -> None:
@@ -214,14 +130,19 @@ async def _too_many(_request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
-    if any(fault["type"] == "json_invalid" for fault in found):
-        return Problem("invalid_request", "the body is not JSON", status=400).response()
+    for fault in found:
+        if fault["type"] == "json_invalid":
+            twice = fault["ctx"]["error"] == DUPLICATE_KEY
+            return Problem(INVALID_REQUEST, DUPLICATE_KEY if twice else "the body is not JSON", status=400).response()
+        if fault["loc"] == ("header", "Idempotency-Key"):
+            code = IDEMPOTENCY_KEY_MISSING if fault["type"] == "missing" else INVALID_REQUEST
+            return Problem(code, f"Idempotency-Key: {fault['msg']}", status=400).response()
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if any(fault["loc"] == ("body",) for fault in found) and media_type != "application/json":
         return Problem("unsupported_media_type", "the body must be application/json").response()
     errors = [{"at": _place(fault["loc"]), "detail": fault["msg"]} for fault in found[:ERRORS_MAX]]
     summary = "; ".join(f"{fault['at']}: {fault['detail']}" for fault in errors[:3])
-    return Problem("invalid_request", summary, errors=errors).response()
+    return Problem(INVALID_REQUEST, summary, errors=errors).response()
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -229,12 +150,24 @@ def _place(location: tuple[int | str, ...]) -> str:
     return "/".join(str(part)[:64] for part in location)
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     codes = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
     headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_allowed(request))
     if error.status_code in codes:
         return Problem(codes[error.status_code], headers=headers).response()
     if error.status_code >= 500:
         return Problem("internal_error", status=error.status_code, headers=headers).response()
-    return Problem("invalid_request", "the request can't be read", status=error.status_code, headers=headers).response()
+    return Problem(INVALID_REQUEST, "the request can't be read", status=error.status_code, headers=headers).response()
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of this path: it may have several routes, each of which knows its own alone."""
+    routes = request.app.routes
+    methods = [
+        method for method in METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]  # fmt: skip
+    return ["GET", "HEAD", *methods[1:]] if methods[:1] == ["GET"] else methods

@@ -91,8 +91,11 @@ def _page(whole: dict[str, Any]) -> Iterator[str]:
         yield from _operation(whole, operation)
     codes = resolve(whole, whole["components"]["schemas"]["ErrorCode"])
     yield f"<h2>Error codes</h2>{_paragraphs(codes['description'])}"
-    rows = [(code, about["happened"], about["do"]) for code, about in codes["x-codes"].items()]
-    yield _table(("code", "what happened", "what to do"), rows)
+    rows = [
+        (code, ", ".join(f"`{field}`" for field in about["fields"]), about["happened"], about["do"])
+        for code, about in codes["x-codes"].items()
+    ]
+    yield _table(("code", "fields", "what happened", "what to do"), rows)
     yield "<h2>Close codes</h2>"
     closings = socket["x-close-codes"].items()
     yield _table(

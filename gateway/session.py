@@ -3,13 +3,14 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 import structlog
 
-from actors.messages import KEY_REUSED, OVERLOADED, Answer, Bid, BidAnswer, Buy, Refused, Request
+from actors.messages import Answer, Bid, BidAnswer, Buy, Refused
+from domain import errors
 from domain.ids import InvalidId, id_text, parse_id
 from gateway.admission import Admission, Share
 from gateway.allowance import Allowance
@@ -19,11 +20,11 @@ from gateway.frames import (
     BidReply,
     BrokenFrame,
     BuyNowFrame,
+    ClientFrame,
     Codec,
     ErrorReply,
     Hello,
     InvalidFrame,
-    Overloaded,
     Ping,
     Subscribe,
     Unsubscribe,
@@ -31,15 +32,15 @@ from gateway.frames import (
 )
 from gateway.hub import Hub, SubscribeFailed
 from gateway.identity.tokens import Identity, TokenError, TokenIssuer
-from gateway.refusal_messages import MESSAGES
+from gateway.session_protocols import Connection, Routes
 from gateway.traffic import OK, Traffic
 from gateway.user_channels import USER_PREFIX, OwnSubscription, channel_of
 
 log = structlog.get_logger()
 
+NO_DETAILS: Mapping[str, int | None] = {}
 HELLO_WITHIN_S = 5.0
 HEARTBEAT_MS = 20_000
-RETRY_AFTER_MS = 500
 # The error `overloaded` is the same for so long, up to its `server_time`.
 OVERLOADED_ANEW_S = 0.001
 # A client that could not be told something is looked at so often, should its socket not say itself that it drained.
@@ -53,22 +54,6 @@ CLOSE_TOKEN = 4501
 CLOSE_TOO_LARGE = 4502
 CLOSE_FAULT = 1011
 CLOSE_RESTARTING = 1012
-
-
-class Connection(Protocol):
-    """The socket under a session."""
-
-    def write_frame(self, frame: bytes) -> None: ...
-    def write_soon(self, frame: bytes) -> None: ...
-    def pause(self) -> None: ...
-    def unsent_bytes(self) -> int: ...
-    def close(self, code: int, reason: str) -> None: ...
-
-
-class Routes(Protocol):
-    """The way to the hosts."""
-
-    def send(self, request: Request, on_answer: Callable[[Answer], None]) -> None: ...
 
 
 class SessionLimits(msgspec.Struct, frozen=True):
@@ -159,13 +144,20 @@ class Session:
             frame = self.codec.decode(data)
         except InvalidFrame as fault:
             if self._allowance.take():
-                self._fail("invalid", fault.request_id, "invalid_frame", str(fault))
+                self._fail("invalid", fault.request_id, errors.INVALID_FRAME, str(fault))
             else:
                 self._over_rate("invalid", fault.request_id)
             return
         except BrokenFrame as fault:
             self._close(CLOSE_BROKEN, str(fault))
             return
+        try:
+            self._dispatch(frame)
+        except Exception:
+            log.exception("command_failed", op=op_of(frame))
+            self._fail(op_of(frame), frame.id, errors.INTERNAL_ERROR)
+
+    def _dispatch(self, frame: ClientFrame) -> None:
         if not self._allowance.take():
             self._over_rate(op_of(frame), frame.id)
         elif isinstance(frame, BidFrame):
@@ -200,6 +192,7 @@ class Session:
             "server_time": self._now_ms(),
             "heartbeat_ms": HEARTBEAT_MS,
         }
+        identity = None
         if frame.token is not None:
             try:
                 identity = self._tokens.verify(frame.token, self._now_ms() // 1000)
@@ -207,8 +200,9 @@ class Session:
                 self._fail("hello", frame.id, "unauthenticated", str(error))
                 self._close(CLOSE_TOKEN, str(error))
                 return
-            self.identity = identity
             reply["user"] = {"id": id_text(identity.user_id), "username": identity.name}
+        # The last hello decides: without a token nobody is spoken for any more.
+        self.identity = identity
         self._greeted = True
         self._hello_deadline.cancel()
         self._reply("hello", reply)
@@ -236,7 +230,7 @@ class Session:
             try:
                 return identity, parse_id(frame.auction)
             except InvalidId:
-                self._fail(op, frame.id, "not_found", "there is no such auction", server_time=self._now_ms())
+                self._fail(op, frame.id, "not_found", "there is no such auction")
         self._admission.give_back(self._share)
         return None
 
@@ -245,9 +239,9 @@ class Session:
         now_s = time.perf_counter()
         if now_s - self._overloaded_at_s > OVERLOADED_ANEW_S:
             self._overloaded_at_s = now_s
-            error = Overloaded(OVERLOADED, MESSAGES[OVERLOADED], self._now_ms(), RETRY_AFTER_MS)
+            error = self._error(errors.OVERLOADED, None, NO_DETAILS)
             self._overloaded_error = msgspec.Raw(self.codec.encode(error))
-        self._traffic.answered[op, OVERLOADED] += 1
+        self._traffic.answered[op, errors.OVERLOADED] += 1
         self._connection.pause()
         self._answer(self.codec.frame(ErrorReply(request_id, False, self._overloaded_error)), more_to_come=True)
 
@@ -277,10 +271,10 @@ class Session:
     def _bidder(self, op: str, request_id: int | str) -> Identity | None:
         identity = self.identity
         if identity is None:
-            self._fail(op, request_id, "unauthenticated", server_time=self._now_ms())
+            self._fail(op, request_id, errors.UNAUTHENTICATED, "say hello with an access token first")
         elif identity.expires_at_ms <= self._now_ms():
             message = "the access token has expired: say hello with a new one"
-            self._fail(op, request_id, "unauthenticated", message, server_time=self._now_ms())
+            self._fail(op, request_id, errors.UNAUTHENTICATED, message)
         else:
             return identity
         return None
@@ -291,14 +285,14 @@ class Session:
         limit = self._limits.subscriptions_max
         if len(self._tasks) >= limit:
             # The same channel again and again, before the first time is done.
-            self._fail("subscribe", frame.id, OVERLOADED, retry_after_ms=RETRY_AFTER_MS)
+            self._fail("subscribe", frame.id, errors.OVERLOADED)
             return
         own = frame.channel.startswith(USER_PREFIX)
         if own and not self._may_follow(frame):
             return
         if frame.channel not in self._subscriptions:
             if len(self._subscriptions) >= limit:
-                self._fail("subscribe", frame.id, OVERLOADED, f"a socket has at most {limit} subscriptions")
+                self._fail("subscribe", frame.id, errors.OVERLOADED, f"a socket has at most {limit} subscriptions")
                 return
             self._subscriptions[frame.channel] = (
                 OwnSubscription(self, self._token_is_good) if own else Subscription(self)
@@ -329,11 +323,13 @@ class Session:
     async def _subscribe_to(self, frame: Subscribe, subscription: Subscription) -> None:
         try:
             reply = await self._hub.subscribe(frame.channel, subscription, frame.since)
-        except SubscribeFailed as failure:
+        except Exception as error:
             if self._subscriptions.get(frame.channel) is subscription and not subscription.active:
                 del self._subscriptions[frame.channel]
-            details = {"server_time": self._now_ms(), "retry_after_ms": failure.retry_after_ms}
-            self._fail("subscribe", frame.id, failure.code, str(failure), **details)
+            failure = error if isinstance(error, SubscribeFailed) else SubscribeFailed(errors.INTERNAL_ERROR)
+            if failure is not error:
+                log.exception("subscribe_failed", channel=frame.channel)
+            self._fail("subscribe", frame.id, failure.code, str(failure), {"retry_after_ms": failure.retry_after_ms})
             return
         if self._subscriptions.get(frame.channel) is not subscription:
             # Unsubscribed while it was under way.
@@ -452,35 +448,31 @@ class Session:
         self._answer(self.codec.frame(reply))
 
     def _refused(self, op: str, request_id: int | str, refused: Refused) -> None:
-        code, message = refused.code, None
-        if code == KEY_REUSED:
-            code, message = "invalid_frame", MESSAGES[KEY_REUSED]
-        self._fail(
-            op,
-            request_id,
-            code,
-            message,
-            server_time=refused.server_time,
-            price=refused.price,
-            minimum=refused.minimum,
-            retry_after_ms=refused.retry_after_ms,
-            available=refused.available,
-            required=refused.required,
-        )
+        # A newer host may know more codes: to send the same key again is safe whatever it meant.
+        code, message = (refused.code, None) if refused.code in errors.ERRORS else (errors.UNAVAILABLE, None)
+        if code == errors.KEY_REUSED:
+            code, message = errors.INVALID_FRAME, errors.ERRORS[errors.KEY_REUSED].text
+        self._fail(op, request_id, code, message, refused.known())
 
     def _fail(
-        self, op: str, request_id: int | str | None, code: str, message: str | None = None, **details: int | None
-    ) -> None:
+        self, op: str, request_id: int | str | None, code: str, message: str | None = None,
+        known: Mapping[str, int | None] = NO_DETAILS,
+    ) -> None:  # fmt: skip
         self._traffic.answered[op, code] += 1
-        known = {name: value for name, value in details.items() if value is not None}
-        error = {"code": code, "message": message or MESSAGES.get(code, code), **known}
+        error = self._error(code, message, known)
         self._answer(self.codec.frame({"id": request_id, "ok": False, "error": error}))
+
+    def _error(self, code: str, message: str | None, known: Mapping[str, int | None]) -> dict[str, Any]:
+        """All errors of the socket say when they were decided."""
+        error = {"code": code, "message": message or errors.ERRORS[code].text, "server_time": self._now_ms()}
+        error.update(errors.details_of(code, known))
+        return error
 
     def _over_rate(self, op: str, request_id: int | str | None) -> None:
         if self._allowance.strike():
             self._close(CLOSE_RATE, "too many commands: reconnect later, and slower")
             return
-        self._fail(op, request_id, "rate_limited", retry_after_ms=self._allowance.retry_after_ms)
+        self._fail(op, request_id, errors.RATE_LIMITED, None, {"retry_after_ms": self._allowance.retry_after_ms})
 
     def _no_hello(self) -> None:
         self._close(CLOSE_NO_HELLO, f"no hello within {HELLO_WITHIN_S:.0f} s")

@@ -8,7 +8,8 @@ from gateway.admission import Admission
 from gateway.frames import Codec
 from gateway.hub import Hub
 from gateway.identity.tokens import TokenIssuer
-from gateway.session import Connection, Routes, Session, SessionLimits
+from gateway.session import Session, SessionLimits
+from gateway.session_protocols import Connection, Routes
 from gateway.traffic import Traffic
 
 DRAIN_WITHIN_S = 2.0

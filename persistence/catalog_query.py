@@ -18,6 +18,10 @@ CARD_COLUMNS = """c.card_id, s.code, s.name, c.number, c.name, c.description, c.
 FROM_CARDS = "cards c LEFT JOIN card_sets s ON s.set_id = c.set_id LEFT JOIN card_market m ON m.card_id = c.card_id"
 
 
+# Where a card stands in an order: its key there, and its id. By name the key is text.
+Place = tuple[int | str, int]
+
+
 class Wanted(msgspec.Struct, frozen=True):
     """Which cards. ``traits`` are (name, value); prices are those of open auctions, in base units."""
 
@@ -92,14 +96,15 @@ def _either(group: list[str]) -> str:
     return "(" + " | ".join(quoted) + ")"
 
 
-def page_of_cards(query: Query, sort: str, after: tuple[int, int] | None, limit: int) -> tuple[str, list[Any]]:
+def page_of_cards(query: Query, sort: str, after: Place | None, limit: int) -> tuple[str, list[Any]]:
     """The statement and its values: CARD_COLUMNS and a place of cards in this order, after that (place, card)."""
     if sort == "relevance" and query.words is not None:
         return _ranked(query, after, limit)
     values, conditions = [*query.values], [*query.conditions]
     place, order = "0", "c.card_id DESC"
     if sort == "name":
-        order = "lower(c.name), c.card_id"
+        place = "lower(c.name)"
+        order = f"{place}, c.card_id"
     elif sort in MARKET_SORTS:
         column, falling = MARKET_SORTS[sort]
         place = f"m.{column}"
@@ -109,21 +114,17 @@ def page_of_cards(query: Query, sort: str, after: tuple[int, int] | None, limit:
     if after is not None:
         values += [after[1]]
         card = f"${len(values)}"
-        if sort == "name":
-            conditions.append(
-                f"(lower(c.name), c.card_id) > (SELECT lower(name), card_id FROM cards WHERE card_id = {card})"
-            )
-        elif sort in MARKET_SORTS:
-            values += [after[0]]
-            beyond = "<" if MARKET_SORTS[sort][1] else ">"
-            conditions.append(f"({place}, c.card_id) {beyond} (${len(values)}, {card})")
-        else:
+        if place == "0":
             conditions.append(f"c.card_id < {card}")
+        else:
+            values += [after[0]]
+            beyond = "<" if MARKET_SORTS.get(sort, ("", False))[1] else ">"
+            conditions.append(f"({place}, c.card_id) {beyond} (${len(values)}, {card})")
     where = " AND ".join(conditions) or "true"
     return f"SELECT {CARD_COLUMNS}, {place} FROM {FROM_CARDS} WHERE {where} ORDER BY {order} LIMIT {int(limit)}", values
 
 
-def _ranked(query: Query, after: tuple[int, int] | None, limit: int) -> tuple[str, list[Any]]:
+def _ranked(query: Query, after: Place | None, limit: int) -> tuple[str, list[Any]]:
     """The best of the newest RANKED_MAX cards that match."""
     values = [*query.values, query.words, *(after or (PRICE_MAX, 0))]
     words, rank, card = len(values) - 2, len(values) - 1, len(values)

@@ -12,6 +12,7 @@ from domain.catalog.words import words
 from persistence.catalog_query import (
     CARD_COLUMNS,
     FROM_CARDS,
+    Place,
     Query,
     Wanted,
     page_of_cards,
@@ -62,7 +63,7 @@ class Card(msgspec.Struct, frozen=True):
     lowest_price: int | None
     ends_at_next: int | None
     listed_at_last: int | None
-    place: int
+    place: int | str
 
 
 class SetRow(msgspec.Struct, frozen=True):
@@ -136,8 +137,8 @@ class CatalogReading:
         known = {row[0] for row in await guarded(self._pool.fetch(_KNOWN, asked))}
         return [[word, *([] if word in known else await self._near(word))] for word in asked]
 
-    async def page(self, query: Query, sort: str, after: tuple[int, int] | None, limit: int) -> list[Card]:
-        """Up to ``limit`` cards in this order, after that (place, card)."""
+    async def page(self, query: Query, sort: str, after: Place | None, limit: int) -> list[Card]:
+        """Up to ``limit`` cards in this order, after that place."""
         statement, values = page_of_cards(query, sort, after, min(limit, PAGE_MAX + 1))
         async with planned(self._pool) as connection:
             return [Card(*row) for row in await connection.fetch(statement, *values)]

@@ -16,7 +16,7 @@ import msgspec
 from domain.catalog.words import words
 from persistence.catalog_cache import CatalogCache
 from persistence.catalog_counting import CatalogCounting, Count, Facets, MarketFacets
-from persistence.catalog_query import MARKET_SORTS, Query
+from persistence.catalog_query import MARKET_SORTS, Place, Query
 from persistence.catalog_reading import WORDS_MAX, Card, CatalogReading, SetRow, Wanted
 from persistence.guard import guarded
 
@@ -73,8 +73,8 @@ class CatalogView:
         """One card. It is not kept: to ask whether it has changed takes as long as to read it."""
         return await self._reading.card(id)
 
-    async def cards(self, wanted: Wanted, sort: str, after: tuple[int, int] | None, limit: int) -> CardsFound:
-        """Up to ``limit`` cards in this order, after that (place, card)."""
+    async def cards(self, wanted: Wanted, sort: str, after: Place | None, limit: int) -> CardsFound:
+        """Up to ``limit`` cards in this order, after that place."""
         of_market = wanted.of_market() or sort in MARKET_SORTS
 
         changes, normal, fresh = await self._changes(), _normal(wanted), False

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 import asyncpg
 import msgspec
 
+from domain.errors import CARD_NOT_FOUND, COPY_NOT_FOUND, COPY_NOT_FREE, EDITION_FULL, NOT_YOUR_COPY
 from persistence.guard import guard, guarded
-from persistence.listings import COPY_NOT_FOUND, COPY_NOT_FREE, NOT_YOUR_COPY, CopyRefusal
+from persistence.listings import CopyRefusal
 
 MAKE_MAX = 1_000
 PAGE_MAX = 100
-
-CARD_NOT_FOUND = "card_not_found"
-EDITION_FULL = "edition_full"
 
 
 class Copy(msgspec.Struct, frozen=True):

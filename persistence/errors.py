@@ -11,6 +11,12 @@ class StoreUnavailable(StoreError):
     """The database did not answer, or not in time. Whether the write happened is unknown."""
 
 
+class TextNotStorable(StoreError):
+    """Text has a character that no text of the database can have, such as U+0000: nothing was done."""
+
+    code = "invalid_request"
+
+
 class StaleSequence(StoreError):
     """Another writer appended first: nothing of the batch was written. Reload and decide again."""
 

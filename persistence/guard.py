@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import asyncpg
 
-from persistence.errors import StoreUnavailable
+from persistence.errors import StoreError, StoreUnavailable, TextNotStorable
 
 T = TypeVar("T")
 
@@ -26,18 +26,30 @@ UNAVAILABLE = (
 )
 
 
+# U+0000 in text, and in the strings of JSON; half a surrogate pair there. The database itself says what text it can't
+# have: whatever way it came, nobody has to look for it before.
+NOT_STORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+_KNOWN = (*UNAVAILABLE, *NOT_STORABLE)
+
+
 @asynccontextmanager
 async def guard() -> AsyncIterator[None]:
-    """Around work with the database. Raises StoreUnavailable where it did not answer, or not in time."""
+    """Around work with the database. Raises StoreUnavailable (no answer, or not in time), TextNotStorable."""
     try:
         yield
-    except UNAVAILABLE as error:
-        raise StoreUnavailable(str(error) or type(error).__name__) from error
+    except _KNOWN as error:
+        raise _store_error(error) from error
 
 
 async def guarded(query: Awaitable[T]) -> T:
-    """The query's result. Raises StoreUnavailable where the database did not answer, or not in time."""
+    """The query's result; raises as ``guard`` does."""
     try:
         return await query
-    except UNAVAILABLE as error:
-        raise StoreUnavailable(str(error) or type(error).__name__) from error
+    except _KNOWN as error:
+        raise _store_error(error) from error
+
+
+def _store_error(error: Exception) -> StoreError:
+    if isinstance(error, NOT_STORABLE):
+        return TextNotStorable("text has a character that can't be stored, such as U+0000")
+    return StoreUnavailable(str(error) or type(error).__name__)

@@ -12,7 +12,7 @@ import asyncpg
 import asyncpg.pool
 import msgspec
 
-from domain.ledger import refusals
+from domain.errors import INSUFFICIENT_FUNDS
 from domain.ledger.books import Recorded
 from domain.ledger.ids import transfer_id
 from domain.ledger.orders import Expire, Order, Pend, Transfer
@@ -111,7 +111,7 @@ class Ledger:
         if at_once is not None and await guarded(self._database.fetchval(_COVER_AT_ONCE, currency, *at_once)):
             return {}
         rows = await guarded(self._database.fetch(_COVER, currency, *covers_in_turn(wanted)))
-        return {row[0] - 1: Refusal(refusals.INSUFFICIENT_FUNDS, row[1], row[2]) for row in rows}
+        return {row[0] - 1: Refusal(INSUFFICIENT_FUNDS, row[1], row[2]) for row in rows}
 
     async def held_for(self, references: Sequence[bytes], currency: str) -> list[HeldFor]:
         """All that is held for these references: to compare with what should be."""

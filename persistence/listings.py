@@ -5,14 +5,11 @@ from collections.abc import Sequence
 import asyncpg
 import msgspec
 
+from domain.errors import COPY_NOT_FOUND, COPY_NOT_FREE, NOT_YOUR_COPY
 from persistence.guard import guard, guarded
 
 STALE_AFTER_MS = 3_600_000
 STALE_MAX = 1_000
-
-COPY_NOT_FOUND = "copy_not_found"
-NOT_YOUR_COPY = "not_your_copy"
-COPY_NOT_FREE = "copy_not_free"
 
 
 class CopyRefusal(msgspec.Struct, frozen=True):

@@ -7,10 +7,11 @@ import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
+from domain.errors import COPY_MOVED_ON, INSUFFICIENT_FUNDS, NOT_FOUND, NOT_SETTLED, OFFER_ENDED, SALE_CANCELLED
 from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
-from domain.ledger.refusals import INSUFFICIENT_FUNDS, SET_REFUSED, Refusal
+from domain.ledger.refusals import SET_REFUSED, Refusal
 from domain.ledger.rules import Cover
 from persistence.guard import guard, guarded
 from persistence.ledger import Ledger
@@ -31,11 +32,6 @@ EXPIRE_MAX = 200
 PAGE_MAX = 100
 
 # Why a step is refused, beside what the ledger says.
-NOT_FOUND = "not_found"
-NOT_SETTLED = "not_settled"
-SALE_CANCELLED = "sale_cancelled"
-COPY_MOVED_ON = "copy_moved_on"
-OFFER_ENDED = "offer_ended"
 
 
 class RunnerUp(msgspec.Struct, frozen=True):

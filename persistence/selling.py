@@ -6,6 +6,7 @@ import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
+from domain.errors import COPIES_NOT_LOCKED
 from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
@@ -17,7 +18,6 @@ from persistence.ledger import Ledger
 
 CURRENCY = "USDC"
 FEES = "fees"
-COPIES_NOT_LOCKED = "copies_not_locked"
 
 Connection = asyncpg.Connection | PoolConnectionProxy
 

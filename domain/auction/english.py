@@ -22,19 +22,18 @@ from domain.auction.events import (
     Settled,
 )
 from domain.auction.increments import increment_at
-from domain.auction.refusal import (
+from domain.auction.refusal import NOT_SOLD, Refusal
+from domain.auction.state import Auction, Status, minimum_bid
+from domain.auction.terms import Terms
+from domain.errors import (
     ALREADY_LEADING,
     AUCTION_CLOSED,
     AUCTION_NOT_OPEN,
     BID_TOO_LOW,
     BUY_NOW_GONE,
     HAS_BIDS,
-    NOT_SOLD,
     OWN_AUCTION,
-    Refusal,
 )
-from domain.auction.state import Auction, Status, minimum_bid
-from domain.auction.terms import Terms
 
 
 def list_auction(terms: Terms, now_ms: int) -> list[Event]:

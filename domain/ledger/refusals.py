@@ -11,9 +11,8 @@ class Refusal(msgspec.Struct, frozen=True):
     required: int | None = None
 
 
-# The order makes no sense, whatever the books say.
+# Beside those that clients are told of (domain/errors.py). The order makes no sense, whatever the books say.
 INVALID_AMOUNT = "invalid_amount"
-UNKNOWN_CURRENCY = "unknown_currency"
 SAME_ACCOUNT = "same_account"
 INVALID_TRANSFER_ID = "invalid_transfer_id"
 INVALID_KIND = "invalid_kind"
@@ -22,8 +21,6 @@ EXPIRY_PASSED = "expiry_passed"
 # The books say no.
 ACCOUNT_NOT_FOUND = "account_not_found"
 CURRENCY_MISMATCH = "currency_mismatch"
-INSUFFICIENT_FUNDS = "insufficient_funds"
-BALANCE_TOO_LARGE = "balance_too_large"
 TRANSFER_ID_REUSED = "transfer_id_reused"
 TRANSFER_NOT_FOUND = "transfer_not_found"
 TRANSFER_NOT_PENDING = "transfer_not_pending"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from domain.errors import BALANCE_TOO_LARGE, INSUFFICIENT_FUNDS
 from domain.ledger import refusals
 from domain.ledger.books import Account, Books, Hold, Recorded, apply, with_hold
 from domain.ledger.currencies import AMOUNT_MAX, HOUSE_BALANCE_MAX
@@ -114,7 +115,7 @@ def cover(books: Books, wanted: Cover, account: Account | None) -> tuple[Books, 
     available = 0 if account is None else account.available
     if wanted.at_least > held and wanted.at_least - held > available:
         # What is held for this already may be used for it.
-        return books, Refusal(refusals.INSUFFICIENT_FUNDS, available + held, wanted.at_least)
+        return books, Refusal(INSUFFICIENT_FUNDS, available + held, wanted.at_least)
     if wanted.unless_above is not None and held > wanted.unless_above:
         return books, None
     amount = min(max(held, wanted.at_least), wanted.at_most)
@@ -133,7 +134,7 @@ def _begin(books: Books, order: Transfer | Pend, now_ms: int) -> Outcome:
     if expires_at is not None and expires_at <= now_ms:
         return Refusal(refusals.EXPIRY_PASSED)
     if not debit.may_overdraw and order.amount > debit.available:
-        return Refusal(refusals.INSUFFICIENT_FUNDS, debit.available, order.amount)
+        return Refusal(INSUFFICIENT_FUNDS, debit.available, order.amount)
     action = ACTIONS[type(order)]
     recorded = Recorded(
         order.id, action, None, order.debit, order.credit, order.amount, order.kind, order.about, now_ms, expires_at
@@ -167,11 +168,11 @@ def _within_bounds(debit: Account, credit: Account, recorded: Recorded) -> Outco
     if recorded.moves:
         credit_max = HOUSE_BALANCE_MAX if credit.may_overdraw else AMOUNT_MAX
         if credit.posted + recorded.amount > credit_max:
-            return Refusal(refusals.BALANCE_TOO_LARGE)
+            return Refusal(BALANCE_TOO_LARGE)
         if debit.may_overdraw and debit.posted - recorded.amount < -HOUSE_BALANCE_MAX:
-            return Refusal(refusals.BALANCE_TOO_LARGE)
+            return Refusal(BALANCE_TOO_LARGE)
     elif recorded.action == "pend" and debit.held + recorded.amount > HOUSE_BALANCE_MAX:
-        return Refusal(refusals.BALANCE_TOO_LARGE)
+        return Refusal(BALANCE_TOO_LARGE)
     return Done(recorded)
 
 

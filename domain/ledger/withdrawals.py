@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
+from domain.errors import COOLING_DOWN, DAILY_LIMIT_REACHED, WITHDRAWAL_DECIDED, WITHDRAWAL_TOO_LARGE
 from domain.ledger.ids import transfer_id
 
 DAY_MS = 86_400_000
@@ -49,20 +50,14 @@ class Refusal(msgspec.Struct, frozen=True):
     retry_after_ms: int | None = None
 
 
-TOO_LARGE = "withdrawal_too_large"
-DAILY_LIMIT = "daily_limit_reached"
-COOLING_DOWN = "cooling_down"
-DECIDED = "withdrawal_decided"
-
-
 def request(amount: int, recent: Recent, limits: Limits, now_ms: int) -> State | Refusal:
     """How a withdrawal of this amount begins. Whether the balance covers it is the ledger's to say."""
     if amount > limits.amount_max:
-        return Refusal(TOO_LARGE, limits.amount_max)
+        return Refusal(WITHDRAWAL_TOO_LARGE, limits.amount_max)
     if limits.cool_down_ms and recent.last_at is not None and now_ms < recent.last_at + limits.cool_down_ms:
         return Refusal(COOLING_DOWN, retry_after_ms=recent.last_at + limits.cool_down_ms - now_ms)
     if recent.amount + amount > limits.daily_max:
-        return Refusal(DAILY_LIMIT, max(0, min(limits.daily_max - recent.amount, limits.amount_max)))
+        return Refusal(DAILY_LIMIT_REACHED, max(0, min(limits.daily_max - recent.amount, limits.amount_max)))
     return State.REQUESTED if amount > limits.approval_above else State.WAITING_FOR_CHAIN
 
 
@@ -71,8 +66,8 @@ def decide(state: State, wanted: State) -> State | Refusal:
     if state is wanted:
         return state
     if wanted is State.WAITING_FOR_CHAIN:
-        return wanted if state is State.REQUESTED else Refusal(DECIDED)
-    return wanted if state in OPEN_STATES else Refusal(DECIDED)
+        return wanted if state is State.REQUESTED else Refusal(WITHDRAWAL_DECIDED)
+    return wanted if state in OPEN_STATES else Refusal(WITHDRAWAL_DECIDED)
 
 
 def held_by(withdrawal: int) -> bytes:

@@ -3,14 +3,13 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from domain.ids import InvalidId, id_text, parse_id
 from domain.ledger.currencies import CURRENCIES
 from domain.portfolio import DAY_MS, capped, change_bp, day_of, filled, sell_through_bp
 from gateway.problems import Problem
-from gateway.rest import API_PREFIX
 from gateway.rest.analytics_bodies import (
     CardMarket,
     HoldingPage,
@@ -27,8 +26,9 @@ from gateway.rest.analytics_bodies import (
 )
 from gateway.rest.answers import answered
 from gateway.rest.callers import Caller
-from gateway.rest.cursors import decode_cursor, encode_cursor
+from gateway.rest.cursors import Cursor, encode_cursor, number_in
 from gateway.rest.ledger_bodies import CurrencyCode
+from gateway.rest.routing import api_router
 from gateway.services import ServicesDep
 from persistence.analytics_models import WINDOWS
 from persistence.market_reading import MOVERS_MAX, ORDERS
@@ -39,7 +39,7 @@ DAYS_MAX = 365
 DAYS_DEFAULT = 30
 MOVERS_DEFAULT = 10
 
-router = APIRouter(prefix=API_PREFIX, tags=["analytics"])
+router = api_router("analytics")
 encode = msgspec.json.encode
 
 OfCurrency = Annotated[CurrencyCode, Query()]
@@ -62,14 +62,14 @@ async def holdings(
     caller: Caller,
     currency: OfCurrency = "USDC",
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    cursor: Cursor = None,
 ) -> Response:
     """In the order of the cards' ids."""
     code = _currency(currency)
     name = f"holdings {caller.user_id} {code}"
-    after = -1 if cursor is None else decode_cursor(name, cursor, 1)[0]
+    after = number_in(name, cursor)
     progress = await services.figures.portfolios.progress()
-    rows = await services.figures.portfolios.holdings(caller.user_id, code, after, limit + 1)
+    rows = await services.figures.portfolios.holdings(caller.user_id, code, -1 if after is None else after, limit + 1)
     following = encode_cursor(name, rows[limit - 1].card.id) if rows[limit:] else None
     items = [holding_json(row) for row in rows[:limit]]
     return answered({"as_of": progress.as_of, "items": items, "next_cursor": following})

@@ -3,24 +3,13 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Header, Query
+from fastapi import Header, Query
 from starlette.responses import Response
 
-from actors.messages import (
-    UNAVAILABLE,
-    Answer,
-    Bid,
-    BidAnswer,
-    Buy,
-    CloseNow,
-    Create,
-    GetState,
-    Refused,
-    Request,
-    Withdraw,
-)
+from actors.messages import Answer, Bid, BidAnswer, Buy, CloseNow, Create, GetState, Refused, Request, Withdraw
 from domain.auction.terms import Terms, terms_fault
 from domain.auction.views import outcome_of
+from domain.errors import UNAVAILABLE
 from domain.ids import id_text
 from gateway.identity.tokens import Identity
 from gateway.problems import Problem, refusal_problem
@@ -41,8 +30,9 @@ from gateway.rest.bodies import (
 )
 from gateway.rest.callers import OPERATOR, AuctionId, Caller, IdempotencyKey, Operator, Visitor
 from gateway.rest.copies import copy_problem
-from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
+from gateway.rest.cursors import Cursor, Number, decode_cursor, encode_cursor, number_in
 from gateway.rest.once import Mistaken, Posted, once
+from gateway.rest.routing import api_router
 from gateway.services import Services, ServicesDep
 from persistence.auction_listing import PAGE_MAX, AuctionFilter, ListedAuction, LoggedBid
 from persistence.idempotency import Begun
@@ -51,7 +41,7 @@ from persistence.listings import CopyRefusal
 PAGE_DEFAULT = 50
 ENDED = frozenset({"closed", "cancelled"})
 
-router = APIRouter(prefix=API_PREFIX, tags=["auctions"])
+router = api_router("auctions")
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 AuctionStatus = Literal["scheduled", "open", "closed", "cancelled"]
@@ -82,7 +72,7 @@ async def list_auctions(
     services: ServicesDep,
     status: AuctionStatus | None = None,
     seller: Annotated[str | None, Query(pattern=USERNAME_PATTERN, description="Username")] = None,
-    sort: Annotated[Literal["newest", "ending"], Query(description="`ending`: open ones, soonest first")] = "newest",
+    sort: Annotated[Literal["newest", "ending"], Query(description="`ending`: open ones alone")] = "newest",
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response:
@@ -91,8 +81,7 @@ async def list_auctions(
     if ending and status not in (None, "open"):
         raise Problem("invalid_request", "only open auctions can be sorted by their end")
     name = f"auctions {sort} {status} {(seller or '').lower()}"
-    numbers = None if cursor is None else decode_cursor(name, cursor, 2)
-    after = None if numbers is None else (numbers[0], numbers[1])
+    after = None if cursor is None else decode_cursor(name, cursor, tuple[Number, Number])
     seller_id = None
     if seller is not None:
         user = await services.users.by_login(seller)
@@ -154,7 +143,7 @@ async def list_bids(
 ) -> Response:
     """All bids that counted, oldest first. Others' maxima only after the auction has ended."""
     name = f"bids {auction}"
-    after_seq = 0 if cursor is None else decode_cursor(name, cursor, 1)[0]
+    after_seq = number_in(name, cursor) or 0
     row = await services.listing.get(auction)
     if row is None:
         raise Problem("not_found", "there is no such auction")

@@ -6,15 +6,15 @@ from typing import Annotated
 
 import email_validator
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from domain.ids import id_text
 from gateway.identity.attempts import AttemptLimiter, caller_of
 from gateway.problems import Problem
-from gateway.rest import API_PREFIX
 from gateway.rest.callers import Caller
+from gateway.rest.routing import api_router
 from gateway.services import Services, ServicesDep
 from persistence.identity import RefreshReused, User
 
@@ -116,7 +116,7 @@ class AuthRoutes:
         self._by_login = AttemptLimiter(
             per_minute=limits.logins_per_minute, burst=limits.logins_burst, callers_max=limits.callers_max
         )
-        self.router = APIRouter(prefix=API_PREFIX, tags=["identity"])
+        self.router = api_router("identity")
         add = self.router.add_api_route
         add("/auth/register", self.register, methods=["POST"], status_code=201, summary="Register")
         add("/auth/login", self.login, methods=["POST"], summary="Log in")

@@ -172,6 +172,8 @@ def terms_of(body: NewAuction, auction: int, seller: Identity, received_at: int)
     if (body.ends_at is None) == (body.duration_ms is None):
         raise Mistaken("invalid_request", "either ends_at or duration_ms is needed, and not both")
     ends_at = body.ends_at if body.ends_at is not None else starts_at + (body.duration_ms or 0)
+    if ends_at > TIME_MAX_MS:
+        raise Mistaken("invalid_request", "the auction would end after the year 9999")
     increments = STANDARD_INCREMENTS
     if body.increments is not None:
         increments = tuple((row[0], row[1]) for row in body.increments)

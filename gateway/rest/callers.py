@@ -1,6 +1,5 @@
 """Who sends a request, and under which key."""
 
-import re
 from typing import Annotated
 
 from fastapi import Depends, Header
@@ -16,45 +15,27 @@ OPERATOR = "operator"
 KEY_LENGTH_MAX = 64
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access token from `auth/login`")
-_key = re.compile(rf"[\x21-\x7e]{{1,{KEY_LENGTH_MAX}}}")
-
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-async def _perhaps(services: ServicesDep, credentials: Credentials) -> Identity | None:
+async def visitor(services: ServicesDep, credentials: Credentials) -> Identity | None:
+    """Whom the token speaks for, None without one."""
     if credentials is None:
         return None
     return services.tokens.verify(credentials.credentials, services.now_ms() // 1000)
 
 
-async def _surely(caller: "Annotated[Identity | None, Depends(_perhaps)]") -> Identity:
+async def known_caller(caller: "Annotated[Identity | None, Depends(visitor)]") -> Identity:
+    """Whom the token speaks for. Raises the problem ``unauthenticated``."""
     if caller is None:
         raise Problem("unauthenticated", "this needs an access token: Authorization: Bearer …")
     return caller
 
 
-async def _operator(caller: "Annotated[Identity, Depends(_surely)]") -> Identity:
+async def _operator(caller: "Annotated[Identity, Depends(known_caller)]") -> Identity:
     if OPERATOR not in caller.roles:
         raise Problem("forbidden", "this is for operators")
     return caller
-
-
-async def _idempotency_key(
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            description=f"Made by the client, 1 to {KEY_LENGTH_MAX} visible ASCII characters; the same for a retry",
-        ),
-    ] = None,
-) -> str:
-    if idempotency_key is None:
-        raise Problem("idempotency_key_missing", "this needs the header Idempotency-Key")
-    if not _key.fullmatch(idempotency_key):
-        raise Problem(
-            "invalid_request", f"Idempotency-Key has 1 to {KEY_LENGTH_MAX} visible ASCII characters", status=400
-        )
-    return idempotency_key
 
 
 async def _auction_id(auction_id: str) -> int:
@@ -65,9 +46,18 @@ async def _auction_id(auction_id: str) -> int:
         raise Problem("not_found", "there is no such auction") from None
 
 
-Visitor = Annotated[Identity | None, Depends(_perhaps)]
+Visitor = Annotated[Identity | None, Depends(visitor)]
 """Anyone; a token that is sent has to be good."""
-Caller = Annotated[Identity, Depends(_surely)]
+Caller = Annotated[Identity, Depends(known_caller)]
 Operator = Annotated[Identity, Depends(_operator)]
-IdempotencyKey = Annotated[str, Depends(_idempotency_key)]
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=KEY_LENGTH_MAX,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Made by the client, of visible ASCII characters; the same for a retry",
+    ),
+]
 AuctionId = Annotated[int, Depends(_auction_id)]

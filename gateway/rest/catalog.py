@@ -4,13 +4,13 @@ import hashlib
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import Depends, Header, Query
+from pydantic import Field
 from starlette.responses import Response
 
 from domain.ids import InvalidId, parse_id
 from domain.ledger.currencies import AMOUNT_MAX
 from gateway.problems import Problem
-from gateway.rest import API_PREFIX
 from gateway.rest.answers import JSON, answered
 from gateway.rest.callers import IdempotencyKey, Operator
 from gateway.rest.catalog_bodies import (
@@ -24,19 +24,22 @@ from gateway.rest.catalog_bodies import (
     facets_json,
     rights_json,
 )
-from gateway.rest.cursors import decode_cursor, encode_cursor
+from gateway.rest.cursors import Cursor, Number, decode_cursor, encode_cursor
 from gateway.rest.once import Posted, once
+from gateway.rest.routing import api_router
 from gateway.services import ServicesDep
+from persistence.catalog_query import Place
 from persistence.catalog_reading import PAGE_MAX, SETS_MAX, Wanted
 from persistence.idempotency import Begun
 
 PAGE_DEFAULT = 24
 TRAITS_MAX = 8
 
-router = APIRouter(prefix=API_PREFIX, tags=["catalog"])
+router = api_router("catalog")
 encode = msgspec.json.encode
 
 Text = Annotated[str | None, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
+TraitFilter = Annotated[str, Field(pattern=r"^[^:\x00]{1,64}:[^\x00]{1,64}$")]
 Price = Annotated[int | None, Query(ge=0, le=AMOUNT_MAX, description="Of the lowest open auction, in base units")]
 Match = Annotated[str | None, Header(alias="If-None-Match")]
 
@@ -45,14 +48,14 @@ async def _wanted(
     q: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Words; typos are found")] = "",
     set: Text = None,
     rarity: Text = None,
-    trait: Annotated[list[str] | None, Query(max_length=TRAITS_MAX, description="`name:value`, repeatable")] = None,
+    trait: Annotated[
+        list[TraitFilter] | None, Query(max_length=TRAITS_MAX, description="`name:value`, for one name each")
+    ] = None,
     min_price: Price = None,
     max_price: Price = None,
     status: Annotated[Literal["open", "none"] | None, Query(description="Has open auctions, or none")] = None,
 ) -> Wanted:
     pairs = [tuple(one.split(":", 1)) for one in trait or []]
-    if any(len(pair) != 2 or "\0" in "".join(pair) or len("".join(pair)) > 128 for pair in pairs):
-        raise Problem("invalid_request", "a trait is name:value")
     traits = tuple(sorted((pair[0], pair[-1]) for pair in pairs))
     if len({name for name, _ in traits}) != len(traits):
         raise Problem("invalid_request", "no card has two values of one trait")
@@ -66,17 +69,21 @@ Filters = Annotated[Wanted, Depends(_wanted)]
 async def cards(
     services: ServicesDep,
     wanted: Filters,
-    sort: Literal["relevance", "newest", "name", "price", "ending", "listed"] = "relevance",
+    sort: Annotated[
+        Literal["relevance", "newest", "name", "price", "ending", "listed"],
+        Query(description="By `price`, `ending`, `listed` only cards for sale; without `q` `relevance` is `newest`"),
+    ] = "relevance",
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    cursor: Cursor = None,
 ) -> Response:
     """By `price`, `ending` and `listed` (newly) come only cards for sale. `relevance` without words is `newest`."""
     name = f"cards {sort} {encode(wanted).decode()}"
-    place = None
-    if cursor is not None:
-        at, card = decode_cursor(name, cursor, 2)
-        place = (at, card)
-    found = await services.catalog.view.cards(wanted, sort, place, limit + 1)
+    after: Place | None = None
+    if cursor is not None and sort == "name":
+        after = decode_cursor(name, cursor, tuple[str, Number])
+    elif cursor is not None:
+        after = decode_cursor(name, cursor, tuple[Number, Number])
+    found = await services.catalog.view.cards(wanted, sort, after, limit + 1)
     rows = found.cards
     following = encode_cursor(name, rows[limit - 1].place, rows[limit - 1].id) if rows[limit:] else None
     return answered({"items": [card_json(row) for row in rows[:limit]], "next_cursor": following, "total": found.total})
@@ -111,13 +118,13 @@ async def card(services: ServicesDep, card_id: str, if_none_match: Match = None)
 async def sets(
     services: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=SETS_MAX - 1)] = PAGE_MAX,
-    cursor: Annotated[
-        str | None, Query(pattern="^[a-z0-9-]{1,32}$", description="`next_cursor` of the page before")
-    ] = None,
+    cursor: Cursor = None,
 ) -> Response:
     """By code."""
-    rows = await services.catalog.view.sets(cursor, limit + 1)
-    return answered({"items": rows[:limit], "next_cursor": rows[limit - 1].code if rows[limit:] else None})
+    after = None if cursor is None else decode_cursor("sets", cursor, tuple[str])[0]
+    rows = await services.catalog.view.sets(after, limit + 1)
+    following = encode_cursor("sets", rows[limit - 1].code) if rows[limit:] else None
+    return answered({"items": rows[:limit], "next_cursor": following})
 
 
 @router.post("/admin/catalog/cards", response_model=PutCards, status_code=201, summary="Put a card", tags=["admin"])

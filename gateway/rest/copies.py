@@ -3,18 +3,18 @@
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from starlette.responses import Response
 
 from domain.ids import InvalidId, id_text, parse_id
 from domain.settlement import Payee, royalty_fault
 from gateway.identity.tokens import Identity
 from gateway.problems import Problem
-from gateway.rest import API_PREFIX
 from gateway.rest.answers import answered
 from gateway.rest.callers import Caller, IdempotencyKey, Operator, Visitor
-from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
+from gateway.rest.cursors import Cursor, encode_cursor, number_in
 from gateway.rest.once import Mistaken, Posted, once
+from gateway.rest.routing import api_router
 from gateway.rest.sales_bodies import (
     CopyItem,
     CopyPage,
@@ -33,7 +33,7 @@ from persistence.listings import CopyRefusal
 
 PAGE_DEFAULT = 50
 
-router = APIRouter(prefix=API_PREFIX, tags=["copies"])
+router = api_router("copies")
 encode = msgspec.json.encode
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
@@ -105,7 +105,7 @@ async def provenance(
 ) -> Response:
     """Every change of owner from its making on, with price and event."""
     name = f"provenance {copy}"
-    after = 0 if cursor is None else decode_cursor(name, cursor, 1)[0]
+    after = number_in(name, cursor) or 0
     rows = await services.sales.copies.provenance(copy, after, limit + 1)
     if not rows and not after:
         raise Problem("not_found", "there is no such copy")
@@ -197,7 +197,7 @@ async def _page(
     services: Services, viewer: Identity | None, name: str, limit: int, cursor: str | None, owner: int | None,
     place: str | None, card: int | None = None,
 ) -> Response:  # fmt: skip
-    after = 0 if cursor is None else decode_cursor(name, cursor, 1)[0]
+    after = number_in(name, cursor) or 0
     rows = await services.sales.copies.page(after, limit + 1, owner=owner, card=card, place=place)
     following = encode_cursor(name, rows[limit - 1].id) if rows[limit:] else None
     items = [copy_json(row, None if viewer is None else viewer.user_id) for row in rows[:limit]]

@@ -3,22 +3,21 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from domain.ids import InvalidId, id_text, parse_id
 from domain.ledger.currencies import CURRENCIES, Currency
 from domain.ledger.ids import transfer_id
 from domain.ledger.orders import Transfer
-from domain.ledger.refusals import INSUFFICIENT_FUNDS, Refusal
+from domain.ledger.refusals import Refusal
 from domain.ledger.withdrawals import Refusal as WithdrawalRefusal
 from domain.ledger.withdrawals import State
-from gateway.problems import Problem
-from gateway.rest import API_PREFIX
+from gateway.problems import Problem, ledger_problem
 from gateway.rest.answers import answered
 from gateway.rest.bodies import Nothing
 from gateway.rest.callers import Caller, IdempotencyKey, Operator
-from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
+from gateway.rest.cursors import Cursor, encode_cursor, number_in
 from gateway.rest.ledger_bodies import (
     STATEMENT_COLUMNS,
     Balances,
@@ -38,6 +37,7 @@ from gateway.rest.ledger_bodies import (
     withdrawal_json,
 )
 from gateway.rest.once import Mistaken, Posted, once
+from gateway.rest.routing import api_router
 from gateway.services import Services, ServicesDep
 from persistence.faucet import faucets_of
 from persistence.idempotency import Begun
@@ -49,7 +49,7 @@ PAGE_DEFAULT = 50
 STATEMENT_ROWS_MAX = 10_000
 FAUCET_NOTICE = "This engine has a faucet: the money came from nowhere and is worth nothing."
 
-router = APIRouter(prefix=API_PREFIX, tags=["ledger"])
+router = api_router("ledger")
 encode = msgspec.json.encode
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
@@ -86,7 +86,7 @@ async def entries(
     """The newest first. Nothing is ever changed in them or taken away."""
     its_currency = _currency(currency)
     name = f"entries {caller.user_id} {its_currency.code} {kind} {since} {until}"
-    before = None if cursor is None else decode_cursor(name, cursor, 1)[0]
+    before = number_in(name, cursor)
     wanted = EntryFilter(kind, since, until)
     rows = await services.money.reading.entries(caller.user_id, its_currency.code, wanted, before, limit + 1)
     following = encode_cursor(name, rows[limit - 1].seq) if rows[limit:] else None
@@ -136,7 +136,7 @@ async def deposit(services: ServicesDep, caller: Caller, key: IdempotencyKey, bo
         )
         (outcome,) = await money.ledger.execute([order], services.now_ms())
         if isinstance(outcome, Refusal):
-            raise _refused(outcome)
+            raise ledger_problem(outcome)
         return 201, encode(
             {"id": id_text(begun.created_id), "state": "posted", "source": "faucet", "amount": body.amount,
              "currency": currency.code, "at": outcome.recorded.at, "notice": FAUCET_NOTICE}
@@ -155,7 +155,7 @@ async def withdraw(services: ServicesDep, caller: Caller, key: IdempotencyKey, b
         money = services.money
         made = await money.withdrawals.request(wanted, money.rules.withdrawals, services.now_ms())
         if isinstance(made, Refusal):
-            raise _refused(made)
+            raise ledger_problem(made)
         return 201, encode(await _shown(services, made))
 
     return await once(services, Posted(caller, key, f"withdraw {body.model_dump_json()}"), work)
@@ -167,7 +167,7 @@ async def list_withdrawals(
 ) -> Response:
     """The newest first."""
     name = f"withdrawals {caller.user_id}"
-    before = None if cursor is None else decode_cursor(name, cursor, 1)[0]
+    before = number_in(name, cursor)
     rows = await services.money.withdrawals.page(limit + 1, user=caller.user_id, before=before)
     items = [withdrawal_json(row, services.money.payouts.chain) for row in rows[:limit]]
     return answered({"items": items, "next_cursor": encode_cursor(name, rows[limit - 1].id) if rows[limit:] else None})
@@ -210,7 +210,7 @@ async def requested_withdrawals(
 ) -> Response:
     """Those in this state, the newest first. For operators."""
     name = f"all withdrawals {state}"
-    before = None if cursor is None else decode_cursor(name, cursor, 1)[0]
+    before = number_in(name, cursor)
     rows = await services.money.withdrawals.page(limit + 1, state=state, before=before)
     chain = services.money.payouts.chain
     items = [withdrawal_json(row, chain) | {"user": id_text(row.user)} for row in rows[:limit]]
@@ -269,12 +269,6 @@ async def _shown(services: Services, decided: Withdrawal | WithdrawalRefusal | N
     if decided.state == State.WAITING_FOR_CHAIN:
         await services.money.payouts.take(decided)
     return withdrawal_json(decided, services.money.payouts.chain)
-
-
-def _refused(refusal: Refusal) -> Problem:
-    # Orders are made here: what else could be wrong with one is a fault of ours, which tells nobody anything.
-    code = refusal.code if refusal.code in (INSUFFICIENT_FUNDS, "balance_too_large") else "internal_error"
-    return Problem(code, available=refusal.available, required=refusal.required)
 
 
 def _currency(code: str) -> Currency:

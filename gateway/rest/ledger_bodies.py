@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from domain.ids import id_text
-from domain.ledger.currencies import AMOUNT_MAX, Currency, shown
+from domain.ledger.currencies import AMOUNT_MAX, CURRENCIES, Currency, shown
 from gateway.rest.bodies import TIME_MAX_MS, printable
 from persistence.ledger_reading import EntryRow
 from persistence.withdrawals import Withdrawal
@@ -20,7 +20,9 @@ STATEMENT_COLUMNS = (
 )  # fmt: skip
 
 Amount = Annotated[int, Field(ge=1, le=AMOUNT_MAX, examples=[5_000_000])]
-CurrencyCode = Annotated[str, Field(min_length=1, max_length=16, examples=["USDC"])]
+CurrencyCode = Annotated[
+    str, Field(min_length=1, max_length=16, examples=["USDC"], json_schema_extra={"enum": sorted(CURRENCIES)})
+]
 Time = Annotated[int, Field(ge=0, le=TIME_MAX_MS)]
 
 

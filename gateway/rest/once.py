@@ -12,7 +12,7 @@ from gateway.identity.tokens import Identity
 from gateway.problems import MEDIA_TYPE, Problem
 from gateway.rest.answers import JSON
 from gateway.services import Services
-from persistence.errors import StoreError
+from persistence.errors import StoreError, TextNotStorable
 from persistence.idempotency import Answered, Begun
 
 REPLAYED = "Idempotency-Replayed"
@@ -44,7 +44,7 @@ async def once(services: Services, posted: Posted, work: Callable[[Begun], Await
         return _answer(begun.status, begun.response, {REPLAYED: "true"})
     try:
         status, body = await work(begun)
-    except Mistaken:
+    except (Mistaken, TextNotStorable):
         with suppress(StoreError):
             await keys.forget(user, key)
         raise

@@ -3,21 +3,22 @@
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from domain.auction.events import Listed
+from domain.errors import NOT_FOUND
 from domain.ids import id_text
 from domain.ledger.refusals import Refusal
 from domain.settlement import HighestBids
-from gateway.problems import Problem
-from gateway.rest import API_PREFIX
+from gateway.problems import Problem, ledger_problem
 from gateway.rest.answers import answered
 from gateway.rest.bodies import Nothing
 from gateway.rest.callers import OPERATOR, AuctionId, Caller, IdempotencyKey, Operator
 from gateway.rest.copies import parsed, user_named
-from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
+from gateway.rest.cursors import Cursor, encode_cursor, number_in
 from gateway.rest.once import Mistaken, Posted, once
+from gateway.rest.routing import api_router
 from gateway.rest.sales_bodies import (
     CancelledSale,
     FailedPage,
@@ -40,7 +41,7 @@ from persistence.second_chances import PAGE_MAX, Reversal, RunnerUp
 
 PAGE_DEFAULT = 50
 
-router = APIRouter(prefix=API_PREFIX, tags=["sales"])
+router = api_router("sales")
 encode = msgspec.json.encode
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
@@ -103,7 +104,7 @@ async def my_offers(
 ) -> Response:
     """What one may have, or might have had, after the winner's sale was taken back."""
     name = f"offers to {caller.user_id}"
-    before = None if cursor is None else decode_cursor(name, cursor, 1)[0]
+    before = number_in(name, cursor)
     rows = await services.sales.second_chances.offers_to(caller.user_id, before, limit + 1)
     following = encode_cursor(name, rows[limit - 1].auction) if rows[limit:] else None
     return answered({"items": [offer_json(row) for row in rows[:limit]], "next_cursor": following})
@@ -175,7 +176,7 @@ async def failed(
     services: ServicesDep, _operator: Operator, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
 ) -> Response:
     """Those whose winner could not pay, or the like: try again, or take the sale back. For operators."""
-    before = None if cursor is None else decode_cursor("failed", cursor, 1)[0]
+    before = number_in("failed", cursor)
     rows = await services.sales.settlements.failures(before, limit + 1)
     following = encode_cursor("failed", rows[limit - 1].auction) if rows[limit:] else None
     return answered({"items": [failure_json(row) for row in rows[:limit]], "next_cursor": following})
@@ -215,7 +216,5 @@ async def _runner_up(services: Services, auction: int, expires_at: int) -> Runne
 
 
 def _refused(refusal: Refusal) -> Problem:
-    details = {"not_found": "there is no such auction, or nothing of it for you"}
-    return Problem(
-        refusal.code, details.get(refusal.code), available=refusal.available, required=refusal.required
-    )  # fmt: skip
+    details = {NOT_FOUND: "there is no such auction, or nothing of it for you"}
+    return ledger_problem(refusal, details.get(refusal.code))

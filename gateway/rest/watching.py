@@ -3,16 +3,16 @@
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from domain.ids import InvalidId, parse_id
 from gateway.problems import Problem
-from gateway.rest import API_PREFIX
 from gateway.rest.answers import answered
 from gateway.rest.callers import Caller, IdempotencyKey
-from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
+from gateway.rest.cursors import Cursor, encode_cursor, number_in
 from gateway.rest.once import Posted, once
+from gateway.rest.routing import api_router
 from gateway.rest.watching_bodies import (
     NewSearch,
     NotificationPage,
@@ -32,7 +32,7 @@ from persistence.saved_searches import SavedSearch
 
 PAGE_DEFAULT = 50
 
-router = APIRouter(prefix=API_PREFIX, tags=["watching"])
+router = api_router("watching")
 encode = msgspec.json.encode
 
 WatchKind = Literal["auction", "card"]
@@ -64,7 +64,7 @@ async def watches(
 ) -> Response:
     """The newest first, each with where it stands now: auctions up to a second behind."""
     name = f"watches {caller.user_id} {kind}"
-    before = None if cursor is None else decode_cursor(name, cursor, 1)[0]
+    before = number_in(name, cursor)
     rows = await services.watching.watches.page(caller.user_id, kind, before, limit + 1)
     now_ms = services.now_ms()
     following = encode_cursor(name, rows[limit - 1].id) if rows[limit:] else None
@@ -107,7 +107,7 @@ async def notifications(
 ) -> Response:
     """The newest first. They are kept for 90 days."""
     name = f"notifications {caller.user_id} {unread}"
-    before = None if cursor is None else decode_cursor(name, cursor, 1)[0]
+    before = number_in(name, cursor)
     store = services.watching.notifications
     rows = await store.page(caller.user_id, unread, before, limit + 1)
     inbox = await store.inbox(caller.user_id)

@@ -27,6 +27,7 @@ from gateway.watching import Watching
 from persistence.alerts import Alerts
 from persistence.analytics import Analytics
 from persistence.auction_listing import AuctionHistory, AuctionListing
+from persistence.bid_holds import BidHolds
 from persistence.catalog import CatalogWriting
 from persistence.catalog_cache import CatalogCache
 from persistence.catalog_reading import CatalogReading
@@ -146,13 +147,18 @@ async def rest_engine(
     rules: MoneyRules | None = None,
     media_dir: Path | None = None,
     cache: CatalogCache | None = None,
+    covered: bool = False,
 ) -> AsyncIterator[RestEngine]:
-    """Everything open, and closed at the end."""
+    """Everything open, and closed at the end. ``covered``: bids need a balance."""
     pool = await open_pool(database_url, size_max=4)
     event_log = EventLog(database_url)
     await event_log.open()
     clock = Clock()
-    host = Host(event_log, SnapshotStore(event_log.pool), NoNews(), slots_total=SLOTS, limits=HostLimits(), clock=clock)
+    holds = BidHolds(database_url) if covered else None
+    host = Host(
+        event_log, SnapshotStore(event_log.pool), NoNews(), slots_total=SLOTS, limits=HostLimits(), clock=clock,
+        holds=holds,
+    )  # fmt: skip
     host.places.slots = frozenset(range(SLOTS))
     await host.prepare()
     running = asyncio.create_task(host.run())
@@ -187,5 +193,7 @@ async def rest_engine(
         with suppress(asyncio.CancelledError):
             await running
         passwords.close()
+        if holds is not None:
+            await holds.close()
         await event_log.close()
         await close_pool(pool)

@@ -17,9 +17,7 @@ import yaml
 from fastapi import FastAPI
 from jsonschema import Draft7Validator
 
-from actors import messages
-from actors.messages import AnnouncedEvent, Answer, BidAnswer, News, Refused, Request, StateAnswer
-from domain.auction import refusal
+from actors.messages import AnnouncedEvent, Answer, BidAnswer, News, Request, StateAnswer
 from domain.auction.events import (
     BoughtNow,
     Cancelled,
@@ -38,7 +36,7 @@ from domain.auction.state import Auction, apply
 from domain.auction.terms import Terms
 from domain.auction.views import public_event, public_state
 from domain.ids import id_text
-from gateway import problems, protocol_docs, session, ws_protocol
+from gateway import protocol_docs, session, ws_protocol
 from gateway.admission import Admission
 from gateway.frames import JSON, MSGPACK, BrokenFrame, Codec, EventFrame, InvalidFrame
 from gateway.hub import Hub
@@ -53,10 +51,6 @@ SCHEMAS: dict[str, Any] = ASYNCAPI["components"]["schemas"]
 MESSAGES: dict[str, Any] = ASYNCAPI["components"]["messages"]
 PROTOCOL = (ROOT / "docs/protocol.md").read_text()
 
-# Between a host and its gateways: the gateway looks again, and clients never hear of it.
-INTERNAL_CODES = {messages.MOVED, refusal.NOT_SOLD}
-# A socket can't withdraw an auction; and a key that is used again is an invalid frame there.
-REST_CODES = {refusal.HAS_BIDS, messages.KEY_REUSED}
 # The WebSocket library's own; and the one that a refused handshake becomes an HTTP answer by.
 LIBRARY_CLOSE_CODES, BEFORE_THE_HANDSHAKE = {1002}, {1013}
 
@@ -165,7 +159,9 @@ def test_each_example_fits_its_schema(message: str, payload: Any) -> None:
 CLIENT_MESSAGES = ("hello", "ping", "subscribe", "unsubscribe", "bid", "buyNow")
 WRONG: tuple[Any, ...] = (
     None, True, -1, 0, 1, 1.5, 2**53, 2**53 + 1, 10**15, 10**15 + 1, 2**63, "", "x", "x" * 32, "x" * 33, "x" * 64,
-    "x" * 65, [], {}, {"epoch": 1, "seq": 1}, {"epoch": -1, "seq": 1}, {"epoch": 1}, {"epoch": "1", "seq": 1},
+    "x" * 65, 0.0, -1.0, 1.0, 5e9, 2.0**53, 2.0**54, 1e300, [], {}, {"epoch": 1, "seq": 1}, {"epoch": 1.0, "seq": 5e9},
+    {"epoch": 1, "seq": 1.5}, {"epoch": 1, "seq": 2**53}, {"epoch": 1, "seq": 2**53 + 1}, {"epoch": 1, "seq": 2**63},
+    {"epoch": 1, "seq": 2.0**54}, {"epoch": -1, "seq": 1}, {"epoch": 1}, {"epoch": "1", "seq": 1},
 )  # fmt: skip
 
 
@@ -176,6 +172,13 @@ def accepted(codec: Codec, frame: Any) -> bool:
     except (InvalidFrame, BrokenFrame):
         return False
     return True
+
+
+def has_float_for_integer(frame: dict[str, Any]) -> bool:
+    """A JSON schema can't tell 1.0 from 1; in MessagePack they are the same here, in JSON they are not."""
+    since = frame.get("since") if frame.get("op") == "subscribe" else None
+    values = [frame.get("id"), frame.get("amount"), *(since.values() if isinstance(since, dict) else ())]
+    return any(isinstance(value, float) for value in values)
 
 
 def variants(frame: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -195,7 +198,8 @@ def test_the_gateway_takes_exactly_the_frames_that_the_schemas_allow(
 ) -> None:
     checker = validator(schema_of(message))
     for frame in variants(payload):
-        assert accepted(codec, frame) == checker.is_valid(frame), frame
+        allowed = checker.is_valid(frame) and (codec.binary or not has_float_for_integer(frame))
+        assert accepted(codec, frame) == allowed, frame
 
 
 # -- what the gateway sends
@@ -352,15 +356,6 @@ async def test_following_an_auction_is_answered_as_documented(codec: Codec) -> N
     assert faults("Event", event) == faults("UnsubscribeReply", left) == []
 
 
-@pytest.mark.parametrize("code", sorted(SCHEMAS["ErrorCode"]["enum"]))
-async def test_each_refusal_goes_out_as_documented(codec: Codec, code: str) -> None:
-    served = Served(codec, Refused(code, NOW, 2_000_000, 2_250_000, 500, 1_000_000, 5_000_000))
-    await served.greet()
-    served.say(op="bid", id="b", auction=id_text(AUCTION_ID), amount=5_000_000, key="k1")
-    (frame,) = await served.heard(1)
-    assert (faults("Failure", frame), frame["error"]["code"]) == ([], code)
-
-
 async def test_faulty_frames_are_answered_as_documented(codec: Codec) -> None:
     served = Served(codec)
     for frame in ({"op": "ping", "id": 1}, {"op": "jump", "id": "x"}, {"op": "ping"}, {"op": "ping", "id": -1}):
@@ -386,30 +381,11 @@ def literals_passed_to(function: str, position: int, *modules: str) -> set[Any]:
     return found
 
 
-def constants(module: Any) -> set[str]:
-    return {value for name, value in vars(module).items() if name.isupper() and isinstance(value, str)}
-
-
 def table(heading: str) -> dict[str, list[str]]:
     """The first table under this heading of docs/protocol.md: first cell → the others."""
     section = PROTOCOL.split(f"\n{heading}\n", 1)[1].split("\n#", 1)[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
     return {row[0].strip("`"): row[1:] for row in rows[2:]}
-
-
-def test_the_error_codes_of_the_socket_are_those_of_the_program() -> None:
-    path = constants(refusal) | constants(messages)
-    own = literals_passed_to("_fail", 2, "gateway/session.py") | {"invalid_frame"}
-    following = literals_passed_to("SubscribeFailed", 0, "gateway/hub.py")
-    documented = set(SCHEMAS["ErrorCode"]["enum"])
-    assert documented == (path | own | following) - INTERNAL_CODES - REST_CODES
-    assert documented == set(SCHEMAS["ErrorCode"]["x-codes"]) == set(table("### Error codes"))
-
-
-def test_only_unavailable_leaves_open_what_happened() -> None:
-    happened = {code: about["happened"] for code, about in SCHEMAS["ErrorCode"]["x-codes"].items()}
-    assert [code for code, what in happened.items() if what != "nothing"] == ["unavailable"]
-    assert {code: cells[1] for code, cells in table("### Error codes").items()} == happened
 
 
 def test_the_close_codes_are_those_of_the_program() -> None:
@@ -420,10 +396,6 @@ def test_the_close_codes_are_those_of_the_program() -> None:
     documented = {int(code) for code in ASYNCAPI["channels"]["socket"]["x-close-codes"]}
     assert documented - LIBRARY_CLOSE_CODES == (named | literal) - BEFORE_THE_HANDSHAKE
     assert documented == {int(code) for code in table("### Close codes")}
-
-
-def test_the_codes_of_rest_and_their_statuses_are_those_of_the_program() -> None:
-    assert {code: int(cells[0]) for code, cells in table("### Problems").items()} == problems.STATUSES
 
 
 # -- the papers themselves

@@ -8,6 +8,7 @@ from sessions import CHANNEL, Client, Gateway, gateway
 from virtual_time import EPOCH_MS, turns, virtual
 
 from actors.messages import Bid, BidAnswer, Refused
+from domain.errors import ERRORS
 from domain.ids import id_text
 from gateway.frames import JSON, MSGPACK, Codec
 
@@ -15,7 +16,7 @@ AUCTION_TEXT = id_text(AUCTION)
 BID = {"auction": AUCTION_TEXT, "amount": 5, "key": "k"}
 OVERLOADED = {
     "code": "overloaded",
-    "message": "too much is waiting already; try again in a moment",
+    "message": ERRORS["overloaded"].text,
     "server_time": EPOCH_MS,
     "retry_after_ms": 500,
 }

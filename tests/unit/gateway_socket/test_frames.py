@@ -69,7 +69,7 @@ def test_frames_mean_the_same_in_both_codecs(codec: Codec, frame: dict[str, Any]
 @pytest.mark.parametrize(
     "change",
     [
-        {"amount": 5.0}, {"amount": 5.5}, {"amount": "5"}, {"amount": -1}, {"amount": 0}, {"amount": AMOUNT_MAX + 1},
+        {"amount": 5.5}, {"amount": "5"}, {"amount": -1}, {"amount": 0}, {"amount": AMOUNT_MAX + 1},
         {"amount": None}, {"amount": True}, {"amount": [5]}, {"amount": {"$gt": 0}}, {"amount": 2**63 - 1},
         {"key": ""}, {"key": "k" * 65}, {"key": 7}, {"key": None}, {"auction": 7}, {"auction": "a" * 33},
         {"op": "sell"}, {"op": 3}, {"op": None}, {"op": ["bid"]},
@@ -80,6 +80,101 @@ def test_a_frame_of_other_content_is_refused_with_its_id(codec: Codec, change: d
     assert isinstance(refused, InvalidFrame)
     assert refused.request_id == 1
     assert 0 < len(str(refused)) < 300
+
+
+def test_whole_floats_are_integers_in_msgpack_as_javascript_writes_them():
+    # An amount of 5,000 USD as msgpackr writes it.
+    frame = bytes.fromhex("85a26f70a3626964a2696401a761756374696f6ead30303030303030303030303031")
+    frame += bytes.fromhex("a6616d6f756e74cb41f2a05f20000000a36b6579a16b")
+    assert MSGPACK.decode(frame) == BidFrame(1, "0000000000001", 5_000_000_000, "k")
+    since = {"op": "subscribe", "id": 3, "channel": "c", "since": {"epoch": 1.0, "seq": 5e9}}
+    assert MSGPACK.decode(encoded(MSGPACK, since)) == Subscribe(3, "c", Position(1, 5_000_000_000))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [((2.0, 5.0), (2, 5)), ((2.0**53, 1e15), (2**53, 10**15)), ((-0.0, 1.0), (0, 1))]
+)
+def test_and_they_are_integers_from_there_on(written: tuple[float, float], meant: tuple[int, int]):
+    found = MSGPACK.decode(encoded(MSGPACK, BID | {"id": written[0], "amount": written[1]}))
+    assert isinstance(found, BidFrame)
+    assert (found.id, found.amount) == meant
+    assert (type(found.id), type(found.amount)) == (int, int)
+
+
+@pytest.mark.parametrize("amount", [0.5, 5.5, -1.0, 0.0, 1e16, 2.0**54, 1e300, float("nan"), float("inf")])
+def test_all_other_floats_are_refused(amount: float):
+    refused = fault(MSGPACK, encoded(MSGPACK, BID | {"id": 7.0, "amount": amount}))
+    assert isinstance(refused, InvalidFrame)
+    assert refused.request_id == 7
+
+
+@pytest.mark.parametrize("text", ["5.0", "5e0", "5000000000.0"])
+def test_json_has_integers_and_they_are_written_as_such(text: str):
+    frame = str(encoded(JSON, BID)).replace('"amount":5', f'"amount":{text}')
+    assert isinstance(fault(JSON, frame), InvalidFrame)
+
+
+def written(codec: Codec, pairs: list[tuple[str, Any]]) -> bytes | str:
+    """A map of these pairs, whatever their names."""
+    if codec is MSGPACK:
+        return bytes([0x80 + len(pairs)]) + b"".join(msgspec.msgpack.encode(part) for pair in pairs for part in pair)
+    return "{" + ", ".join(f'"{name}" : {msgspec.json.encode(value).decode()}' for name, value in pairs) + "}"
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (("amount", 5), ("amount", 7)), (("op", "bid"), ("op", "bid")), (("id", "1"), ("id", 1)),
+        (("key", "k"), ("key", "other")), (("x", 1), ("x", 1)), (("x", {"y": 1}), ("x", 2)),
+    ],
+)  # fmt: skip
+def test_a_field_that_occurs_twice_is_refused(codec: Codec, first: tuple[str, Any], again: tuple[str, Any]):
+    refused = fault(codec, written(codec, [first, *(BID | dict([again])).items()]))
+    assert isinstance(refused, InvalidFrame)
+    assert (str(refused), refused.request_id) == ("a field occurs twice", 1)
+
+
+@pytest.mark.parametrize(
+    ("codec", "data"),
+    [
+        (JSON, '{"op":"bid","id":1,"auction":"a","amount":5,"am\\u006funt":7,"key":"k"}'),
+        (JSON, '{"op":"bid","id":1,"id":"1","auction":"a","amount":5,"key":"k"}'),
+        (JSON, '{"op":"subscribe","id":1,"channel":"c","since":{"epoch":1,"seq":1,"seq":2}}'),
+        (JSON, '{"op":"hello","id":1,"token":"a","token":"b"}'),
+        (MSGPACK, b"\x84\xa2op\xa4ping\xa2id\x01\xabclient_time\x01\xabclient_time\x02"),
+        (MSGPACK, b"\xde\x00\x03\xa2op\xa4ping\xa2id\x01\xa2id\x01"),
+        (MSGPACK, b"\x83\xa2op\xa4ping\xa2id\x01\xa1x\x82\xa1y\x01\xa1y\x01"),
+        (MSGPACK, b"\x83\xa2op\xa4ping\xa2id\x01\xa2id\xcb\x3f\xf0\0\0\0\0\0\0"),
+    ],
+)  # fmt: skip
+def test_wherever_it_stands_and_however_it_is_written(codec: Codec, data: bytes | str):
+    refused = fault(codec, data)
+    assert isinstance(refused, InvalidFrame)
+    assert str(refused) == "a field occurs twice"
+
+
+SHORTEST = [
+    {"op": "hello", "id": "a"}, {"op": "ping", "id": 1}, {"op": "subscribe", "id": 1, "channel": "c"},
+    {"op": "unsubscribe", "id": "a", "channel": "c"}, BID, BID | {"id": "b1"},
+    {"op": "buy_now", "id": 5, "auction": "a", "key": "k"},
+]  # fmt: skip
+
+
+@BOTH
+@pytest.mark.parametrize("frame", SHORTEST)
+def test_the_shortest_frames_are_not_read_a_second_time(
+    codec: Codec, frame: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    looked: list[Any] = []
+    monkeypatch.setattr(codec, "_reject_duplicate_keys", lambda *data: looked.append(data))
+    codec.decode(encoded(codec, frame))
+    if codec is MSGPACK:
+        # The longer form of the same map, which some libraries write always.
+        codec.decode(bytes((0xDE, 0, len(frame))) + bytes(encoded(codec, frame))[1:])  # type: ignore[arg-type]
+    assert looked == []
+    codec.decode(encoded(codec, frame | {"more": 1}))
+    assert len(looked) == 1
 
 
 @BOTH

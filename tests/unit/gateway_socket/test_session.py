@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from auction_examples import ANN, AUCTION
+from auction_examples import ANN, AUCTION, BOB
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sessions import CHANNEL, NOW_S, TOKENS, gateway, news
@@ -16,6 +16,7 @@ from actors.messages import Bid, BidAnswer, Buy, Refused
 from domain.ids import id_text
 from gateway.frames import JSON, MSGPACK, Codec
 from gateway.identity.tokens import TokenIssuer
+from gateway.user_channels import channel_of
 
 AUCTION_TEXT = id_text(AUCTION)
 BOTH = pytest.mark.parametrize("codec", [MSGPACK, JSON], ids=["msgpack", "json"])
@@ -62,6 +63,53 @@ async def test_hello_without_a_token_may_watch_and_not_bid():
 
 
 @virtual
+async def test_a_second_hello_without_a_token_ends_bidding():
+    async with gateway() as g:
+        g.stands()
+        client = g.client()
+        await client.hello()
+        await client.ask("subscribe", channel=CHANNEL)
+        await client.ask("subscribe", channel=channel_of(ANN))
+        assert "user" not in await client.hello(user=None)
+        assert error(await client.ask("bid", **BID)) == {"code": "unauthenticated", "server_time": EPOCH_MS}
+        assert g.routes.sent == []
+        g.listener.announce(news(3, 3))
+        g.inboxes.tell(ANN, "card_listed")
+        g.users.told([ANN])
+        await asyncio.sleep(0.1)
+        assert client.events() == [(3, "bid")]
+
+
+@virtual
+async def test_a_second_hello_of_another_user_makes_the_socket_theirs():
+    async with gateway() as g:
+        client = g.client()
+        await client.hello()
+        await client.ask("subscribe", channel=channel_of(ANN))
+        client.send("bid", **BID)
+        reply = await client.hello(user=BOB, name="bob")
+        assert reply["user"] == {"id": id_text(BOB), "username": "bob"}
+        client.send("bid", **BID)
+        # What was sent before stays hers.
+        placed = [request for request, _ in g.routes.sent]
+        assert placed == [Bid(AUCTION, ANN, "ann", 5, "k"), Bid(AUCTION, BOB, "bob", 5, "k")]
+        g.inboxes.tell(ANN, "card_listed")
+        g.users.told([ANN])
+        await asyncio.sleep(0.1)
+        assert client.events() == []
+        assert error(await client.ask("subscribe", channel=channel_of(ANN)))["code"] == "forbidden"
+
+
+@virtual
+async def test_a_second_hello_with_a_bad_token_closes():
+    async with gateway() as g:
+        client = g.client()
+        await client.hello()
+        assert error(await client.ask("hello", token="nonsense"))["code"] == "unauthenticated"
+        assert [code for code, _ in client.connection.closed] == [4501]
+
+
+@virtual
 async def test_everything_before_hello_is_unauthenticated_and_the_connection_lives():
     async with gateway() as g:
         client = g.client()
@@ -105,7 +153,7 @@ def test_a_bad_token_is_told_and_closed(token: str):
     async def scenario() -> None:
         async with gateway() as g:
             client = g.client()
-            assert error(await client.ask("hello", token=token)) == {"code": "unauthenticated"}
+            assert error(await client.ask("hello", token=token)) == {"code": "unauthenticated", "server_time": EPOCH_MS}
             assert [code for code, _ in client.connection.closed] == [4501]
 
     scenario()
@@ -236,7 +284,7 @@ async def test_ping_gives_the_servers_time():
 @pytest.mark.parametrize(
     "frame",
     [
-        {"op": "bid", "id": 9, "auction": AUCTION_TEXT, "amount": 5.0, "key": "k"},
+        {"op": "bid", "id": 9, "auction": AUCTION_TEXT, "amount": 5.5, "key": "k"},
         {"op": "bid", "id": 9, "auction": AUCTION_TEXT, "amount": -5, "key": "k"},
         {"op": "bid", "id": 9, "auction": AUCTION_TEXT, "amount": 2**62, "key": "k"},
         {"op": "sell", "id": 9},
@@ -349,12 +397,49 @@ def test_no_bytes_make_a_session_fail(messages: list[bytes]):
 
 
 @virtual
-async def test_a_fault_of_ours_ends_this_connection_and_is_logged():
+async def test_a_fault_of_ours_is_answered_and_logged_and_the_connection_lives():
     async with gateway() as g:
         client = g.client()
         await client.hello()
         with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
             patch.setattr(client.session, "_bid", None)
-            client.send("bid", **BID)
+            reply = await client.ask("bid", **BID)
+        assert error(reply) == {"code": "internal_error", "server_time": EPOCH_MS}
+        assert [(entry["event"], entry["op"]) for entry in logs] == [("command_failed", "bid")]
+        assert (await client.ask("ping"))["ok"] is True
+        assert client.connection.closed == []
+
+
+@virtual
+async def test_every_command_is_answered_whatever_fails_inside_it():
+    async with gateway() as g:
+        client = g.client()
+        await client.hello()
+
+        def broken(*_: object, **__: object) -> None:
+            raise RuntimeError("secret")
+
+        with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
+            patch.setattr(g.hub, "subscribe", broken)
+            patch.setattr(g.routes, "send", broken)
+            for op, fields in (
+                ("subscribe", {"channel": CHANNEL}),
+                ("bid", BID),
+                ("buy_now", {"auction": AUCTION_TEXT, "key": "k"}),
+            ):
+                reply = await client.ask(op, **fields)
+                assert error(reply) == {"code": "internal_error", "server_time": EPOCH_MS}
+                assert "secret" not in str(reply)
+        assert [entry["event"] for entry in logs] == ["subscribe_failed", "command_failed", "command_failed"]
+        assert client.session.subscriptions == 0
+
+
+@virtual
+async def test_an_answer_that_can_not_be_sent_ends_this_connection_and_is_logged():
+    async with gateway() as g:
+        client = g.client()
+        with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
+            patch.setattr(client.connection, "write_frame", None)
+            client.send("ping")
         assert [code for code, _ in client.connection.closed] == [1011]
-        assert [entry["event"] for entry in logs] == ["session_fault"]
+        assert [entry["event"] for entry in logs] == ["command_failed", "session_fault"]

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from auction_examples import AUCTION
 from sessions import CHANNEL, Gateway, gateway, news
-from virtual_time import turns, virtual
+from virtual_time import EPOCH_MS, turns, virtual
 
 from actors.messages import BidAnswer
 from domain.ids import id_text
@@ -56,7 +56,7 @@ async def test_a_rate_limited_command_says_when_to_come_again_and_does_nothing()
         client = g.client(commands_per_s=1, commands_burst=1)
         await client.hello()
         reply = await client.ask("bid", **BID)
-        assert error(reply) == {"code": "rate_limited", "retry_after_ms": 1_000}
+        assert error(reply) == {"code": "rate_limited", "server_time": EPOCH_MS, "retry_after_ms": 1_000}
         assert g.routes.sent == []
 
 

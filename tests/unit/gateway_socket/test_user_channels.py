@@ -171,3 +171,25 @@ async def test_a_channel_nobody_follows_any_more_is_forgotten():
         assert g.users.channels == 1
         await ann.ask("unsubscribe", channel=MINE)
         assert g.users.channels == 0
+
+
+@virtual
+async def test_a_position_beyond_all_numbers_is_refused_and_one_beyond_all_notifications_is_not():
+    async with gateway() as g:
+        g.inboxes.tell(ANN, "card_listed")
+        _, refused = await following(g, epoch=1, seq=2**63)
+        assert (refused["ok"], refused["error"]["code"]) == (False, "invalid_frame")  # type: ignore[index]
+        _, reply = await following(g, epoch=1, seq=2**53)
+        assert {"ok": True, "recovered": False, "state": {"seq": 1}}.items() <= reply.items()
+
+
+@virtual
+async def test_a_fault_of_ours_below_one_s_own_channel_is_answered(monkeypatch: pytest.MonkeyPatch):
+    async with gateway() as g:
+
+        async def broken(_user: int) -> None:
+            raise RuntimeError("value out of int64 range")
+
+        monkeypatch.setattr(g.inboxes, "inbox", broken)
+        _, reply = await following(g)
+        assert (reply["ok"], reply["error"]["code"]) == (False, "internal_error")  # type: ignore[index]
