@@ -1,0 +1,146 @@
+"""Records of CSV files, one at a time: a broken one costs its own line, never those after it."""
+
+import csv
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from domain.catalog.rows import BadRow
+
+SEPARATORS = ",;\t"
+# A quoted field may hold line breaks; one that goes on for longer was never closed.
+RECORD_MAX = 64 * 1024
+NOT_CLOSED = "a quote is opened and not closed"
+
+Record = tuple[int, list[str] | BadRow]
+
+
+def separator_of(header: str) -> str:
+    """The separator of which there are the most outside of quotes."""
+    bare = re.sub(r'"[^"]*"', "", header)
+    return max(SEPARATORS, key=bare.count)
+
+
+def separator_named(line: str) -> str | None:
+    """What Excel's first line `sep=;` says, quoted or not; None where the line is another."""
+    named = re.fullmatch(r'"?sep=([^"\w\s]|\t)"?[,;\t]*', line.strip("\r\n \ufeff"), re.IGNORECASE)
+    return named[1] if named else None
+
+
+def _reader(lines: Iterator[str], separator: str) -> Iterator[list[str]]:
+    """Raises csv.Error where quotes are broken, or open at the end."""
+    return csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=True)
+
+
+class _SingleLines:
+    """Records of one line each, by one reader: making one for every line would cost more than reading it."""
+
+    def __init__(self, separator: str) -> None:
+        self._separator = separator
+        self._line: list[str] = []
+        self._reader = self._new_reader()
+
+    def cells(self, line: str) -> list[str] | None:
+        """The cells of the line; None where its quotes are broken, or open at the end."""
+        self._line.append(line)
+        try:
+            return next(self._reader)
+        except (csv.Error, IndexError):
+            self._line.clear()
+            self._reader = self._new_reader()
+            return None
+
+    def _new_reader(self) -> Iterator[list[str]]:
+        # Where the reader asks for a second line there is none: IndexError.
+        return _reader(iter(self._line.pop, None), self._separator)
+
+
+class Records:
+    """Reads lines as records of cells. ``fit`` says whether as many cells can be a row.
+
+    A record of several lines that doesn't fit, or breaks, is taken to be a line with a quote too many: that line is
+    read alone, and the others again. ``repaired`` counts lines with quotes that should have been doubled.
+    """
+
+    def __init__(self, lines: Iterator[str | BadRow]) -> None:
+        self._lines = lines
+        self._again: deque[str | BadRow] = deque()
+        self._line = 0
+        self.repaired = 0
+
+    def first_line(self) -> tuple[int, str | BadRow] | None:
+        """The next line with anything in it but separators."""
+        while (line := self._next()) is not None:
+            if isinstance(line, BadRow) or line.strip(SEPARATORS + '\r\n \ufeff"'):
+                return self._line, line
+        return None
+
+    def back(self, line: str | BadRow) -> None:
+        """The line just read is to be read again."""
+        self._again.appendleft(line)
+        self._line -= 1
+
+    def read(self, separator: str, fit: Callable[[list[str]], bool]) -> Iterator[Record]:
+        """(line that it begins in, cells) of each record; blank lines are left out."""
+        again, lines = self._again, self._lines
+        one = _SingleLines(separator)
+        while (line := again.popleft() if again else next(lines, None)) is not None:
+            self._line += 1
+            if isinstance(line, BadRow):
+                yield self._line, line
+            elif '"' not in line:
+                if bare := line.rstrip("\r\n"):
+                    yield self._line, bare.split(separator)
+            elif (cells := one.cells(line)) is not None:
+                yield self._line, cells
+            else:
+                number = self._line
+                yield number, self._several(line, separator, fit) or self._repaired(line, separator, fit)
+
+    def _several(self, line: str, separator: str, fit: Callable[[list[str]], bool]) -> list[str] | None:
+        """The cells of a record that goes on in the next lines; None where it doesn't: they are read again then."""
+        pulled: list[str | BadRow] = []
+
+        def following() -> Iterator[str]:
+            length = len(line)
+            yield line
+            while (after := self._next()) is not None:
+                pulled.append(after)
+                length += len(after) if isinstance(after, str) else RECORD_MAX
+                if isinstance(after, BadRow) or length > RECORD_MAX:
+                    return
+                yield after
+
+        try:
+            cells = next(_reader(following(), separator))
+        except csv.Error:
+            cells = []
+        if cells and fit(cells):
+            return cells
+        for after in reversed(pulled):
+            self.back(after)
+        return None
+
+    def _next(self) -> str | BadRow | None:
+        line = self._again.popleft() if self._again else next(self._lines, None)
+        if line is not None:
+            self._line += 1
+        return line
+
+    def _repaired(self, line: str, separator: str, fit: Callable[[list[str]], bool]) -> list[str] | BadRow:
+        """The cells of a line where a quote ends a field only before a separator or at the end."""
+        text, cells, place = line.rstrip("\r\n"), [], 0
+        quoted = re.compile(rf' *"(.*?)" *(?={re.escape(separator)}|$)')
+        bare = re.compile(rf"[^{re.escape(separator)}]*")
+        while place <= len(text):
+            found = quoted.match(text, place)
+            if found is None and text[place:].lstrip(" ").startswith('"'):
+                return BadRow(NOT_CLOSED)
+            cell = found or bare.match(text, place)
+            assert cell is not None, "an empty cell is one, too"
+            cells.append(found[1].replace('""', '"') if found else cell[0])
+            place = cell.end() + 1
+        if not fit(cells):
+            return BadRow("broken quotes")
+        self.repaired += 1
+        return cells
