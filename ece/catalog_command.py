@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -43,7 +42,6 @@ FormatName = Annotated[
     str | None,
     typer.Option(
         "--format",
-        click_type=click.Choice(READABLE),
         metavar="NAME",
         help=f"Which program wrote the CSV file, where its columns don't say: {', '.join(READABLE)}.",
     ),
@@ -88,7 +86,7 @@ def import_(
 
     Exit code: 0 all rows are in, 1 some were bad or the file is no catalog.
     """
-    how = How(format_name, _mapping(mapped or []), _encoding(encoding))
+    how = How(_format(format_name), _mapping(mapped or []), _encoding(encoding))
     narration, out, began = Console(stderr=True, highlight=False), Console(highlight=False), time.perf_counter()
     shown: list[Read] = []
     with ExitStack() as opened:
@@ -111,6 +109,12 @@ def import_(
     print_report(out, imported, dry_run, collection, time.perf_counter() - began)
     if imported.bad:
         raise typer.Exit(EXIT_BAD_ROWS)
+
+
+def _format(name: str | None) -> str | None:
+    if name is not None and name not in READABLE:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(READABLE)}", param_hint="--format")
+    return name
 
 
 def _mapping(given: list[str]) -> dict[str, str]:

@@ -1,14 +1,21 @@
 """What `ece catalog import` shows: how a file was read, its first cards, and what became of them."""
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from domain.catalog.rows import CardRow
+from persistence.catalog_csv import REPAIRED_MAX
 from persistence.catalog_files import CsvFile, Read
 from persistence.catalog_import import Imported
+from persistence.catalog_text import WINDOWS_1252
 
 PREVIEW_ROWS = 10
+# How wide each column may become, those first that are cut last; what has less room than this is left out.
+PREVIEW_WIDTHS = {"Line": 9, "Set": 18, "Number": 12, "Rarity": 14, "Name": 40, "More": 60}
+PREVIEW_WIDTH_MIN = 8
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
@@ -17,6 +24,10 @@ def print_how_read(out: Console, file: CsvFile) -> None:
     its = file.columns.format
     separator = SEPARATOR_NAMES.get(file.separator, file.separator)
     out.print(f"Read as [bold]{escape(its.title)}[/], {escape(file.encoding)}, separated by {escape(separator)}.")
+    if file.encoding == WINDOWS_1252:
+        out.print(
+            "The file isn't UTF-8, so this is a guess: where letters look wrong, --encoding NAME says what it is."
+        )
     taken = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
     taken.add_column(style="dim", no_wrap=True)
     taken.add_column()
@@ -25,29 +36,52 @@ def print_how_read(out: Console, file: CsvFile) -> None:
         for field, columns in file.columns.taken.items()
     )))  # fmt: skip
     if file.columns.ignored:
-        taken.add_row("  not taken", escape(" · ".join(file.columns.ignored)))
+        # Names are not broken at the end of a line.
+        taken.add_row("  not taken", escape(" · ".join(name.replace(" ", "\u00a0") for name in file.columns.ignored)))
     out.print(taken)
     if file.repaired:
-        out.print(f"{file.repaired:,} lines had quotes that should have been doubled; they were read all the same.")
+        lines = ", ".join(f"{line:,}" for line in file.repaired)
+        more = " …" if len(file.repaired) == REPAIRED_MAX else ""
+        out.print(f"Quotes that should have been doubled were read as they are in lines {lines}{more}.")
 
 
 def print_preview(out: Console, rows: list[Read]) -> None:
-    """The first cards, as they would be written."""
-    if not rows:
+    """The first cards, as they would be written, a line each: what is too long for the terminal is cut."""
+    cards = [(f"{line:,}", row) for line, row, _ in rows if isinstance(row, CardRow)]
+    if not cards:
         return
     table = Table(box=None, padding=(0, 1), header_style="bold")
-    table.add_column("Line", justify="right", no_wrap=True)
-    for title, ratio in (("Set", 3), ("Number", 2), ("Name", 6), ("Rarity", 2), ("More", 4)):
-        table.add_column(title, ratio=ratio, no_wrap=True, overflow="ellipsis")
-    for line, row, _ in rows:
-        assert isinstance(row, CardRow), "only good rows are noted"
-        table.add_row(f"{line:,}", *map(escape, (row.set, row.number, row.name, row.rarity, _more(row))))
+    columns: dict[str, list[str]] = {
+        "Line": [line for line, _ in cards],
+        "Set": [row.set for _, row in cards],
+        "Number": [row.number for _, row in cards],
+        "Rarity": [row.rarity for _, row in cards],
+        "Name": [row.name for _, row in cards],
+        "More": [_more(row) for _, row in cards],
+    }
+    spare, shown = out.width, []
+    for title, width_max in PREVIEW_WIDTHS.items():
+        texts = [" ".join(text.split()) for text in columns[title]]
+        width = min(width_max, spare - 2, max(map(cell_len, (title, *texts))))
+        if spare < PREVIEW_WIDTH_MIN or not any(texts):
+            continue
+        spare -= width + 2
+        table.add_column(title, justify="right" if title == "Line" else "left", no_wrap=True)
+        shown.append([_cut(text, width) for text in texts])
+    for texts_of_row in zip(*shown, strict=True):
+        table.add_row(*texts_of_row)
     out.print(table)
+
+
+def _cut(text: str, width: int) -> Text:
+    cut = Text(text)
+    cut.truncate(width, overflow="ellipsis")
+    return cut
 
 
 def _more(row: CardRow) -> str:
     more = [row.set_name or "", *(f"{name}: {value}" for name, value in row.traits.items()), row.description]
-    return " · ".join(" ".join(text.split()) for text in more if text)
+    return " · ".join(text for text in more if text)
 
 
 def print_report(out: Console, imported: Imported, dry_run: bool, collection: bool, seconds: float) -> None:

@@ -11,6 +11,8 @@ SEPARATORS = ",;\t"
 # A quoted field may hold line breaks; one that goes on for longer was never closed.
 RECORD_MAX = 64 * 1024
 NOT_CLOSED = "a quote is opened and not closed"
+BROKEN_QUOTES = "quotes that are not doubled, so that nobody can tell where a cell ends"
+REPAIRED_MAX = 20
 
 Record = tuple[int, list[str] | BadRow]
 
@@ -59,14 +61,14 @@ class Records:
     """Reads lines as records of cells. ``fit`` says whether as many cells can be a row.
 
     A record of several lines that doesn't fit, or breaks, is taken to be a line with a quote too many: that line is
-    read alone, and the others again. ``repaired`` counts lines with quotes that should have been doubled.
+    read alone, and the others again. ``repaired`` are the first lines with quotes that should have been doubled.
     """
 
     def __init__(self, lines: Iterator[str | BadRow]) -> None:
         self._lines = lines
         self._again: deque[str | BadRow] = deque()
         self._line = 0
-        self.repaired = 0
+        self.repaired: list[int] = []
 
     def first_line(self) -> tuple[int, str | BadRow] | None:
         """The next line with anything in it but separators."""
@@ -95,7 +97,7 @@ class Records:
                 yield self._line, cells
             else:
                 number = self._line
-                yield number, self._several(line, separator, fit) or self._repaired(line, separator, fit)
+                yield number, self._several(line, separator, fit) or self._repaired(number, line, separator, fit)
 
     def _several(self, line: str, separator: str, fit: Callable[[list[str]], bool]) -> list[str] | None:
         """The cells of a record that goes on in the next lines; None where it doesn't: they are read again then."""
@@ -127,20 +129,22 @@ class Records:
             self._line += 1
         return line
 
-    def _repaired(self, line: str, separator: str, fit: Callable[[list[str]], bool]) -> list[str] | BadRow:
-        """The cells of a line where a quote ends a field only before a separator or at the end."""
-        text, cells, place = line.rstrip("\r\n"), [], 0
+    def _repaired(self, number: int, line: str, separator: str, fit: Callable[[list[str]], bool]) -> list[str] | BadRow:
+        """The cells of a line where a quote ends a cell only before a separator, or at the end of the line."""
+        text, cells, place = line.rstrip("\r\n"), list[str](), 0
         quoted = re.compile(rf' *"(.*?)" *(?={re.escape(separator)}|$)')
         bare = re.compile(rf"[^{re.escape(separator)}]*")
         while place <= len(text):
-            found = quoted.match(text, place)
-            if found is None and text[place:].lstrip(" ").startswith('"'):
-                return BadRow(NOT_CLOSED)
-            cell = found or bare.match(text, place)
-            assert cell is not None, "an empty cell is one, too"
-            cells.append(found[1].replace('""', '"') if found else cell[0])
-            place = cell.end() + 1
+            if (found := quoted.match(text, place)) is not None:
+                cells.append(found[1].replace('""', '"'))
+            elif (found := bare.match(text, place)) is not None:
+                if found[0].lstrip().startswith('"') and found[0].count('"') % 2:
+                    return BadRow(NOT_CLOSED)
+                cells.append(found[0])
+            assert found is not None, "an empty cell is one, too"
+            place = found.end() + 1
         if not fit(cells):
-            return BadRow("broken quotes")
-        self.repaired += 1
+            return BadRow(BROKEN_QUOTES)
+        if len(self.repaired) < REPAIRED_MAX:
+            self.repaired.append(number)
         return cells

@@ -79,8 +79,8 @@ class CsvFile:
         return self._text.encoding
 
     @property
-    def repaired(self) -> int:
-        """How many lines had quotes that should have been doubled, and were read all the same."""
+    def repaired(self) -> list[int]:
+        """The first lines with quotes that should have been doubled, which were read all the same."""
         return self._records.repaired
 
     def __iter__(self) -> Iterator[Read]:

@@ -79,7 +79,7 @@ class Columns:
         except BadRow:
             for field, columns in self.taken.items():
                 if field in REQUIRED and not texts[self._fields.index(field)].strip():
-                    raise BadRow(f"no {field}: {_named(columns)} is empty") from None
+                    raise BadRow(f"no {field}: nothing in {_named(columns)}") from None
             raise
 
 

@@ -63,7 +63,7 @@ def set_code(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     code = re.sub(r"[^a-z0-9]+", "-", re.sub(r"['`]", "", plain)).strip("-")
     if text and (not code or len(code) > SET_CODE_MAX):
-        code = f"{code[:SET_CODE_STEM]}-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8]}".strip("-")
+        code = f"{code[:SET_CODE_STEM].strip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".strip("-")
     return code
 
 
@@ -91,7 +91,7 @@ def _unreadable(name: str, title: str, made_for: str, marks: Iterable[str], refu
 
 OWN_FORMAT = Format(
     "ece",
-    "ECE",
+    "an ECE catalog",
     "this version",
     frozenset(REQUIRED),
     {field: (Source(column_key(field)),) for field in CardRow.__struct_fields__ if field != "traits"},

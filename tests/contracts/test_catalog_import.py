@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from ece import cli
 from ece.failure import Failure
 from persistence.catalog import CatalogWriting
-from persistence.catalog_files import LINE_BYTES_MAX, FileBroken, read_rows
+from persistence.catalog_files import LINE_BYTES_MAX, FileBroken, catalog_file
 from persistence.catalog_import import FINDINGS_MAX, Imported, import_rows
 from persistence.pool import Pool
 
@@ -42,8 +42,8 @@ def written(folder: Path, name: str, content: bytes) -> Path:
         ("a.jsonl", b"\xef\xbb\xbf" + card(), {}),
         ("a.json", b"[\n" + card() + b",\n" + card(number=2) + b",\n3]", {3: "number", 4: "object"}),
         ("a.csv", CSV + b"imported,1,Charizard,rare\nimported,2,x\n", {3: "cells"}),
-        ("a.csv", CSV + b"imported,1,Charizard,rare\nimported,2,\xff,rare\n", {3: "UTF-8"}),
-        ("a.csv", CSV + b'imported,1,Charizard,rare\nimported,2,"x,rare\n', {3: "broken CSV"}),
+        ("a.csv", CSV + b"imported,1,Charizard,rare\nimported,2,\x81,rare\n", {3: "UTF-8"}),
+        ("a.csv", CSV + b'imported,1,Charizard,rare\nimported,2,"x,rare\n', {3: "not closed"}),
         ("a.csv", CSV + b'imported,1,"Chari\nzard",rare\nimported,1,x,rare\n', {4: "before"}),
         ("a.csv", CSV + b"imported,1,Charizard,rare\n" + b"x" * (LINE_BYTES_MAX + 1), {3: "longer"}),
     ],
@@ -52,7 +52,8 @@ async def test_a_bad_row_is_named_and_the_others_are_in(
     pool: Pool, tmp_path: Path, name: str, content: bytes, bad: dict[int, str]
 ):
     await pool.execute("DELETE FROM cards")
-    report = await import_rows(read_rows(written(tmp_path, name, content)), CatalogWriting(pool), 1)
+    with catalog_file(written(tmp_path, name, content)) as rows:
+        report = await import_rows(rows, CatalogWriting(pool), 1)
     assert [line for line, _ in report.findings] == list(bad)
     for (_, why), words in zip(report.findings, bad.values(), strict=True):
         assert any(word in why for word in words.split("|")), why
@@ -69,23 +70,26 @@ async def test_a_bad_row_is_named_and_the_others_are_in(
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_catalog_says_why(tmp_path: Path, name: str, content: bytes, why: str):
-    with pytest.raises(FileBroken, match=why):
-        list(read_rows(written(tmp_path, name, content)))
+    with pytest.raises(FileBroken, match=why), catalog_file(written(tmp_path, name, content)) as rows:
+        list(rows)
 
 
 async def test_an_import_that_is_done_again_changes_nothing(pool: Pool, tmp_path: Path):
     lines = b"\n".join(card(set="twice", number=str(n)) for n in range(12_000))
     path = written(tmp_path, "a.jsonl", lines)
-    first = await import_rows(read_rows(path), CatalogWriting(pool), 1)
+    with catalog_file(path) as lines_read:
+        first = await import_rows(lines_read, CatalogWriting(pool), 1)
     assert first == Imported(12_000, 0, 12_000, 0, 0)
     rows = await pool.fetch("SELECT * FROM cards ORDER BY card_id")
-    assert await import_rows(read_rows(path), CatalogWriting(pool), 2) == Imported(12_000, 0, 0, 0, 12_000)
+    with catalog_file(path) as read_again:
+        assert await import_rows(read_again, CatalogWriting(pool), 2) == Imported(12_000, 0, 0, 0, 12_000)
     assert await pool.fetch("SELECT * FROM cards ORDER BY card_id") == rows
 
 
 async def test_of_very_many_bad_rows_only_the_first_are_kept_and_all_are_told(tmp_path: Path):
     path, told = written(tmp_path, "a.jsonl", b"{}\n" * 1_000), []
-    report = await import_rows(read_rows(path), None, 1, tell_bad=lambda line, why: told.append(line))
+    with catalog_file(path) as rows:
+        report = await import_rows(rows, None, 1, tell_bad=lambda line, why: told.append(line))
     assert (report.bad, len(report.findings), told) == (1_000, FINDINGS_MAX, list(range(1, 1_001)))
 
 
