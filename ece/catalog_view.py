@@ -89,7 +89,7 @@ def print_report(out: Console, imported: Imported, dry_run: bool, collection: bo
     sign = "[red]✗[/]" if imported.bad else "[green]✓[/]"
     same = "there already, and left as they are" if collection else "the same"
     good = imported.read - imported.bad - imported.repeated
-    done = f"{good:,} cards, looked at only" if dry_run else (
+    done = f"{good:,} good, looked at only" if dry_run else (
         f"{imported.created:,} new, {imported.changed:,} changed, {imported.same:,} {same}"
     )  # fmt: skip
     repeated = f"; {imported.repeated:,} more of the same cards" if imported.repeated else ""
