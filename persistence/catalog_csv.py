@@ -3,7 +3,7 @@
 import csv
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from domain.catalog.rows import BadRow
 
@@ -58,10 +58,11 @@ class _SingleLines:
 
 
 class Records:
-    """Reads lines as records of cells. ``fit`` says whether as many cells can be a row.
+    """Reads lines as records of cells.
 
-    A record of several lines that doesn't fit, or breaks, is taken to be a line with a quote too many: that line is
-    read alone, and the others again. ``repaired`` are the first lines with quotes that should have been doubled.
+    A record of several lines that breaks, or has not as many cells as it should, is taken to be a line with a quote
+    too many: that line is read alone, and the others again. ``repaired`` are the first lines with quotes that should
+    have been doubled.
     """
 
     def __init__(self, lines: Iterator[str | BadRow]) -> None:
@@ -82,8 +83,11 @@ class Records:
         self._again.appendleft(line)
         self._line -= 1
 
-    def read(self, separator: str, fit: Callable[[list[str]], bool]) -> Iterator[Record]:
-        """(line that it begins in, cells) of each record; blank lines are left out."""
+    def read(self, separator: str, widths: range | None) -> Iterator[Record]:
+        """(line that it begins in, cells) of each record; blank lines are left out.
+
+        ``widths`` are how many cells a record may have, which counts where there is doubt; None: any number.
+        """
         again, lines = self._again, self._lines
         one = _SingleLines(separator)
         while (line := again.popleft() if again else next(lines, None)) is not None:
@@ -97,10 +101,13 @@ class Records:
                 yield self._line, cells
             else:
                 number = self._line
-                yield number, self._several(line, separator, fit) or self._repaired(number, line, separator, fit)
+                yield number, self._several(line, separator, widths) or self._repaired(number, line, separator, widths)
 
-    def _several(self, line: str, separator: str, fit: Callable[[list[str]], bool]) -> list[str] | None:
-        """The cells of a record that goes on in the next lines; None where it doesn't: they are read again then."""
+    def _several(self, line: str, separator: str, widths: range | None) -> list[str] | None:
+        """The cells of a record that goes on in the next lines; None where it doesn't: they are read again then.
+
+        It has to be whole: a quote too many can swallow lines, up to one that has another.
+        """
         pulled: list[str | BadRow] = []
 
         def following() -> Iterator[str]:
@@ -117,7 +124,7 @@ class Records:
             cells = next(_reader(following(), separator))
         except csv.Error:
             cells = []
-        if cells and fit(cells):
+        if cells and (widths is None or len(cells) == widths[-1]):
             return cells
         for after in reversed(pulled):
             self.back(after)
@@ -129,21 +136,23 @@ class Records:
             self._line += 1
         return line
 
-    def _repaired(self, number: int, line: str, separator: str, fit: Callable[[list[str]], bool]) -> list[str] | BadRow:
-        """The cells of a line where a quote ends a cell only before a separator, or at the end of the line."""
+    def _repaired(self, number: int, line: str, separator: str, widths: range | None) -> list[str] | BadRow:
+        """The cells of a line where a quote ends a cell only before a separator, or at the end of the line.
+
+        Quotes within a cell come in pairs: else a separator within quotes may have been taken for one between cells.
+        """
         text, cells, place = line.rstrip("\r\n"), list[str](), 0
         quoted = re.compile(rf' *"(.*?)" *(?={re.escape(separator)}|$)')
         bare = re.compile(rf"[^{re.escape(separator)}]*")
         while place <= len(text):
-            if (found := quoted.match(text, place)) is not None:
-                cells.append(found[1].replace('""', '"'))
-            elif (found := bare.match(text, place)) is not None:
-                if found[0].lstrip().startswith('"') and found[0].count('"') % 2:
-                    return BadRow(NOT_CLOSED)
-                cells.append(found[0])
+            found = quoted.match(text, place) or bare.match(text, place)
             assert found is not None, "an empty cell is one, too"
+            cell = found[found.lastindex or 0]
+            if cell.count('"') % 2:
+                return BadRow(NOT_CLOSED if cell.lstrip().startswith('"') else BROKEN_QUOTES)
+            cells.append(cell.replace('""', '"') if found.lastindex else cell)
             place = found.end() + 1
-        if not fit(cells):
+        if widths is not None and len(cells) not in widths:
             return BadRow(BROKEN_QUOTES)
         if len(self.repaired) < REPAIRED_MAX:
             self.repaired.append(number)

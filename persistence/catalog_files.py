@@ -85,7 +85,7 @@ class CsvFile:
 
     def __iter__(self) -> Iterator[Read]:
         columns, text = self.columns, self._text
-        for line, cells in self._records.read(self.separator, columns.fit):
+        for line, cells in self._records.read(self.separator, columns.widths):
             if isinstance(cells, BadRow):
                 yield Read(line, cells, text.offset)
                 continue
@@ -110,7 +110,7 @@ class CsvFile:
             raise FileBroken(f"line {line}: {header}")
         separator = separator or separator_of(header)
         self._records.back(header)
-        _, cells = next(self._records.read(separator, lambda cells: True), _no_record(line))
+        _, cells = next(self._records.read(separator, None), _no_record(line))
         if isinstance(cells, BadRow):
             raise FileBroken(f"line {line}: {cells}")
         return separator, cells, line

@@ -28,7 +28,10 @@ class BadColumns(Exception):
 
 
 class Columns:
-    """What the columns of one file are. ``taken`` are members of a card with the columns that they come from."""
+    """What the columns of one file are.
+
+    ``taken``: members of a card → the columns that they come from. ``widths``: how many cells a row may have.
+    """
 
     def __init__(self, header: list[str], its: Format, sources: Mapping[str, Sequence[Source]]) -> None:
         keys = [column_key(name) for name in header]
@@ -44,9 +47,10 @@ class Columns:
         self.taken = {field: [header[place_of[source.column]].strip() for source in there]
                       for field, there in found.items()}  # fmt: skip
         self.ignored = [name.strip() for name, key in zip(header, keys, strict=True) if key and key not in used]
+        needed = [min(place_of[source.column] for source in there)
+                  for field, there in found.items() if field in REQUIRED]  # fmt: skip
         self._width = len(header)
-        self._needed = 1 + max(min(place_of[source.column] for source in found[field])
-                               for field in REQUIRED if field in found)  # fmt: skip
+        self.widths = range(max(needed) + 1, self._width + 1)
         self._unnamed = [place for place, key in enumerate(keys) if not key]
         picks = _picks(its, {field: _pick(there, place_of) for field, there in found.items()})
         self._fields = list(picks)
@@ -55,17 +59,14 @@ class Columns:
         self._cells = itemgetter(*(pick if isinstance(pick, int) else 0 for pick in picks.values()))
         self._others = [(place, pick) for place, pick in enumerate(picks.values()) if not isinstance(pick, int)]
 
-    def fit(self, cells: list[str]) -> bool:
-        """Whether a row has the cells that it needs, and nothing beyond the header.
-
-        Excel leaves out empty cells at the end of a row, TopDecked columns that nobody has filled.
-        """
-        return self._needed <= len(cells) and not any(map(str.strip, cells[self._width :]))
-
     def row(self, cells: list[str]) -> CardRow:
-        """The card in these cells. Raises BadRow."""
+        """The card in these cells. Raises BadRow.
+
+        They may end early, after what a card needs: Excel leaves out empty cells at the end of a row, TopDecked columns
+        that nobody has filled. They may go on with nothing.
+        """
         if len(cells) != self._width:
-            if not self.fit(cells):
+            if len(cells) < self.widths[0] or any(map(str.strip, cells[self._width :])):
                 raise BadRow(f"{len(cells)} cells where the header has {self._width}")
             cells = (cells + [""] * self._width)[: self._width]
         texts = list(self._cells(cells))

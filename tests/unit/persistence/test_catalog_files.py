@@ -171,12 +171,13 @@ def test_formats_and_columns_are_of_csv_alone(tmp_path: Path):
         ('base,1,"Spirit Message ""I""",rare', card(1, 'Spirit Message "I"')),
         ('base,1,"Rowdy" Mew,rare', card(1, '"Rowdy" Mew')),
         ('base, 1, "Mew, the", rare', card(1, "Mew, the")),
-        ('base,1,"Two\nlines, and\n\nmore",rare', card(1, "Two\nlines, and\n\nmore")),
+        ('base,1,Mew,rare,"Two\nlines, and\n\nmore"', card(1, "Mew", description="Two\nlines, and\n\nmore")),
     ],
 )  # fmt: skip
 def test_a_line_with_odd_quotes_is_read_as_it_is_meant_or_is_bad_by_itself(tmp_path: Path, line: str, read_as: object):
     after = 3 + line.count("\n")
-    rows = read_text(tmp_path, f'{HEADER}{line}\nbase,2,Mew,rare\nbase,3,"Mew, two",rare\nbase,4,"",rare\n')
+    header = HEADER.replace("\n", ",description\n")
+    rows = read_text(tmp_path, f'{header}{line}\nbase,2,Mew,rare\nbase,3,"Mew, two",rare\nbase,4,"",rare\n')
     nameless = rows.pop(after + 2)
     assert nameless == "no name: nothing in 'name'"
     assert {place: trimmed(row) for place, row in rows.items()} == {
@@ -188,7 +189,7 @@ def trimmed(row: CardRow | str) -> CardRow | str:
     """Blanks around values are taken off elsewhere."""
     if isinstance(row, str):
         return row
-    return CardRow(row.set, row.number.strip(), row.name.strip(), row.rarity.strip(), row.set_name)
+    return CardRow(row.set, row.number.strip(), row.name.strip(), row.rarity.strip(), row.set_name, row.description)
 
 
 def test_a_quote_that_is_never_closed_costs_its_line_alone(tmp_path: Path):
@@ -198,6 +199,13 @@ def test_a_quote_that_is_never_closed_costs_its_line_alone(tmp_path: Path):
     rows = read_text(tmp_path, "".join(lines))
     assert rows.pop(2) == NOT_CLOSED
     assert rows == {n + 2: card(n, f"Mew of some length {'x' * 60}") for n in range(1, number)}
+
+
+def test_quotes_that_swallow_lines_up_to_another_one_cost_their_lines_alone(tmp_path: Path):
+    header = HEADER.replace("\n", ",description\n")
+    assert read_text(tmp_path, f'{header}base,1,"Open,rare\nbase,2,Mew,rare\nbase,3,End",rare\nbase,4,Mew,rare\n') == {
+        2: NOT_CLOSED, 3: card(2, "Mew"), 4: card(3, 'End"'), 5: card(4, "Mew")
+    }  # fmt: skip
 
 
 def test_every_line_may_have_a_quote_that_is_never_closed(tmp_path: Path):
@@ -221,20 +229,25 @@ def test_lines_whose_quotes_were_repaired_are_named(tmp_path: Path):
         assert rows.repaired == [2, 4]
 
 
-texts = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=20)
-names = st.tuples(texts, st.sampled_from(["", '"', ",", ";", "\n", '",', '""', "\n\n"]), texts).map("".join)
+letters = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x17E, exclude_categories=["C", "Z"]), min_size=1)
+descriptions = st.tuples(letters, st.sampled_from(["", '"', ",", ";", "\n", '",', '""', "\n\n", '"\n,']), letters).map(
+    "".join
+)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(names, min_size=1, max_size=6), st.sampled_from([",", ";", "\t"]), st.sampled_from([0, 1]))
+@given(
+    st.lists(descriptions, min_size=1, max_size=6),
+    st.sampled_from([",", ";", "\t"]),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+)
 def test_what_is_written_well_is_read_as_it_was(tmp_path: Path, written: list[str], separator: str, quoting: int):
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=separator, quoting=quoting)
-    writer.writerows(
-        [["set", "number", "name", "rarity"], *(["base", n, name, "rare"] for n, name in enumerate(written))]
-    )
+    header = ["set", "number", "name", "rarity", "description"]
+    writer.writerows([header, *(["base", n, "Mew", "rare", text] for n, text in enumerate(written))])
     rows = read_bytes(tmp_path, out.getvalue().encode())
-    assert list(rows.values()) == [card(n, name) for n, name in enumerate(written)]
+    assert list(rows.values()) == [card(n, "Mew", description=text) for n, text in enumerate(written)]
 
 
 # ---- what collectors' programs export
