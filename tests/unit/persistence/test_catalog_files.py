@@ -213,11 +213,17 @@ def test_every_line_may_have_a_quote_that_is_never_closed(tmp_path: Path):
     assert rows == dict.fromkeys(range(2, 1_002), NOT_CLOSED)
 
 
-def test_a_line_that_is_too_long_costs_itself_alone(tmp_path: Path):
-    long = "x" * (3 * LINE_MAX)
-    for line in (f"base,1,{long},rare", f'base,1,"{long}",rare', f'base,1,"Open\n{long}'):
-        rows = read_text(tmp_path, f"{HEADER}{line}\nbase,2,Mew,rare\n")
-        assert (TOO_LONG in rows.values(), rows[max(rows)]) == (True, card(2, "Mew"))
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize(
+    ("line", "bad"),
+    [
+        ("base,1,{},rare", {2: TOO_LONG}), ('base,1,"{}",rare', {2: TOO_LONG}),
+        ('base,1,"Open\n{}', {2: NOT_CLOSED, 3: TOO_LONG}),
+    ],
+)  # fmt: skip
+def test_a_line_that_is_too_long_costs_itself_alone(tmp_path: Path, line: str, bad: dict[int, str], encoding: str):
+    content = f"{HEADER}{line.format('x' * (3 * LINE_MAX))}\nbase,2,Mew,rare\n".encode(encoding)
+    assert read_bytes(tmp_path, content) == bad | {2 + len(bad): card(2, "Mew")}
 
 
 def test_lines_whose_quotes_were_repaired_are_named(tmp_path: Path):
