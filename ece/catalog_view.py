@@ -22,7 +22,7 @@ SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
 def print_how_read(out: Console, file: CsvFile) -> None:
     """The format found, which column became what, and what was left out."""
     its = file.columns.format
-    separator = SEPARATOR_NAMES.get(file.separator, file.separator)
+    separator = SEPARATOR_NAMES.get(file.separator, _printable(file.separator))
     out.print(f"Read as [bold]{escape(its.title)}[/], {escape(file.encoding)}, separated by {escape(separator)}.")
     if file.encoding == WINDOWS_1252:
         out.print(
@@ -31,13 +31,12 @@ def print_how_read(out: Console, file: CsvFile) -> None:
     taken = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
     taken.add_column(style="dim", no_wrap=True)
     taken.add_column()
-    taken.add_row("  taken", escape(" · ".join(
+    taken.add_row("  taken", Text(_printable(" · ".join(
         field if [field] == columns else f"{field} ← {', '.join(columns)}"
         for field, columns in file.columns.taken.items()
-    )))  # fmt: skip
+    ))))  # fmt: skip
     if file.columns.ignored:
-        # Names are not broken at the end of a line.
-        taken.add_row("  not taken", escape(" · ".join(name.replace(" ", "\u00a0") for name in file.columns.ignored)))
+        taken.add_row("  not taken", Text(_printable(" · ".join(file.columns.ignored))))
     out.print(taken)
     if file.repaired:
         lines = ", ".join(f"{line:,}" for line in file.repaired)
@@ -61,7 +60,7 @@ def print_preview(out: Console, rows: list[Read]) -> None:
     }
     spare, shown = out.width, []
     for title, width_max in PREVIEW_WIDTHS.items():
-        texts = [" ".join(text.split()) for text in columns[title]]
+        texts = [_printable(text) for text in columns[title]]
         width = min(width_max, spare - 2, max(map(cell_len, (title, *texts))))
         if spare < PREVIEW_WIDTH_MIN or not any(texts):
             continue
@@ -71,6 +70,11 @@ def print_preview(out: Console, rows: list[Read]) -> None:
     for texts_of_row in zip(*shown, strict=True):
         table.add_row(*texts_of_row)
     out.print(table)
+
+
+def _printable(text: str) -> str:
+    """On one line, and without signs that a terminal would follow."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split()))
 
 
 def _cut(text: str, width: int) -> Text:
