@@ -57,6 +57,14 @@ Mapped = Annotated[
 Encoding = Annotated[
     str | None, typer.Option("--encoding", help="Of a CSV file, where it isn't UTF-8, UTF-16 or Windows-1252: cp932 …")
 ]
+IsCollection = Annotated[
+    bool,
+    typer.Option(
+        "--collection",
+        help="The CSV file lists copies: several rows may be one card, and cards that the catalog has stay as they are; "
+        "for files of other programs it is so anyway.",
+    ),
+]
 
 
 @catalog.callback()
@@ -71,6 +79,7 @@ def import_(
     format_name: FormatName = None,
     mapped: Mapped = None,
     encoding: Encoding = None,
+    collection: IsCollection = False,
     report: ReportFile = None,
 ) -> None:
     """Put the cards of a file into the catalog: new ones are made, those with the same set and number changed.
@@ -86,7 +95,7 @@ def import_(
 
     Exit code: 0 all rows are in, 1 some were bad or the file is no catalog.
     """
-    how = How(_format(format_name), _mapping(mapped or []), _encoding(encoding))
+    how = How(_format(format_name), _mapping(mapped or []), _encoding(encoding), collection)
     narration, out, began = Console(stderr=True, highlight=False), Console(highlight=False), time.perf_counter()
     shown: list[Read] = []
     with ExitStack() as opened:
@@ -105,8 +114,7 @@ def import_(
             print_how_read(out, rows)
     if dry_run:
         print_preview(out, shown)
-    collection = isinstance(rows, CsvFile) and rows.columns.format.collection
-    print_report(out, imported, dry_run, collection, time.perf_counter() - began)
+    print_report(out, imported, dry_run, _is_collection(rows), time.perf_counter() - began)
     if imported.bad:
         raise typer.Exit(EXIT_BAD_ROWS)
 
@@ -138,6 +146,10 @@ def _encoding(name: str | None) -> str | None:
     return name
 
 
+def _is_collection(file: CatalogFile) -> bool:
+    return isinstance(file, CsvFile) and file.columns.format.collection
+
+
 def _reporter(report: Path | None, opened: ExitStack) -> Callable[[int, str], None]:
     if report is None:
         return lambda line, why: None
@@ -163,7 +175,6 @@ async def _imported(
 ) -> Imported:
     """Written to the catalog; or only looked at, where there is a list for the first rows."""
     now_ms = time.time_ns() // 1_000_000
-    collection = isinstance(rows, CsvFile) and rows.columns.format.collection
     columns = TextColumn("  {task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with Progress(*columns, console=narration, transient=True) as progress:
         task = progress.add_task(escape(name), total=size)
@@ -173,7 +184,7 @@ async def _imported(
                 of,
                 writing,
                 now_ms,
-                collection=collection,
+                collection=_is_collection(rows),
                 tell_bad=tell_bad,
                 tell_offset=lambda offset: progress.update(task, completed=offset),
             )

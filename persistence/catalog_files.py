@@ -36,6 +36,7 @@ class How(NamedTuple):
     format_name: str | None = None
     mapped: Mapping[str, str] = {}
     encoding: str | None = None
+    collection: bool = False
 
 
 AS_FOUND = How()
@@ -69,7 +70,7 @@ class CsvFile:
         self._records = Records(iter(self._text))
         self.separator, header, first = self._header()
         try:
-            self.columns: Columns = columns_of(header, how.format_name, how.mapped)
+            self.columns: Columns = columns_of(header, how.format_name, how.mapped, how.collection)
         except BadColumns as wrong:
             raise FileBroken(f"line {first}: {wrong}") from None
 

@@ -84,10 +84,12 @@ class Columns:
             raise
 
 
-def columns_of(header: list[str], format_name: str | None, mapped: Mapping[str, str]) -> Columns:
+def columns_of(
+    header: list[str], format_name: str | None, mapped: Mapping[str, str], collection: bool = False
+) -> Columns:
     """What the columns are: by the format given or found, but for those in ``mapped`` (member of a card → column).
 
-    Raises BadColumns.
+    ``collection``: the file is one, whatever its format. Raises BadColumns.
     """
     keys = {column_key(name) for name in header}
     its = FORMAT_OF[format_name] if format_name else next((its for its in FORMATS if its.marks <= keys), None)
@@ -96,15 +98,15 @@ def columns_of(header: list[str], format_name: str | None, mapped: Mapping[str, 
     its = its or OWN_FORMAT
     if its.refusal:
         raise BadColumns(its.refusal)
-    sources = dict(its.sources)
-    if its is OWN_FORMAT:
+    sources, own = dict(its.sources), its is OWN_FORMAT
+    if own:
         sources |= {trait: (Source(key),) for trait, key in _traits(header)}
     for field, column in mapped.items():
         if column_key(column) not in keys:
             raise BadColumns(f"no column {column!r} to take the {field} from; there are {_named(header)}")
         sources[field] = (Source(column_key(column)),)
-    columns = Columns(header, its, sources)
-    if columns.ignored and its is OWN_FORMAT and not mapped:
+    columns = Columns(header, its._replace(collection=its.collection or collection), sources)
+    if columns.ignored and own and not mapped:
         raise BadColumns(
             f"unknown column {columns.ignored[0][:64]!r}: a trait is a column 'trait:NAME'; "
             "with --map, columns that are not named are left out"

@@ -102,14 +102,14 @@ FORMATS = (
     OWN_FORMAT,
     _format(
         "deckbox", "Deckbox", "its inventory export of 2019 (without `Edition Code`) to 2026",
-        ("count", "tradelist count", "name", "edition", "card number"),
+        ("count", "name", "edition", "card number"),
         # Edition is a set's name; the code is Deckbox's own for old sets.
         set=[Source("edition code"), Source("edition")], set_name=[Source("edition")], number=[Source("card number")],
         name=[Source("name")], rarity=[Source("rarity", _deckbox_rarity)],
     ),
     _format(
         "moxfield", "Moxfield", "its collection export of 2024 to 2026",
-        ("count", "tradelist count", "name", "edition", "collector number"),
+        ("count", "name", "edition", "collector number"),
         set=[Source("edition")], number=[Source("collector number")], name=[Source("name")],
     ),
     _format(

@@ -101,6 +101,13 @@ def test_columns_are_what_one_says_and_others_are_left_out():
         columns("Titel", "Nr", name="Name")
 
 
+def test_any_file_can_be_a_collection_which_needs_no_rarities():
+    mapped = {"number": "Card Number", "set": "Set Code"}
+    found = columns_of(["Name", "Set Code", "Card Number", "Printing"], None, mapped, collection=True)
+    assert found.row(["Mew", "BASE", "4", "Foil"]) == CardRow("base", "4", "Mew", "unknown")
+    assert found.format.collection
+
+
 def test_what_one_says_goes_before_what_a_format_says():
     header = "cardname", "cardq", "cardrarity", "cardset", "cardcode", "print_id"
     found = columns(*header, number="print_id", **{"trait:code": "cardcode"})
