@@ -61,8 +61,8 @@ IsCollection = Annotated[
     bool,
     typer.Option(
         "--collection",
-        help="The CSV file lists copies: several rows may be one card, and cards that the catalog has stay as they are; "
-        "for files of other programs it is so anyway.",
+        help="The CSV file lists copies: several rows may be one card, and cards that the catalog has stay as they "
+        "are; for files of other programs it is so anyway.",
     ),
 ]
 
