@@ -10,7 +10,7 @@ import msgspec
 from domain.catalog.csv_columns import BadColumns, Columns, columns_of
 from domain.catalog.rows import BadRow, CardRow, row_from_json
 from persistence.catalog_csv import Record, Records, separator_named, separator_of
-from persistence.catalog_text import LINE_MAX, TOO_LONG, TextLines
+from persistence.catalog_text import LINE_MAX, TOO_LONG, TextLines, utf_16
 
 LINE_BYTES_MAX = LINE_MAX
 ARRAY_BYTES_MAX = 256 * 1024 * 1024
@@ -58,6 +58,8 @@ class JsonFile:
 
     def __iter__(self) -> Iterator[Read]:
         head = self._file.read(_HEAD_BYTES)
+        if utf_16(head):
+            raise FileBroken("this is UTF-16: JSON has to be UTF-8")
         self._file.seek(len(_BOM) if head.startswith(_BOM) else 0)
         return _array(self._file) if head.removeprefix(_BOM).lstrip().startswith(b"[") else _lines(self._file)
 

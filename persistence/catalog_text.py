@@ -38,7 +38,7 @@ class TextLines:
         file.seek(len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0)
         self._file = file
         self._newline = "\r" if b"\r" in head and b"\n" not in head else "\n"
-        self._wrapped = encoding or _utf_16(head)
+        self._wrapped = encoding or utf_16(head)
         if self._wrapped is None and self._newline == "\r":
             self._wrapped = UTF_8 if _is_utf_8(head) else WINDOWS_1252
         self._utf_8_seen = head.startswith(codecs.BOM_UTF8) or (not head.isascii() and _is_utf_8(head))
@@ -99,7 +99,8 @@ def _is_utf_8(head: bytes) -> bool:
     return True
 
 
-def _utf_16(head: bytes) -> str | None:
+def utf_16(head: bytes) -> str | None:
+    """The encoding of a file that begins like this where it is UTF-16, by its mark or its zeros; else None."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "UTF-16"
     even, odd = head[::2].count(0), head[1::2].count(0)

@@ -155,6 +155,14 @@ def test_formats_and_columns_are_of_csv_alone(tmp_path: Path):
         read(path, How(mapped={"name": "Name"}))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_json_that_is_not_utf_8_says_so(tmp_path: Path, encoding: str):
+    path = tmp_path / "cards.jsonl"
+    path.write_bytes('{"set": "base", "number": "1", "name": "Mew", "rarity": "rare"}\n'.encode(encoding))
+    with pytest.raises(FileBroken, match="this is UTF-16: JSON has to be UTF-8"):
+        read(path)
+
+
 # ---- quotes
 
 
