@@ -12,7 +12,7 @@ import msgspec
 from bench.percentiles import percentile
 from persistence.catalog import CatalogWriting
 from persistence.catalog_cache import CatalogCache
-from persistence.catalog_files import read_rows
+from persistence.catalog_files import catalog_file
 from persistence.catalog_import import import_rows
 from persistence.catalog_reading import Wanted
 from persistence.catalog_view import CatalogView
@@ -56,7 +56,8 @@ async def measure_catalog(database_url: str, redis_url: str, cards: int, tell: C
             names = _write(Path(folder) / "cards.jsonl", cards)
             tell("importing it")
             began = time.perf_counter()
-            imported = await import_rows(read_rows(Path(folder) / "cards.jsonl"), CatalogWriting(pool), NOW_MS)
+            with catalog_file(Path(folder) / "cards.jsonl") as rows:
+                imported = await import_rows(rows, CatalogWriting(pool), NOW_MS)
             elapsed_s = time.perf_counter() - began
         assert imported.created == cards, "every card of the file is one"
         await pool.execute(_FOR_SALE, FOR_SALE_ONE_IN, timeout=FOR_SALE_WITHIN_S)

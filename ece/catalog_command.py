@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -12,14 +12,17 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from domain.catalog.csv_formats import READABLE, field_known
+from domain.catalog.rows import BadRow
+from ece.catalog_view import PREVIEW_ROWS, print_how_read, print_preview, print_report
 from ece.engine import database_of
 from ece.failure import Failure
 from ece.settings import load_settings
 from persistence.catalog import CatalogWriting
-from persistence.catalog_files import FileBroken, read_rows
+from persistence.catalog_files import CatalogFile, CsvFile, FileBroken, How, Read, catalog_file
 from persistence.catalog_import import Imported, import_rows
+from persistence.catalog_text import encoding_known
 from persistence.errors import StoreError
 from persistence.pool import close_pool, open_pool
 
@@ -28,10 +31,40 @@ EXIT_BAD_ROWS = 1
 catalog = typer.Typer(no_args_is_help=True, help="The catalog.\n\nBegin with: scripts/ece catalog import cards.jsonl")
 
 File = Annotated[
-    Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="JSON lines, a JSON array, or CSV")
+    Path,
+    typer.Argument(exists=True, dir_okay=False, readable=True, help="CSV, also of other programs; JSON lines or array"),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only look; needs no database, writes nothing.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only look, and show the first cards; needs no database, writes nothing.")
+]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="Write all bad rows here, a JSON object a line.")]
+FormatName = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help=f"Which program wrote the CSV file, where its columns don't say: {', '.join(READABLE)}.",
+    ),
+]
+Mapped = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="FIELD=COLUMN",
+        help='Which column has what; again for each: --map name="Card Name" --map set=Set',
+    ),
+]
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", help="Of a CSV file, where it isn't UTF-8, UTF-16 or Windows-1252: cp932 …")
+]
+IsCollection = Annotated[
+    bool,
+    typer.Option(
+        "--collection",
+        help="The CSV file lists copies: several rows may be one card, and cards that the catalog has stay as they "
+        "are; for files of other programs it is so anyway.",
+    ),
+]
 
 
 @catalog.callback()
@@ -40,76 +73,127 @@ def _catalog() -> None:
 
 
 @catalog.command(name="import")
-def import_(file: File, dry_run: DryRun = False, report: ReportFile = None) -> None:
+def import_(
+    file: File,
+    dry_run: DryRun = False,
+    format_name: FormatName = None,
+    mapped: Mapped = None,
+    encoding: Encoding = None,
+    collection: IsCollection = False,
+    report: ReportFile = None,
+) -> None:
     """Put the cards of a file into the catalog: new ones are made, those with the same set and number changed.
 
     Each card has `set`, `number`, `name` and `rarity`; it may have `set_name`, `description`, `traits`, `edition`,
     `images` and `model_3d`. In CSV a trait is a column `trait:NAME`, and images are separated by `|`. Rows that are no
     cards are named, with their lines, and left out. Done again, an import changes nothing.
 
-    Example: scripts/ece catalog import cards.jsonl --dry-run
+    CSV files that collectors' programs export are known by their columns. Of those, cards that the catalog has already
+    stay as they are; quantities, conditions and prices are not taken.
+
+    Example: scripts/ece catalog import cards.csv --dry-run
 
     Exit code: 0 all rows are in, 1 some were bad or the file is no catalog.
     """
-    narration, began = Console(stderr=True, highlight=False), time.perf_counter()
-    with ExitStack() as open_files:
+    how = How(_format(format_name), _mapping(mapped or []), _encoding(encoding), collection)
+    narration, out, began = Console(stderr=True, highlight=False), Console(highlight=False), time.perf_counter()
+    shown: list[Read] = []
+    with ExitStack() as opened:
         try:
-            tell_bad = _reporter(report, open_files)
-            imported = asyncio.run(_imported(file, max(1, file.stat().st_size), dry_run, tell_bad, narration))
+            rows = opened.enter_context(catalog_file(file, how))
+            tell_bad = _reporter(report, opened)
+            size = max(1, file.stat().st_size)
+            imported = asyncio.run(_imported(rows, file.name, size, shown if dry_run else None, tell_bad, narration))
         except (FileBroken, OSError) as error:
             raise Failure(f"{file}: {error}") from error
         except StoreError as error:
             raise Failure(
                 f"The catalog can't be written: {error}. Pages before are in; import the file again."
             ) from error
-    _print_report(Console(highlight=False), imported, dry_run, time.perf_counter() - began)
+        if isinstance(rows, CsvFile):
+            print_how_read(out, rows)
+    if dry_run:
+        print_preview(out, shown)
+    print_report(out, imported, dry_run, _is_collection(rows), time.perf_counter() - began)
     if imported.bad:
         raise typer.Exit(EXIT_BAD_ROWS)
 
 
-def _reporter(report: Path | None, open_files: ExitStack) -> Callable[[int, str], None]:
+def _format(name: str | None) -> str | None:
+    if name is not None and name not in READABLE:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(READABLE)}", param_hint="--format")
+    return name
+
+
+def _mapping(given: list[str]) -> dict[str, str]:
+    mapped = {}
+    for one in given:
+        field, _, column = one.partition("=")
+        field, column = field.strip(), column.strip()
+        if not column or not field_known(field):
+            raise typer.BadParameter(
+                f"{one!r}: FIELD=COLUMN, where a field is set, number, name, rarity, set_name, description, edition, "
+                "images, model_3d or trait:NAME",
+                param_hint="--map",
+            )
+        mapped[field] = column
+    return mapped
+
+
+def _encoding(name: str | None) -> str | None:
+    if name is not None and not encoding_known(name):
+        raise typer.BadParameter(f"{name!r} is no encoding: utf-8, utf-16, cp1252, cp932 …", param_hint="--encoding")
+    return name
+
+
+def _is_collection(file: CatalogFile) -> bool:
+    return isinstance(file, CsvFile) and file.columns.format.collection
+
+
+def _reporter(report: Path | None, opened: ExitStack) -> Callable[[int, str], None]:
     if report is None:
         return lambda line, why: None
-    out = open_files.enter_context(report.open("w", encoding="utf-8"))
+    out = opened.enter_context(report.open("w", encoding="utf-8"))
     return lambda line, why: print(json.dumps({"line": line, "reason": why}), file=out)
 
 
+def _noted(rows: Iterable[Read], shown: list[Read]) -> Iterator[Read]:
+    """The rows; the first good ones are noted."""
+    for read in rows:
+        if len(shown) < PREVIEW_ROWS and not isinstance(read.row, BadRow):
+            shown.append(read)
+        yield read
+
+
 async def _imported(
-    file: Path, size: int, dry_run: bool, tell_bad: Callable[[int, str], None], narration: Console
+    rows: CatalogFile,
+    name: str,
+    size: int,
+    shown: list[Read] | None,
+    tell_bad: Callable[[int, str], None],
+    narration: Console,
 ) -> Imported:
+    """Written to the catalog; or only looked at, where there is a list for the first rows."""
     now_ms = time.time_ns() // 1_000_000
     columns = TextColumn("  {task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with Progress(*columns, console=narration, transient=True) as progress:
-        task = progress.add_task(escape(file.name), total=size)
+        task = progress.add_task(escape(name), total=size)
 
-        def tell_offset(offset: int) -> None:
-            progress.update(task, completed=offset)
+        async def import_to(writing: CatalogWriting | None, of: Iterable[Read]) -> Imported:
+            return await import_rows(
+                of,
+                writing,
+                now_ms,
+                collection=_is_collection(rows),
+                tell_bad=tell_bad,
+                tell_offset=lambda offset: progress.update(task, completed=offset),
+            )
 
-        rows = read_rows(file)
-        if dry_run:
-            return await import_rows(rows, None, now_ms, tell_bad=tell_bad, tell_offset=tell_offset)
+        if shown is not None:
+            return await import_to(None, _noted(rows, shown))
         async with database_of(load_settings(), narration) as database_url:
             pool = await open_pool(database_url, size_max=1)
             try:
-                writing = CatalogWriting(pool)
-                return await import_rows(rows, writing, now_ms, tell_bad=tell_bad, tell_offset=tell_offset)
+                return await import_to(CatalogWriting(pool), rows)
             finally:
                 await close_pool(pool)
-
-
-def _print_report(out: Console, imported: Imported, dry_run: bool, seconds: float) -> None:
-    sign = "[red]✗[/]" if imported.bad else "[green]✓[/]"
-    done = "looked at only" if dry_run else (
-        f"{imported.created:,} new, {imported.changed:,} changed, {imported.same:,} the same"
-    )  # fmt: skip
-    out.print(f"{sign} {imported.read:,} rows in {seconds:.1f} s: {done}; {imported.bad:,} bad.", soft_wrap=True)
-    if not imported.findings:
-        return
-    table = Table(box=None, pad_edge=True)
-    table.add_column("Line", justify="right", no_wrap=True)
-    table.add_column("Why it is no card")
-    for line, why in imported.findings:
-        table.add_row(f"{line:,}", escape(why))
-    out.print(table)
-    if imported.bad > len(imported.findings):
-        out.print(f"  … and {imported.bad - len(imported.findings):,} more: --report FILE has them all.")

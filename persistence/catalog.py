@@ -73,7 +73,8 @@ _MERGED = f"""
             rarity = excluded.rarity, traits = excluded.traits, edition = excluded.edition, images = excluded.images,
             model_3d = excluded.model_3d, updated_at = greatest(excluded.updated_at, cards.updated_at + 1),
             document = excluded.document
-        WHERE (cards.name, cards.description, cards.rarity, cards.traits, cards.edition, cards.images, cards.model_3d)
+        WHERE NOT $1::bool
+            AND (cards.name, cards.description, cards.rarity, cards.traits, cards.edition, cards.images, cards.model_3d)
             IS DISTINCT FROM (excluded.name, excluded.description, excluded.rarity, excluded.traits, excluded.edition,
                 excluded.images, excluded.model_3d)
         RETURNING old.card_id IS NULL AS created
@@ -98,13 +99,13 @@ class CatalogWriting:
         """Up to PAGE_ROWS_MAX cards, no two the same, in one transaction. Done again, nothing changes."""
         return await self.put_page(page_of(rows), creator, now_ms)
 
-    async def put_page(self, page: Page, creator: int, now_ms: int) -> Written:
-        """The same, of a page made ready before."""
+    async def put_page(self, page: Page, creator: int, now_ms: int, *, only_new: bool = False) -> Written:
+        """The same, of a page made ready before; with ``only_new``, cards and names of sets that are there stay."""
         for attempt in range(1, TRIES_MAX + 1):
             try:
                 async with guard(), self._pool.acquire() as connection:
                     async with connection.transaction():
-                        written, words = await self._put(connection, page, creator, now_ms, all_merged=attempt > 1)
+                        written, words = await self._put(connection, page, creator, now_ms, attempt > 1, only_new)
                     self._remember(words)
                     return written
             except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
@@ -113,11 +114,11 @@ class CatalogWriting:
         raise AssertionError("the last try returns or raises")
 
     async def _put(
-        self, connection: PoolConnectionProxy, page: Page, creator: int, now_ms: int, *, all_merged: bool
+        self, connection: PoolConnectionProxy, page: Page, creator: int, now_ms: int, all_merged: bool, only_new: bool
     ) -> tuple[Written, set[str]]:
         if len(page.keys) >= BULK_ROWS_MIN:
             await connection.execute(_BULK)
-        sets = await _put_sets(connection, page)
+        sets = await _put_sets(connection, page.set_names, only_new)
         there = set(range(len(page.keys))) if all_merged else await _there(connection, page, sets)
         ids = [row[0] for row in await connection.fetch(_IDS, len(page.keys))]
         new = [place for place in range(len(page.keys)) if place not in there]
@@ -128,7 +129,7 @@ class CatalogWriting:
             await connection.execute(_INCOMING)
             content = lines(page, sorted(there), ids[len(new) :], sets, creator, now_ms)
             await _copy(connection, "incoming_cards", content)
-            merged = await connection.fetchrow(_MERGED, timeout=PAGE_TIMEOUT_S)
+            merged = await connection.fetchrow(_MERGED, only_new, timeout=PAGE_TIMEOUT_S)
             assert merged is not None, "an aggregate gives a row"
             created, touched = created + merged[0], touched + merged[1]
         words = (page.words | _set_words(sets)) - self._known_words
@@ -150,13 +151,18 @@ class CatalogWriting:
             )
 
 
-async def _put_sets(connection: PoolConnectionProxy, page: Page) -> dict[str, SetKnown]:
-    """The sets of the page, made and named where they have to be."""
-    rows = await connection.fetch(_SETS, list(page.set_names))
+async def _put_sets(
+    connection: PoolConnectionProxy, names: dict[str, str | None], only_new: bool
+) -> dict[str, SetKnown]:
+    """The sets of a page, made and named where they have to be; with ``only_new``, none is renamed."""
+    rows = await connection.fetch(_SETS, list(names))
     sets = {row["code"]: SetKnown(row["set_id"], row["name"], False) for row in rows}
-    if all(code in sets and name in (None, sets[code].name) for code, name in page.set_names.items()):
+    if only_new:
+        # A set that is called by its code has no name yet.
+        names = {code: None if code in sets and sets[code].name != code else name for code, name in names.items()}
+    if all(code in sets and name in (None, sets[code].name) for code, name in names.items()):
         return sets
-    rows = await connection.fetch(_PUT_SETS, list(page.set_names), list(page.set_names.values()))
+    rows = await connection.fetch(_PUT_SETS, list(names), list(names.values()))
     for row in rows:
         if row["old_name"] not in (None, row["name"]):
             await _write_set_name(connection, row["set_id"], row["name"])

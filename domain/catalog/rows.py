@@ -36,7 +36,7 @@ class CardRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _decoder = msgspec.json.Decoder(CardRow)
-_CSV_COLUMNS = frozenset(CardRow.__struct_fields__) - {"traits"}
+_TEXTS = frozenset(CardRow.__struct_fields__) - {"traits", "edition", "images"}
 TRAIT_PREFIX = "trait:"
 
 
@@ -48,17 +48,6 @@ def row_from_json(line: bytes | msgspec.Raw) -> CardRow:
         raise BadRow(_said(error)) from None
 
 
-def columns_wrong(columns: list[str]) -> str | None:
-    """What is wrong with the header of a CSV file; None where nothing is."""
-    if len(set(columns)) != len(columns):
-        return "a column occurs twice"
-    unknown = [name for name in columns if name not in _CSV_COLUMNS and not name.startswith(TRAIT_PREFIX)]
-    if unknown:
-        return f"unknown column {unknown[0][:64]!r}"
-    missing = [name for name in ("set", "number", "name", "rarity") if name not in columns]
-    return f"the column {missing[0]!r} is missing" if missing else None
-
-
 def row_from_csv(columns: list[str], cells: list[str]) -> CardRow:
     """One line of a CSV file: empty cells are left out, images are separated by `|`. Raises BadRow."""
     if len(cells) != len(columns):
@@ -68,8 +57,8 @@ def row_from_csv(columns: list[str], cells: list[str]) -> CardRow:
     for name, cell in zip(columns, cells, strict=True):
         if cell == "":
             continue
-        if name.startswith(TRAIT_PREFIX):
-            traits[name.removeprefix(TRAIT_PREFIX)] = cell
+        if name in _TEXTS:
+            members[name] = cell
         elif name == "images":
             members[name] = cell.split("|")
         elif name == "edition":
@@ -77,7 +66,7 @@ def row_from_csv(columns: list[str], cells: list[str]) -> CardRow:
                 raise BadRow("Expected `int` >= 1 - at `$.edition`")
             members[name] = int(cell)
         else:
-            members[name] = cell
+            traits[name.removeprefix(TRAIT_PREFIX)] = cell
     try:
         return _checked(msgspec.convert(members | {"traits": traits}, CardRow))
     except (msgspec.ValidationError, UnicodeError) as error:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.catalog.rows import BadRow, CardRow, columns_wrong, row_from_csv, row_from_json
+from domain.catalog.rows import BadRow, CardRow, row_from_csv, row_from_json
 
 GOOD: dict[str, Any] = {"set": "base", "number": "4", "name": "Charizard", "rarity": "rare"}
 
@@ -59,10 +59,3 @@ def test_json_and_csv_say_the_same(number: str, name: str, traits: dict[str, str
 def test_a_cell_that_is_no_count_is_refused(edition: str):
     with pytest.raises(BadRow):
         row_from_csv([*GOOD, "edition"], [*GOOD.values(), edition])
-
-
-def test_a_header_is_right_or_says_why_not():
-    assert columns_wrong([*GOOD, "trait:type"]) is None
-    assert columns_wrong([*GOOD, "colour"]) == "unknown column 'colour'"
-    assert columns_wrong(["set", "number", "name"]) == "the column 'rarity' is missing"
-    assert columns_wrong([*GOOD, "set"]) == "a column occurs twice"
