@@ -77,6 +77,11 @@ class Settings(BaseSettings):
     )
     gateways: int = Field(default=1, ge=1, le=16, description="gateway processes, which share the port")
     slots: int = Field(default=256, ge=1, le=65_536, description="slots that auctions map to; fixed for a database")
+    disk_reserve_bytes: int = Field(
+        default=268_435_456,
+        ge=33_554_432,
+        description="free space on the disk of the data below which the embedded PostgreSQL refuses writes, bytes",
+    )
     database_pool_max: int = Field(default=10, ge=2, le=500, description="database connections of a process")
 
     # Logs

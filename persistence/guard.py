@@ -21,6 +21,8 @@ UNAVAILABLE = (
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    # The server takes no writes at present: its disk is nearly full, or it is a standby.
+    asyncpg.ReadOnlySQLTransactionError,
     OSError,
     TimeoutError,
 )
