@@ -5,16 +5,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import structlog
-
 from ece.supervisor.terminal import Terminal
 from persistence.errors import StoreError
 from persistence.read_only import set_read_only
 
 CHECK_EVERY_S = 0.5
 MB = 1024 * 1024
-
-log = structlog.get_logger()
 
 
 class DiskSpace:
@@ -64,8 +60,7 @@ class WriteSwitch:
             return
         try:
             await set_read_only(self._url, read_only=wanted)
-        except StoreError as error:
-            log.warning("write_switch_failed", read_only=wanted, error=str(error))
+        except StoreError:
             return
         before, self._read_only = self._read_only, wanted
         if wanted:
