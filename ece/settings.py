@@ -121,6 +121,11 @@ class Settings(BaseSettings):
     )
     resume_events_max: int = Field(default=2_000, ge=1, description="missed events that a client may get at a resume")
     log_reads_max: int = Field(default=8, ge=1, description="resumes of one gateway that may read the log at once")
+    seller_listings_per_hour: int = Field(default=200, ge=1, description="auctions that one seller may list in an hour")
+    seller_live_max: int = Field(default=500, ge=1, description="scheduled and open auctions of one seller")
+    seller_dedicated_max: int = Field(
+        default=1, ge=0, description="scheduled and open auctions of one seller with a host of their own on request"
+    )
     requests_max: int = Field(default=512, ge=1, description="HTTP requests that one gateway serves at once")
     request_bytes_max: int = Field(default=65_536, ge=1_024, description="size of a request's body, bytes")
     attempts_per_minute: int = Field(default=240, ge=1, description="log-ins and registrations from one address")
