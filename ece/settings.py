@@ -9,9 +9,9 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "ECE_"
-# The name of a UNIX socket is limited to 107 bytes: what stands in the runtime directory needs up to 60 of them
-# (Ray: "ray/session_<date>_<pid>/sockets/plasma_store" is the longest).
-RUNTIME_DIR_BYTES_MAX = 40
+# The name of a UNIX socket is limited to 107 bytes. The longest that stands in the runtime directory is Ray's
+# "/ray/t/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store".
+RUNTIME_DIR_BYTES_MAX = 37
 
 
 class BadSetting(Exception):
