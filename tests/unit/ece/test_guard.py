@@ -77,6 +77,8 @@ async def test_what_dies_while_the_disk_is_full_is_started_again_without_end_and
     running = asyncio.create_task(watched.guard.run())
     await until(lambda: starts.exists() and len(starts.read_text()) > 5)
     running.cancel()
+    await asyncio.wait({running})
+    await watched.guard.stop()
     said = watched.said.getvalue()
     assert said.count("Program ended with exit code 1, and the disk is full: starting it again every 0.01 s") == 1
     assert said.count("No space left on device") == 1
