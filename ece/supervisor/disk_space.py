@@ -22,8 +22,8 @@ class DiskSpace:
 
     @property
     def free_bytes(self) -> int:
-        """What is free on the fullest of the disks."""
-        return min(shutil.disk_usage(folder).free for folder in self._folders)
+        """What is free on the fullest of the disks; folders that are gone don't count."""
+        return min((shutil.disk_usage(folder).free for folder in self._folders if folder.exists()), default=0)
 
     @property
     def low(self) -> bool:

@@ -75,3 +75,4 @@ def test_the_fullest_disk_counts(tmp_path):
     nothing = DiskSpace([tmp_path], 0)
     assert (nothing.low, nothing.ample) == (False, True)
     assert DiskSpace([tmp_path, Path("/proc")], 1).low  # of /proc nothing is free
+    assert not DiskSpace([tmp_path, tmp_path / "gone"], 1).low
