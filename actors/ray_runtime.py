@@ -43,7 +43,7 @@ class RayTrouble(Exception):
 
 @dataclass(frozen=True)
 class RayConfig:
-    """``address`` None: a local Ray of our own, whose sockets go under ``temp_dir`` (a short path).
+    """``address`` None: a local Ray of our own, whose session goes under ``temp_dir`` (a short path).
 
     ``namespace``: actors of one engine find each other by name within it.
     """
@@ -174,7 +174,7 @@ class RayRuntime:
                 "include_dashboard": False,
                 "num_cpus": max(2, os.cpu_count() or 1),
                 "object_store_memory": OBJECT_STORE_BYTES,
-                "_temp_dir": None if self._config.temp_dir is None else str(self._config.temp_dir),
+                "_temp_dir": _session_parent(self._config.temp_dir),
                 "_node_ip_address": "127.0.0.1",
             }
         try:
@@ -234,6 +234,14 @@ class RayRuntime:
         except (RayError, GetTimeoutError, ValueError) as error:
             log.warning("hosts_not_drained", error=str(error))
         ray.shutdown()
+
+
+def _session_parent(temp_dir: Path | None) -> str | None:
+    """Where Ray may make its directories. It opens them to all users (0777), so their parent lets nobody through."""
+    if temp_dir is None:
+        return None
+    temp_dir.mkdir(mode=0o700, exist_ok=True)
+    return str(temp_dir / "t")
 
 
 def _ended(name: str) -> bool:

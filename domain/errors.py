@@ -54,6 +54,7 @@ NO_RUNNER_UP = "no_runner_up"
 NOT_SETTLED = "not_settled"
 NOT_YOUR_COPY = "not_your_copy"
 OFFER_ENDED = "offer_ended"
+QUOTA_EXCEEDED = "quota_exceeded"
 SALE_CANCELLED = "sale_cancelled"
 # Users and what they keep.
 EMAIL_TAKEN = "email_taken"
@@ -113,6 +114,9 @@ ERRORS = {
     NOT_SETTLED: Error("the auction was not sold, or its sale is not settled yet", 409),
     NOT_YOUR_COPY: Error("this copy is somebody else's", 403, False, _COPY),
     OFFER_ENDED: Error("this offer was accepted or declined, or its time is over", 409),
+    QUOTA_EXCEEDED: Error(
+        "a seller may not have more such auctions at present", 429, False, ("quota", "limit"), retry_after_ms=60_000
+    ),
     SALE_CANCELLED: Error("this sale was taken back before", 409),
     EMAIL_TAKEN: Error("another user has this address", 409),
     SAVED_SEARCHES_FULL: Error("nobody can keep so many searches: delete some", 409),

@@ -5,6 +5,7 @@ import time
 from bench.accounts import Account
 from domain.ids import id_text
 from gateway.identity.tokens import TokenIssuer
+from gateway.rest.callers import QUOTA_EXEMPT
 from persistence.faucet import fund
 from persistence.identity import UserStore
 from persistence.pool import close_pool, open_pool
@@ -36,7 +37,8 @@ class ProvisionedAccounts:
             name: Account(
                 id_text(user.user_id),
                 user.username,
-                self._issuer.issue(user.user_id, user.username, user.roles, now_s),
+                # The role is in the token alone: what a replay lists is no user's.
+                self._issuer.issue(user.user_id, user.username, (*user.roles, QUOTA_EXEMPT), now_s),
             )
             for name, user in users.items()
         }

@@ -18,8 +18,6 @@ from pydantic import SecretStr
 from ece.failure import Failure
 from ece.settings import RUNTIME_DIR_BYTES_MAX, Settings
 
-FREE_BYTES_MIN = 100 * 1024 * 1024
-
 
 @dataclass(frozen=True)
 class RunState:
@@ -49,8 +47,8 @@ class DataDir:
         self.run_file = path / "run.json"
         self.lock_file = path / "lock"
 
-    def create(self) -> None:
-        """Make what is missing. Raises Failure when it can't be used or the disk is full."""
+    def create(self, free_bytes_min: int) -> None:
+        """Make what is missing. Raises Failure when it can't be used, or less than this is free on its disk."""
         try:
             # Root's embedded PostgreSQL runs as another user, who has to pass through (but not to list).
             _private(self.path, 0o711 if os.geteuid() == 0 else 0o700)
@@ -62,11 +60,11 @@ class DataDir:
                 "Mend its permissions, or set ECE_DATA_DIR to another one."
             ) from error
         free = shutil.disk_usage(self.path).free
-        if free < FREE_BYTES_MIN:
+        if free < free_bytes_min:
             raise Failure(
                 f"The disk of {self.path} is full: {free // 1024**2} MB are free, "
-                f"{FREE_BYTES_MIN // 1024**2} MB are needed. "
-                "Make room, or set ECE_DATA_DIR to another disk. Nothing was changed."
+                f"{free_bytes_min // 1024**2} MB are needed. "
+                "Make room, set ECE_DATA_DIR to another disk, or lower ECE_DISK_RESERVE_BYTES. Nothing was changed."
             )
 
     @contextmanager

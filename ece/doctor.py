@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ece.data_dir import FREE_BYTES_MIN, DataDir, RunState
+from ece.data_dir import DataDir, RunState
 from ece.embedded.valkey import redis_answers
 from ece.failure import Failure
 from ece.logs import mask_text
@@ -99,11 +99,11 @@ def machine(settings: Settings) -> Iterator[Finding]:
     short = "" if memory.available >= MEMORY_BYTES_MIN else "Ray and PostgreSQL want 2 GiB free: close something."
     detail = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free"
     yield Finding("memory", "note" if short else "ok", detail, short)
-    yield _disk(settings.data_dir)
+    yield _disk(settings.data_dir, settings.disk_reserve_bytes)
     yield _open_files(settings.sockets_max + SPARE_FILES)
 
 
-def _disk(data_dir: Path) -> Finding:
+def _disk(data_dir: Path, reserve_bytes: int) -> Finding:
     place = data_dir
     while not place.exists():
         place = place.parent
@@ -111,7 +111,7 @@ def _disk(data_dir: Path) -> Finding:
     detail = f"{free / GIB:.1f} GiB free for {data_dir}"
     if not os.access(place, os.W_OK):
         return Finding("disk", "broken", f"{place} can't be written", "Mend its permissions or set ECE_DATA_DIR.")
-    if free < FREE_BYTES_MIN:
+    if free < reserve_bytes:
         return Finding("disk", "broken", detail, "Make room, or set ECE_DATA_DIR to another disk.")
     return Finding("disk", "ok", detail)
 

@@ -68,7 +68,7 @@ async def running_engine(settings: Settings, console: Console) -> AsyncIterator[
         console.print(f"  Using the engine that runs on {escape(str(data_dir.path))}", highlight=False, soft_wrap=True)
         yield _engine(settings, await _until_ready(data_dir, None))
         return
-    data_dir.create()
+    data_dir.create(settings.disk_reserve_bytes)
     child = await _start(_on_free_port(settings), data_dir, console)
     try:
         yield _engine(settings, await _until_ready(data_dir, child))

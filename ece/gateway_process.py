@@ -66,6 +66,7 @@ from persistence.idempotency import IdempotencyKeys
 from persistence.identity import RefreshTokens, UserStore
 from persistence.ledger import Ledger
 from persistence.ledger_reading import LedgerReading
+from persistence.listing_quotas import SellerQuota
 from persistence.listings import Listings
 from persistence.market_reading import MarketReading
 from persistence.notifications import Notifications
@@ -285,6 +286,9 @@ def rest_limits(settings: Settings) -> Limits:
         attempts_burst=settings.attempts_per_minute,
         logins_per_minute=settings.logins_per_minute,
         logins_burst=settings.logins_per_minute,
+        seller_quota=SellerQuota(
+            settings.seller_listings_per_hour, settings.seller_live_max, settings.seller_dedicated_max
+        ),
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import typer
 from rich.console import Console
@@ -13,52 +13,61 @@ from rich.markup import escape
 from ece.engine import database_of
 from ece.failure import Failure
 from ece.settings import load_settings
+from gateway.rest.callers import OPERATOR
 from persistence.errors import StoreError
 from persistence.identity import User, UserStore
 from persistence.pool import close_pool, open_pool
 
-ROLE = "operator"
 LISTED_MAX = 1_000
 
 Came = TypeVar("Came")
 
 operator = typer.Typer(
     no_args_is_help=True,
-    help="Operators: they may end auctions, take sales back, approve withdrawals, write the catalog.\n\n"
+    help="Roles of users. `operator`: may end auctions, take sales back, approve withdrawals, write the catalog. "
+    "`quota_exempt`: a seller without the quotas of ECE_SELLER_….\n\n"
     "Begin with: scripts/ece operator add NAME",
 )
 
 Name = Annotated[str, typer.Argument(help="The username.")]
+Role = Annotated[Literal["operator", "quota_exempt"], typer.Option(help="Which role.")]
 
 
 @operator.command()
-def add(name: Name) -> None:
-    """Make a user an operator.
+def add(name: Name, role: Role = OPERATOR) -> None:
+    """Make a user an operator, or give them another role.
 
     It counts from their next log-in or refresh on, within ECE_ACCESS_TOKEN_TTL_S at the latest.
 
-    Example: scripts/ece operator add ann
+    Examples:
+
+      scripts/ece operator add ann
+
+      scripts/ece operator add --role quota_exempt shop
     """
-    user = _run(lambda users: _changed(users, name, users.grant))
-    Console(highlight=False).print(f"[green]✓[/] {escape(user.username)} is an operator, from their next log-in on.")
+    user = _run(lambda users: _changed(users, name, role, users.grant))
+    Console(highlight=False).print(
+        f"[green]✓[/] {escape(user.username)} has the role {role} from their next log-in on."
+    )
 
 
 @operator.command()
-def remove(name: Name) -> None:
-    """Let a user be an operator no more.
+def remove(name: Name, role: Role = OPERATOR) -> None:
+    """Take the role from a user.
 
     A token that they have stays good until it runs out, after ECE_ACCESS_TOKEN_TTL_S at the latest.
     """
-    user = _run(lambda users: _changed(users, name, users.revoke))
-    Console(highlight=False).print(f"[green]✓[/] {escape(user.username)} is no operator any more.")
+    user = _run(lambda users: _changed(users, name, role, users.revoke))
+    Console(highlight=False).print(f"[green]✓[/] {escape(user.username)} no longer has the role {role}.")
 
 
 @operator.command("list")
 def list_operators(
+    role: Role = OPERATOR,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON array of names on stdout.")] = False,
 ) -> None:
-    """Name all operators."""
-    found = _run(lambda users: users.with_role(ROLE, LISTED_MAX))
+    """Name all operators, or all users with another role."""
+    found = _run(lambda users: users.with_role(role, LISTED_MAX))
     names = [user.username for user in found]
     if as_json:
         sys.stdout.write(json.dumps(names) + "\n")
@@ -67,14 +76,14 @@ def list_operators(
     for name in names:
         out.print(escape(name))
     if not names:
-        out.print("There is no operator. Make one: scripts/ece operator add NAME")
+        out.print(f"Nobody has the role {role}. Give it: scripts/ece operator add --role {role} NAME")
 
 
-async def _changed(users: UserStore, name: str, change: Callable[[int, str], Awaitable[None]]) -> User:
+async def _changed(users: UserStore, name: str, role: str, change: Callable[[int, str], Awaitable[None]]) -> User:
     user = await users.by_login(name)
     if user is None:
         raise Failure(f"There is no user {name}. They register first: POST /api/v1/auth/register")
-    await change(user.user_id, ROLE)
+    await change(user.user_id, role)
     return user
 
 

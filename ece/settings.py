@@ -9,9 +9,9 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "ECE_"
-# The name of a UNIX socket is limited to 107 bytes: what stands in the runtime directory needs up to 60 of them
-# (Ray: "ray/session_<date>_<pid>/sockets/plasma_store" is the longest).
-RUNTIME_DIR_BYTES_MAX = 40
+# The name of a UNIX socket is limited to 107 bytes. The longest that stands in the runtime directory is Ray's
+# "/ray/t/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store".
+RUNTIME_DIR_BYTES_MAX = 37
 
 
 class BadSetting(Exception):
@@ -77,6 +77,11 @@ class Settings(BaseSettings):
     )
     gateways: int = Field(default=1, ge=1, le=16, description="gateway processes, which share the port")
     slots: int = Field(default=256, ge=1, le=65_536, description="slots that auctions map to; fixed for a database")
+    disk_reserve_bytes: int = Field(
+        default=268_435_456,
+        ge=33_554_432,
+        description="free space on the disk of the data below which the embedded PostgreSQL refuses writes, bytes",
+    )
     database_pool_max: int = Field(default=10, ge=2, le=500, description="database connections of a process")
 
     # Logs
@@ -116,6 +121,11 @@ class Settings(BaseSettings):
     )
     resume_events_max: int = Field(default=2_000, ge=1, description="missed events that a client may get at a resume")
     log_reads_max: int = Field(default=8, ge=1, description="resumes of one gateway that may read the log at once")
+    seller_listings_per_hour: int = Field(default=200, ge=1, description="auctions that one seller may list in an hour")
+    seller_live_max: int = Field(default=500, ge=1, description="scheduled and open auctions of one seller")
+    seller_dedicated_max: int = Field(
+        default=1, ge=0, description="scheduled and open auctions of one seller with a host of their own on request"
+    )
     requests_max: int = Field(default=512, ge=1, description="HTTP requests that one gateway serves at once")
     request_bytes_max: int = Field(default=65_536, ge=1_024, description="size of a request's body, bytes")
     attempts_per_minute: int = Field(default=240, ge=1, description="log-ins and registrations from one address")

@@ -48,7 +48,7 @@ def up(
 def run_engine(settings: Settings, console: Console) -> None:
     """Start, keep and stop the engine. Raises Failure; nothing is started before port and data are ours."""
     data_dir = DataDir(settings.data_dir)
-    data_dir.create()
+    data_dir.create(settings.disk_reserve_bytes)
     with data_dir.locked():
         check_port(settings)
         settings = with_secrets(settings, data_dir)

@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 
 from gateway.services import ServicesDep
+from persistence.errors import StoreReadOnly
 
 router = APIRouter(tags=["health"])
 log = structlog.get_logger(__name__)
@@ -44,6 +45,8 @@ async def _state(name: str, probe: Callable[[], Awaitable[object]], deadline_s: 
             await probe()
     except TimeoutError:
         return {"status": "timeout"}
+    except StoreReadOnly:
+        return {"status": "read_only"}
     except Exception as error:
         # What exactly went wrong is for the log: this address is open to all.
         log.warning("not_ready", part=name, error=str(error))

@@ -20,6 +20,7 @@ from gateway.watching import Watching
 from persistence.auction_listing import AuctionHistory, AuctionListing
 from persistence.idempotency import IdempotencyKeys
 from persistence.identity import RefreshTokens, UserStore
+from persistence.listing_quotas import SellerQuota
 
 
 class Asks(Protocol):
@@ -40,6 +41,7 @@ class Limits:
     logins_per_minute: int = 10
     logins_burst: int = 10
     callers_max: int = 10_000
+    seller_quota: SellerQuota = field(default_factory=lambda: SellerQuota(200, 500, 1))
     refresh_ttl_s: int = 30 * 24 * 3600
     ask_timeout_s: float = 5.0
     probe_timeout_s: float = 2.0

@@ -17,6 +17,10 @@ class TextNotStorable(StoreError):
     code = "invalid_request"
 
 
+class StoreReadOnly(StoreUnavailable):
+    """The database answers, but takes no writes: its disk is nearly full, or it is a standby."""
+
+
 class StaleSequence(StoreError):
     """Another writer appended first: nothing of the batch was written. Reload and decide again."""
 

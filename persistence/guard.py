@@ -13,7 +13,9 @@ T = TypeVar("T")
 UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
+    # Among them a full disk (53100); below, an error of the disk itself.
     asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     asyncpg.QueryCanceledError,
@@ -21,6 +23,8 @@ UNAVAILABLE = (
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    # The server takes no writes at present: its disk is nearly full, or it is a standby.
+    asyncpg.ReadOnlySQLTransactionError,
     OSError,
     TimeoutError,
 )

@@ -7,6 +7,7 @@ import msgspec
 
 from domain.errors import COPY_NOT_FOUND, COPY_NOT_FREE, NOT_YOUR_COPY
 from persistence.guard import guard, guarded
+from persistence.listing_quotas import QuotaExceeded, SellerQuota, over_quota
 
 STALE_AFTER_MS = 3_600_000
 STALE_MAX = 1_000
@@ -42,8 +43,8 @@ _LOCK = """
 _EXISTS = "SELECT EXISTS (SELECT FROM auction_events WHERE auction_id = $1)"
 
 _LISTED = """
-    INSERT INTO listings (auction_id, seller_id, fee_bp, listed_at)
-    SELECT $1, user_id, fee_bp, $3 FROM users JOIN seller_tiers ON tier = seller_tier WHERE user_id = $2
+    INSERT INTO listings (auction_id, seller_id, fee_bp, listed_at, dedicated)
+    SELECT $1, user_id, fee_bp, $3, $4 FROM users JOIN seller_tiers ON tier = seller_tier WHERE user_id = $2
     ON CONFLICT DO NOTHING
 """
 
@@ -70,25 +71,36 @@ class Listings:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def lock(self, auction: int, seller: int, copies: Sequence[int], now_ms: int) -> Locked | CopyRefusal:
-        """Have an auction that is to be created keep these copies, all or none; and fix its fee. Again: the same."""
+    async def lock(
+        self,
+        auction: int,
+        seller: int,
+        copies: Sequence[int],
+        now_ms: int,
+        *,
+        dedicated: bool = False,
+        quota: SellerQuota | None = None,
+    ) -> Locked | CopyRefusal | QuotaExceeded:
+        """Have an auction that is to be created keep these copies, all or none; and fix its fee. Again: the same.
+
+        ``dedicated``: it asks for a host of its own. ``quota`` None: this seller has none.
+        """  # fmt: skip
         wanted = sorted(copies)
-        if not wanted:
-            await guarded(self._pool.execute(_LISTED, auction, seller, now_ms))
+        if not wanted and quota is None:
+            await guarded(self._pool.execute(_LISTED, auction, seller, now_ms, dedicated))
             return Locked(())
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             if await connection.fetchval(_EXISTS, auction):
                 # It was created before; by now it may have ended, and its copies be elsewhere.
                 return Locked(())
-            await connection.execute(_LISTED, auction, seller, now_ms)
-            await connection.execute(_LOCK_ROWS, wanted)
-            rows = await connection.fetch(_GIVEN, wanted)
-            for copy, owner, place, locked_by in rows:
-                code = _fault_of(owner, place, locked_by, seller, auction)
-                if code is not None:
-                    return CopyRefusal(code, copy)
-            await connection.execute(_LOCK, wanted, auction, now_ms)
-            return Locked(tuple(row[0] for row in rows if row[3] is None))
+            if quota is not None:
+                exceeded = await over_quota(connection, auction, seller, now_ms, quota, dedicated=dedicated)
+                if exceeded is not None:
+                    return exceeded
+            locked = await _locked(connection, auction, seller, wanted, now_ms) if wanted else Locked(())
+            if isinstance(locked, Locked):
+                await connection.execute(_LISTED, auction, seller, now_ms, dedicated)
+            return locked
 
     async def copies_of(self, auction: int) -> list[int]:
         """The copies that an auction is or was of."""
@@ -102,6 +114,19 @@ class Listings:
         """Let go of copies locked long ago for auctions that never came to be, STALE_MAX at the most. How many."""
         done: str = await guarded(self._pool.execute(_FREE_STALE, now_ms - STALE_AFTER_MS, STALE_MAX))
         return int(done.removeprefix("UPDATE "))
+
+
+async def _locked(
+    connection: asyncpg.pool.PoolConnectionProxy, auction: int, seller: int, wanted: list[int], now_ms: int
+) -> Locked | CopyRefusal:
+    await connection.execute(_LOCK_ROWS, wanted)
+    rows = await connection.fetch(_GIVEN, wanted)
+    for copy, owner, place, locked_by in rows:
+        code = _fault_of(owner, place, locked_by, seller, auction)
+        if code is not None:
+            return CopyRefusal(code, copy)
+    await connection.execute(_LOCK, wanted, auction, now_ms)
+    return Locked(tuple(row[0] for row in rows if row[3] is None))
 
 
 def _fault_of(owner: int | None, place: str, locked_by: int | None, seller: int, auction: int) -> str | None:

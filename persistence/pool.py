@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from persistence.errors import StoreReadOnly
 from persistence.guard import guarded
 
 COMMAND_TIMEOUT_S = 5.0
@@ -52,5 +53,6 @@ def pool_use(pool: Pool) -> PoolUse:
 
 
 async def probe(pool: Pool) -> None:
-    """Does the database answer? Raises StoreUnavailable when it does not."""
-    await guarded(pool.fetchval("SELECT 1"))
+    """Does the database answer and take writes? Raises StoreUnavailable, or StoreReadOnly, when it does not."""
+    if await guarded(pool.fetchval("SHOW transaction_read_only")) == "on":
+        raise StoreReadOnly("the database takes no writes: is its disk full?")

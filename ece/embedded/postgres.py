@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from ece.data_dir import DataDir
-from ece.embedded.system_user import user_for_postgres
+from ece.embedded.system_user import give, open_way, user_for_initdb, user_for_postgres
 from ece.failure import Failure
 from ece.supervisor.log_files import last_lines
 from ece.supervisor.processes import Child, Command, SystemUser
@@ -56,16 +56,19 @@ class EmbeddedPostgres:
     async def prepare(self, environment: Mapping[str, str]) -> None:
         """Make the data directory if there is none, and see to it that the server may start on it."""
         if os.geteuid() == 0:
-            self._user = user_for_postgres(self._programs, (self.data, self.sockets), self._say)
-        self._own(self.sockets)
+            self._user = user_for_postgres(self.data)
+            open_way(self._programs, (self.data, self.sockets), self._say)
+        _own(self.sockets, self._user)
         if self._is_made():
-            self._own(self.data)
+            _own(self.data, self._user)
             return
+        maker = None if self._user is None else user_for_initdb()
         fresh = self.data.with_name("postgres.new")  # an interrupted start leaves this, never half a database
         shutil.rmtree(fresh, ignore_errors=True)
-        self._own(fresh)
-        await self._run(environment, "initdb", *self._initdb_options(fresh))
-        await self._create_database(environment, fresh)
+        _own(fresh, maker)
+        await self._run(environment, maker, "initdb", *self._initdb_options(fresh))
+        await self._create_database(environment, maker, fresh)
+        _own(fresh, self._user)
         fresh.rename(self.data)
 
     def command(self, environment: Mapping[str, str]) -> Command:
@@ -140,18 +143,20 @@ class EmbeddedPostgres:
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--encoding=UTF8"]
         return ["-D", str(target), "-U", SUPERUSER, "--auth=trust", *locale]
 
-    async def _create_database(self, environment: Mapping[str, str], target: Path) -> None:
+    async def _create_database(self, environment: Mapping[str, str], user: SystemUser | None, target: Path) -> None:
         statement = f"CREATE DATABASE {DATABASE}\n"
-        await self._run(environment, "postgres", "--single", "-D", str(target), "postgres", text=statement)
+        await self._run(environment, user, "postgres", "--single", "-D", str(target), "postgres", text=statement)
 
-    async def _run(self, environment: Mapping[str, str], program: str, *options: str, text: str = "") -> None:
+    async def _run(
+        self, environment: Mapping[str, str], user: SystemUser | None, program: str, *options: str, text: str = ""
+    ) -> None:
         """Run one of PostgreSQL's programs to its end."""
         command = Command(
             [str(self._programs / program), *options],
             environment,
             self._log,
             cwd=self.data.parent,
-            user=self._user,
+            user=user,
             input=text.encode(),
         )
         child = await Child.start(command)
@@ -168,11 +173,13 @@ class EmbeddedPostgres:
         complaints = [line for line in lines if "FATAL" in line or "PANIC" in line or "error" in line.lower()]
         return (complaints or lines or [""])[-1]
 
-    def _own(self, path: Path) -> None:
-        path.mkdir(mode=0o700, exist_ok=True)
-        path.chmod(0o700)
-        if self._user is not None:
-            os.chown(path, self._user.uid, self._user.gid)
+
+def _own(path: Path, user: SystemUser | None) -> None:
+    """Have this user (None: we ourselves) own the directory, made if there is none, and all in it."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    path.chmod(0o700)
+    if user is not None and path.stat().st_uid != user.uid:
+        give(path, user)
 
 
 def _programs_of_the_wheel() -> Path:

@@ -1,52 +1,67 @@
-"""For root only: the ordinary user that PostgreSQL, which refuses to run as root, is started as."""
+"""For root only: the ordinary user that PostgreSQL, which refuses to run as root, is started as. It needs no name."""
 
 import os
 import pwd
-import subprocess
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ece.failure import Failure
 from ece.supervisor.processes import SystemUser
 
-# The wheel's own name for it, so that a machine gets one such user and not two.
-SYSTEM_USER = "pgserver"
+# Given to nobody: neither by useradd or adduser, nor by systemd (https://systemd.io/UIDS-GIDS).
+FREE_IDS = range(60_706, 61_184)
+# Who runs initdb, which looks its user's name up; every system has one of them.
+ACCOUNTS = ("nobody", "daemon")
 _PASS_THROUGH = 0o001
 _READ = 0o004
 
 
-def user_for_postgres(programs: Path, folders: Sequence[Path], say: Callable[[str], None]) -> SystemUser:
-    """The user, made if need be, who can then run the programs and reach the folders. Raises Failure."""
-    user = _existing_user() or _made_user()
+def user_for_postgres(data: Path) -> SystemUser:
+    """Whose these data are; for new ones, and for some that root has restored, an id without a name. Raises Failure."""
+    if data.exists() and (owner := data.stat()).st_uid != 0:
+        return SystemUser(owner.st_uid, owner.st_gid)
+    for number in FREE_IDS:
+        try:
+            pwd.getpwuid(number)
+        except KeyError:
+            return SystemUser(number, number)
+    raise Failure(
+        "PostgreSQL may not run as root, and no user id is free for it. Start the engine as an ordinary user."
+    )
+
+
+def user_for_initdb() -> SystemUser:
+    """An account that has a name. What it makes is handed over to another. Raises Failure."""
+    for name in ACCOUNTS:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return SystemUser(entry.pw_uid, entry.pw_gid)
+    raise Failure(
+        f"PostgreSQL may not run as root, and there is no user {' or '.join(ACCOUNTS)} to make the database as. "
+        "Start the engine as an ordinary user, or set ECE_DATABASE_URL to a PostgreSQL of your own."
+    )
+
+
+def give(path: Path, user: SystemUser) -> None:
+    """Have this user own the path and all below it. Raises Failure for a file that has another name elsewhere."""
+    os.chown(path, user.uid, user.gid)
+    for parent, folders, files in os.walk(path):
+        for inner in (Path(parent) / name for name in (*folders, *files)):
+            status = inner.lstat()
+            if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+                raise Failure(f"{inner} is a hard link: it is not given to PostgreSQL's user.")
+            os.chown(inner, user.uid, user.gid, follow_symlinks=False)
+
+
+def open_way(programs: Path, folders: Sequence[Path], say: Callable[[str], None]) -> None:
+    """Let other users run the programs and reach the folders."""
     for path in (programs, *folders):
         _open_way_to(path, say)
     if not (programs / "postgres").stat().st_mode & _PASS_THROUGH:
         _make_readable(programs.parent)  # unpacked under a strict umask
-    return user
-
-
-def _existing_user() -> SystemUser | None:
-    try:
-        entry = pwd.getpwnam(SYSTEM_USER)
-    except KeyError:
-        return None
-    return SystemUser(entry.pw_uid, entry.pw_gid)
-
-
-def _made_user() -> SystemUser:
-    reason = ""
-    # Debian and Red Hat have useradd, Alpine has adduser.
-    for command in (["useradd", "--system", SYSTEM_USER], ["adduser", "-S", "-D", "-H", SYSTEM_USER]):
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
-        except (OSError, subprocess.SubprocessError) as error:
-            reason = reason or str(getattr(error, "stderr", "") or error).strip()
-        if (user := _existing_user()) is not None:
-            return user
-    raise Failure(
-        f"PostgreSQL may not run as root, and the system user {SYSTEM_USER!r} could not be made ({reason}). "
-        "Start the engine as an ordinary user, or set ECE_DATABASE_URL to a PostgreSQL of your own."
-    )
 
 
 def _open_way_to(path: Path, say: Callable[[str], None]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ece.failure import Failure
 from ece.supervisor.backoff import Backoff
+from ece.supervisor.disk_space import DiskSpace
 from ece.supervisor.log_files import last_lines, size_of
 from ece.supervisor.processes import Child, Command
 from ece.supervisor.terminal import Terminal
@@ -34,12 +35,13 @@ class Service:
 class Guard:
     """Runs one service for as long as `run` is not cancelled. Stopping the process is a matter of its own."""
 
-    def __init__(self, service: Service, terminal: Terminal, on_change: Callable[[], None]) -> None:
+    def __init__(self, service: Service, terminal: Terminal, on_change: Callable[[], None], space: DiskSpace) -> None:
         self.service = service
         self.child: Child | None = None
         self.ready = asyncio.Event()
         self._terminal = terminal
         self._on_change = on_change
+        self._space = space
         self._served_once = False
         self._log_began = 0
 
@@ -53,15 +55,27 @@ class Guard:
         return self.child.pid if self.child is not None else None
 
     async def run(self) -> None:
-        """Never returns. Raises Failure when the process can't be kept alive."""
+        """Never returns. Raises Failure when the process can't be kept alive, other than for want of disk space."""
         backoff = Backoff()
+        short_of_space = False
         while True:
             began = time.monotonic()
             reason = await self._one_life()
+            short_of_space = short_of_space and not self.ready.is_set()
             self.ready.clear()
             self._on_change()
-            backoff = backoff.after_death(time.monotonic() - began)
             lines = last_lines(self.service.log, since=self._log_began)
+            if self._space.low:
+                if not short_of_space:
+                    self._terminal.warning(
+                        f"{self.service.title} {reason}, and the disk is full: "
+                        f"starting it again every {backoff.longest_s:g} s until it serves",
+                        lines,
+                    )
+                short_of_space = True
+                await asyncio.sleep(backoff.longest_s)
+                continue
+            backoff = backoff.after_death(time.monotonic() - began)
             if backoff.exhausted or (not self._served_once and backoff.deaths >= DEATHS_BEFORE_FIRST_READY_MAX):
                 raise Failure(self._farewell(reason, backoff.deaths, lines))
             self._terminal.warning(

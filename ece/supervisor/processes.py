@@ -134,7 +134,8 @@ class Child:
             return
         with self._command.log.open("ab", buffering=0) as log:
             while line := await _line_of(stream):
-                log.write(line)
+                with suppress(OSError):  # a full disk: what the line says counts all the same
+                    log.write(line)
                 on_line(line.decode("utf-8", "replace").rstrip())
 
 

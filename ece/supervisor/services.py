@@ -46,7 +46,14 @@ def ray_environment(settings: Settings) -> dict[str, str]:
         return {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token")}
     data_dir = DataDir(settings.data_dir)
     data_dir.secret("ray")
-    return {"RAY_ADDRESS": "local", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(data_dir.secrets / "ray")}
+    return {
+        "RAY_ADDRESS": "local",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(data_dir.secrets / "ray"),
+        # Despite its name it also keeps a Ray on Linux to itself: all its servers, and those of its workers, listen on
+        # the loopback address. Without it Ray takes 127.0.0.1 for the address that others reach, and listens on all.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    }
 
 
 def server_environment(instance: str) -> dict[str, str]:

@@ -20,6 +20,7 @@ from ece.embedded.valkey import EmbeddedValkey
 from ece.failure import Failure
 from ece.logs import mask_text
 from ece.settings import Settings
+from ece.supervisor.disk_space import DiskSpace, WriteSwitch
 from ece.supervisor.guard import Guard, Service
 from ece.supervisor.leftovers import is_postgres, kill_all, of_engine
 from ece.supervisor.log_files import shorten
@@ -64,6 +65,7 @@ class Supervisor:
             self._valkey = EmbeddedValkey(runtime_dir, data_dir.logs)
             settings = settings.changed(redis_url=SecretStr(self._valkey.url))
         self._settings = settings.changed(runtime_dir=runtime_dir, data_dir=data_dir.path)
+        self._space = DiskSpace([data_dir.path, runtime_dir], settings.disk_reserve_bytes)
         self._guards: list[Guard] = []
         self._watchdog: Child | None = None
         self._state = self._first_state()
@@ -122,6 +124,10 @@ class Supervisor:
             await self._postgres.prepare(server_environment(self._instance))
             service = postgres_service(self._postgres, self._instance, self._logs["postgres"])
             await self._guard(service, tasks).ready.wait()
+        space = DiskSpace([self._data_dir.path], self._settings.disk_reserve_bytes)
+        switch = WriteSwitch(space, self._data_dir.path, self._postgres.url, self._terminal)
+        await switch.check()
+        tasks.create_task(switch.run())
 
     async def _start_valkey(self, tasks: asyncio.TaskGroup) -> None:
         if self._valkey is None:
@@ -163,7 +169,7 @@ class Supervisor:
             await asyncio.sleep(READY_POLL_S)
 
     def _guard(self, service: Service, tasks: asyncio.TaskGroup) -> Guard:
-        guard = Guard(service, self._terminal, self._children_changed)
+        guard = Guard(service, self._terminal, self._children_changed, self._space)
         self._guards.append(guard)
         tasks.create_task(guard.run())
         return guard
@@ -232,10 +238,11 @@ class Supervisor:
         while True:
             await asyncio.sleep(HOUSEKEEPING_EVERY_S)
             reap_orphans({guard.pid for guard in self._guards if guard.pid is not None})
-            for log in self._logs.values():
-                shorten(log)
-            if self._watchdog is not None and not self._watchdog.alive:
-                await self._start_watchdog()
+            with suppress(OSError):  # a full disk: tried again the next time
+                for log in self._logs.values():
+                    shorten(log)
+                if self._watchdog is not None and not self._watchdog.alive:
+                    await self._start_watchdog()
 
     def _first_state(self) -> RunState:
         settings = self._settings

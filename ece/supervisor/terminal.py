@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -69,5 +69,7 @@ class Terminal:
         self._line("")
 
     def _line(self, markup: str) -> None:
-        # No wrapping and no highlighting: a URL must stay one piece.
-        self._console.print(markup, highlight=False, soft_wrap=True)
+        # A full disk, or a reader that is gone, must not end the engine.
+        with suppress(OSError):
+            # No wrapping and no highlighting: a URL must stay one piece.
+            self._console.print(markup, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Passwords: bcrypt over a keyed SHA-256, off the event loop, with a bound on how many wait.
+"""Passwords: bcrypt over a keyed SHA-256, off the event loop, with a bound on how many wait, fair to their callers.
 
 bcrypt takes 72 bytes at most, so it gets a digest of fixed length instead. The key keeps hashes of other systems
 (plain SHA-256 of the same password) from being tried against ours.
@@ -14,6 +14,8 @@ from functools import partial
 from typing import TypeVar
 
 import bcrypt
+
+from gateway.identity.fair_queue import FairQueue, QueueFull
 
 T = TypeVar("T")
 
@@ -35,7 +37,7 @@ class PasswordHasher:
     def __init__(self, cost: int, *, at_once_max: int = AT_ONCE_MAX, waiting_max: int = WAITING_MAX) -> None:
         self._cost = cost
         self._threads = ThreadPoolExecutor(at_once_max, thread_name_prefix="bcrypt")
-        self._places_max = self._places = at_once_max + waiting_max
+        self._queue = FairQueue(at_once_max, waiting_max)
         self.refused = 0
         # Well-formed, of the same cost, and the hash of nothing: unknown users take as long as known ones.
         self._nobody = f"$2b${cost:02d}$" + "." * 53
@@ -43,30 +45,28 @@ class PasswordHasher:
     @property
     def under_way(self) -> int:
         """How many are being hashed, or wait for it."""
-        return self._places_max - self._places
+        return len(self._queue)
 
-    async def hash(self, password: str) -> str:
-        """What to store. Raises PasswordsBusy."""
-        return await self._run(partial(_hashed, _digest(password), self._cost))
+    async def hash(self, password: str, caller: str) -> str:
+        """What to store. ``caller``: who asks for it, and waits in turn with others. Raises PasswordsBusy."""
+        return await self._run(caller, partial(_hashed, _digest(password), self._cost))
 
-    async def matches(self, password: str, stored: str | None) -> bool:
+    async def matches(self, password: str, stored: str | None, caller: str) -> bool:
         """Is this the password? Takes as long where there is none (None). Raises PasswordsBusy."""
-        same = await self._run(partial(_matches, _digest(password), stored or self._nobody))
+        same = await self._run(caller, partial(_matches, _digest(password), stored or self._nobody))
         return same and stored is not None
 
     def close(self) -> None:
         """Let the threads go; what waits is not done."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        if self._places == 0:
-            self.refused += 1
-            raise PasswordsBusy("too many passwords are being checked at once")
-        self._places -= 1
+    async def _run(self, caller: str, work: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self._places += 1
+            async with self._queue.turn(caller):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except QueueFull:
+            self.refused += 1
+            raise PasswordsBusy("too many passwords are being checked at once") from None
 
 
 def _hashed(digest: bytes, cost: int) -> str:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from actors.messages import Answer, Bid, BidAnswer, Buy, CloseNow, Create, GetState, Refused, Request, Withdraw
 from domain.auction.terms import Terms, terms_fault
 from domain.auction.views import outcome_of
-from domain.errors import UNAVAILABLE
+from domain.errors import QUOTA_EXCEEDED, UNAVAILABLE
 from domain.ids import id_text
 from gateway.identity.tokens import Identity
 from gateway.problems import Problem, refusal_problem
@@ -28,7 +28,7 @@ from gateway.rest.bodies import (
     state_json,
     terms_of,
 )
-from gateway.rest.callers import OPERATOR, AuctionId, Caller, IdempotencyKey, Operator, Visitor
+from gateway.rest.callers import OPERATOR, QUOTA_EXEMPT, AuctionId, Caller, IdempotencyKey, Operator, Visitor
 from gateway.rest.copies import copy_problem
 from gateway.rest.cursors import Cursor, Number, decode_cursor, encode_cursor, number_in
 from gateway.rest.once import Mistaken, Posted, once
@@ -36,6 +36,7 @@ from gateway.rest.routing import api_router
 from gateway.services import Services, ServicesDep
 from persistence.auction_listing import PAGE_MAX, AuctionFilter, ListedAuction, LoggedBid
 from persistence.idempotency import Begun
+from persistence.listing_quotas import QuotaExceeded
 from persistence.listings import CopyRefusal
 
 PAGE_DEFAULT = 50
@@ -58,7 +59,7 @@ async def create(services: ServicesDep, caller: Caller, key: IdempotencyKey, bod
         fault = terms_fault(terms)
         if fault is not None:
             raise Mistaken("invalid_request", fault)
-        return 201, encode(await _listed(services, terms))
+        return 201, encode(await _listed(services, terms, caller))
 
     response = await once(services, Posted(caller, key, f"create {body.model_dump_json()}"), work)
     if response.status_code == 201:
@@ -181,16 +182,28 @@ async def close_auction(
     return await once(services, Posted(operator, key, f"close {auction}"), work)
 
 
-async def _listed(services: Services, terms: Terms) -> dict[str, Any]:
+async def _listed(services: Services, terms: Terms, caller: Identity) -> dict[str, Any]:
     """The auction's state, its copies locked for it. What this very call locked is let go of where it is refused."""
     listings = services.sales.listings
-    locked = await listings.lock(terms.auction, terms.seller, terms.copies, services.now_ms())
+    now_ms = services.now_ms()
+    exempt = not caller.roles.isdisjoint({OPERATOR, QUOTA_EXEMPT})
+    locked = await listings.lock(
+        terms.auction, terms.seller, terms.copies, now_ms,
+        dedicated=terms.placement == "dedicated", quota=None if exempt else services.limits.seller_quota,
+    )  # fmt: skip
+    if isinstance(locked, QuotaExceeded):
+        raise _quota_problem(locked, now_ms)
     if isinstance(locked, CopyRefusal):
         raise copy_problem(locked)
     answer = await services.router.ask(Create(terms.auction, terms), services.limits.ask_timeout_s)
     if isinstance(answer, Refused) and answer.code != UNAVAILABLE and locked.fresh:
         await listings.free(terms.auction, locked.fresh)
     return _state_of(answer)
+
+
+def _quota_problem(exceeded: QuotaExceeded, now_ms: int) -> Problem:
+    wait_ms = None if exceeded.again_at is None else max(0, exceeded.again_at - now_ms) + 1
+    return Problem(QUOTA_EXCEEDED, quota=exceeded.quota, limit=exceeded.limit, retry_after_ms=wait_ms)
 
 
 async def _asked_state(services: Services, order: Request) -> dict[str, Any]:

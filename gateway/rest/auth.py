@@ -126,8 +126,10 @@ class AuthRoutes:
 
     async def register(self, request: Request, services: ServicesDep, body: Registration) -> Registered:
         """A new user, who may bid and sell at once."""
-        self._by_address.attempt(_caller(request), services.now_ms())
-        user = await services.users.create(body.username, body.email, await services.passwords.hash(body.password))
+        caller = _caller(request)
+        self._by_address.attempt(caller, services.now_ms())
+        password_hash = await services.passwords.hash(body.password, caller)
+        user = await services.users.create(body.username, body.email, password_hash)
         return Registered(user=PublicUser(id=id_text(user.user_id), username=user.username))
 
     async def login(self, request: Request, services: ServicesDep, body: Login) -> Tokens:
@@ -137,7 +139,7 @@ class AuthRoutes:
         self._by_login.attempt(f"{caller} {body.login.lower()}", now_ms)
         user = await services.users.by_login(body.login)
         stored = None if user is None else user.password_hash
-        if not await services.passwords.matches(body.password, stored) or user is None:
+        if not await services.passwords.matches(body.password, stored, caller) or user is None:
             raise Problem("unauthenticated", "no user has this login and this password")
         family, refresh_token = secrets.token_hex(16), secrets.token_urlsafe(32)
         await services.refresh_tokens.begin(user.user_id, family, refresh_token, _refresh_expiry(services))

@@ -1,6 +1,6 @@
 """Who sends a request, and under which key."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Header
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -10,7 +10,9 @@ from gateway.identity.tokens import Identity
 from gateway.problems import Problem
 from gateway.services import ServicesDep
 
-OPERATOR = "operator"
+OPERATOR: Literal["operator"] = "operator"
+# Users that replays and benches act as, and sellers whom operators trust to list much.
+QUOTA_EXEMPT = "quota_exempt"
 # As for the keys of bids on the WebSocket (gateway/frames.py).
 KEY_LENGTH_MAX = 64
 

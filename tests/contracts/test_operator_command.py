@@ -20,11 +20,18 @@ async def run(database_url: str, *arguments: str) -> Result:
 async def test_operators_are_made_named_and_unmade(pool: Pool, database_url: str):
     users = UserStore(pool)
     await users.create("ann", "ann@example.org", "hash")
-    assert "There is no operator" in (await run(database_url, "list")).stdout
-    assert "ann is an operator" in (await run(database_url, "add", "Ann")).stdout
+    assert "Nobody has the role operator" in (await run(database_url, "list")).stdout
+    assert "ann has the role operator" in (await run(database_url, "add", "Ann")).stdout
     assert json.loads((await run(database_url, "list", "--json")).stdout) == ["ann"]
-    assert "no operator any more" in (await run(database_url, "remove", "ann")).stdout
+    assert "no longer has the role operator" in (await run(database_url, "remove", "ann")).stdout
     assert json.loads((await run(database_url, "list", "--json")).stdout) == []
+
+
+async def test_a_seller_is_exempt_from_quotas_and_no_operator_by_that(pool: Pool, database_url: str):
+    await UserStore(pool).create("shop", "shop@example.org", "hash")
+    await run(database_url, "add", "shop", "--role", "quota_exempt")
+    exempt = await run(database_url, "list", "--role", "quota_exempt", "--json")
+    assert (json.loads(exempt.stdout), json.loads((await run(database_url, "list", "--json")).stdout)) == (["shop"], [])
 
 
 async def test_somebody_who_is_not_there_is_no_operator(database_url: str):

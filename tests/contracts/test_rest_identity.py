@@ -1,3 +1,6 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -5,6 +8,7 @@ import pytest
 from rest_engine import PASSWORD, RestEngine, rest_engine
 from test_rest_auctions import problem
 
+from gateway.identity.passwords import AT_ONCE_MAX, WAITING_MAX
 from gateway.services import Limits
 
 
@@ -131,9 +135,45 @@ async def test_guessing_one_users_password_is_slower_still(database_url: str):
         problem(await log_in(engine, "someone-else"), 401, "unauthenticated")
 
 
-async def test_who_logs_in_while_too_many_do_is_told_to_come_back(engine: RestEngine, monkeypatch: pytest.MonkeyPatch):
+@asynccontextmanager
+async def hashing_held_up(engine: RestEngine) -> AsyncIterator[None]:
+    """Both places are taken for the time of the block: everybody else waits."""
+    async with AsyncExitStack() as stack:
+        for _ in range(AT_ONCE_MAX):
+            await stack.enter_async_context(engine.services.passwords._queue.turn("somebody"))
+        yield
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  counts set no event
+            await asyncio.sleep(0.005)
+
+
+async def test_who_logs_in_while_too_many_do_is_told_to_come_back(engine: RestEngine):
     await register(engine, "ivy")
-    monkeypatch.setattr(engine.services.passwords, "_places", 0)
-    answer = await log_in(engine, "ivy")
+    passwords = engine.services.passwords
+    async with hashing_held_up(engine):
+        waiting = [asyncio.create_task(log_in(engine, f"nobody{n}")) for n in range(WAITING_MAX)]
+        await until(lambda: passwords.under_way == AT_ONCE_MAX + WAITING_MAX)
+        answer = await log_in(engine, "ivy")
     problem(answer, 503, "overloaded")
     assert answer.headers["retry-after"] == "1"
+    assert {(await task).status_code for task in waiting} == {401}
+
+
+async def test_many_log_ins_from_one_address_wait_behind_each_other_and_not_before_others(engine: RestEngine):
+    await register(engine, "fair")
+    passwords = engine.services.passwords
+    elsewhere = httpx.ASGITransport(engine.app, client=("10.0.0.9", 1))
+    async with httpx.AsyncClient(transport=elsewhere, base_url="http://ece/api/v1") as http:
+        async with hashing_held_up(engine):
+            many = [asyncio.create_task(log_in(engine, f"someone{n}")) for n in range(40)]
+            await until(lambda: passwords.refused == 40 - WAITING_MAX)
+            other = asyncio.create_task(http.post("/auth/login", json={"login": "fair", "password": PASSWORD}))
+            # It has taken the place of one of the others.
+            await until(lambda: passwords.refused == 41 - WAITING_MAX)
+            assert not other.done()
+        assert (await other).status_code == 200
+        assert sum(not task.done() for task in many) > WAITING_MAX // 2
+        assert sorted([(await task).status_code for task in many]) == [401] * (WAITING_MAX - 1) + [503] * 9

@@ -38,6 +38,7 @@ class Up:
         self.data_dir = DataDir(home / "data")
         self.port = free_port("127.0.0.1")
         self.url = f"http://127.0.0.1:{self.port}"
+        self._command = [sys.executable, "-m", "ece.cli", "up"]
         self._output = home / "up.txt"
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("ECE_")},
@@ -49,10 +50,19 @@ class Up:
         self._process: subprocess.Popen[bytes] | None = None
         self._instances: dict[str, set[int]] = {}
 
+    @classmethod
+    def by_script(cls, home: Path, **environment: str) -> "Up":
+        """`scripts/up` with nothing of this process's environment, as cron or a container starts it."""
+        mine = cls(home, **environment)
+        kept = {name: value for name, value in mine._environment.items() if name.startswith("ECE_")}
+        mine._environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), **kept}
+        mine._command = [str(Path(__file__).parents[2] / "scripts/up")]
+        return mine
+
     def start(self) -> None:
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ece.cli", "up"],
+                self._command,
                 env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
 

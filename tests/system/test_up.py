@@ -1,12 +1,15 @@
 """`ece up` as a user meets it: it starts, it is stopped, its parts die, and it is killed itself."""
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from engines import READY_WITHIN_S, STOPPED_WITHIN_S, SharedEngine, Up, is_ready, until
 from rich.console import Console
@@ -82,6 +85,24 @@ def test_a_killed_supervisor_takes_everything_with_it_and_the_next_one_can_start
     up.start()
     up.wait_until_ready()
     assert up.interrupt() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's PostgreSQL runs as another user")
+def test_root_starts_it_from_a_bare_environment_and_its_postgresql_runs_as_a_user_without_a_name(tmp_path):
+    with closing(Up.by_script(tmp_path, ECE_BCRYPT_COST="4")) as up:
+        up.start()
+        up.wait_until_ready()
+        postgres = psutil.Process(up.child("postgres"))
+        with pytest.raises(KeyError):
+            pwd.getpwuid(postgres.uids().real)
+        assert {path.stat().st_uid for path in up.data_dir.postgres.rglob("*")} == {postgres.uids().real}
+        assert up.interrupt() == 0
+        # What a backup brought back belongs to root.
+        for path in (up.data_dir.postgres, *up.data_dir.postgres.rglob("*")):
+            os.chown(path, 0, 0)
+        up.start()
+        up.wait_until_ready()
+        assert up.interrupt() == 0
 
 
 def test_a_second_engine_on_the_same_data_is_refused_with_the_place_of_the_first(engine, tmp_path):

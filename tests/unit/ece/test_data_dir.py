@@ -8,11 +8,13 @@ from ece.data_dir import DataDir, RunState, make_runtime_dir, with_secrets
 from ece.failure import Failure
 from ece.settings import load_settings
 
+RESERVE = 100 * 1024 * 1024
+
 
 @pytest.fixture
 def data_dir(tmp_path) -> DataDir:
     made = DataDir(tmp_path / "data")
-    made.create()
+    made.create(RESERVE)
     return made
 
 
@@ -65,13 +67,13 @@ def test_a_full_disk_is_refused_before_anything_is_written(tmp_path, monkeypatch
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 5_000_000, 5_000_000))
     with pytest.raises(Failure, match="is full: 4 MB are free, 100 MB are needed"):
-        DataDir(tmp_path / "data").create()
+        DataDir(tmp_path / "data").create(RESERVE)
 
 
 def test_a_file_in_the_place_of_the_data_directory_is_refused(tmp_path):
     (tmp_path / "data").write_text("")
     with pytest.raises(Failure, match="can't be used"):
-        DataDir(tmp_path / "data").create()
+        DataDir(tmp_path / "data").create(RESERVE)
 
 
 def test_a_directory_for_sockets_that_is_too_long_is_refused():

@@ -13,6 +13,9 @@ import pytest
 from rich.console import Console
 
 from ece.failure import Failure
+from ece.supervisor import guard
+from ece.supervisor.backoff import Backoff
+from ece.supervisor.disk_space import DiskSpace
 from ece.supervisor.guard import Guard, Service, how_it_ended
 from ece.supervisor.processes import Child, Command
 from ece.supervisor.services import message_in
@@ -24,12 +27,13 @@ SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
 class Watched:
     """A guard on a small Python program, and what it says."""
 
-    def __init__(self, tmp_path: Path, *arguments: str) -> None:
+    def __init__(self, tmp_path: Path, *arguments: str, reserve_bytes: int = 0) -> None:
         self.said = io.StringIO()
         self.log = tmp_path / "p.log"
         service = Service("p", "Program", self._command, self._serves, self.log, 20.0, 5.0)
         self._arguments = arguments
-        self.guard = Guard(service, Terminal(Console(file=self.said, width=200)), lambda: None)
+        space = DiskSpace([tmp_path], reserve_bytes)
+        self.guard = Guard(service, Terminal(Console(file=self.said, width=200)), lambda: None, space)
 
     async def _command(self) -> Command:
         return Command(self._arguments, os.environ, self.log)
@@ -63,6 +67,21 @@ async def test_what_never_serves_is_given_up_with_its_last_words(tmp_path):
     watched = Watched(tmp_path, sys.executable, "-c", "raise SystemExit('no such table')")
     with pytest.raises(Failure, match=r"ended with exit code 1, 3 times in a row. Giving up(.|\n)*no such table"):
         await asyncio.wait_for(watched.guard.run(), 20)
+
+
+async def test_what_dies_while_the_disk_is_full_is_started_again_without_end_and_said_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(guard, "Backoff", lambda: Backoff(longest_s=0.01, deaths_max=2))
+    starts = tmp_path / "starts"
+    program = f"open({str(starts)!r}, 'a').write('.'); raise SystemExit('No space left on device')"
+    watched = Watched(tmp_path, sys.executable, "-c", program, reserve_bytes=2**62)
+    running = asyncio.create_task(watched.guard.run())
+    await until(lambda: starts.exists() and len(starts.read_text()) > 5)
+    running.cancel()
+    await asyncio.wait({running})
+    await watched.guard.stop()
+    said = watched.said.getvalue()
+    assert said.count("Program ended with exit code 1, and the disk is full: starting it again every 0.01 s") == 1
+    assert said.count("No space left on device") == 1
 
 
 async def test_a_program_that_is_not_there_is_given_up(tmp_path):

@@ -135,10 +135,10 @@ async def test_fan_out_says_what_it_follows_and_what_it_could_not_follow():
 async def test_passwords_and_connections_that_are_in_use():
     hasher = PasswordHasher(4, at_once_max=1, waiting_max=0)
     read = reader(WaitingMetrics(hasher, lambda: PoolUse(size=3, idle=1, size_max=10)))
-    first = asyncio.create_task(hasher.hash("a password"))
+    first = asyncio.create_task(hasher.hash("a password", "ann"))
     await asyncio.sleep(0)
     assert read("ece_passwords_under_way") == 1
-    second = await asyncio.gather(hasher.hash("another"), return_exceptions=True)
+    second = await asyncio.gather(hasher.hash("another", "ann"), return_exceptions=True)
     assert [type(fault).__name__ for fault in second] == ["PasswordsBusy"]
     await first
     hasher.close()

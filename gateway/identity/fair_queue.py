@@ -1,0 +1,87 @@
+"""A bounded queue for costly work that is fair to callers: one who asks for much waits behind themselves."""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class QueueFull(Exception):
+    """There is no place to wait: nothing was done."""
+
+
+class FairQueue:
+    """``at_once_max`` are served at once, ``waiting_max`` more may wait; callers are served in turn (round robin).
+
+    Where all places to wait are taken, a newcomer takes the last one of the caller who has the most, if that caller
+    has at least two more than the newcomer. So one caller alone may use the whole queue, and keeps nobody else out.
+    """
+
+    def __init__(self, at_once_max: int, waiting_max: int) -> None:
+        self._free = self._at_once_max = at_once_max
+        self._waiting_max = waiting_max
+        self._waiting = 0
+        # In the order in which callers are served next; none of the queues is empty.
+        self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    def __len__(self) -> int:
+        """How many are served or wait."""
+        return self._at_once_max - self._free + self._waiting
+
+    @asynccontextmanager
+    async def turn(self, caller: str) -> AsyncIterator[None]:
+        """Wait for this caller's turn, which lasts as long as the block. Raises QueueFull, perhaps after a while."""
+        if self._free:
+            self._free -= 1
+        else:
+            await self._wait(caller)
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _wait(self, caller: str) -> None:
+        self._make_room(caller)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(caller, deque()).append(turn)
+        self._waiting += 1
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self._remove(caller, turn)
+            if not turn.cancelled() and turn.exception() is None:
+                self._pass_on()  # its turn came at the same moment
+            raise
+
+    def _make_room(self, caller: str) -> None:
+        if self._waiting < self._waiting_max:
+            return
+        longest = max(self._queues, key=lambda other: len(self._queues[other]), default=caller)
+        if len(self._queues.get(longest, ())) < len(self._queues.get(caller, ())) + 2:
+            raise QueueFull
+        newest = self._queues[longest][-1]
+        self._remove(longest, newest)
+        if not newest.cancelled():  # that caller leaves at this very moment
+            newest.set_exception(QueueFull())
+
+    def _remove(self, caller: str, turn: "asyncio.Future[None]") -> None:
+        """Take it out of its queue, where it still stands in one."""
+        queue = self._queues.get(caller, deque())
+        if turn not in queue:
+            return
+        queue.remove(turn)
+        self._waiting -= 1
+        if not queue:
+            del self._queues[caller]
+
+    def _pass_on(self) -> None:
+        """Serve the oldest of the caller whose turn it is."""
+        while self._queues:
+            caller, queue = next(iter(self._queues.items()))
+            turn = queue[0]
+            self._queues.move_to_end(caller)
+            self._remove(caller, turn)
+            if not turn.cancelled():  # that caller leaves at this very moment
+                turn.set_result(None)
+                return
+        self._free += 1
