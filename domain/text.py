@@ -37,6 +37,8 @@ def line(text: str) -> str:
     """One line of text as it is kept. Empty where nothing can be seen of it. Raises BadText."""
     if not (text.isascii() and text.isprintable()):
         refused = _REFUSED.search(text)
+        if refused and "\ud800" <= refused[0] <= "\udfff":
+            raise BadText("half of a surrogate pair: the text is not UTF-8")
         if refused:
             raise BadText(f"the character U+{ord(refused[0]):04X} is not allowed")
         text = _INVISIBLE.sub("", normal(text.replace(_BRAILLE_BLANK, " ")))

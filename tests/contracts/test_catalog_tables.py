@@ -89,7 +89,7 @@ async def test_pages_put_at_the_same_time_make_each_card_once(engine: RestEngine
 async def test_a_page_may_have_new_other_and_same_cards(engine: RestEngine):
     writing = engine.services.catalog.writing
     odd = [CardRow("mixed", str(n), 'A "quoted\\ name', "rare", description="tab\tnew\nline \\N",
-                   traits={"a\\b": 'c"d\te'}, images=['x"y\\z', "{a,b}", "plain"], model_3d="m\\n")
+                   traits={"a\\b": 'c"d\\e'}, images=['x"y\\z', "{a,b}", "plain"], model_3d="m\\n")
            for n in range(10)]  # fmt: skip
     assert await writing.put(odd[:6], 0, 1) == Written(6, 0, 0)
     other = CardRow("mixed", "0", "Other", "rare")
@@ -101,7 +101,7 @@ async def test_a_page_may_have_new_other_and_same_cards(engine: RestEngine):
     for row in odd[1:]:
         card = cards[row.number]
         assert (card.description, card.images, card.model_3d) == (row.description, row.images, row.model_3d)
-    answer = await engine.request("GET", "/catalog/cards", params={"trait": 'a\\b:c"d\te'})
+    answer = await engine.request("GET", "/catalog/cards", params={"trait": 'a\\b:c"d\\e'})
     assert len(answer.json()["items"]) == 9
 
 

@@ -22,20 +22,30 @@ def test_a_line_is_composed_has_single_blanks_and_nothing_invisible(given: str, 
 
 
 @pytest.mark.parametrize(
-    "text", ["می‌خواهم", "क्‍ष", "👨‍👩‍👧 ❤️‍🔥 👩🏽‍🚀", "葛\U000e0100", "日本語 テキスト", "สัตว์", "A — B “C” №"]
-)
+    "text",
+    [
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0915\u094d\u200d\u0937", "\u845b\U000e0100",
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467 \u2764\ufe0f\u200d\U0001f525 \U0001f469\U0001f3fd\u200d\U0001f680",
+        "日本語 テキスト", "สัตว์", "A — B “C” №",
+    ],
+)  # fmt: skip
 def test_joiners_and_selectors_stay_where_they_shape_what_is_seen(text: str):
     assert line(text) == text
 
 
 @pytest.mark.parametrize(
     "character",
-    ["\0", "\x1b", "\x7f", "\x9b", "\u202e", "\u202d", "\u2066", "\u2069", "\ud800", "\ufffe", "\U0001ffff"],
+    ["\0", "\x1b", "\x7f", "\x9b", "\u202e", "\u202d", "\u2066", "\u2069", "\ufffe", "\U0001ffff"],
 )
 def test_controls_and_what_turns_text_around_are_refused_by_name(character: str):
     for clean in (line, lines):
         with pytest.raises(BadText, match=rf"^the character U\+{ord(character):04X} is not allowed$"):
             clean(f"Charizard {character}09$")
+
+
+def test_bytes_that_were_no_utf_8_are_refused():
+    with pytest.raises(BadText, match="not UTF-8"):
+        line(b"Chari\xffzard".decode("utf-8", "surrogateescape"))
 
 
 @given(st.text())

@@ -21,9 +21,10 @@ def test_a_row_has_what_it_says():
     "wrong",
     [
         {"set": "No Code"}, {"set": None}, {"number": 4}, {"name": ""}, {"name": "  "},
-        {"name": "x" * 201}, {"name": "a\0b"}, {"name": "\u200b"}, {"name": "Pika\x1b[31mchu"}, {"rarity": "\u202erare"},
-        {"number": "\u3164"}, {"traits": {"\u00e9": "1", "e\u0301": "2"}}, {"images": ["\x1b"]}, {"set": "\x1b"},
-        {"\x1b": 1}, {"edition": 0}, {"edition": -1}, {"edition": 1.0}, {"edition": "1"},
+        {"name": "x" * 201}, {"name": "a\0b"}, {"name": "\u200b"}, {"name": "Pika\x1b[31mchu"},
+        {"rarity": "\u202erare"}, {"number": "\u3164"}, {"traits": {"\u00e9": "1", "e\u0301": "2"}},
+        {"images": ["\x1b"]}, {"set": "\x1b"}, {"\x1b": 1}, {"edition": 0}, {"edition": -1}, {"edition": 1.0},
+        {"edition": "1"},
         {"edition": 2**31}, {"edition": True}, {"traits": ["fire"]}, {"traits": {"type": 1}}, {"images": "x"},
         {"colour": "red"}, {"description": "x" * 4001},
     ],
