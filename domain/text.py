@@ -10,10 +10,11 @@ import regex
 
 # Marks of direction (U+061C, U+200E, U+200F) alone turn nothing around: they are only invisible.
 _REFUSED = regex.compile(
-    r"[[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}\p{Bidi_Control}]--[\p{White_Space}\u061c\u200e\u200f]]",
+    r"[[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}\p{Bidi_Control}\ufff9-\ufffb]--[\p{White_Space}\u061c\u200e\u200f]]",
     regex.VERSION1,
 )
-# Default_Ignorable_Code_Point: shown as nothing. Joiners stay where they shape what is seen (after a virama, an Arabic
+_IGNORABLE = regex.compile(r"\p{Default_Ignorable_Code_Point}")
+# Those of them that do nothing where they stand. Joiners stay where they shape what is seen (after a virama, an Arabic
 # letter, within an emoji sequence), and so do variation selectors.
 _INVISIBLE = regex.compile(
     r"""
@@ -35,14 +36,14 @@ class BadText(ValueError):
 
 def line(text: str) -> str:
     """One line of text as it is kept. Empty where nothing can be seen of it. Raises BadText."""
-    if not (text.isascii() and text.isprintable()):
-        refused = _REFUSED.search(text)
-        if refused and "\ud800" <= refused[0] <= "\udfff":
-            raise BadText("half of a surrogate pair: the text is not UTF-8")
-        if refused:
-            raise BadText(f"the character U+{ord(refused[0]):04X} is not allowed")
-        text = _INVISIBLE.sub("", normal(text.replace(_BRAILLE_BLANK, " ")))
-        text = normal(text)
+    if text.isascii() and text.isprintable():
+        text = text.strip()
+        return text if "  " not in text else " ".join(text.split())
+    if not text.isprintable():
+        _refuse(text)
+    text = normal(text.replace(_BRAILLE_BLANK, " "))
+    if _IGNORABLE.search(text):
+        text = normal(_INVISIBLE.sub("", text))
     return " ".join(text.split())
 
 
@@ -54,3 +55,12 @@ def lines(text: str) -> str:
 def normal(text: str) -> str:
     """The same text in the one form of Unicode that everything is kept in: composed (NFC)."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _refuse(text: str) -> None:
+    found = _REFUSED.search(text)
+    if found is None:
+        return
+    if "\ud800" <= found[0] <= "\udfff":
+        raise BadText("half of a surrogate pair: the text is not UTF-8")
+    raise BadText(f"the character U+{ord(found[0]):04X} is not allowed")
