@@ -57,8 +57,4 @@ def email_key(text: str) -> str:
 
 def login_key(login: str) -> str:
     """What a login is compared by: the key of an e-mail address, or a username in small letters. Raises ValueError."""
-    if "@" in login:
-        return email_key(login)
-    if not login.isascii() or not login.isprintable():
-        raise ValueError("this is no username")
-    return login.strip().lower()
+    return email_key(login) if "@" in login else login.strip().lower()

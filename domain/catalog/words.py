@@ -132,7 +132,7 @@ def _tokens(text: str) -> list[_Token]:
 
 def _folded_tokens(piece: str) -> tuple[_Token, ...]:
     found: list[_Token] = []
-    for token in _TOKEN.finditer(_folded(piece)):
+    for token in _TOKEN.finditer(folded(piece)):
         kind, its = token.lastgroup, token[0]
         if kind == "paired":
             found.append(_pairs(_PAIRED.findall(its)))
@@ -148,7 +148,8 @@ def _folded_tokens(piece: str) -> tuple[_Token, ...]:
 _kept_tokens = lru_cache(_TOKENS_KEPT)(_folded_tokens)
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """The text without capitals and accents, Latin letters in ASCII, joints as hyphens."""
     text = unicodedata.normalize("NFKD", _JOINTS.sub("-", text)).casefold()
     text = unicodedata.normalize("NFKC", _ACCENTS.sub("", text))
     return _LATIN.sub(lambda letters: anyascii(letters[0]).lower(), text)

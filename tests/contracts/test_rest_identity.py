@@ -85,7 +85,7 @@ async def test_a_name_that_looks_like_anothers_is_taken(engine: RestEngine):
     assert (await register(engine, "milo12")).status_code == 201
 
 
-@pytest.mark.parametrize("name", ["%00", "a%00", "%ED%A0%80", "%FF", "%E2%80%AE", "a@b"])
+@pytest.mark.parametrize("name", ["%ED%A0%80", "%FF", "%E2%80%AE", "a@b", "a@example.org"])
 async def test_nobody_has_a_name_that_nobody_could_have(engine: RestEngine, name: str):
     problem(await engine.request("GET", f"/users/{name}/copies"), 404, "not_found")
 

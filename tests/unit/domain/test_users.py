@@ -31,9 +31,6 @@ def test_what_is_no_address_is_refused(text: str):
 
 def test_names_are_compared_in_small_letters():
     assert login_key(" Ann-1 ") == "ann-1"
-    for name in ("a\0", "ünï", "\udcff"):
-        with pytest.raises(ValueError, match="this is no username"):
-            login_key(name)
 
 
 def test_skeletons_are_those_of_unicode_for_the_characters_of_usernames():
