@@ -10,7 +10,7 @@ from persistence.errors import StoreError
 from persistence.guard import guard, guarded
 
 SEARCHES_MAX = 50
-# How much of a word card_handles (migration 0015) takes; words that are shorter are looked for as they are.
+# How much of a word card_handles (migration 0016) takes; words that are shorter are looked for as they are.
 HANDLE_LENGTH = 3
 
 
