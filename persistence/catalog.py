@@ -74,9 +74,10 @@ _MERGED = f"""
             model_3d = excluded.model_3d, updated_at = greatest(excluded.updated_at, cards.updated_at + 1),
             document = excluded.document
         WHERE NOT $1::bool
-            AND (cards.name, cards.description, cards.rarity, cards.traits, cards.edition, cards.images, cards.model_3d)
+            AND (cards.name, cards.description, cards.rarity, cards.traits, cards.edition, cards.images, cards.model_3d,
+                cards.document)
             IS DISTINCT FROM (excluded.name, excluded.description, excluded.rarity, excluded.traits, excluded.edition,
-                excluded.images, excluded.model_3d)
+                excluded.images, excluded.model_3d, excluded.document)
         RETURNING old.card_id IS NULL AS created
     ) SELECT count(*) FILTER (WHERE created), count(*) FROM done
 """

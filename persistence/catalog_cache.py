@@ -19,7 +19,7 @@ ANSWER_WITHIN_S = 0.02
 # After a failure nobody asks for so long.
 REST_S = 1.0
 CONNECTIONS_MAX = 16
-_PREFIX = b"ece:catalog:1:"
+_PREFIX = b"ece:catalog:2:"
 _LOST = (RedisError, OSError, TimeoutError)
 
 

@@ -4,10 +4,9 @@ from typing import Any
 
 import msgspec
 
-from domain.catalog.words import mark
+from domain.catalog.words import Phrase, mark, stands_for_longer
 
 PRICE_MAX = 2**53
-PREFIX_LENGTH_MIN = 3
 RANKED_MAX = 2_000
 # Where these say where a card stands only what is for sale has a place: (column, whether the highest comes first).
 MARKET_SORTS = {"price": ("lowest_price", False), "ending": ("ends_at_next", False), "listed": ("listed_at_last", True)}
@@ -83,17 +82,16 @@ def query_of(wanted: Wanted, tsquery: str | None, set_id: int | None) -> Query:
     return Query(conditions, values, tsquery, on_cards, on_open)
 
 
-def tsquery_of(groups: list[list[str]]) -> str:
-    """The text of a tsquery for cards that have one of each group."""
+def tsquery_of(groups: list[list[Phrase]]) -> str:
+    """The text of a tsquery for cards that have one phrase of each group; what was asked for comes first in a group."""
     return " & ".join(map(_either, groups))
 
 
-def _either(group: list[str]) -> str:
-    quoted = [f"'{one}'" for one in group]
-    # What begins so as well: whoever types has perhaps not ended. Too many words begin with the same two letters.
-    if len(group[0]) >= PREFIX_LENGTH_MIN:
-        quoted[0] += ":*"
-    return "(" + " | ".join(quoted) + ")"
+def _either(group: list[Phrase]) -> str:
+    phrases = [" <-> ".join([f"'{word}'" for word in phrase]) for phrase in group]
+    if stands_for_longer(group[0][-1]):
+        phrases[0] += ":*"
+    return "(" + " | ".join(phrases) + ")"
 
 
 def page_of_cards(query: Query, sort: str, after: Place | None, limit: int) -> tuple[str, list[Any]]:

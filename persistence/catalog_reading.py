@@ -8,7 +8,7 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from domain.catalog.trigrams import nearest, trigrams
-from domain.catalog.words import words
+from domain.catalog.words import Phrase, Term, terms
 from persistence.catalog_query import (
     CARD_COLUMNS,
     FROM_CARDS,
@@ -129,13 +129,14 @@ class CatalogReading:
         set_id = None if wanted.set is None else await guarded(self._pool.fetchval(_SET, wanted.set))
         return query_of(wanted, None if groups is None else tsquery_of(groups), set_id)
 
-    async def words(self, q: str) -> list[list[str]] | None:
+    async def words(self, q: str) -> list[list[Phrase]] | None:
         """Of each word what it may be, itself first; None where nothing was asked for."""
         if not q.strip():
             return None
-        asked = list(dict.fromkeys(words(q)))[:WORDS_MAX]
-        known = {row[0] for row in await guarded(self._pool.fetch(_KNOWN, asked))}
-        return [[word, *([] if word in known else await self._near(word))] for word in asked]
+        asked = terms(q)[:WORDS_MAX]
+        words = sorted({word for term in asked for phrase in term for word in phrase})
+        known = {row[0] for row in await guarded(self._pool.fetch(_KNOWN, words))}
+        return [[*term, *await self._near(term, known)] for term in asked]
 
     async def page(self, query: Query, sort: str, after: Place | None, limit: int) -> list[Card]:
         """Up to ``limit`` cards in this order, after that place."""
@@ -143,8 +144,10 @@ class CatalogReading:
         async with planned(self._pool) as connection:
             return [Card(*row) for row in await connection.fetch(statement, *values)]
 
-    async def _near(self, word: str) -> list[str]:
-        if len(word) < NEAR_LENGTH_MIN:
+    async def _near(self, term: Term, known: set[str]) -> list[Phrase]:
+        """What it may be where it is mistyped: a word, none of whose ways of writing the catalog has."""
+        word = term[0][0]
+        if len(term[0]) > 1 or len(word) < NEAR_LENGTH_MIN or any(known.issuperset(phrase) for phrase in term):
             return []
         rows = await guarded(self._pool.fetch(_CANDIDATES, sorted(trigrams(word)), len(word), CANDIDATES_MAX))
-        return nearest(word, {row[0]: frozenset(row[1]) for row in rows}, NEAR_WORDS_MAX)
+        return [(near,) for near in nearest(word, {row[0]: frozenset(row[1]) for row in rows}, NEAR_WORDS_MAX)]

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import asyncpg
 import msgspec
 
-from domain.catalog.words import words
+from domain.catalog.words import terms
 from persistence.catalog_cache import CatalogCache
 from persistence.catalog_counting import CatalogCounting, Count, Facets, MarketFacets
 from persistence.catalog_query import MARKET_SORTS, Place, Query
@@ -164,5 +164,5 @@ def _key(changes: Changes, about: list[Any], of_market: bool) -> bytes:
 
 def _normal(wanted: Wanted) -> Wanted:
     """Searches that find the same are the same."""
-    its_words = " ".join(sorted(list(dict.fromkeys(words(wanted.q)))[:WORDS_MAX]))
+    its_words = " ".join(sorted("|".join(map("-".join, term)) for term in terms(wanted.q)[:WORDS_MAX]))
     return msgspec.structs.replace(wanted, q=its_words or wanted.q.strip())

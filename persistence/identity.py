@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import asyncpg
 import msgspec
 
+from domain.users import email_key, login_key, skeleton
 from persistence.errors import StoreError
 from persistence.guard import guard, guarded
 
@@ -14,7 +15,7 @@ PURGE_PAGE = 10_000
 
 
 class UsernameTaken(StoreError):
-    """Another user has this name already; upper and lower case count as the same."""
+    """Another user has this name already, or one that looks the same (domain/users.py)."""
 
     code = "username_taken"
 
@@ -55,19 +56,22 @@ class Rotated(msgspec.Struct, frozen=True):
 _USER = "user_id, username, email, roles, password_hash"
 
 _CREATE = f"""
-    INSERT INTO users (username, email, password_hash) VALUES ($1, $2, $3) RETURNING {_USER}
+    INSERT INTO users (username, email, password_hash, email_key, skeleton) VALUES ($1, $2, $3, $4, $5)
+    RETURNING {_USER}
 """
 
 # A name holds no "@", so a login means one user at most.
 _BY_LOGIN = f"""
-    SELECT {_USER} FROM users WHERE lower(username) = lower($1)
-    UNION ALL SELECT {_USER} FROM users WHERE lower(email) = lower($1)
+    SELECT {_USER} FROM users WHERE lower(username) = $1
+    UNION ALL SELECT {_USER} FROM users WHERE email_key = $1
     LIMIT 1
 """
 
 _PROVISION = """
-    INSERT INTO users (username, email)
-    SELECT name, lower(name) || '@provisioned.invalid' FROM unnest($1::text[]) AS name ORDER BY lower(name)
+    INSERT INTO users (username, email, email_key)
+    SELECT name, email, email FROM unnest($1::text[]) AS name,
+        lateral (SELECT lower(name) || '@provisioned.invalid' AS email) AS its
+    ORDER BY lower(name)
     ON CONFLICT DO NOTHING
 """
 
@@ -90,18 +94,23 @@ class UserStore:
 
     async def create(self, username: str, email: str, password_hash: str) -> User:
         """A new user without roles. Raises UsernameTaken, EmailTaken."""
+        keys = email_key(email), skeleton(username)
         try:
-            row = await guarded(self._pool.fetchrow(_CREATE, username, email, password_hash))
+            row = await guarded(self._pool.fetchrow(_CREATE, username, email, password_hash, *keys))
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name == "users_email":
                 raise EmailTaken("this e-mail address has an account already") from None
-            raise UsernameTaken("this username is taken") from None
+            raise UsernameTaken("this username, or one that looks the same, is taken") from None
         assert row is not None, "INSERT … RETURNING gives a row"
         return _user(row)
 
     async def by_login(self, login: str) -> User | None:
-        """The user with this username or e-mail address, in any case."""
-        row = await guarded(self._pool.fetchrow(_BY_LOGIN, login))
+        """The user with this username or e-mail address, in any case and any form of Unicode."""
+        try:
+            key = login_key(login)
+        except ValueError:
+            return None
+        row = await guarded(self._pool.fetchrow(_BY_LOGIN, key))
         return None if row is None else _user(row)
 
     async def by_id(self, user_id: int) -> User | None:

@@ -3,13 +3,14 @@
 import asyncpg
 import msgspec
 
+from domain.catalog.words import Phrase
 from persistence.catalog_query import tsquery_of
 from persistence.catalog_reading import CatalogReading, Wanted
 from persistence.errors import StoreError
 from persistence.guard import guard, guarded
 
 SEARCHES_MAX = 50
-# How much of a word card_handles (migration 0010) takes; words that are shorter are looked for as they are.
+# How much of a word card_handles (migration 0016) takes; words that are shorter are looked for as they are.
 HANDLE_LENGTH = 3
 
 
@@ -78,11 +79,11 @@ class SavedSearches:
         return [SavedSearch(row[0], row[1], row[2], row[3], _wanted(*tuple(row)[4:])) for row in rows]
 
 
-def handles_of(wanted: Wanted, groups: list[list[str]] | None) -> list[str]:
+def handles_of(wanted: Wanted, groups: list[list[Phrase]] | None) -> list[str]:
     """What to find the search by: of what it asks for, that which the fewest cards have. One is enough."""
     if groups is not None:
-        longest = max(groups, key=lambda group: len(group[0]), default=[])
-        return sorted({f"w:{word[:HANDLE_LENGTH]}" for word in longest})
+        longest = max(groups, key=lambda group: len(max(group[0], key=len)), default=[])
+        return sorted({f"w:{max(phrase, key=len)[:HANDLE_LENGTH]}" for phrase in longest})
     if wanted.traits:
         return ["t:{}:{}".format(*wanted.traits[0])]
     if wanted.set is not None:

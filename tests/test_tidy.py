@@ -22,6 +22,10 @@ KNOWN_BY = {
     "jwt": ("gateway/identity/tokens.py",),
     "bcrypt": ("gateway/identity/passwords.py",),
     "PIL": ("ece/demo/",),
+    "regex": ("domain/text.py", "domain/catalog/words.py"),
+    "anyascii": ("domain/catalog/words.py",),
+    "icu4py": ("domain/catalog/words.py",),
+    "email_validator": ("domain/users.py",),
 }
 # Where the environment may be read, and why.
 ENVIRONMENT = {

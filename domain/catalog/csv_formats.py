@@ -6,12 +6,13 @@ don't count.
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from domain.catalog.rows import TRAIT_PREFIX, CardRow
+from domain.catalog.words import folded
+from domain.text import normal
 
 REQUIRED = ("set", "number", "name", "rarity")
 SET_CODE_MAX = 32
@@ -59,9 +60,9 @@ def set_code(text: str) -> str:
 
     Names too long for a code, or without a Latin letter or digit, are told apart by a hash of the whole name.
     """
-    text = " ".join(text.split()).casefold()
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    code = re.sub(r"[^a-z0-9]+", "-", re.sub(r"['`]", "", plain)).strip("-")
+    text = normal(" ".join(text.split()).casefold())
+    plain = folded(re.sub("['’`]", "", text)).encode("ascii", "ignore").decode()
+    code = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
     if text and (not code or len(code) > SET_CODE_MAX):
         code = f"{code[:SET_CODE_STEM].strip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".strip("-")
     return code

@@ -1,9 +1,12 @@
 """What a row of a catalog has to be."""
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+
+from domain.text import BadText, line, lines
 
 INT_MAX = 2**31 - 1
 TRAITS_MAX = 32
@@ -36,14 +39,20 @@ class CardRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _decoder = msgspec.json.Decoder(CardRow)
-_TEXTS = frozenset(CardRow.__struct_fields__) - {"traits", "edition", "images"}
+_FIELDS = frozenset(CardRow.__struct_fields__)
+_TEXTS = _FIELDS - {"traits", "edition", "images"}
 TRAIT_PREFIX = "trait:"
 
 
-def row_from_json(line: bytes | msgspec.Raw) -> CardRow:
+def row_from_json(text: bytes | msgspec.Raw) -> CardRow:
     """One JSON object. Raises BadRow."""
     try:
-        return _checked(_decoder.decode(line))
+        with suppress(msgspec.ValidationError):
+            row = _decoder.decode(text)
+            if _is_clean(row):
+                return row
+        # The text may be good once it is cleaned.
+        return _cleaned(msgspec.json.decode(text))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRow(_said(error)) from None
 
@@ -67,22 +76,51 @@ def row_from_csv(columns: list[str], cells: list[str]) -> CardRow:
             members[name] = int(cell)
         else:
             traits[name.removeprefix(TRAIT_PREFIX)] = cell
+    members["traits"] = traits
     try:
-        return _checked(msgspec.convert(members | {"traits": traits}, CardRow))
+        with suppress(msgspec.ValidationError):
+            row = msgspec.convert(members, CardRow)
+            if _is_clean(row):
+                return row
+        return _cleaned(members)
     except (msgspec.ValidationError, UnicodeError) as error:
         raise BadRow(_said(error)) from None
 
 
-def _checked(row: CardRow) -> CardRow:
-    # PostgreSQL's text has no NUL, and half a surrogate pair is no text at all.
-    text = "".join((row.number, row.name, row.rarity, row.set_name or "", row.description, row.model_3d or "",
-                    *row.images, *row.traits, *row.traits.values()))  # fmt: skip
-    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in ("" if text.isascii() else text)):
-        raise BadRow("text with zeros, or that is not UTF-8")
-    if not row.name.strip():
-        raise BadRow("Expected a name that is not blank - at `$.name`")
-    return row
+def _is_clean(row: CardRow) -> bool:
+    """Whether all text is as it is kept, seen at once: that of nearly all rows is."""
+    perhaps = filter(None, (row.set_name, row.description, row.model_3d))
+    text = " | ".join((row.number, row.name, row.rarity, *perhaps, *row.images, *row.traits, *row.traits.values()))
+    try:
+        return line(text) == text
+    except BadText:
+        return False
+
+
+def _cleaned(members: Any) -> CardRow:
+    """The row of these members, all their text cleaned. Raises BadRow and ValidationError."""
+    if isinstance(members, dict):
+        members = {name: _clean(name, value) if name in _FIELDS else value for name, value in members.items()}
+    return msgspec.convert(members, CardRow)
+
+
+def _clean(name: str, value: Any) -> Any:
+    try:
+        if isinstance(value, str):
+            return lines(value) if name == "description" else line(value)
+        if isinstance(value, list):
+            return [line(one) if isinstance(one, str) else one for one in value]
+        if isinstance(value, dict):
+            pairs = [(line(key), line(one) if isinstance(one, str) else one) for key, one in value.items()]
+            if len(dict(pairs)) < len(pairs):
+                raise BadRow(f"the same key twice - at `$.{name}`")
+            return dict(pairs)
+    except BadText as bad:
+        raise BadRow(f"{bad} - at `$.{name}`") from None
+    return value
 
 
 def _said(error: Exception) -> str:
-    return "the text is not UTF-8" if isinstance(error, UnicodeError) else str(error)[:200]
+    said = "the text is not UTF-8" if isinstance(error, UnicodeError) else str(error)[:200]
+    # It may name what is in the file, and is shown on terminals.
+    return said if said.isprintable() else ascii(said)

@@ -1,11 +1,10 @@
 """What clients send about auctions, and what they get. Prices in base units (USDC: 6 decimals), times in ms."""
 
-import unicodedata
 from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import Body
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from domain.auction.increments import INCREMENT_ROWS_MAX, STANDARD_INCREMENTS
 from domain.auction.terms import COPIES_MAX, DURATION_MAX_MS, EXTENSIONS_MAX, TITLE_LENGTH_MAX, SoftClose, Terms
@@ -14,28 +13,17 @@ from domain.ids import ID_LENGTH, InvalidId, id_text, parse_id
 from domain.money import AMOUNT_MAX
 from gateway.identity.tokens import Identity
 from gateway.rest.once import Mistaken
+from gateway.rest.text import LINE
 from persistence.auction_listing import ListedAuction
 
 # The end of the year 9999.
 TIME_MAX_MS = 253_402_300_799_999
 
 
-def printable(text: str) -> str:
-    """The text, if it has no control characters; else ValueError."""
-    # The database can't hold a zero, terminals act on others, and marks of direction turn what follows around.
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-        raise ValueError("control characters are not allowed")
-    return text
-
-
 Amount = Annotated[int, Field(ge=1, le=AMOUNT_MAX)]
 Time = Annotated[int, Field(ge=0, le=TIME_MAX_MS)]
 Duration = Annotated[int, Field(ge=1, le=DURATION_MAX_MS)]
-Title = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_LENGTH_MAX),
-    AfterValidator(printable),
-]
+Title = Annotated[str, Field(min_length=1, max_length=TITLE_LENGTH_MAX), LINE]
 IncrementRow = Annotated[list[Annotated[int, Field(ge=0, le=AMOUNT_MAX)]], Field(min_length=2, max_length=2)]
 
 

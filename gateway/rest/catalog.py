@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from domain.ids import InvalidId, parse_id
 from domain.ledger.currencies import AMOUNT_MAX
+from domain.text import line
 from gateway.problems import Problem
 from gateway.rest.answers import JSON, answered
 from gateway.rest.callers import IdempotencyKey, Operator
@@ -27,6 +28,7 @@ from gateway.rest.catalog_bodies import (
 from gateway.rest.cursors import Cursor, Number, decode_cursor, encode_cursor
 from gateway.rest.once import Posted, once
 from gateway.rest.routing import api_router
+from gateway.rest.text import LINE
 from gateway.services import ServicesDep
 from persistence.catalog_query import Place
 from persistence.catalog_reading import PAGE_MAX, SETS_MAX, Wanted
@@ -38,14 +40,14 @@ TRAITS_MAX = 8
 router = api_router("catalog")
 encode = msgspec.json.encode
 
-Text = Annotated[str | None, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
-TraitFilter = Annotated[str, Field(pattern=r"^[^:\x00]{1,64}:[^\x00]{1,64}$")]
+Text = Annotated[str | None, Query(min_length=1, max_length=64), LINE]
+TraitFilter = Annotated[str, Field(pattern=r"^[^:]{1,64}:.{1,64}$"), LINE]
 Price = Annotated[int | None, Query(ge=0, le=AMOUNT_MAX, description="Of the lowest open auction, in base units")]
 Match = Annotated[str | None, Header(alias="If-None-Match")]
 
 
 async def _wanted(
-    q: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Words; typos are found")] = "",
+    q: Annotated[str, Query(max_length=200, description="Words; typos are found"), LINE] = "",
     set: Text = None,
     rarity: Text = None,
     trait: Annotated[
@@ -55,7 +57,7 @@ async def _wanted(
     max_price: Price = None,
     status: Annotated[Literal["open", "none"] | None, Query(description="Has open auctions, or none")] = None,
 ) -> Wanted:
-    pairs = [tuple(one.split(":", 1)) for one in trait or []]
+    pairs = [tuple(map(line, one.split(":", 1))) for one in trait or []]
     traits = tuple(sorted((pair[0], pair[-1]) for pair in pairs))
     if len({name for name, _ in traits}) != len(traits):
         raise Problem("invalid_request", "no card has two values of one trait")

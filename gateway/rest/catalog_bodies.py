@@ -3,21 +3,19 @@
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from domain.catalog.rows import IMAGES_MAX, INT_MAX, TRAITS_MAX, CardRow
 from domain.ids import id_text
-from gateway.rest.bodies import printable
+from gateway.rest.text import LINE, LINES, keys_once
 from persistence.catalog_counting import PRICE_BOUNDS, MarketFacets
 from persistence.catalog_counting import Facets as FoundFacets
 from persistence.catalog_reading import Card
 from persistence.copies import Rights
 
-Short = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(printable)
-]
-Word = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(printable)]
-Address = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(printable)]
+Short = Annotated[str, Field(min_length=1, max_length=200), LINE]
+Word = Annotated[str, Field(min_length=1, max_length=64), LINE]
+Address = Annotated[str, Field(min_length=1, max_length=500), LINE]
 
 
 class NewCard(BaseModel):
@@ -25,13 +23,13 @@ class NewCard(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    set: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
-    number: Annotated[str, StringConstraints(min_length=1, max_length=32), AfterValidator(printable)]
+    set: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$"), LINE]
+    number: Annotated[str, Field(min_length=1, max_length=32), LINE]
     name: Short
     rarity: Word
     set_name: Short | None = None
-    description: Annotated[str, StringConstraints(max_length=4_000), AfterValidator(printable)] = ""
-    traits: Annotated[dict[Word, Word], Field(max_length=TRAITS_MAX)] = {}
+    description: Annotated[str, Field(max_length=4_000), LINES] = ""
+    traits: Annotated[dict[Word, Word], Field(max_length=TRAITS_MAX), BeforeValidator(keys_once)] = {}
     edition: Annotated[int, Field(ge=1, le=INT_MAX)] | None = None
     images: Annotated[list[Address], Field(max_length=IMAGES_MAX)] = []
     model_3d: Address | None = None

@@ -5,11 +5,12 @@ import io
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from domain.ids import id_text
 from domain.ledger.currencies import AMOUNT_MAX, CURRENCIES, Currency, shown
-from gateway.rest.bodies import TIME_MAX_MS, printable
+from gateway.rest.bodies import TIME_MAX_MS
+from gateway.rest.text import LINE
 from persistence.ledger_reading import EntryRow
 from persistence.withdrawals import Withdrawal
 
@@ -43,21 +44,13 @@ class NewWithdrawalBody(_Body):
 
     amount: Amount
     currency: CurrencyCode
-    destination: Annotated[
-        str,
-        StringConstraints(strip_whitespace=True, min_length=1, max_length=DESTINATION_LENGTH_MAX),
-        AfterValidator(printable),
-    ]
+    destination: Annotated[str, Field(min_length=1, max_length=DESTINATION_LENGTH_MAX), LINE]
 
 
 class Rejection(_Body):
     """Why a withdrawal is not paid out; its owner sees it."""
 
-    reason: Annotated[
-        str,
-        StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_LENGTH_MAX),
-        AfterValidator(printable),
-    ]
+    reason: Annotated[str, Field(min_length=1, max_length=REASON_LENGTH_MAX), LINE]
 
 
 class Balance(BaseModel):

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from domain.ids import id_text
 from domain.settlement import FEE_BP_MAX, PAYEES_MAX, ROYALTY_BP_MAX
 from gateway.rest.auth import USERNAME_PATTERN
-from gateway.rest.bodies import printable
+from gateway.rest.text import LINE
 from persistence.copies import MAKE_MAX, Change, Copy
 from persistence.second_chances import Offer
 from persistence.selling import Settlement
@@ -19,11 +19,7 @@ OFFER_MAX_MS = 14 * DAY_MS
 OFFER_MS = 2 * DAY_MS
 
 Name = Annotated[str, Field(pattern=USERNAME_PATTERN, examples=["ann"])]
-Reason = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_LENGTH_MAX),
-    AfterValidator(printable),
-]
+Reason = Annotated[str, Field(min_length=1, max_length=REASON_LENGTH_MAX), LINE]
 
 
 class _Body(BaseModel):
@@ -36,7 +32,7 @@ class NewCopiesBody(_Body):
 
     count: Annotated[int, Field(ge=1, le=MAKE_MAX)] = 1
     owner: Name
-    grader: Annotated[str, StringConstraints(min_length=1, max_length=32), AfterValidator(printable)] | None = None
+    grader: Annotated[str, Field(min_length=1, max_length=32), LINE] | None = None
     grade: Annotated[int, Field(ge=10, le=100)] | None = None
 
 

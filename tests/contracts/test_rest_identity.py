@@ -53,6 +53,43 @@ async def test_passwords_of_any_length_count_to_their_last_character(engine: Res
     problem(await log_in(engine, "cat", long + "b"), 401, "unauthenticated")
 
 
+@pytest.mark.parametrize(
+    ("registered", "logins"),
+    [
+        ("a@xn--bcher-kva.example", ["a@xn--bcher-kva.example", "A@Bücher.example", " a@bu\u0308cher.example "]),
+        ("U\u0308nal@example.org", ["U\u0308nal@example.org", "ünal@EXAMPLE.org"]),
+    ],
+)  # fmt: skip
+async def test_an_address_logs_in_as_it_was_registered_and_in_every_other_form(
+    engine: RestEngine, registered: str, logins: list[str]
+):
+    name = f"form{len(registered)}"
+    assert (await register(engine, name, email=registered)).status_code == 201
+    for login in logins:
+        assert (await log_in(engine, login)).status_code == 200, login
+        problem(await register(engine, f"{name}-2", email=login), 409, "email_taken")
+
+
+async def test_a_password_is_right_in_both_forms_of_unicode(engine: RestEngine):
+    await register(engine, "ugo", password="f\u00fcnf B\u00fccher")
+    assert (await log_in(engine, "ugo", "fu\u0308nf Bu\u0308cher")).status_code == 200
+    problem(await log_in(engine, "ugo", "funf Bucher"), 401, "unauthenticated")
+
+
+async def test_a_name_that_looks_like_anothers_is_taken(engine: RestEngine):
+    await register(engine, "milo10")
+    for double in ("mi1o10", "rnilo10", "MlLOIO", "mil010"):
+        problem(await register(engine, double), 409, "username_taken")
+    # Users that the engine makes itself are people's doubles only by the very same name.
+    assert set(await engine.services.users.provision(["m1lo10", "admin"])) == {"m1lo10", "admin"}
+    assert (await register(engine, "milo12")).status_code == 201
+
+
+@pytest.mark.parametrize("name", ["%ED%A0%80", "%FF", "%E2%80%AE", "a@b", "a@example.org"])
+async def test_nobody_has_a_name_that_nobody_could_have(engine: RestEngine, name: str):
+    problem(await engine.request("GET", f"/users/{name}/copies"), 404, "not_found")
+
+
 async def test_names_and_addresses_are_taken_once(engine: RestEngine):
     await register(engine, "dan")
     problem(await register(engine, "DAN", email="other@example.org"), 409, "username_taken")
@@ -70,6 +107,11 @@ async def test_names_and_addresses_are_taken_once(engine: RestEngine):
         {"username": "ünï"},
         {"username": None},
         {"username": ["ann"]},
+        {"username": "admin"},
+        {"username": "0PERATOR"},
+        {"username": "hou-se"},
+        {"username": "sy\u0455tem"},
+        {"email": "a\u202e@example.org"},
         {"email": "nonsense"},
         {"email": "a@provisioned.invalid"},
         {"email": "a\x00@example.org"},

@@ -22,7 +22,8 @@ def columns(*header: str, format_name: str | None = None, **mapped: str) -> Colu
         ("base", "base"), ("BS", "bs"), ("Base Set", "base-set"), (" The Brothers' War ", "the-brothers-war"),
         ("GK2_AZORIUS", "gk2-azorius"), ("ex_127", "ex-127"), ("Pokémon 151", "pokemon-151"), ("", ""), (" ", ""),
         ("The Lord of the Rings: Tales of Middle-earth", "the-lord-of-the-rings-t-94b75042"),
-        ("拡張パック", "132b987b"),
+        ("拡張パック", "132b987b"), ("拡張ハ\u309aック", "132b987b"),
+        ("Łódź Straße", "lodz-strasse"), ("Æther’s", "aethers"),
     ],
 )  # fmt: skip
 def test_a_set_written_in_any_way_has_one_code(written: str, code: str):
