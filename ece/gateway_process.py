@@ -5,6 +5,7 @@ SIGTERM: no new clients, open sockets are told to come back (1012), requests und
 
 import asyncio
 import json
+import resource
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,13 +26,16 @@ from ece.data_dir import DataDir, with_secrets
 from ece.logs import configure_logs
 from ece.long_lived import tame_collector
 from ece.settings import Settings, load_settings
+from gateway.address_limit import AddressLimit
 from gateway.admission import Admission
 from gateway.analytics import Figures
 from gateway.app import create_app
 from gateway.catalog import Catalog
 from gateway.channels import FanOutLimits
-from gateway.exposition import CatalogMetrics, HubMetrics, SocketMetrics, WaitingMetrics
+from gateway.connections import ConnectionLimits, Connections
+from gateway.exposition import CatalogMetrics, ConnectionMetrics, HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.fleet_metrics import FleetMetrics
+from gateway.http_protocol import HttpProtocol
 from gateway.hub import Hub
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
@@ -85,6 +89,10 @@ DATABASE_RETRIES = 120
 DATABASE_RETRY_S = 0.25
 GRACE_S = 3
 WEBSOCKET_PING_S = 20.0
+# By default there may be so many connections that are no WebSockets.
+CONNECTIONS_BESIDE_SOCKETS = 4_096
+# Files that are no client connections: streams to hosts, Redis, logs, pictures, libraries.
+FILES_RESERVED = 512
 
 
 class NotReady(Exception):
@@ -94,11 +102,14 @@ class NotReady(Exception):
 async def serve(settings: Settings) -> None:
     """Open everything, serve until told to stop, close everything."""
     async with AsyncExitStack() as stack:
-        app, sockets = await stack.enter_async_context(gateway(settings))
+        connections = open_connections(settings, raise_file_limit())
+        app, sockets = await stack.enter_async_context(gateway(settings, connections))
         config = uvicorn.Config(
             app,
             host=settings.host,
             port=settings.port,
+            forwarded_allow_ips=settings.proxies,
+            http=partial(HttpProtocol, connections),  # type: ignore[arg-type]
             ws=SocketProtocol,
             ws_per_message_deflate=False,
             # Frames above the limit get our own close code; far above it uvicorn needs not even buffer them.
@@ -147,8 +158,37 @@ def listening_socket(settings: Settings) -> socket.socket:
     return listener
 
 
+def raise_file_limit() -> int:
+    """Let this process open as many files as the system allows, and say how many that is."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def open_connections(settings: Settings, files_max: int) -> Connections:
+    """The client connections, of which there may be as many as settings and open files allow."""
+    wanted = settings.connections_max or settings.sockets_max + CONNECTIONS_BESIDE_SOCKETS
+    allowed = max(1, files_max - FILES_RESERVED - settings.database_pool_max)
+    limits = ConnectionLimits(
+        connections_max=min(wanted, allowed),
+        head_bytes_max=settings.request_head_bytes_max,
+        unfinished_bytes_max=settings.unfinished_bytes_max,
+        request_timeout_s=settings.request_timeout_s,
+        response_timeout_s=settings.response_timeout_s,
+    )
+    say = log.warning if allowed < wanted else log.info
+    say("connection_limit", connections_max=limits.connections_max, wanted=wanted, files_max=files_max)
+    return Connections(limits, AddressLimit(settings.connections_per_address_max, settings.proxies))
+
+
+def sockets_limit(settings: Settings, connections: Connections) -> int:
+    """How many of the connections may be sockets: REST and health checks need some, too."""
+    connections_max = connections.limits.connections_max
+    return min(settings.sockets_max, connections_max - connections_max // 8)
+
+
 @asynccontextmanager
-async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
+async def gateway(settings: Settings, connections: Connections) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     """The app with everything that it works with, open."""
     assert settings.database_url is not None
     assert settings.redis_url is not None
@@ -168,7 +208,8 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     hub = Hub(router, history, listener, clock.now_ms, fan_out_limits(settings), users)
     sockets = Sockets(
         router, hub, tokens, session_limits(settings), Admission(settings.commands_under_way_max), Traffic(),
-        settings.sockets_max, clock.now_ms,
+        sockets_limit(settings, connections), AddressLimit(settings.connections_per_address_max, settings.proxies),
+        clock.now_ms,
     )  # fmt: skip
 
     services = Services(
@@ -193,14 +234,19 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     )
     app = create_app(services)
     waiting = WaitingMetrics(passwords, partial(pool_use, pool))
-    _measure(services, FleetMetrics(router), SocketMetrics(sockets), HubMetrics(hub), waiting, CatalogMetrics(cache))
+    _measure(
+        services, ConnectionMetrics(connections), SocketMetrics(sockets), HubMetrics(hub), FleetMetrics(router),
+        waiting, CatalogMetrics(cache),
+    )  # fmt: skip
     app.state.sockets = sockets
     await router.start()
     hub.start()
     announcer.start()
+    connections.start()
     try:
         yield app, sockets
     finally:
+        await connections.stop()
         await hub.stop()
         await announcer.stop()
         await router.stop()
@@ -282,6 +328,8 @@ def rest_limits(settings: Settings) -> Limits:
     return Limits(
         body_bytes_max=settings.request_bytes_max,
         requests_max=settings.requests_max,
+        requests_per_address_max=settings.requests_per_address_max,
+        trusted_proxies=settings.proxies,
         attempts_per_minute=settings.attempts_per_minute,
         attempts_burst=settings.attempts_per_minute,
         logins_per_minute=settings.logins_per_minute,

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from actors.clock import Clock
 from actors.messages import StateAnswer
 from domain.ids import id_text
+from gateway.address_limit import AddressLimit
 from gateway.admission import Admission
 from gateway.frames import MSGPACK_SUBPROTOCOL
 from gateway.hub import Hub
@@ -42,8 +43,9 @@ class Server:
         self.hub = Hub(self.routes, History(), self.listener, self.clock.now_ms)  # type: ignore[arg-type]
         limits = SessionLimits(frame_bytes_max=FRAME_MAX, unsent_bytes_max=100_000, stalled_after_s=0.5)
         self.sockets = Sockets(
-            self.routes, self.hub, TOKENS, limits, Admission(under_way_max), Traffic(), sockets_max, self.clock.now_ms
-        )
+            self.routes, self.hub, TOKENS, limits, Admission(under_way_max), Traffic(), sockets_max, AddressLimit(1),
+            self.clock.now_ms,
+        )  # fmt: skip
         self.routes.states[AUCTION] = StateAnswer(1, 2, state())
         self.port = 0
 
