@@ -8,6 +8,7 @@ import asyncio
 import os
 import sys
 from dataclasses import dataclass
+from typing import cast
 
 import msgspec
 import uvloop
@@ -15,7 +16,7 @@ import uvloop
 from bench.socket_pool import sockets_allowed
 
 # The machine is shared with the engine: what is measured is what the attack does, not the attacker's own work.
-NICENESS = 10
+NICENESS = 19
 PAUSE_S = 0.25
 CONNECTING_MAX = 64
 PIECE_BYTES = 500_000
@@ -102,12 +103,11 @@ class Client(asyncio.Protocol):
         self.writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self._attacked.opened += 1
         self._attacked.open += 1
         if not self._kind.reads:
-            transport.pause_reading()
+            self.transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
         if data.startswith(b"HTTP/1.1 "):

@@ -1,6 +1,6 @@
 """What bidders and REST clients notice while others attack the gateway (`bench.attackers`).
 
-Bids at a steady rate: first in quiet, then during each attack, then in quiet again. Meanwhile `/healthz` and a REST
+Bids at a steady rate: in quiet before and after each attack, and while it lasts. Meanwhile `/healthz` and a REST
 route are asked, each time over a new connection, and the gateway's memory is looked at.
 """
 
@@ -50,29 +50,32 @@ class Probed:
 
 
 async def measure_attacks(engine: Engine, kinds: Sequence[str], seconds: float, tell: Tell) -> dict[str, Any]:
-    """Quiet (after a warm-up as long), each attack, quiet again. Raises ProcessFailed."""
+    """A warm-up, then each attack between two quiet windows. Raises ProcessFailed."""
     [seat] = await open_seats(engine, SHAPE)
     bidders = Bidders(engine.base_url, seat, seconds)
-    tell(f"in quiet, {seconds:g} s")
-    await bidders.bid()
+    tell(f"in quiet, {seconds:g} s, as before each attack")
     before = Probed()
-    quiet = await _probing(engine.base_url, before, bidders.bid())
+    await bidders.bid()
+    quiet = [await _probing(engine.base_url, before, bidders.bid())]
     attacks = {}
     for kind in kinds:
         tell(f"{kind}: {KINDS[kind].about}")
-        attacks[kind] = await _attack(engine.base_url, bidders, kind)
-    again = await bidders.bid()
-    p99_ms = _quiet_p99_ms(quiet, again)
-    for figures in attacks.values():
-        figures["times_quiet"] = None if not p99_ms else round((figures["ack_ms"]["p99"] or 0) / p99_ms, 2)
+        figures = await _attack(engine.base_url, bidders, kind)
+        quiet.append(await bidders.bid())
+        attacks[kind] = figures | {"times_quiet": _times_quiet(figures["ack_ms"]["p99"], quiet[-2:])}
     return {
-        "quiet_ack_ms": quiet.ack_ms,
-        "quiet_again_ack_ms": again.ack_ms,
+        "quiet_ack_ms": [bidden.ack_ms for bidden in quiet],
         "quiet_rest_ms": p50_p99(before.rest_s),
         "memory_mib": round(max(before.memory_bytes, default=0) / MIB, 1),
         "attacks": attacks,
         "goals": {"times_quiet": ACK_P99_TIMES_MAX},
     }
+
+
+def _times_quiet(p99_ms: float | None, quiet: Sequence[Bidden]) -> float | None:
+    """Beside the larger one of the windows before and after: where they differ, the machine has changed."""
+    quiet_ms = max(bidden.ack_ms["p99"] or 0.0 for bidden in quiet)
+    return None if p99_ms is None or not quiet_ms else round(p99_ms / quiet_ms, 2)
 
 
 class Bidders:
@@ -164,8 +167,3 @@ async def _metrics(client: httpx.AsyncClient) -> dict[str, float]:
     except httpx.HTTPError:
         return {}
     return {name: float(value) for name, value in re.findall(r"^([a-z_]+(?:\{[^}]*\})?) (\S+)$", text, re.MULTILINE)}
-
-
-def _quiet_p99_ms(*quiet: Bidden) -> float:
-    """The larger one: the machine may have changed in between."""
-    return max(bidden.ack_ms["p99"] or 0.0 for bidden in quiet)

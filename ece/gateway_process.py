@@ -5,7 +5,6 @@ SIGTERM: no new clients, open sockets are told to come back (1012), requests und
 
 import asyncio
 import json
-import resource
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,6 +21,7 @@ from prometheus_client.registry import Collector
 from actors.clock import Clock
 from actors.router import Router, RouterLimits
 from domain.ledger.withdrawals import Limits as WithdrawalLimits
+from ece.connection_limits import open_connections, raise_file_limit, sockets_limit
 from ece.data_dir import DataDir, with_secrets
 from ece.logs import configure_logs
 from ece.long_lived import tame_collector
@@ -32,7 +32,7 @@ from gateway.analytics import Figures
 from gateway.app import create_app
 from gateway.catalog import Catalog
 from gateway.channels import FanOutLimits
-from gateway.connections import ConnectionLimits, Connections
+from gateway.connections import Connections
 from gateway.exposition import CatalogMetrics, ConnectionMetrics, HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.fleet_metrics import FleetMetrics
 from gateway.http_protocol import HttpProtocol
@@ -89,10 +89,6 @@ DATABASE_RETRIES = 120
 DATABASE_RETRY_S = 0.25
 GRACE_S = 3
 WEBSOCKET_PING_S = 20.0
-# By default there may be so many connections that are no WebSockets.
-CONNECTIONS_BESIDE_SOCKETS = 4_096
-# Files that are no client connections: streams to hosts, Redis, logs, pictures, libraries.
-FILES_RESERVED = 512
 
 
 class NotReady(Exception):
@@ -158,35 +154,6 @@ def listening_socket(settings: Settings) -> socket.socket:
     return listener
 
 
-def raise_file_limit() -> int:
-    """Let this process open as many files as the system allows, and say how many that is."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
-
-
-def open_connections(settings: Settings, files_max: int) -> Connections:
-    """The client connections, of which there may be as many as settings and open files allow."""
-    wanted = settings.connections_max or settings.sockets_max + CONNECTIONS_BESIDE_SOCKETS
-    allowed = max(1, files_max - FILES_RESERVED - settings.database_pool_max)
-    limits = ConnectionLimits(
-        connections_max=min(wanted, allowed),
-        head_bytes_max=settings.request_head_bytes_max,
-        unfinished_bytes_max=settings.unfinished_bytes_max,
-        request_timeout_s=settings.request_timeout_s,
-        response_timeout_s=settings.response_timeout_s,
-    )
-    say = log.warning if allowed < wanted else log.info
-    say("connection_limit", connections_max=limits.connections_max, wanted=wanted, files_max=files_max)
-    return Connections(limits, AddressLimit(settings.connections_per_address_max, settings.proxies))
-
-
-def sockets_limit(settings: Settings, connections: Connections) -> int:
-    """How many of the connections may be sockets: REST and health checks need some, too."""
-    connections_max = connections.limits.connections_max
-    return min(settings.sockets_max, connections_max - connections_max // 8)
-
-
 @asynccontextmanager
 async def gateway(settings: Settings, connections: Connections) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     """The app with everything that it works with, open."""
@@ -206,12 +173,7 @@ async def gateway(settings: Settings, connections: Connections) -> AsyncIterator
     cache = CatalogCache(redis_url)
     users = UserChannels(Notifications(pool), announcer.publish, clock.now_ms)
     hub = Hub(router, history, listener, clock.now_ms, fan_out_limits(settings), users)
-    sockets = Sockets(
-        router, hub, tokens, session_limits(settings), Admission(settings.commands_under_way_max), Traffic(),
-        sockets_limit(settings, connections), AddressLimit(settings.connections_per_address_max, settings.proxies),
-        clock.now_ms,
-    )  # fmt: skip
-
+    sockets = _sockets(settings, connections, router, hub, tokens, clock)
     services = Services(
         users=UserStore(pool),
         refresh_tokens=RefreshTokens(pool),
@@ -260,6 +222,16 @@ def _router(settings: Settings, pool: Pool, clock: Clock) -> Router:
     secret = settings.cluster_secret.get_secret_value().encode()
     limits = RouterLimits(settings.host_pending_max, settings.moved_pending_max)
     return Router(Directory(pool), secret, settings.slots, clock, limits)
+
+
+def _sockets(
+    settings: Settings, connections: Connections, router: Router, hub: Hub, tokens: TokenIssuer, clock: Clock
+) -> Sockets:
+    by_address = AddressLimit(settings.connections_per_address_max, settings.proxies)
+    return Sockets(
+        router, hub, tokens, session_limits(settings), Admission(settings.commands_under_way_max), Traffic(),
+        sockets_limit(settings, connections), by_address, clock.now_ms,
+    )  # fmt: skip
 
 
 def _measure(services: Services, *metrics: Collector) -> None:

@@ -58,6 +58,7 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
+    app.state.readiness = health.Readiness(services)
     limits = services.limits
     app.add_middleware(
         Frontdoor,

@@ -19,7 +19,7 @@ from gateway.connections import ADDRESS, HEADERS, LATE, MALFORMED, SILENT, UNREA
 from gateway.problems import MEDIA_TYPE, Problem
 
 HEADERS_MAX = 128
-PIPELINED_MAX = 32
+PIPELINED_MAX = 64
 # After an error response to a client that still sends: closing at once would reset the connection, and the client
 # might never see the response.
 LINGER_S, LINGER_BYTES_MAX = 1.0, 1_048_576
@@ -88,9 +88,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
+                # Frames that came with the handshake; how far the parser went is the exception's only argument.
+                frames = data[upgrade.args[0] :]
+                if frames:
+                    self.transport.get_protocol().data_received(frames)  # type: ignore[attr-defined]
             return
         except httptools.HttpParserError:
             self._counts.drop(self, HEADERS if self._too_large else MALFORMED)

@@ -28,6 +28,8 @@ FULL_BYTES, DRAINED_BYTES = 16_384, 4_096
 # A socket whose commands are refused for overload is not read for so long: then its next ones cost one read and one
 # write together, and what is left of the time goes to those that were taken.
 REFUSED_PAUSE_S = 0.01
+# What a client may still send after the server's close frame, until it has seen it.
+AFTER_CLOSE_BYTES_MAX = 1_048_576
 
 _TEXT, _BINARY = 0x81, 0x82  # FIN and the opcode
 _WHOLE_MESSAGE = (_TEXT, _BINARY)
@@ -53,6 +55,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     # Bytes of a frame that has not arrived as a whole.
     _partial: bytes = b""
     _frames_per_turn = 1
+    _after_close_bytes = 0
     # Frames that go out together at the end of this turn of the loop, and their size.
     _outgoing: list[bytes]
     _outgoing_bytes = 0
@@ -68,7 +71,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         connection = self.transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BYTES)
-        if self.read_paused:
+        if self.read_paused or self._partial:
             self.read_paused = False
             self._go_on_later()
 
@@ -132,6 +135,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         if not self.handshake_initiated:
             self._to_library(data)
+        elif self.close_sent and self._too_much_after_close(len(data)):
+            self.transport.abort()
         elif self.receiver is None:
             # A client that does not wait for the handshake's end: the kernel keeps what comes after this.
             self._partial += data
@@ -139,6 +144,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
         else:
             self._read_frames(self._partial + data if self._partial else data)
+
+    def _too_much_after_close(self, size: int) -> bool:
+        """Whether a client sends on and on, instead of its part of the closing handshake."""
+        self._after_close_bytes += size
+        return self._after_close_bytes > AFTER_CLOSE_BYTES_MAX
 
     def _read_frames(self, data: bytes) -> None:
         """Hand on whole messages; give whole frames of other kinds to the library."""
