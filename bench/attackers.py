@@ -6,6 +6,7 @@ None has an account. Each works as a few lines of a script would; one that is cu
 
 import asyncio
 import os
+import socket
 import sys
 from dataclasses import dataclass
 from typing import cast
@@ -19,6 +20,8 @@ from bench.socket_pool import sockets_allowed
 NICENESS = 19
 PAUSE_S = 0.25
 CONNECTING_MAX = 64
+# What the kernel takes for an attacker that does not read.
+UNREAD_BYTES = 4_096
 PIECE_BYTES = 500_000
 # Another address of this machine's loopback, which is no trusted proxy.
 ONE_ADDRESS = "127.0.0.2"
@@ -72,12 +75,13 @@ KINDS = {
 
 
 class Attack(msgspec.Struct, frozen=True):
-    """Which kind, where, for how long."""
+    """Which kind, where, for how long; and with how many connections, if not with those of its kind."""
 
     kind: str
     host: str
     port: int
     seconds: float
+    connections: int | None = None
 
 
 class Attacked(msgspec.Struct):
@@ -94,9 +98,8 @@ class Attacked(msgspec.Struct):
 class Client(asyncio.Protocol):
     """One connection of an attack."""
 
-    def __init__(self, attacked: Attacked, kind: Kind) -> None:
+    def __init__(self, attacked: Attacked) -> None:
         self._attacked = attacked
-        self._kind = kind
         self.transport: asyncio.Transport
         self.gone = asyncio.Event()
         self.writable = asyncio.Event()
@@ -106,8 +109,6 @@ class Client(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self._attacked.opened += 1
         self._attacked.open += 1
-        if not self._kind.reads:
-            self.transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
         if data.startswith(b"HTTP/1.1 "):
@@ -139,7 +140,7 @@ async def run(attack: Attack) -> Attacked:
 
     async def attacker() -> None:
         while True:
-            client = Client(attacked, kind)
+            client = Client(attacked)
             try:
                 async with connecting:
                     await _connect(client, attack, kind)
@@ -150,7 +151,9 @@ async def run(attack: Attack) -> Attacked:
                 attacked.cut += 1
             await asyncio.sleep(PAUSE_S)
 
-    attackers = [asyncio.create_task(attacker()) for _ in range(sockets_allowed(kind.connections))]
+    attackers = [
+        asyncio.create_task(attacker()) for _ in range(sockets_allowed(attack.connections or kind.connections))
+    ]
     await asyncio.sleep(attack.seconds)
     ended = msgspec.structs.replace(attacked, answers=dict(attacked.answers))
     for task in attackers:
@@ -160,12 +163,24 @@ async def run(attack: Attack) -> Attacked:
 
 
 async def _connect(client: Client, attack: Attack, kind: Kind) -> None:
-    local = None if kind.from_address is None else (kind.from_address, 0)
-    await asyncio.get_running_loop().create_connection(lambda: client, attack.host, attack.port, local_addr=local)
+    loop, connection = asyncio.get_running_loop(), socket.socket()
+    try:
+        connection.setblocking(False)
+        if kind.from_address is not None:
+            connection.bind((kind.from_address, 0))
+        if not kind.reads:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES)
+        await loop.sock_connect(connection, (attack.host, attack.port))
+    except BaseException:
+        connection.close()
+        raise
+    await loop.create_connection(lambda: client, sock=connection)
 
 
 async def _misbehave(client: Client, kind: Kind) -> None:
     """Until the gateway cuts the connection."""
+    if not kind.reads:
+        client.transport.pause_reading()
     await client.send(kind.first)
     if kind.second:
         await asyncio.sleep(PAUSE_S)

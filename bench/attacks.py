@@ -97,17 +97,22 @@ class Bidders:
         return msgspec.json.decode(out, type=Bidden)
 
 
-async def _attack(base_url: str, bidders: Bidders, kind: str) -> dict[str, Any]:
+async def attack(base_url: str, kind: str, seconds: float, connections: int | None = None) -> Attacked:
+    """Attack from a process of its own. Raises ProcessFailed."""
     where = urlsplit(base_url)
-    seconds = BEFORE_S + bidders.seconds + AFTER_S
-    attack = Attack(kind, where.hostname or "", where.port or 80, seconds)
-    attacking = asyncio.create_task(
-        output_of(python_module("bench.attackers"), given=msgspec.json.encode(attack), deadline_s=seconds + GRACE_S)
+    wanted = Attack(kind, where.hostname or "", where.port or 80, seconds, connections)
+    out = await output_of(
+        python_module("bench.attackers"), given=msgspec.json.encode(wanted), deadline_s=seconds + GRACE_S
     )
+    return msgspec.json.decode(out, type=Attacked)
+
+
+async def _attack(base_url: str, bidders: Bidders, kind: str) -> dict[str, Any]:
+    attacking = asyncio.create_task(attack(base_url, kind, BEFORE_S + bidders.seconds + AFTER_S))
     probed = Probed()
     await asyncio.sleep(BEFORE_S)
     bidden = await _probing(base_url, probed, bidders.bid())
-    attacked = msgspec.json.decode(await attacking, type=Attacked)
+    attacked = await attacking
     return {
         "ack_ms": bidden.ack_ms,
         "accepted": len(bidden.sent),
@@ -124,7 +129,7 @@ async def _attack(base_url: str, bidders: Bidders, kind: str) -> dict[str, Any]:
 
 async def _probing(base_url: str, probed: Probed, work: Any) -> Bidden:
     """Do the work, and be another client meanwhile."""
-    probing = asyncio.create_task(_probe(base_url, probed))
+    probing = asyncio.create_task(probe(base_url, probed))
     try:
         bidden: Bidden = await work
     finally:
@@ -133,7 +138,8 @@ async def _probing(base_url: str, probed: Probed, work: Any) -> Bidden:
     return bidden
 
 
-async def _probe(base_url: str, probed: Probed) -> None:
+async def probe(base_url: str, probed: Probed) -> None:
+    """Be another client, for ever."""
     before: dict[str, float] | None = None
     while True:
         async with httpx.AsyncClient(base_url=base_url, timeout=PROBE_TIMEOUT_S, trust_env=False) as client:

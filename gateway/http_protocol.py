@@ -7,6 +7,7 @@ a client that does not read them is cut off, and the next pipelined request does
 """
 
 import asyncio
+import socket
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,8 @@ from gateway.address_limit import plain_address
 from gateway.connections import ADDRESS, HEADERS, LATE, MALFORMED, SILENT, UNREAD, Connections
 from gateway.problems import MEDIA_TYPE, Problem
 
+# What the kernel keeps for a client that does not read; by default it would be megabytes.
+KERNEL_SEND_BYTES = 262_144
 HEADERS_MAX = 128
 PIPELINED_MAX = 64
 # After an error response to a client that still sends: closing at once would reset the connection, and the client
@@ -54,6 +57,9 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if self.client is not None:
             self.client = (plain_address(self.client[0]), self.client[1])
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BYTES)
         reason = self._counts.admit(self, self._address)
         self._admitted = reason is None
         if reason is not None:
@@ -199,10 +205,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     def expire(self) -> None:
         """No request came in time, or not all of it."""
-        if not self._arriving and self.transport.get_write_buffer_size():
-            self._close_later()
+        served: RequestResponseCycle | None = self.cycle
+        if self._arriving:
+            self._counts.drop(self, LATE)
+        elif served is None:
+            self._counts.drop(self, SILENT)
         else:
-            self._counts.drop(self, LATE if self._arriving else SILENT)
+            # It had its responses, or is still reading the last one.
+            self._close()
 
     def end(self, reason: str) -> None:
         """Close; with a problem as the response, if a request has begun that nothing was answered to."""
