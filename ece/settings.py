@@ -13,6 +13,8 @@ PREFIX = "ECE_"
 # The name of a UNIX socket is limited to 107 bytes. The longest that stands in the runtime directory is Ray's
 # "/ray/t/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store".
 RUNTIME_DIR_BYTES_MAX = 37
+# An empty variable counts as not set.
+NO_PROXIES = "none"
 
 
 class BadSetting(Exception):
@@ -152,7 +154,7 @@ class Settings(BaseSettings):
     )
     trusted_proxies: str = Field(
         default="127.0.0.1,::1",
-        description="addresses or networks whose X-Forwarded-For counts, and which have no limits by address",
+        description="addresses or networks whose X-Forwarded-For counts, and which have no limits by address; or none",
     )
     attempts_per_minute: int = Field(default=240, ge=1, description="log-ins and registrations from one address")
     logins_per_minute: int = Field(default=10, ge=1, description="attempts at one login from one address")
@@ -196,7 +198,7 @@ class Settings(BaseSettings):
     @classmethod
     def _are_networks(cls, value: str) -> str:
         proxies = [proxy.strip() for proxy in value.split(",") if proxy.strip()]
-        for proxy in proxies:
+        for proxy in proxies if proxies != [NO_PROXIES] else []:
             try:
                 ip_network(proxy, strict=False)
             except ValueError:
@@ -206,7 +208,7 @@ class Settings(BaseSettings):
     @property
     def proxies(self) -> list[str]:
         """`trusted_proxies`, one by one."""
-        return self.trusted_proxies.split(",")
+        return [] if self.trusted_proxies == NO_PROXIES else self.trusted_proxies.split(",")
 
     @property
     def sockets_dir(self) -> Path:

@@ -72,6 +72,24 @@ async def test_a_full_gateway_refuses_in_the_handshake_and_makes_room_again():
             await client.hello(server)
 
 
+async def test_an_address_has_its_share_of_the_sockets_also_behind_a_proxy():
+    # The proxy is this machine; each address may have one.
+    async with serving() as server:
+
+        def behind(address: str) -> Any:
+            return connected(server, JSON_SUBPROTOCOL, additional_headers={"X-Forwarded-For": address})
+
+        async with behind("192.0.2.1"), behind("192.0.2.2"):
+            with pytest.raises(InvalidStatus) as refused:
+                async with behind("192.0.2.1"):
+                    pass
+            assert refused.value.response.status_code == 429
+            assert msgspec.json.decode(refused.value.response.body)["code"] == "rate_limited"
+        await until(lambda: len(server.sockets) == 0)
+        async with behind("192.0.2.1") as client:
+            await client.hello(server)
+
+
 @BOTH
 @pytest.mark.parametrize("size", [0, 1, 50, 100, 200, 1_000, FRAME_MAX - 100])
 async def test_frames_of_every_size_below_the_limit_are_taken(subprotocol: str, size: int):
