@@ -14,7 +14,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from virtual_time import until
 
@@ -43,6 +43,8 @@ class Server:
         self.requests.append((request.url.path, await request.body(), list(request.headers.raw)))
         if request.url.path == "/held":
             await self.held.wait()
+        if request.url.path == "/piece-by-piece":
+            return StreamingResponse(LARGE[start : start + 100_000] for start in range(0, len(LARGE), 100_000))
         return PlainTextResponse(LARGE if request.url.path == "/large" else request.url.path)
 
     def paths(self) -> list[str]:
@@ -260,15 +262,16 @@ async def test_a_body_that_is_too_large_is_a_413_and_the_rest_is_thrown_away():
         assert server.paths() == ["/", "/"]
 
 
-async def test_responses_that_are_not_read_take_no_place_and_hold_the_next_request_back():
+@pytest.mark.parametrize("path", ["/large", "/piece-by-piece"])
+async def test_responses_that_are_not_read_take_no_place_and_hold_the_next_request_back(path: str):
     async with serving(places=1, response_timeout_s=SHORT) as server:
         async with connected(server, limit=1_024) as unread, connected(server) as other:
-            unread.send(get("/large") + get("/held"))
-            await until(lambda: server.paths() == ["/large"])
+            unread.send(get(path) + get("/held"))
+            await until(lambda: server.paths() == [path])
             other.send(GET)
             assert (await other.answer())[0] == 200
             await until(lambda: server.connections.dropped["unread"] == 1)
-        assert server.paths() == ["/large", "/"]
+        assert server.paths() == [path, "/"]
 
 
 async def test_a_response_that_is_read_slowly_but_surely_arrives_and_the_next_one_follows():
