@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import structlog
 from fastapi import APIRouter
@@ -20,10 +19,7 @@ log = structlog.get_logger(__name__)
 State = dict[str, str | float]
 
 
-OVERLOADED: dict[int | str, dict[str, Any]] = {503: {"description": "Too many requests are being served"}}
-
-
-@router.get("/healthz", summary="Is the process alive?", responses=OVERLOADED)
+@router.get("/healthz", summary="Is the process alive?")
 async def healthz() -> dict[str, str]:
     """Answers as long as the process can answer at all."""
     return {"status": "ok"}
@@ -75,7 +71,7 @@ async def _state(name: str, probe: Callable[[], Awaitable[object]], deadline_s: 
     return {"status": "ok", "ms": round((time.perf_counter() - began) * 1000, 1)}
 
 
-@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response, responses=OVERLOADED)
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
 async def metrics(services: ServicesDep) -> Response:
     """The process's metrics in Prometheus' text format."""
     return Response(generate_latest(services.registry), media_type=CONTENT_TYPE_LATEST)
