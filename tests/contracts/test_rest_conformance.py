@@ -13,8 +13,8 @@ from rest_engine import USD, Person, RestEngine, rest_engine
 from test_rest_auctions import problem
 
 from domain.errors import ERRORS
-from gateway.rest.bodies import TIME_MAX_MS
 from gateway.middleware import HEALTH_PATHS
+from gateway.rest.bodies import TIME_MAX_MS
 from gateway.services import Limits
 
 ROOT = "http://ece"
