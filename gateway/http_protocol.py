@@ -8,7 +8,7 @@ a client that does not read them is cut off, and the next pipelined request does
 
 import asyncio
 import socket
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import httptools
@@ -57,13 +57,14 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if self.client is not None:
             self.client = (plain_address(self.client[0]), self.client[1])
-        connection = transport.get_extra_info("socket")
-        if connection is not None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BYTES)
         reason = self._counts.admit(self, self._address)
         self._admitted = reason is None
         if reason is not None:
             self.end(reason)
+            return
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -221,7 +222,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._ended = True
         answered = reason != SILENT and self._may_answer(reason)
         if answered:
-            self._answer(Problem(CODES.get(reason, OVERLOADED), status=400 if reason == MALFORMED else None))
+            self._answer(_problem(reason))
         self._forget_request()
         if answered and reason in STILL_SENDING:
             self.transport.write_eof()
@@ -241,17 +242,10 @@ class HttpProtocol(HttpToolsProtocol):
         cycle.message_event.set()
         return True
 
-    def _answer(self, problem: Problem) -> None:
-        body = problem.body()
-        headers = {
-            "content-type": MEDIA_TYPE,
-            "content-length": str(len(body)),
-            "connection": "close",
-            **problem.headers,
-        }
-        lines = [*self.server_state.default_headers, *((k.encode(), v.encode()) for k, v in headers.items())]
-        head = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
-        self.transport.write(STATUS_LINE[problem.status] + head + b"\r\n" + body)
+    def _answer(self, problem: tuple[bytes, bytes]) -> None:
+        status_line, rest = problem
+        headers = b"".join(name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers)
+        self.transport.write(status_line + headers + rest)
 
     def _close(self) -> None:
         self._close_later()
@@ -261,3 +255,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._discarded_bytes += len(data)
         if self._discarded_bytes > LINGER_BYTES_MAX:
             self.transport.abort()
+
+
+@cache
+def _problem(reason: str) -> tuple[bytes, bytes]:
+    """The response for this reason: the status line, and what comes after the headers that all responses have."""
+    problem = Problem(CODES.get(reason, OVERLOADED), status=400 if reason == MALFORMED else None)
+    body = problem.body()
+    headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body)), "connection": "close", **problem.headers}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return STATUS_LINE[problem.status], lines.encode() + b"\r\n" + body
