@@ -63,6 +63,7 @@ USERNAME_TAKEN = "username_taken"
 WATCH_LIST_FULL = "watch_list_full"
 # Requests.
 FORBIDDEN = "forbidden"
+HEADERS_TOO_LARGE = "headers_too_large"
 IDEMPOTENCY_KEY_MISSING = "idempotency_key_missing"
 INVALID_CURSOR = "invalid_cursor"
 INVALID_FRAME = "invalid_frame"
@@ -70,6 +71,7 @@ INVALID_REQUEST = "invalid_request"
 KEY_REUSED = "key_reused"
 METHOD_NOT_ALLOWED = "method_not_allowed"
 NOT_FOUND = "not_found"
+REQUEST_TIMEOUT = "request_timeout"
 REQUEST_TOO_LARGE = "request_too_large"
 STILL_RUNNING = "still_running"
 UNAUTHENTICATED = "unauthenticated"
@@ -130,6 +132,8 @@ ERRORS = {
     KEY_REUSED: Error("this key was used before, with another content", 422),
     METHOD_NOT_ALLOWED: Error("this address does not take this method", 405),
     NOT_FOUND: Error("there is no such thing", 404, True),
+    HEADERS_TOO_LARGE: Error("the headers are too large, or too many", 431),
+    REQUEST_TIMEOUT: Error("the request did not arrive as a whole in time", 408),
     REQUEST_TOO_LARGE: Error("the body is too large", 413),
     STILL_RUNNING: Error("a request with this Idempotency-Key is still running", 409, retry_after_ms=1_000),
     UNAUTHENTICATED: Error("this needs an access token", 401, True),

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,8 @@ from rich.console import Console
 
 from bench.accounts import Roster
 from bench.accounts_by_rest import AccountsByRest, NoAccounts
+from bench.attackers import KINDS
+from bench.attacks import ATTACK_SECONDS, measure_attacks
 from bench.beside import NoRival, check_rival, measure_beside, with_ratio
 from bench.catalog import CARDS, CARDS_MAX, measure_catalog
 from bench.density import AUCTIONS, AUCTIONS_MIN, measure_density
@@ -32,6 +34,7 @@ from bench.processes import ProcessFailed
 from bench.rest_client import RestRefused
 from bench.watch import WATCHERS, WATCHERS_MAX, measure_watch
 from ece.bench_view import (
+    print_attacks,
     print_bench,
     print_catalog,
     print_density,
@@ -91,6 +94,10 @@ Swaps = Annotated[int, typer.Option(min=0, max=100, help="How often the host of 
 Part = Annotated[
     list[str] | None,
     typer.Option(metavar="PART", help=f"Kill only this part: {', '.join(PARTS)}. May be given several times."),
+]
+Kind = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ATTACK", help=f"Only this attack: {', '.join(KINDS)}. May be given several times."),
 ]
 Url = Annotated[
     str | None,
@@ -239,6 +246,19 @@ def overload(seconds: Seconds = SECONDS, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def attacks(seconds: Seconds = ATTACK_SECONDS, only: Kind = None, as_json: AsJson = False) -> None:
+    """What bidders and REST clients notice while others attack the gateway: slow, silent, flooding, reading nothing."""
+    unknown = [name for name in only or () if name not in KINDS]
+    if unknown:
+        raise Failure(f"--only {unknown[0]}: there is no such attack. Attacks are {', '.join(KINDS)}.")
+    result = _awaited(_attacks(only or list(KINDS), seconds, Console(stderr=True, highlight=False)))
+    if as_json:
+        sys.stdout.write(json.dumps({"bench": "attacks", **result}) + "\n")
+    else:
+        print_attacks(Console(), result)
+
+
+@app.command()
 def failover(rounds: Rounds = 1, gateways: Gateways = 1, part: Part = None, as_json: AsJson = False) -> None:
     """kill -9 of each part under a steady load: how long until bids flow again, and whether one was lost."""
     unknown = [name for name in part or () if name not in PARTS]
@@ -330,12 +350,12 @@ async def _engine(url: str | None, narration: Console) -> AsyncIterator[Engine]:
 
 
 @contextmanager
-def _temporary_settings(**more: int | str) -> Iterator[Settings]:
-    """Settings for an engine of our own: temporary data, a free port, limits lifted."""
+def _temporary_settings(lifted: Mapping[str, int] = LIFTED, **more: int | str) -> Iterator[Settings]:
+    """Settings for an engine of our own: temporary data, a free port, these limits lifted."""
     with tempfile.TemporaryDirectory(prefix="ece-bench-", ignore_cleanup_errors=True) as directory:
         # Root's embedded PostgreSQL runs as another user, who has to pass through.
         Path(directory).chmod(0o711)
-        yield load_settings(data_dir=Path(directory) / "data", port=free_port(LOOPBACK), **LIFTED, **more)
+        yield load_settings(data_dir=Path(directory) / "data", port=free_port(LOOPBACK), **lifted, **more)
 
 
 async def _micro(narration: Console) -> dict[str, Any]:
@@ -415,6 +435,17 @@ async def _overload(seconds: float, narration: Console) -> dict[str, Any]:
 
     async with _engine(None, narration) as engine:
         return await measure_overload(engine, seconds, tell)
+
+
+async def _attacks(kinds: list[str], seconds: float, narration: Console) -> dict[str, Any]:
+    def tell(what: str) -> None:
+        narration.print(f"bench: {what}", markup=False)
+
+    # Its limits are what is measured: none is lifted.
+    with _temporary_settings(lifted={}) as settings:
+        async with running_engine(settings, narration) as engine:
+            await started_up()
+            return await measure_attacks(Engine(engine.base_url, engine.accounts), kinds, seconds, tell)
 
 
 async def _failover(parts: list[str], rounds: int, gateways: int, narration: Console) -> dict[str, Any]:

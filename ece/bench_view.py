@@ -54,6 +54,39 @@ def print_ledger(console: Console, result: dict[str, Any]) -> None:
     console.print(f"Times: p50 / p99. Goal for transfers: above {goal:,}/s.", highlight=False)
 
 
+def print_attacks(console: Console, result: dict[str, Any]) -> None:
+    """A row an attack, below what is so in quiet."""
+    table = new_table("While the gateway is attacked", "attack", "ack ms", "times quiet", "health", "REST", "REST ms",
+                      "MiB", "dropped")  # fmt: skip
+    quiet = iter(result["quiet_ack_ms"])
+    memory = f"{result['memory_mib']:.0f}"
+    table.add_row("none", _pair(next(quiet)), "", "", "", _pair(result["quiet_rest_ms"]), memory, "")
+    for name, figures in result["attacks"].items():
+        times = figures["times_quiet"]
+        table.add_row(
+            name,
+            _pair(figures["ack_ms"]),
+            "—" if times is None else f"{times:.1f}",
+            _counts(figures["health"]),
+            _counts(figures["rest"]),
+            _pair(figures["rest_ms"]),
+            f"{figures['memory_mib']:.0f}",
+            _counts(figures["dropped"]),
+        )
+        table.add_row("none", _pair(next(quiet)), "", "", "", "", "", "")
+    console.print(table)
+    goal = result["goals"]["times_quiet"]
+    console.print(
+        f"Times: p50 / p99. Goal: a p99 of acks below {goal:g} times the larger one in quiet, before and after; health "
+        "and REST answer 200. The attackers work on the same cores.",
+        highlight=False,
+    )
+
+
+def _counts(counts: dict[str, float]) -> str:
+    return ", ".join(f"{name}: {count:,.0f}" for name, count in counts.items())
+
+
 def print_holds(console: Console, result: dict[str, Any]) -> None:
     """Accepted bids a second with and without holds, and their ratio."""
     table = new_table("Bids that have to be covered", "bench", "covered/s", "not covered/s", "ratio", "goal", "met")

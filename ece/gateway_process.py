@@ -21,17 +21,21 @@ from prometheus_client.registry import Collector
 from actors.clock import Clock
 from actors.router import Router, RouterLimits
 from domain.ledger.withdrawals import Limits as WithdrawalLimits
+from ece.connection_limits import open_connections, raise_file_limit, sockets_limit
 from ece.data_dir import DataDir, with_secrets
 from ece.logs import configure_logs
 from ece.long_lived import tame_collector
 from ece.settings import Settings, load_settings
+from gateway.address_limit import AddressLimit
 from gateway.admission import Admission
 from gateway.analytics import Figures
 from gateway.app import create_app
 from gateway.catalog import Catalog
 from gateway.channels import FanOutLimits
-from gateway.exposition import CatalogMetrics, HubMetrics, SocketMetrics, WaitingMetrics
+from gateway.connections import Connections
+from gateway.exposition import CatalogMetrics, ConnectionMetrics, HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.fleet_metrics import FleetMetrics
+from gateway.http_protocol import HttpProtocol
 from gateway.hub import Hub
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
@@ -94,11 +98,14 @@ class NotReady(Exception):
 async def serve(settings: Settings) -> None:
     """Open everything, serve until told to stop, close everything."""
     async with AsyncExitStack() as stack:
-        app, sockets = await stack.enter_async_context(gateway(settings))
+        connections = open_connections(settings, raise_file_limit())
+        app, sockets = await stack.enter_async_context(gateway(settings, connections))
         config = uvicorn.Config(
             app,
             host=settings.host,
             port=settings.port,
+            forwarded_allow_ips=settings.proxies,
+            http=partial(HttpProtocol, connections),  # type: ignore[arg-type]
             ws=SocketProtocol,
             ws_per_message_deflate=False,
             # Frames above the limit get our own close code; far above it uvicorn needs not even buffer them.
@@ -148,7 +155,7 @@ def listening_socket(settings: Settings) -> socket.socket:
 
 
 @asynccontextmanager
-async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
+async def gateway(settings: Settings, connections: Connections) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     """The app with everything that it works with, open."""
     assert settings.database_url is not None
     assert settings.redis_url is not None
@@ -166,11 +173,7 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     cache = CatalogCache(redis_url)
     users = UserChannels(Notifications(pool), announcer.publish, clock.now_ms)
     hub = Hub(router, history, listener, clock.now_ms, fan_out_limits(settings), users)
-    sockets = Sockets(
-        router, hub, tokens, session_limits(settings), Admission(settings.commands_under_way_max), Traffic(),
-        settings.sockets_max, clock.now_ms,
-    )  # fmt: skip
-
+    sockets = _sockets(settings, connections, router, hub, tokens, clock)
     services = Services(
         users=UserStore(pool),
         refresh_tokens=RefreshTokens(pool),
@@ -193,14 +196,19 @@ async def gateway(settings: Settings) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     )
     app = create_app(services)
     waiting = WaitingMetrics(passwords, partial(pool_use, pool))
-    _measure(services, FleetMetrics(router), SocketMetrics(sockets), HubMetrics(hub), waiting, CatalogMetrics(cache))
+    _measure(
+        services, ConnectionMetrics(connections), SocketMetrics(sockets), HubMetrics(hub), FleetMetrics(router),
+        waiting, CatalogMetrics(cache),
+    )  # fmt: skip
     app.state.sockets = sockets
     await router.start()
     hub.start()
     announcer.start()
+    connections.start()
     try:
         yield app, sockets
     finally:
+        await connections.stop()
         await hub.stop()
         await announcer.stop()
         await router.stop()
@@ -214,6 +222,16 @@ def _router(settings: Settings, pool: Pool, clock: Clock) -> Router:
     secret = settings.cluster_secret.get_secret_value().encode()
     limits = RouterLimits(settings.host_pending_max, settings.moved_pending_max)
     return Router(Directory(pool), secret, settings.slots, clock, limits)
+
+
+def _sockets(
+    settings: Settings, connections: Connections, router: Router, hub: Hub, tokens: TokenIssuer, clock: Clock
+) -> Sockets:
+    by_address = AddressLimit(settings.connections_per_address_max, settings.proxies)
+    return Sockets(
+        router, hub, tokens, session_limits(settings), Admission(settings.commands_under_way_max), Traffic(),
+        sockets_limit(settings, connections), by_address, clock.now_ms,
+    )  # fmt: skip
 
 
 def _measure(services: Services, *metrics: Collector) -> None:
@@ -282,6 +300,8 @@ def rest_limits(settings: Settings) -> Limits:
     return Limits(
         body_bytes_max=settings.request_bytes_max,
         requests_max=settings.requests_max,
+        requests_per_address_max=settings.requests_per_address_max,
+        trusted_proxies=settings.proxies,
         attempts_per_minute=settings.attempts_per_minute,
         attempts_burst=settings.attempts_per_minute,
         logins_per_minute=settings.logins_per_minute,

@@ -2,6 +2,7 @@
 
 import tempfile
 from hashlib import sha256
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
@@ -12,6 +13,8 @@ PREFIX = "ECE_"
 # The name of a UNIX socket is limited to 107 bytes. The longest that stands in the runtime directory is Ray's
 # "/ray/t/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store".
 RUNTIME_DIR_BYTES_MAX = 37
+# An empty variable counts as not set.
+NO_PROXIES = "none"
 
 
 class BadSetting(Exception):
@@ -127,7 +130,32 @@ class Settings(BaseSettings):
         default=1, ge=0, description="scheduled and open auctions of one seller with a host of their own on request"
     )
     requests_max: int = Field(default=512, ge=1, description="HTTP requests that one gateway serves at once")
+    requests_per_address_max: int = Field(default=128, ge=1, description="HTTP requests of one client address at once")
     request_bytes_max: int = Field(default=65_536, ge=1_024, description="size of a request's body, bytes")
+    request_head_bytes_max: int = Field(
+        default=65_536, ge=8_192, description="size of a request without its body: request line, headers, framing"
+    )
+    request_timeout_s: float = Field(
+        default=10.0, ge=0.5, le=300, description="time in which a request has to arrive as a whole"
+    )
+    response_timeout_s: float = Field(
+        default=20.0, ge=0.5, le=300, description="time in which a client has to read what it was answered"
+    )
+    unfinished_bytes_max: int = Field(
+        default=67_108_864, ge=1_048_576, description="bytes of all requests that have not arrived as a whole"
+    )
+    connections_max: int | None = Field(
+        default=None,
+        ge=16,
+        description="client connections of one gateway; by default sockets_max and 4,096; less where files are few",
+    )
+    connections_per_address_max: int = Field(
+        default=2_000, ge=1, description="client connections, and sockets, of one client address"
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.1,::1",
+        description="addresses or networks whose X-Forwarded-For counts, and which have no limits by address; or none",
+    )
     attempts_per_minute: int = Field(default=240, ge=1, description="log-ins and registrations from one address")
     logins_per_minute: int = Field(default=10, ge=1, description="attempts at one login from one address")
     passwords_at_once: int = Field(default=2, ge=1, le=64, description="passwords that one gateway hashes at once")
@@ -165,6 +193,22 @@ class Settings(BaseSettings):
     @classmethod
     def _is_redis(cls, url: SecretStr | None) -> SecretStr | None:
         return _of_scheme(url, "redis://", "rediss://", "unix://")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        proxies = [proxy.strip() for proxy in value.split(",") if proxy.strip()]
+        for proxy in proxies if proxies != [NO_PROXIES] else []:
+            try:
+                ip_network(proxy, strict=False)
+            except ValueError:
+                raise ValueError(f"{proxy} is neither an address nor a network") from None
+        return ",".join(proxies)
+
+    @property
+    def proxies(self) -> list[str]:
+        """`trusted_proxies`, one by one."""
+        return [] if self.trusted_proxies == NO_PROXIES else self.trusted_proxies.split(",")
 
     @property
     def sockets_dir(self) -> Path:

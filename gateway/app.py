@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from domain.ids import first_id_at
 from gateway import analytics, health, media, problems, protocol_docs, socket
+from gateway.address_limit import AddressLimit
 from gateway.alerting import tell_for_ever
 from gateway.middleware import Frontdoor
 from gateway.rest import analytics as analytics_routes
@@ -57,11 +58,13 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
+    app.state.readiness = health.Readiness(services)
     limits = services.limits
     app.add_middleware(
         Frontdoor,
         requests_max=limits.requests_max,
         body_bytes_max=limits.body_bytes_max,
+        by_address=AddressLimit(limits.requests_per_address_max, limits.trusted_proxies),
         registry=services.registry,
     )
     problems.install(app)

@@ -9,6 +9,7 @@ from itertools import accumulate
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gateway.connections import DROP_REASONS, Connections
 from gateway.hub import Hub
 from gateway.identity.passwords import PasswordHasher
 from gateway.sockets import Sockets
@@ -23,6 +24,26 @@ def gauge(name: str, about: str, value: float) -> Metric:
 
 def counter(name: str, about: str, value: float) -> Metric:
     return CounterMetricFamily(name, about, value=value)
+
+
+class ConnectionMetrics(Collector):
+    """Client connections of all kinds, and those that were refused or cut off."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def collect(self) -> Iterator[Metric]:
+        connections = self._connections
+        yield gauge("ece_connections_open", "Client connections, WebSockets included", connections.open)
+        yield gauge("ece_connections_limit", "Connections that there may be", connections.limits.connections_max)
+        yield gauge("ece_connections_waiting", "Connections that wait for a request", connections.waiting)
+        yield gauge("ece_unfinished_bytes", "Bytes of requests that are not whole", connections.unfinished_bytes)
+        dropped = CounterMetricFamily(
+            "ece_connections_dropped", "Connections refused or cut off, by reason", labels=["reason"]
+        )
+        for reason in DROP_REASONS:
+            dropped.add_metric([reason], connections.dropped[reason])
+        yield dropped
 
 
 class SocketMetrics(Collector):

@@ -1,6 +1,6 @@
 """What the gateway's routes work with. Made once, when the process starts; tests make their own."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import HTTPConnection
 
 from actors.messages import Answer, Request
+from gateway.address_limit import LOOPBACK
 from gateway.analytics import Figures
 from gateway.catalog import Catalog
 from gateway.identity.passwords import PasswordHasher
@@ -35,6 +36,9 @@ class Limits:
 
     body_bytes_max: int = 64 * 1024
     requests_max: int = 512
+    requests_per_address_max: int = 128
+    # Whose X-Forwarded-For is believed, and whose own address has no limit.
+    trusted_proxies: Sequence[str] = LOOPBACK
     attempts_per_minute: int = 240
     attempts_burst: int = 240
     # For one login from one address: guessing a password takes years.

@@ -54,6 +54,7 @@ CLOSE_TOKEN = 4501
 CLOSE_TOO_LARGE = 4502
 CLOSE_FAULT = 1011
 CLOSE_RESTARTING = 1012
+TOO_MANY = "too many commands: reconnect later, and slower"
 
 
 class SessionLimits(msgspec.Struct, frozen=True):
@@ -129,6 +130,18 @@ class Session:
         except Exception:
             log.exception("session_fault")
             self._close(CLOSE_FAULT, "internal error")
+
+    def counted(self, size: int) -> bool:
+        """Count a frame that is no whole message: a ping, a pong, a fragment. Whether it may have an answer."""
+        self._traffic.received_frames += 1
+        self._traffic.received_bytes += size
+        if self._connection.unsent_bytes() > self._limits.unsent_bytes_max:
+            self._too_slow()
+            return False
+        taken = self._allowance.take()
+        if not taken and self._allowance.strike():
+            self._close(CLOSE_RATE, TOO_MANY)
+        return taken
 
     def _receive(self, data: bytes | str) -> None:
         size = len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
@@ -470,7 +483,7 @@ class Session:
 
     def _over_rate(self, op: str, request_id: int | str | None) -> None:
         if self._allowance.strike():
-            self._close(CLOSE_RATE, "too many commands: reconnect later, and slower")
+            self._close(CLOSE_RATE, TOO_MANY)
             return
         self._fail(op, request_id, errors.RATE_LIMITED, None, {"retry_after_ms": self._allowance.retry_after_ms})
 

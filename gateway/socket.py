@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gateway.frames import CODECS, JSON
+from domain.errors import OVERLOADED
+from gateway.frames import CODECS, JSON, Codec
+from gateway.problems import Problem
 from gateway.ws_protocol import EXTENSION, SocketProtocol
 
 if TYPE_CHECKING:
@@ -21,11 +23,19 @@ async def endpoint(websocket: WebSocket) -> None:
     if codec is None:
         await websocket.send_denial_response(PlainTextResponse(f"subprotocols: {', '.join(CODECS)}\n", 400))
         return
-    if not isinstance(connection, SocketProtocol) or not sockets.may_open():
-        full = PlainTextResponse("no place for another socket; come back later\n", 503, {"Retry-After": "1"})
-        await websocket.send_denial_response(full)
+    address = websocket.client.host if websocket.client is not None else None
+    refusal = sockets.acquire(address) if isinstance(connection, SocketProtocol) else OVERLOADED
+    if refusal is not None:
+        await websocket.send_denial_response(Problem(refusal).response())
         return
-    await websocket.accept(subprotocol=codec.subprotocol if offered else None)
+    try:
+        await websocket.accept(subprotocol=codec.subprotocol if offered else None)
+        await _serve(websocket, sockets, connection, codec)
+    finally:
+        sockets.release(address)
+
+
+async def _serve(websocket: WebSocket, sockets: "Sockets", connection: SocketProtocol, codec: Codec) -> None:
     session = sockets.open(connection, codec)
     connection.attach(session, sockets.limits.frames_per_turn)
     try:

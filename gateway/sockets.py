@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
+from domain.errors import OVERLOADED, RATE_LIMITED
+from gateway.address_limit import AddressLimit
 from gateway.admission import Admission
 from gateway.frames import Codec
 from gateway.hub import Hub
@@ -29,7 +31,7 @@ class Sockets:
 
     def __init__(
         self, router: Routes, hub: Hub, tokens: TokenIssuer, limits: SessionLimits, admission: Admission,
-        traffic: Traffic, sockets_max: int, now_ms: Callable[[], int],
+        traffic: Traffic, sockets_max: int, by_address: AddressLimit, now_ms: Callable[[], int],
     ) -> None:  # fmt: skip
         self._router = router
         self._hub = hub
@@ -38,6 +40,7 @@ class Sockets:
         self.admission = admission
         self.traffic = traffic
         self._max = sockets_max
+        self._by_address = by_address
         self._now_ms = now_ms
         self._open: set[Session] = set()
         self._draining = False
@@ -55,11 +58,19 @@ class Sockets:
             unsent_bytes += session.unsent_bytes
         return Standing(len(self._open), subscriptions, behind, unsent_bytes)
 
-    def may_open(self) -> bool:
-        """Whether one more client may come; one that may not is counted."""
-        may = not self._draining and len(self._open) < self._max
-        self.traffic.turned_away += not may
-        return may
+    def acquire(self, address: str | None) -> str | None:
+        """Count one more client of this address; the error's code where there is no room, which is counted as well."""
+        if self._draining or len(self._open) >= self._max:
+            self.traffic.turned_away += 1
+            return OVERLOADED
+        if not self._by_address.acquire(address):
+            self.traffic.turned_away += 1
+            return RATE_LIMITED
+        return None
+
+    def release(self, address: str | None) -> None:
+        """A client that was counted is gone."""
+        self._by_address.release(address)
 
     def open(self, connection: Connection, codec: Codec) -> Session:
         """A session for a new socket."""

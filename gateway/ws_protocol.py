@@ -2,16 +2,20 @@
 
 The ASGI queue costs a task switch and two changes of the poll set for each message, the general frame parser as much
 again. So whole data frames, which is nearly all that clients send, are read here. Everything else (handshake, control
-frames, fragments, faults) goes to uvicorn and ``websockets`` as it came. Outgoing frames are written ready-made:
-without extensions a server's data frame is its header and its payload, the same bytes for every socket.
+frames, fragments, faults) goes to uvicorn and ``websockets``, frame by frame, once the receiver has counted it.
+Outgoing frames are written ready-made: without extensions a server's data frame is its header and its payload, the same
+bytes for every socket.
 """
 
 import socket
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import PayloadTooBig
 from websockets.speedups import apply_mask
+
+from gateway.address_limit import plain_address
 
 CLOSE_BROKEN = 4500
 CLOSE_TOO_LARGE = 4502
@@ -24,17 +28,21 @@ FULL_BYTES, DRAINED_BYTES = 16_384, 4_096
 # A socket whose commands are refused for overload is not read for so long: then its next ones cost one read and one
 # write together, and what is left of the time goes to those that were taken.
 REFUSED_PAUSE_S = 0.01
+# What a client may still send after the server's close frame, until it has seen it.
+AFTER_CLOSE_BYTES_MAX = 1_048_576
 
 _TEXT, _BINARY = 0x81, 0x82  # FIN and the opcode
 _WHOLE_MESSAGE = (_TEXT, _BINARY)
 _MASKED = 0x80
 _CLOSE = 0x88
+_CONTROL = 0x08  # the bit that the opcodes of control frames have
 
 
 class Receiver(Protocol):
     """Takes what a socket receives, and hears when one that was full has room again. Must not raise."""
 
     def received(self, data: bytes | str) -> None: ...
+    def counted(self, size: int) -> bool: ...
     def drained(self) -> None: ...
 
 
@@ -42,12 +50,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     """One WebSocket connection. The application finds it in ``scope["extensions"]["ece.socket"]``."""
 
     receiver: Receiver | None = None
-    # Whether all bytes go to the library: until a session is attached, and for good where it may have begun a frame.
-    _library_reads = True
+    # Called when the connection is gone.
+    on_lost: Callable[[], None] | None = None
     # Bytes of a frame that has not arrived as a whole.
     _partial: bytes = b""
-    _spoke_early = False
     _frames_per_turn = 1
+    _after_close_bytes = 0
     # Frames that go out together at the end of this turn of the loop, and their size.
     _outgoing: list[bytes]
     _outgoing_bytes = 0
@@ -59,14 +67,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """From now on hand every message to this receiver, so many before other sockets have their turn."""
         self.receiver = receiver
         self._frames_per_turn = frames_per_turn
-        self._library_reads = self._spoke_early or bool(self.conn.reader.buffer)
         self.transport.set_write_buffer_limits(high=FULL_BYTES, low=DRAINED_BYTES)
         connection = self.transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BYTES)
-        if self.read_paused:
+        if self.read_paused or self._partial:
             self.read_paused = False
-            self.transport.resume_reading()
+            self._go_on_later()
 
     def write_frame(self, frame: bytes) -> None:
         """Write a whole WebSocket frame at once; does nothing once the connection is closing."""
@@ -115,43 +122,74 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.close_sent = True
         self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
 
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if self.client is not None:
+            self.client = (plain_address(self.client[0]), self.client[1])
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.on_lost is not None:
+            self.on_lost()
+
     def data_received(self, data: bytes) -> None:
-        if self._library_reads or self.close_sent:
-            self._spoke_early = self._spoke_early or self.handshake_initiated
-            data, self._partial = self._partial + data, b""
+        if not self.handshake_initiated:
             self._to_library(data)
+        elif self.close_sent and self._too_much_after_close(len(data)):
+            self.transport.abort()
+        elif self.receiver is None:
+            # A client that does not wait for the handshake's end: the kernel keeps what comes after this.
+            self._partial += data
+            self.read_paused = True
+            self.transport.pause_reading()
         else:
             self._read_frames(self._partial + data if self._partial else data)
+
+    def _too_much_after_close(self, size: int) -> bool:
+        """Whether a client sends on and on, instead of its part of the closing handshake."""
+        self._after_close_bytes += size
+        return self._after_close_bytes > AFTER_CLOSE_BYTES_MAX
 
     def _read_frames(self, data: bytes) -> None:
         """Hand on whole messages; give whole frames of other kinds to the library."""
         start, size, frames = 0, len(data), 0
-        while size - start >= 2 and not self.close_sent:
+        while size - start >= 2 and not self.transport.is_closing():
             frames += 1
             if frames > self._frames_per_turn:
                 self._go_on_later()
                 break
-            length, at = data[start + 1] & 0x7F, start + 2
-            if length == 126:
-                length, at = int.from_bytes(data[at : at + 2], "big"), at + 2
-            if data[start + 1] < _MASKED or length == 127 or length > self.config.ws_max_size:
+            first, length, at = data[start], data[start + 1] & 0x7F, start + 2
+            if length >= 126:
+                at += 2 if length == 126 else 8
+                if at > size:
+                    break
+                length = int.from_bytes(data[start + 2 : at], "big")
+            if data[start + 1] < _MASKED or length > self.config.ws_max_size:
                 # A fault, or too large for us: the library knows how to end this.
-                self._library_reads = True
-                self._to_library(data[start:])
-                return
+                self._to_library(data[start:at])
+                start = size
+                break
             end = at + 4 + length
             if end > size:
                 break
-            if data[start] in _WHOLE_MESSAGE and not self.frames:
-                self._deliver(apply_mask(data[at + 4 : end], data[at : at + 4]), is_text=data[start] == _TEXT)
-            else:
+            if first in _WHOLE_MESSAGE and not self.frames:
+                self._deliver(apply_mask(data[at + 4 : end], data[at : at + 4]), is_text=first == _TEXT)
+            elif self._may_have_an_answer(first, end - start):
                 self._to_library(data[start:end])
             start = end
         self._partial = data[start:]
         if self._pause_s:
             self._go_on_later()
-        if self.close_sent and self._partial:
-            self.data_received(b"")
+
+    def _may_have_an_answer(self, first: int, size: int) -> bool:
+        """Count a frame that is no whole message; whether the library shall have it."""
+        if first == _CLOSE:
+            return True
+        if self.close_sent or self.receiver is None:
+            return False
+        may = self.receiver.counted(size)
+        # Without one of its fragments a message would be another one.
+        return not self.close_sent and (may or not first & _CONTROL)
 
     def _to_library(self, data: bytes) -> None:
         # It may answer with the end of the connection: what was answered before goes before.
@@ -160,7 +198,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def _go_on_later(self) -> None:
         """Read nothing more of this socket until the others have had their turn; the kernel keeps what comes."""
-        if self._reads_later or self.close_sent:
+        if self._reads_later:
             return
         self._reads_later = True
         pause_s, self._pause_s = self._pause_s, 0.0
@@ -204,7 +242,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             extensions[EXTENSION] = self
 
     def handle_parser_exception(self) -> None:
-        if isinstance(self.conn.parser_exc, PayloadTooBig):
+        if self.close_sent:
+            self.transport.close()
+        elif isinstance(self.conn.parser_exc, PayloadTooBig):
             # The client is told with our own code; the library has 1009 ready, which says nothing of reconnecting.
             self.conn.data_to_send()
             payload = CLOSE_TOO_LARGE.to_bytes(2, "big") + b"frame too large"
@@ -212,5 +252,19 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.queue.put_nowait({"type": "websocket.disconnect", "code": CLOSE_TOO_LARGE})
             self.close_sent = True
             self.transport.close()
-            return
-        super().handle_parser_exception()
+        else:
+            super().handle_parser_exception()
+        self._abort_later()
+
+    def handle_close(self, event: Any) -> None:
+        super().handle_close(event)
+        self._abort_later()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._abort_later()
+
+    def _abort_later(self) -> None:
+        """A transport that is closed waits for the client to read what is left, for ever."""
+        if self.close_timer is None and self.transport.is_closing():
+            self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)

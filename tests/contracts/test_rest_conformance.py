@@ -13,6 +13,7 @@ from rest_engine import USD, Person, RestEngine, rest_engine
 from test_rest_auctions import problem
 
 from domain.errors import ERRORS
+from gateway.middleware import HEALTH_PATHS
 from gateway.rest.bodies import TIME_MAX_MS
 from gateway.services import Limits
 
@@ -172,6 +173,9 @@ async def test_all_that_can_be_answered_503_says_so(database_url: str):
     async with rest_engine(database_url, Limits(requests_max=0)) as engine:
         for method, path, operation in operations(engine.app.openapi()):
             answer = await engine.request(method.upper(), filled(path, operation))
+            if path in HEALTH_PATHS:
+                assert answer.status_code == 200
+                continue
             problem(answer, 503, "overloaded")
             assert "503" in operation["responses"], f"{method} {path}"
 

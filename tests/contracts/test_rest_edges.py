@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_engine import USD, RestEngine, rest_engine
 from test_rest_auctions import TERMS, problem
+from virtual_time import until
 
 from domain.ledger.ids import transfer_id
 from domain.ledger.orders import Pend, Transfer
@@ -144,6 +145,41 @@ async def test_more_requests_than_there_are_places_are_told_to_come_back(databas
         answers = await asyncio.gather(*(engine.request("GET", "/auctions") for _ in range(6)))
         assert {answer.status_code for answer in answers} == {200, 503}
         assert {answer.json()["code"] for answer in answers if answer.status_code == 503} == {"overloaded"}
+        assert (await engine.request("GET", "/auctions")).status_code == 200
+
+
+async def test_health_checks_need_no_place_and_those_who_ask_together_share_one_look(database_url: str):
+    async with rest_engine(database_url, Limits(requests_max=0)) as engine:
+        problem(await engine.request("GET", "/auctions"), 503, "overloaded")
+        asked, answers = 0, asyncio.Event()
+
+        async def part() -> None:
+            nonlocal asked
+            asked += 1
+            await answers.wait()
+
+        probes: Any = engine.services.probes
+        probes["part"] = part
+        waiting = [asyncio.create_task(engine.http.get("http://ece/readyz")) for _ in range(50)]
+        await until(lambda: asked)
+        assert [(await engine.http.get(f"http://ece/{path}")).status_code for path in ("healthz", "metrics")] == [
+            200,
+            200,
+        ]
+        answers.set()
+        assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200}
+        assert asked == 1
+        assert (await engine.http.get("http://ece/readyz")).status_code == 200
+        assert asked == 2
+
+
+async def test_one_address_has_its_share_of_the_places(database_url: str):
+    limits = Limits(requests_per_address_max=2, trusted_proxies=["10.0.0.1"])
+    async with rest_engine(database_url, limits) as engine:
+        answers = await asyncio.gather(*(engine.request("GET", "/auctions") for _ in range(6)))
+        codes = [answer.json().get("code") for answer in answers]
+        assert sorted(codes, key=str) == [None] * 2 + ["rate_limited"] * 4
+        assert {answer.headers["retry-after"] for answer in answers if answer.status_code == 429} == {"1"}
         assert (await engine.request("GET", "/auctions")).status_code == 200
 
 

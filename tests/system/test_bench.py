@@ -113,6 +113,19 @@ def test_overload_offers_up_to_three_times_the_peak_and_every_bid_is_answered():
     assert figures["goodput_share"] == figures["rounds"][-1]["share_of_peak"]
 
 
+@pytest.mark.timeout(RUN_TIMEOUT_S)
+def test_attacks_measures_what_bidders_and_rest_notice_beside_quiet():
+    done = bench("attacks", "--only", "endless_header", "--seconds", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert (len(figures["quiet_ack_ms"]), list(figures["attacks"])) == (2, ["endless_header"])
+    attack = figures["attacks"]["endless_header"]
+    assert (attack["accepted"], attack["unanswered"], attack["refused"]) == (100, 0, {})
+    assert (set(attack["health"]), set(attack["rest"])) == ({"200"}, {"200"})
+    assert attack["attackers"]["answers"].keys() == {"431"}
+    assert attack["times_quiet"] > 0
+
+
 def test_a_rival_that_is_not_there_is_refused_before_anything_starts(tmp_path):
     done = bench("hot", "--beside", str(tmp_path))
     assert done.returncode == 1
@@ -133,6 +146,7 @@ def test_help_teaches_what_is_measured():
         "density",
         "watch",
         "overload",
+        "attacks",
         "failover",
         "move",
         "micro",

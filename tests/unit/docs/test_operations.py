@@ -8,8 +8,10 @@ from typing import Any, cast
 from prometheus_client import CollectorRegistry
 
 from ece.settings import PREFIX, Settings
+from gateway.address_limit import AddressLimit
 from gateway.admission import Admission
-from gateway.exposition import CatalogMetrics, HubMetrics, SocketMetrics, WaitingMetrics
+from gateway.connections import Connections
+from gateway.exposition import CatalogMetrics, ConnectionMetrics, HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.fleet_metrics import FleetMetrics
 from gateway.hub import Hub
 from gateway.identity.passwords import PasswordHasher
@@ -39,14 +41,15 @@ async def test_every_metric_is_documented_and_no_other() -> None:
     registry = CollectorRegistry()
     nothing = cast(Any, SimpleNamespace())
     hub = Hub(nothing, nothing, nothing, lambda: 0)
-    sockets = Sockets(nothing, hub, nothing, SessionLimits(), Admission(1), Traffic(), 1, lambda: 0)
+    sockets = Sockets(nothing, hub, nothing, SessionLimits(), Admission(1), Traffic(), 1, AddressLimit(1), lambda: 0)
     passwords = PasswordHasher(4)
+    registry.register(ConnectionMetrics(Connections()))
     registry.register(SocketMetrics(sockets))
     registry.register(HubMetrics(hub))
     registry.register(WaitingMetrics(passwords, lambda: PoolUse(0, 0, 1)))
     registry.register(CatalogMetrics(cast(Any, SimpleNamespace(hits=1, misses=1))))
     registry.register(FleetMetrics(cast(Any, SimpleNamespace(hosts=list, waiting=dict, held=0))))
-    Frontdoor(nothing, requests_max=1, body_bytes_max=1, registry=registry)
+    Frontdoor(nothing, requests_max=1, body_bytes_max=1, by_address=AddressLimit(1), registry=registry)
     served = {
         family.name + "_total" * (family.type == "counter"): family.type for family in registry.collect()
     }  # fmt: skip

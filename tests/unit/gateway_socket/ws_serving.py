@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,8 +20,11 @@ from websockets.exceptions import ConnectionClosed
 from actors.clock import Clock
 from actors.messages import StateAnswer
 from domain.ids import id_text
+from gateway.address_limit import AddressLimit
 from gateway.admission import Admission
+from gateway.connections import Connections
 from gateway.frames import MSGPACK_SUBPROTOCOL
+from gateway.http_protocol import HttpProtocol
 from gateway.hub import Hub
 from gateway.session import SessionLimits
 from gateway.socket import endpoint
@@ -42,8 +46,9 @@ class Server:
         self.hub = Hub(self.routes, History(), self.listener, self.clock.now_ms)  # type: ignore[arg-type]
         limits = SessionLimits(frame_bytes_max=FRAME_MAX, unsent_bytes_max=100_000, stalled_after_s=0.5)
         self.sockets = Sockets(
-            self.routes, self.hub, TOKENS, limits, Admission(under_way_max), Traffic(), sockets_max, self.clock.now_ms
-        )
+            self.routes, self.hub, TOKENS, limits, Admission(under_way_max), Traffic(), sockets_max, AddressLimit(1),
+            self.clock.now_ms,
+        )  # fmt: skip
         self.routes.states[AUCTION] = StateAnswer(1, 2, state())
         self.port = 0
 
@@ -62,8 +67,9 @@ async def serving(sockets_max: int = 100, under_way_max: int = 100) -> AsyncIter
     app = Starlette(routes=[WebSocketRoute("/ws", endpoint)])
     app.state.sockets = served.sockets
     config = uvicorn.Config(
-        app, ws=SocketProtocol, ws_per_message_deflate=False, ws_max_size=4 * FRAME_MAX, log_config=None,
-        lifespan="off", timeout_graceful_shutdown=1,
+        app, http=partial(HttpProtocol, Connections()), ws=SocketProtocol,  # type: ignore[arg-type]
+        ws_per_message_deflate=False, ws_max_size=4 * FRAME_MAX, log_config=None, lifespan="off",
+        timeout_graceful_shutdown=1,
     )  # fmt: skip
     server = uvicorn.Server(config)
     listening = socket.socket()
