@@ -1,8 +1,8 @@
 """All client connections of one gateway: how many there may be, how long each may take, and what was cut off.
 
-A connection waits while its next request has not arrived as a whole. Connection connections cost a client nothing, so
-they are what gives way: after a deadline, when a newcomer finds no room, and when unfinished requests hold too much
-memory. Those that wait longest go first, so a client that sends its request at once is served during an attack.
+A connection waits while its next request has not arrived as a whole. Waiting costs a client nothing, so connections
+that wait are what gives way: after a deadline, when a newcomer finds no room, and when unfinished requests hold too
+much memory. Those that wait longest go first, so a client that sends its request at once is served during an attack.
 """
 
 import asyncio

@@ -96,7 +96,8 @@ class Scene:
     async def person(self, *, funded: bool = True) -> int:
         """Someone new, whom the house knows."""
         number: int = await self.pool.fetchval(
-            "INSERT INTO users (user_id, username, email) SELECT id, 'u' || id, 'u' || id || '@x.example'"
+            "INSERT INTO users (user_id, username, email, email_key)"
+            " SELECT id, 'u' || id, 'u' || id || '@x.example', 'u' || id || '@x.example'"
             " FROM next_id() AS id RETURNING user_id"
         )
         if funded:
