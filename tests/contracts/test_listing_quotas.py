@@ -81,8 +81,8 @@ async def test_operators_and_exempt_sellers_have_no_quotas(strict: RestEngine, r
 
 async def user(pool: Any) -> int:
     seller: int = await pool.fetchval(
-        "INSERT INTO users (username, email, email_key) SELECT n, n || '@e', n || '@e' FROM (SELECT 'u' || count(*) AS n FROM users) x"
-        " RETURNING user_id"
+        "INSERT INTO users (username, email, email_key) SELECT n, n || '@e', n || '@e'"
+        " FROM (SELECT 'u' || count(*) AS n FROM users) x RETURNING user_id"
     )
     return seller
 
