@@ -1,74 +1,41 @@
-"""What one group commit gathers: the rows, the keepers that they change, the answers that wait for them."""
+"""One group commit in the making: what its orders come to in each auction, and the answers that wait for the log."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-import msgspec
-
-from actors.messages import Answer, Request
-from domain.auction.commands import Settle
-from domain.auction.events import Event
-from domain.auction.refusal import Refusal
-from domain.auction.state import Auction
+from actors.messages import Answer
+from actors.orders import Order
+from actors.overlay import Overlay
 from persistence.event_log import EventRow
-
-if TYPE_CHECKING:
-    from actors.keeper import Keeper
-
-Reply = Callable[[int, Answer], None]
-"""Hands (request id, answer) to whoever asked."""
-
-
-@dataclass(slots=True, frozen=True)
-class TickDue:
-    """The host's own order: this auction's time has come."""
-
-    auction: int
-
-
-@dataclass(slots=True, frozen=True)
-class SaleSettled:
-    """The host's own order: money and copies have changed hands, the log is to say so. Answered with the state."""
-
-    auction: int
-    paid: Settle
-
-
-class Foreseen(msgspec.Struct, frozen=True):
-    """What an order comes to if its auction is just as it ``was``, and the time is this (ms)."""
-
-    was: Auction
-    at: int
-    outcome: list[Event] | Refusal
-    becomes: Auction
-
-
-@dataclass(slots=True)
-class Order:
-    """One request on its way through a host. ``attempts`` counts how often it was decided on stale state."""
-
-    request: Request | TickDue | SaleSettled
-    request_id: int
-    reply: Reply | None
-    attempts: int = 0
-    foreseen: Foreseen | None = None
-
-    def answer(self, answer: Answer) -> None:
-        """Tell whoever asked; once, however often this is called."""
-        reply, self.reply = self.reply, None
-        if reply is not None:
-            reply(self.request_id, answer)
 
 
 @dataclass(slots=True)
 class Batch:
-    """One commit in the making."""
+    """What is decided together: one overlay for each auction that has an order in it. Nothing has happened yet."""
 
     now_ms: int
     orders: list[Order] = field(default_factory=list)
-    rows: list[EventRow] = field(default_factory=list)
-    touched: "dict[Keeper, list[tuple[int, int, Event]]]" = field(default_factory=dict)
+    overlays: dict[int, Overlay] = field(default_factory=dict)
     answers: list[tuple[Order, Answer]] = field(default_factory=list)
     # Refusals in auctions whose older keys are only in the log: perhaps a retry of a bid that was accepted.
     doubtful: list[tuple[Order, Answer]] = field(default_factory=list)
+
+    @property
+    def touched(self) -> list[Overlay]:
+        """The auctions that it changes."""
+        return [overlay for overlay in self.overlays.values() if overlay.changes]
+
+    def encode(self) -> None:
+        """Make the rows of all that is decided by now; what was encoded before and stands is not encoded again."""
+        for overlay in self.overlays.values():
+            overlay.encode()
+
+    def rows(self) -> list[EventRow]:
+        """The rows of the log, by auction."""
+        return [row for overlay in self.overlays.values() for row in overlay.rows]
+
+    def collect_answers(self) -> None:
+        """Take over the answers of all decisions, which are final now."""
+        for overlay in self.overlays.values():
+            for decision in overlay.decisions:
+                if decision.order is not None and decision.answer is not None:
+                    (self.doubtful if decision.doubtful else self.answers).append((decision.order, decision.answer))

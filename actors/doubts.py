@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from actors.batch import Batch, Order
+from actors.batch import Batch
 from actors.keeper import Keeper
 from actors.messages import Bid, Buy, Refused
+from actors.orders import Order
 from domain.auction.codec import command_key
 from persistence.errors import StoreError
 from persistence.event_log import EventLog, KeyedRow

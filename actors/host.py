@@ -12,9 +12,8 @@ from functools import partial
 
 import structlog
 
-from actors.batch import Batch, Order, Reply, SaleSettled, TickDue
+from actors.batch import Batch
 from actors.clock import Clock
-from actors.coverage import Coverage, Ready
 from actors.doubts import keys_of_second_attempts, resolve_doubts
 from actors.holds import Holds
 from actors.host_limits import HostLimits
@@ -22,14 +21,17 @@ from actors.inbox import Inbox
 from actors.keeper import BrokenChain, Keeper
 from actors.lease import Lease
 from actors.loader import Loader
-from actors.messages import MOVED, Bid, Buy, Create, Refused, Request
+from actors.messages import MOVED, Create, Refused, Request
 from actors.news import Newsroom, Publisher
+from actors.orders import Order, Reply, SaleSettled, TickDue
 from actors.outages import Outages
+from actors.overlay import Overlay
 from actors.places import Places
 from actors.records import Records
+from actors.reservations import Reservations
 from actors.timers import Timers
 from actors.vitals import Pulse, Vitals, hottest_of
-from domain.auction.codec import UnreadableEvent, command_key
+from domain.auction.codec import UnreadableEvent
 from domain.errors import NOT_FOUND, OVERLOADED, UNAVAILABLE
 from persistence.errors import KeyTaken, StaleSequence, StoreError
 from persistence.event_log import EventLog, KeyedRow
@@ -65,7 +67,7 @@ class Host:
         self.timers = Timers(clock, self._time_has_come)
         self.newsroom = Newsroom(announcer)
         self.records = Records(event_log, snapshots, limits.snapshot_every_events)
-        self._coverage, self._catching_up_at = Coverage(holds), 0
+        self._reservations, self._catching_up_at = Reservations(holds), 0
         self._log = event_log
         self._epoch = 1
         self._inbox = Inbox(limits.batch_max)
@@ -126,7 +128,7 @@ class Host:
                 self._between.popleft()()
             if self._inbox:
                 await self._commit_next()
-            if self._coverage.unchecked or (self._coverage.behind and not self._inbox):
+            if self._reservations.unchecked or (self._reservations.behind and not self._inbox):
                 await self._catch_up()
 
     async def _commit_next(self) -> None:
@@ -146,9 +148,9 @@ class Host:
         if self._draining or now < self._catching_up_at:
             return
         try:
-            await self._coverage.check_some(self.keepers, lambda: self._lease.runs(self.clock.now_ms()))
+            await self._reservations.check_some(self.keepers, lambda: self._lease.runs(self.clock.now_ms()))
             if not self._inbox:
-                await self._coverage.let_go()
+                await self._reservations.catch_up()
         except StoreError as error:
             log.warning("holds_not_let_go", error=str(error))
             self._catching_up_at = now + HOLDS_RETRY_MS
@@ -171,7 +173,7 @@ class Host:
         if now_ms - self._holds_checked_at >= CHECK_HOLDS_EVERY_MS:
             self._holds_checked_at = now_ms
             for keeper in self.keepers.values():
-                self._coverage.check(keeper)
+                self._reservations.check(keeper)
 
     async def drain(self) -> None:
         """Answer what waits, save what is in memory. Afterwards every request gets ``unavailable``."""
@@ -187,7 +189,7 @@ class Host:
         self.timers.stop()
         for keeper in self.keepers.values():
             self.records.retire(keeper)
-        await self._coverage.close()
+        await self._reservations.close()
         await self.records.flush()
 
     def _passivate_idle(self, unused_since_ms: int) -> None:
@@ -294,23 +296,23 @@ class Host:
     # -- one commit
 
     async def _commit(self, orders: list[Order], batch: Batch) -> None:
-        found = await keys_of_second_attempts(self._log, orders)
-        ready = self._ready(orders, batch)
-        stage = partial(self._stage_all, batch, found)
-        await self._coverage.cover(ready, found, batch, self._unavailable(), stage)
+        self._decide(orders, batch, await keys_of_second_attempts(self._log, orders))
+        await self._reservations.reserve(batch)
+        batch.collect_answers()
         if batch.doubtful:
             await resolve_doubts(self._log, batch, self.keepers, self._unavailable())
-        self._coverage.verify()
-        if batch.rows:
+        self._reservations.verify(batch)
+        rows = batch.rows()
+        if rows:
             began = time.perf_counter()
             try:
-                await self._log.append(batch.rows, self.records.heads_for(batch))
+                await self._log.append(rows, self.records.heads_for(batch))
             except (StaleSequence, KeyTaken) as conflict:
                 self.pulse.conflicts += 1
-                log.warning("append_conflict", conflict=type(conflict).__name__, rows=len(batch.rows))
+                log.warning("append_conflict", conflict=type(conflict).__name__, rows=len(rows))
                 return self._decide_again(batch)
             except StoreError as error:
-                log.error("append_failed", error=str(error), rows=len(batch.rows))
+                log.error("append_failed", error=str(error), rows=len(rows))
                 return self._outcome_unknown(batch)
             # What the batch was decided at, not what it is now: an end moved by an outage must lie after that outage.
             self.outages.works(batch.now_ms)
@@ -319,26 +321,30 @@ class Host:
         self._committed(batch)
         return None
 
-    def _ready(self, orders: list[Order], batch: Batch) -> list[tuple[Order, Keeper]]:
-        """The orders whose auctions are in memory, after what time alone did there."""
-        ready = []
+    def _decide(self, orders: list[Order], batch: Batch, found: dict[tuple[int, bytes], KeyedRow]) -> None:
+        """Decide the orders whose auctions are in memory, after what time alone does there."""
         for order in orders:
             keeper = self._keeper_for(order)
             if keeper is None:
                 continue
             batch.orders.append(order)
-            try:
-                self._stage_due(keeper, batch)
-            except Exception:
-                self._order_failed(order, keeper, batch)
+            overlay = batch.overlays.get(keeper.auction_id)
+            if overlay is None:
+                overlay = batch.overlays[keeper.auction_id] = self._overlay(keeper, batch, found)
+            if isinstance(order.request, TickDue):
+                # It may have rung too early, and rings once: the commit sets it again only where something changed.
+                due = batch.now_ms + FAULT_RETRY_MS if overlay.stuck else overlay.due_at
+                self.timers.set(keeper.auction_id, due)
             else:
-                ready.append((order, keeper))
-        return ready
+                keeper.last_used_ms = batch.now_ms
+                overlay.decide(order)
 
-    def _stage_due(self, keeper: Keeper, batch: Batch) -> None:
+    def _overlay(self, keeper: Keeper, batch: Batch, found: dict[tuple[int, bytes], KeyedRow]) -> Overlay:
+        overlay = Overlay(keeper, batch.now_ms, self._unavailable(), found)
         due = keeper.due_at
         if due is not None and due <= batch.now_ms:
-            keeper.stage_tick(batch, self.outages.covering(keeper.slot, due, batch.now_ms, keeper.auction_id))
+            overlay.tick(self.outages.covering(keeper.slot, due, batch.now_ms, keeper.auction_id))
+        return overlay
 
     def _keeper_for(self, order: Order) -> Keeper | None:
         """Who decides this order; None where it waits for its auction to be loaded."""
@@ -355,45 +361,28 @@ class Host:
         self._loader.park(order)
         return None
 
-    def _stage_all(self, batch: Batch, found: dict[tuple[int, bytes], KeyedRow], ready: Ready) -> None:
-        for order, keeper in ready:
-            self._stage(order, keeper, batch, found)
-
-    def _stage(self, order: Order, keeper: Keeper, batch: Batch, found: dict[tuple[int, bytes], KeyedRow]) -> None:
-        request = order.request
-        try:
-            if isinstance(request, TickDue):
-                # It may have rung too early, and rings once: the commit sets it again only where something changed.
-                self.timers.set(request.auction, keeper.due_at)
-                return
-            if found and isinstance(request, (Bid, Buy)):
-                known = found.get((request.auction, command_key(request.bidder, request.key)))
-                if known is not None:
-                    batch.answers.append((order, keeper.known_answer(request, known)))
-                    return
-            keeper.stage(order, batch)
-        except Exception:
-            self._order_failed(order, keeper, batch)
-
-    def _order_failed(self, order: Order, keeper: Keeper, batch: Batch) -> None:
-        """The keeper is as it was before this order: refusing it harms nobody else."""
-        log.exception("order_failed", request=type(order.request).__name__)
-        batch.answers.append((order, self._unavailable()))
-        if isinstance(order.request, TickDue):
-            self.timers.set(keeper.auction_id, batch.now_ms + FAULT_RETRY_MS)
-        if keeper.auction is None:
-            self.keepers.pop(keeper.auction_id, None)
-
     def _committed(self, batch: Batch) -> None:
-        """Reply, then announce."""
-        self._coverage.decided(batch)
+        """Install, reply, then announce."""
+        touched = batch.touched
+        events = [overlay.events for overlay in touched]
+        for overlay in touched:
+            overlay.install()
+        self._reservations.release(batch)
         for order, answer in batch.answers:
             order.answer(answer)
-        for keeper, staged in batch.touched.items():
-            self.newsroom.announce(keeper, staged, batch.now_ms)
+        for overlay, happened in zip(touched, events, strict=True):
+            keeper = overlay.keeper
+            self.newsroom.announce(keeper, happened, batch.now_ms)
             self.timers.set(keeper.auction_id, keeper.due_at)
-            self.records.committed(keeper)
+            self.records.committed(overlay)
         self.newsroom.send()
+        self._drop_empty(batch)
+
+    def _drop_empty(self, batch: Batch) -> None:
+        """Forget auctions that were to be listed, and were not, by a fault of ours."""
+        for auction, overlay in batch.overlays.items():
+            if overlay.keeper.auction is None:
+                self.keepers.pop(auction, None)
 
     def _decide_again(self, batch: Batch) -> None:
         """Nothing was written: reload what was touched and put its orders back at the front."""
@@ -412,9 +401,10 @@ class Host:
 
     def _forget_touched(self, batch: Batch) -> set[int]:
         """Drop what the batch changed in memory; the answers of all other auctions stand."""
-        auctions = {keeper.auction_id for keeper in batch.touched}
-        self._coverage.decided(Batch(batch.now_ms), forgotten=auctions)
+        auctions = {overlay.auction_id for overlay in batch.touched}
+        self._reservations.release(batch, forgotten=auctions)
         self._forget(auctions)
+        self._drop_empty(batch)
         self._lease.hold_back(batch, self._unavailable())
         for order, answer in batch.answers:
             if order.request.auction not in auctions:
@@ -484,7 +474,7 @@ class Host:
             keeper.last_used_ms = self.clock.now_ms()
             self.keepers[keeper.auction_id] = keeper
             self.records.activated(keeper)
-            self._coverage.check(keeper)
+            self._reservations.check(keeper)
             self.newsroom.stands(keeper)
             self.timers.set(keeper.auction_id, keeper.due_at)
 

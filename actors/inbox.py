@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Callable
 
-from actors.batch import Order, TickDue
+from actors.orders import Order, TickDue
 
 # With everything that waits in one batch, all bidders would wait for the same commit, and gateway, host and database
 # for each other in turn. Smaller batches let them work at the same time; a long queue still makes large ones.

@@ -22,7 +22,7 @@ class Lease:
         """Once it has run out, say no refusal that no row of the batch vouches for: another host may have moved on."""
         if self.runs(batch.now_ms):
             return
-        vouched = {keeper.auction_id for keeper in batch.touched}
+        vouched = {overlay.auction_id for overlay in batch.touched}
         batch.answers = [
             (order, unavailable if isinstance(answer, Refused) and order.request.auction not in vouched else answer)
             for order, answer in batch.answers

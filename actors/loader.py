@@ -7,8 +7,8 @@ from typing import Protocol
 
 import structlog
 
-from actors.batch import Order
 from actors.keeper import Keeper
+from actors.orders import Order
 from actors.records import Records
 from persistence.errors import StoreError
 

@@ -29,10 +29,10 @@ class Newsroom:
         self._pages: dict[int, list[News]] = {}
         self._changed: dict[int, Keeper] = {}
 
-    def announce(self, keeper: Keeper, staged: list[tuple[int, int, Event]], now_ms: int) -> None:
-        """The auction's newest state, with the last events that led there."""
+    def announce(self, keeper: Keeper, happened: list[tuple[int, int, Event]], now_ms: int) -> None:
+        """The auction's newest state, with the last events (seq, at, event) that led there."""
         events = []
-        for seq, at, event in staged[-NEWS_EVENTS_MAX:]:
+        for seq, at, event in happened[-NEWS_EVENTS_MAX:]:
             kind, data = public_event(event)
             events.append(AnnouncedEvent(seq, at, kind, msgspec.Raw(_encode(data))))
         self._add(keeper, now_ms, events)

@@ -1,6 +1,6 @@
 """What a host writes beside the log, and reads to recover: snapshots and the read model.
 
-Rows are made between commits, when keepers hold nothing that is merely staged, and written by ``flush``.
+Rows are made between commits and written by ``flush``.
 """
 
 import time
@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from actors.batch import Batch
 from actors.keeper import Keeper
+from actors.overlay import Overlay
 from persistence.event_log import TAIL_PAGE, EventLog, HeadRow
 from persistence.snapshots import Snapshot, SnapshotStore
 
@@ -40,21 +41,22 @@ class Records:
 
     def heads_for(self, batch: Batch) -> list[HeadRow]:
         """The read model's rows that go with this commit: at once where a status changed, else twice a second."""
-        ready = {k.auction_id: k for k in batch.touched if k.needs_head}
+        ready = {o.auction_id: o for o in batch.touched if o.changes_status}
         now = time.monotonic()
         if now - self._heads_at >= HEADS_EVERY_S:
             self._heads_at = now
-            for keeper in batch.touched:
+            for overlay in batch.touched:
                 if len(ready) < PAGE_MAX:
-                    ready[keeper.auction_id] = keeper
-                    keeper.needs_head = True
+                    ready[overlay.auction_id] = overlay
+        for overlay in ready.values():
+            overlay.with_head = True
         # In order of id: two writers of the same rows then can't lock each other out.
         return [ready[auction].head() for auction in sorted(ready)]
 
-    def committed(self, keeper: Keeper) -> None:
-        """Take note that the keeper's staged events are in the log."""
-        if keeper.needs_head:
-            keeper.needs_head = False
+    def committed(self, overlay: Overlay) -> None:
+        """Take note that the log has what a batch made of this auction."""
+        keeper = overlay.keeper
+        if overlay.with_head:
             self._behind.pop(keeper.auction_id, None)
             self._heads.pop(keeper.auction_id, None)
             self._note_moved(keeper)

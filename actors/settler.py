@@ -7,8 +7,8 @@ from typing import Protocol
 
 import structlog
 
-from actors.batch import Reply, SaleSettled
 from actors.messages import Answer, Refused
+from actors.orders import Reply, SaleSettled
 from actors.places import Places
 from domain.auction.commands import Settle
 from domain.auction.refusal import NOT_SOLD

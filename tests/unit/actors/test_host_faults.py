@@ -9,7 +9,7 @@ from hosts_in_memory import AUCTIONS, FIRST, HOUR_MS, World, bid, buy, creation
 from structlog.testing import capture_logs
 from virtual_time import EPOCH_MS, turns, until, virtual
 
-from actors import keeper as keeper_module
+from actors import overlay as overlay_module
 from actors.host import ATTEMPTS_MAX
 from actors.host_limits import HostLimits
 from actors.messages import Bid, BidAnswer, CloseNow, GetState, Refused
@@ -104,7 +104,7 @@ async def test_two_hosts_on_one_log_answer_rightly_and_in_one_order():
         acks = [(c.answer(n), request) for c, n, request in numbers if isinstance(c.answer(n), BidAnswer)]
         assert len(acks) == len({answer.seq for answer, _ in acks}) == world.replayed().bids
         for answer, request in acks:
-            event = keeper_module.codec.decode_event(rows[answer.seq].body)
+            event = overlay_module.codec.decode_event(rows[answer.seq].body)
             assert (event.bidder, event.key, event.maximum) == (request.bidder, request.key, request.amount)
             assert (event.price, event.minimum, event.ends_at) == (answer.price, answer.minimum, answer.ends_at)
         # Whatever was not acknowledged was refused by a rule, or gave up after so many conflicts: nothing in between.
@@ -270,7 +270,7 @@ async def test_an_auction_due_while_the_database_is_away_is_closed_afterwards_wi
 @virtual
 async def test_a_fault_in_one_order_harms_nobody_else_in_its_batch():
     world = World()
-    decide = keeper_module.decide
+    decide = overlay_module.decide
 
     def faulty(auction: Any, command: Any, now_ms: int) -> Any:
         if getattr(command, "name", "") == "bad":
@@ -278,7 +278,7 @@ async def test_a_fault_in_one_order_harms_nobody_else_in_its_batch():
         return decide(auction, command, now_ms)
 
     with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
-        patch.setattr("actors.keeper.decide", faulty)
+        patch.setattr("actors.overlay.decide", faulty)
         async with world.running() as client:
             for auction in AUCTIONS[:2]:
                 await client.create(auction)
@@ -306,7 +306,7 @@ async def test_a_listing_that_fails_leaves_no_empty_auction_behind():
 
     async with world.running() as client:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("actors.keeper.list_auction", faulty)
+            patch.setattr("actors.overlay.list_auction", faulty)
             assert await client.code(creation()) == "unavailable"
         assert client.host.keepers == {}
         assert await client.code(bid(ANN, 10)) == "not_found"

@@ -9,10 +9,10 @@ from auction_strategies import sound_terms
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.batch import Batch, Order
 from actors.keeper import RECENT_KEYS_MAX, BrokenChain, Keeper
-from actors.messages import Answer, Bid, BidAnswer, CloseNow, Create, GetState, Refused, Request, StateAnswer
-from actors.trial import Trial
+from actors.messages import Answer, Bid, BidAnswer, CloseNow, Create, Refused, Request, StateAnswer
+from actors.orders import Order
+from actors.overlay import Overlay
 from domain.auction.codec import command_key, decode_auction, encode_event
 from domain.auction.events import Opened
 from domain.auction.terms import Terms
@@ -33,11 +33,17 @@ class Desk:
 
     def ask(self, request: Request) -> Answer:
         """One order in a batch of its own, committed."""
-        batch = Batch(self.now)
-        self.keeper.stage(Order(request, 1, None), batch)
-        self.rows += batch.rows
-        [(_, answer)] = [*batch.answers, *batch.doubtful]
-        return answer
+        overlay = self.overlay()
+        overlay.decide(Order(request, 1, None))
+        overlay.encode()
+        self.rows += overlay.rows
+        overlay.install()
+        [decision] = overlay.decisions
+        assert decision.answer is not None
+        return decision.answer
+
+    def overlay(self) -> Overlay:
+        return Overlay(self.keeper, self.now, Refused("unavailable", self.now), {})
 
     def loaded(self, from_row: int = 0) -> Keeper:
         """Another keeper, from a snapshot after so many rows and the tail."""
@@ -202,39 +208,53 @@ def remembered(keeper: Keeper) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("known", [0, 3, RECENT_KEYS_MAX - 1, RECENT_KEYS_MAX])
-def test_what_was_tried_is_taken_back_as_if_it_had_never_been(known: int):
+def test_what_is_decided_changes_nothing_until_it_is_installed(known: int):
     desk = Desk(terms())
     for number in range(known):
         desk.ask(bid(ANN, usd(10 + number), f"k{number}"))
     keeper = desk.keeper
-    before = (facts(keeper), remembered(keeper), keeper.needs_head, keeper.complete)
-    batch = Batch(desk.now)
-    keeper.stage_tick(batch, None)
-    batch.answers.append((Order(GetState(AUCTION), 9, None), Refused("unavailable", desk.now)))
-    trial = Trial(batch, [keeper, keeper])
-    for attempt in range(2):
-        for number in range(3):
-            keeper.stage(Order(bid(ANN, usd(5_000 + number), f"t{attempt}{number}"), number, None), batch)
-        keeper.stage(Order(CloseNow(AUCTION, 1), 4, None), batch)
-        assert keeper.auction is not None
-        assert keeper.auction.ended
-        assert (len(batch.rows), len(batch.answers)) == (4, 5)
-        trial.take_back()
-        assert (facts(keeper), remembered(keeper), keeper.needs_head, keeper.complete) == before
-        assert (batch.rows, batch.touched, len(batch.answers), batch.doubtful) == ([], {}, 1, [])
-    # What is staged after it counts, and is remembered.
-    trial.keep()
-    assert isinstance(desk.ask(bid(ANN, usd(9_000), "last")), BidAnswer)
-    assert remembered(keeper)[-1] == (ANN, "last")
+    before = (facts(keeper), remembered(keeper), keeper.complete)
+    overlay = desk.overlay()
+    for number in range(3):
+        overlay.decide(Order(bid(ANN, usd(5_000 + number), f"t{number}"), number, None))
+    overlay.decide(Order(CloseNow(AUCTION, 1), 4, None))
+    overlay.encode()
+    assert overlay.state is not None
+    assert overlay.state.ended
+    assert (len(overlay.rows), len(overlay.decisions)) == (4, 4)
+    assert (facts(keeper), remembered(keeper), keeper.complete) == before
+    desk.rows += overlay.rows
+    overlay.install()
+    assert remembered(keeper)[-1] == (ANN, "t2")
     assert facts(desk.loaded()) == facts(keeper)
 
 
-def test_what_was_staged_before_a_trial_stays():
-    desk = Desk(terms())
-    batch = Batch(desk.now)
-    desk.keeper.stage(Order(bid(ANN, usd(5), "first"), 1, None), batch)
-    rows, touched, before = list(batch.rows), list(batch.touched[desk.keeper]), facts(desk.keeper)
-    trial = Trial(batch, [desk.keeper])
-    desk.keeper.stage(Order(bid(ANN, usd(7), "second"), 2, None), batch)
-    trial.take_back()
-    assert (batch.rows, batch.touched, facts(desk.keeper)) == (rows, {desk.keeper: touched}, before)
+@given(bids_with_retries(), st.data())
+def test_what_is_dropped_leaves_what_the_others_alone_come_to(
+    drawn: tuple[Terms, list[Bid], list[Bid]], data: st.DataObject
+):
+    terms, _, retried = drawn
+    desk, alone = Desk(terms), Desk(terms)
+    overlay, orders = desk.overlay(), [Order(request, number, None) for number, request in enumerate(retried)]
+    for order in orders:
+        overlay.decide(order)
+    overlay.encode()
+    bidders = sorted({request.bidder for request in retried})
+    user, available = data.draw(st.sampled_from(bidders)), data.draw(st.integers(0, usd(2_000)))
+    fallen = {
+        id(d.order): Refused("insufficient_funds", desk.now, available=available, required=d.required[1])
+        for d in overlay.decisions
+        if d.required is not None and d.required[0] == user and d.required[1] > available
+    }
+    overlay.drop(user, available)
+    overlay.encode()
+    expected = alone.overlay()
+    for order in orders:
+        if id(order) not in fallen:
+            expected.decide(order)
+    expected.encode()
+    assert overlay.rows == expected.rows
+    assert overlay.state == expected.state
+    answers = [(d.order.request_id, d.answer) for d in overlay.decisions if d.order and id(d.order) not in fallen]
+    assert answers == [(d.order.request_id, d.answer) for d in expected.decisions if d.order]
+    assert {id(d.order): d.answer for d in overlay.decisions if id(d.order) in fallen} == fallen

@@ -1,4 +1,4 @@
-"""Bids are covered: in any order of bids, ends and outages nobody promises what they don't have."""
+"""Funds are reserved: in any order of bids, ends and outages nobody promises what they don't have."""
 
 import asyncio
 import random
@@ -128,9 +128,11 @@ async def test_one_balance_is_asked_for_in_many_auctions_at_once_and_held_in_one
 
 
 @virtual
-async def test_what_was_played_through_is_not_decided_again(monkeypatch: pytest.MonkeyPatch):
+async def test_each_order_is_decided_once_and_only_what_follows_one_that_falls_is_decided_again(
+    monkeypatch: pytest.MonkeyPatch,
+):
     world, holds = World(), MemoryHolds({ANN: usd(100), BOB: usd(50)})
-    decided = list[object]()
+    decided = list[Any]()
 
     def noted(*arguments: Any) -> Any:
         decided.append(arguments[1])
@@ -138,22 +140,58 @@ async def test_what_was_played_through_is_not_decided_again(monkeypatch: pytest.
 
     async with world.running(holds=holds) as client:
         await client.create()
-        monkeypatch.setattr("actors.keeper.decide", noted)
+        monkeypatch.setattr("actors.overlay.decide", noted)
         numbers = [client.send(bid(who, dollars)) for who, dollars in ((ANN, 10), (BOB, 20), (ANN, 5), (ANN, 30))]
         await client.settled()
-        assert decided == []
+        assert [(order.bidder, order.amount) for order in decided] == [
+            (ANN, usd(10)), (BOB, usd(20)), (ANN, usd(5)), (ANN, usd(30))
+        ]  # fmt: skip
         assert [getattr(client.answer(n), "code", "accepted") for n in numbers] == [
             "accepted", "accepted", "bid_too_low", "accepted"
         ]  # fmt: skip
-        # Bob's is refused, so what was foreseen for those after him is void.
+        decided.clear()
+        # Bob's is refused, so those after it are decided on another state.
         numbers = [client.send(bid(who, dollars)) for who, dollars in ((ANN, 35), (BOB, 60), (ANN, 50))]
         await client.settled()
-        assert [(order.bidder, order.amount) for order in decided] == [(ANN, usd(50))]
+        assert [(order.bidder, order.amount) for order in decided] == [
+            (ANN, usd(35)), (BOB, usd(60)), (ANN, usd(50)), (ANN, usd(50))
+        ]  # fmt: skip
         assert [getattr(client.answer(n), "code", "accepted") for n in numbers] == [
             "accepted", "insufficient_funds", "accepted"
         ]  # fmt: skip
     replayed = world.replayed(FIRST)
     assert (replayed.leader, replayed.leader_maximum, replayed.bids) == (ANN, usd(50), 5)
+
+
+@virtual
+async def test_a_flood_of_bids_that_their_author_can_not_pay_falls_at_once_and_harms_nobody_else():
+    world, holds = World(), MemoryHolds({ANN: usd(1_000), BOB: usd(25)})
+    async with world.running(holds=holds) as client:
+        await client.create()
+        before = len(holds.calls)
+        numbers = [client.send(bid(BOB, dollars)) for dollars in range(10, 70, 10)]
+        numbers.append(client.send(bid(ANN, 70)))
+        await client.settled()
+        answers = [client.answer(n) for n in numbers]
+        assert [getattr(answer, "code", "accepted") for answer in answers] == [
+            "accepted", "accepted", *["insufficient_funds"] * 4, "accepted"
+        ]  # fmt: skip
+        assert [(a.available, a.required) for a in answers[2:6]] == [(usd(25), usd(n)) for n in (30, 40, 50, 60)]
+        assert len(holds.calls) - before == 2
+
+
+@virtual
+async def test_where_the_rounds_end_those_left_are_unavailable_and_may_try_again(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("actors.reservations.ROUNDS_MAX", 1)
+    world, holds = World(), MemoryHolds({ANN: usd(1_000), BOB: usd(25)})
+    async with world.running(holds=holds) as client:
+        await client.create()
+        numbers = [client.send(bid(BOB, 30)), client.send(bid(ANN, 40))]
+        await client.settled()
+        assert [client.answer(n).code for n in numbers] == ["insufficient_funds", "unavailable"]
+        await settle_down(client)
+        assert holds.held == {}
+        assert isinstance(await client.ask(bid(ANN, 40)), BidAnswer)
 
 
 @virtual
@@ -276,11 +314,11 @@ async def test_a_host_that_wakes_late_lets_go_of_nothing_that_has_grown_elsewher
         numbers = [old.send(bid(BOB, 50))]
         await old.settled()
         assert isinstance(old.answer(numbers[0]), BidAnswer)
-        late = dict(old.host._coverage._letting_go)
+        late = dict(old.host._reservations._releases)
         async with world.running(holds=holds) as new:
             await new.ask(bid(ANN, 90))
-            old.host._coverage._letting_go.update(late)
-            await old.host._coverage.let_go()
+            old.host._reservations._releases.update(late)
+            await old.host._reservations.catch_up()
             await settle_down(new)
             assert holds.held == {(FIRST, ANN): usd(90)}
 
@@ -296,7 +334,7 @@ async def test_a_host_that_nobody_vouches_for_compares_nothing_with_its_old_stat
         async with world.running(holds=holds) as new:
             await new.ask(bid(BOB, 90))
             await asyncio.sleep(3)
-            old.host._coverage.check(old.host.keepers[FIRST])
+            old.host._reservations.check(old.host.keepers[FIRST])
             await settle_down(old)
             assert holds.held == {(FIRST, BOB): usd(90)}
             # Vouched for again it does what it is told: the test would see it.
@@ -322,14 +360,14 @@ async def test_a_bid_at_a_host_that_is_behind_does_not_cost_its_bidder_what_is_h
 
 
 @virtual
-async def test_buying_what_is_only_being_listed_is_for_later():
+async def test_what_is_only_being_listed_can_be_bought_and_is_reserved():
     world, holds = World(), MemoryHolds({ANN: usd(100)})
     async with world.running(holds=holds) as client:
         listing, buying = client.send(creation(FIRST, buy_now_price=usd(50))), client.send(buy(ANN))
         await client.settled()
         assert isinstance(client.answer(listing), StateAnswer)
-        assert client.answer(buying).code == "unavailable"
-        assert isinstance(await client.ask(buy(ANN)), BidAnswer)
+        assert client.answer(buying).outcome == "won"
+        assert holds.held == {(FIRST, ANN): usd(50)}
 
 
 @pytest.mark.parametrize("seed", range(25))
