@@ -72,7 +72,7 @@ class Host:
         self._epoch = 1
         self._inbox = Inbox(limits.batch_max)
         self._loader = Loader(self.records, self._new_keeper, self._loaded)
-        # Steps that must find nothing staged: each is taken once, before the next commit.
+        # Steps between two commits: each is taken once, before the next.
         self._between: deque[Callable[[], None]] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -117,7 +117,7 @@ class Host:
         await self._log.ensure_partitions()
 
     async def run(self) -> None:
-        """Decide and commit until ``drain``; between commits, when nothing is staged, do what else is due."""
+        """Decide and commit until ``drain``; between commits do what else is due."""
         while True:
             if not (self._inbox or self._between):
                 self._idle.set()
@@ -143,7 +143,7 @@ class Host:
             self._give_up(orders)
 
     async def _catch_up(self) -> None:
-        """Let go of what no batch takes along, and look at what is held. Nothing is staged now."""
+        """Release what no batch takes along, and look at what is reserved. Only between two commits."""
         now = self.clock.now_ms()
         if self._draining or now < self._catching_up_at:
             return
@@ -156,7 +156,7 @@ class Host:
             self._catching_up_at = now + HOLDS_RETRY_MS
 
     def between_commits(self, step: Callable[[], None]) -> None:
-        """Have a step taken soon, at a moment when nothing is staged."""
+        """Have a step taken soon, between two commits."""
         self._between.append(step)
         self._wake.set()
 
@@ -182,7 +182,7 @@ class Host:
         while loading or self._inbox or not self._idle.is_set():
             if loading:
                 await asyncio.wait(loading)
-            # `run` sets it again when it finds nothing to do: only then is nothing left, or staged.
+            # `run` sets it again when it finds nothing to do: only then is nothing left.
             self._idle.clear()
             self._wake.set()
             await self._idle.wait()
@@ -217,7 +217,7 @@ class Host:
         self.places.take_back(auctions)
 
     async def release(self, slots: Iterable[int], auctions: Iterable[int]) -> int:
-        """Keep these no more. Once this returns (the time, ms), nothing of them is staged or in memory, all is saved.
+        """Keep these no more. Once this returns (the time, ms), none is in a batch or in memory, all is saved.
 
         From the start of it their requests are answered ``moved``; what is being committed is finished first.
         """
