@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from actors.messages import Answer
+from actors.messages import Answer, Refused
 from actors.orders import Order
 from actors.overlay import Overlay
 from persistence.event_log import EventRow
@@ -13,16 +13,15 @@ class Batch:
     """What is decided together: one overlay for each auction that has an order in it. Nothing has happened yet."""
 
     now_ms: int
+    # What is answered where nobody can tell.
+    unavailable: Refused
     orders: list[Order] = field(default_factory=list)
     overlays: dict[int, Overlay] = field(default_factory=dict)
     answers: list[tuple[Order, Answer]] = field(default_factory=list)
     # Refusals in auctions whose older keys are only in the log: perhaps a retry of a bid that was accepted.
     doubtful: list[tuple[Order, Answer]] = field(default_factory=list)
-
-    @property
-    def touched(self) -> list[Overlay]:
-        """The auctions that it changes."""
-        return [overlay for overlay in self.overlays.values() if overlay.changes]
+    # The auctions that it changes.
+    touched: list[Overlay] = field(default_factory=list)
 
     def encode(self) -> None:
         """Make the rows of all that is decided by now; what was encoded before and stands is not encoded again."""
@@ -31,11 +30,13 @@ class Batch:
 
     def rows(self) -> list[EventRow]:
         """The rows of the log, by auction."""
-        return [row for overlay in self.overlays.values() for row in overlay.rows]
+        return [row for overlay in self.touched for row in overlay.rows]
 
-    def collect_answers(self) -> None:
-        """Take over the answers of all decisions, which are final now."""
+    def close(self) -> None:
+        """All decisions are final: collect their answers, and what they change."""
         for overlay in self.overlays.values():
+            if overlay.changes:
+                self.touched.append(overlay)
             for decision in overlay.decisions:
                 if decision.order is not None and decision.answer is not None:
                     (self.doubtful if decision.doubtful else self.answers).append((decision.order, decision.answer))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from actors.batch import Batch
 from actors.keeper import Keeper
-from actors.messages import Bid, Buy, Refused
+from actors.messages import Bid, Buy
 from actors.orders import Order
 from domain.auction.codec import command_key
 from persistence.errors import StoreError
@@ -22,9 +22,7 @@ async def keys_of_second_attempts(event_log: EventLog, orders: Sequence[Order]) 
         return {}
 
 
-async def resolve_doubts(
-    event_log: EventLog, batch: Batch, keepers: Mapping[int, Keeper], unavailable: Refused
-) -> None:
+async def resolve_doubts(event_log: EventLog, batch: Batch, keepers: Mapping[int, Keeper]) -> None:
     """A refused bid may be a retry of one that the log has but memory has forgotten: then that is the answer.
 
     An accepted bid can't be such a retry: its maximum stays below what a new bid must offer for ever.
@@ -34,7 +32,7 @@ async def resolve_doubts(
     try:
         found = await event_log.find_keys(wanted)
     except StoreError:
-        batch.answers += [(order, unavailable) for order, _ in batch.doubtful]
+        batch.answers += [(order, batch.unavailable) for order, _ in batch.doubtful]
         return
     for (order, refused), key in zip(batch.doubtful, wanted, strict=True):
         answer = refused

@@ -132,7 +132,7 @@ class Host:
                 await self._catch_up()
 
     async def _commit_next(self) -> None:
-        batch = Batch(self.clock.now_ms())
+        batch = Batch(self.clock.now_ms(), self._unavailable())
         orders = self._inbox.take()
         try:
             await self._commit(orders, batch)
@@ -298,9 +298,9 @@ class Host:
     async def _commit(self, orders: list[Order], batch: Batch) -> None:
         self._decide(orders, batch, await keys_of_second_attempts(self._log, orders))
         await self._reservations.reserve(batch)
-        batch.collect_answers()
+        batch.close()
         if batch.doubtful:
-            await resolve_doubts(self._log, batch, self.keepers, self._unavailable())
+            await resolve_doubts(self._log, batch, self.keepers)
         self._reservations.verify(batch)
         rows = batch.rows()
         if rows:
@@ -317,7 +317,7 @@ class Host:
             # What the batch was decided at, not what it is now: an end moved by an outage must lie after that outage.
             self.outages.works(batch.now_ms)
             self.pulse.committed(1000 * (time.perf_counter() - began))
-        self._lease.hold_back(batch, self._unavailable())
+        self._lease.hold_back(batch)
         self._committed(batch)
         return None
 
@@ -340,7 +340,7 @@ class Host:
                 overlay.decide(order)
 
     def _overlay(self, keeper: Keeper, batch: Batch, found: dict[tuple[int, bytes], KeyedRow]) -> Overlay:
-        overlay = Overlay(keeper, batch.now_ms, self._unavailable(), found)
+        overlay = Overlay(keeper, batch.now_ms, batch.unavailable, found)
         due = keeper.due_at
         if due is not None and due <= batch.now_ms:
             overlay.tick(self.outages.covering(keeper.slot, due, batch.now_ms, keeper.auction_id))
@@ -405,7 +405,7 @@ class Host:
         self._reservations.release(batch, forgotten=auctions)
         self._forget(auctions)
         self._drop_empty(batch)
-        self._lease.hold_back(batch, self._unavailable())
+        self._lease.hold_back(batch)
         for order, answer in batch.answers:
             if order.request.auction not in auctions:
                 order.answer(answer)

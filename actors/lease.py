@@ -18,12 +18,15 @@ class Lease:
         """Whether the directory has lately said so; a host that was never in it has nobody to ask."""
         return self.confirmed_at is None or now_ms - self.confirmed_at <= LEASE_MS
 
-    def hold_back(self, batch: Batch, unavailable: Refused) -> None:
+    def hold_back(self, batch: Batch) -> None:
         """Once it has run out, say no refusal that no row of the batch vouches for: another host may have moved on."""
         if self.runs(batch.now_ms):
             return
         vouched = {overlay.auction_id for overlay in batch.touched}
         batch.answers = [
-            (order, unavailable if isinstance(answer, Refused) and order.request.auction not in vouched else answer)
+            (
+                order,
+                batch.unavailable if isinstance(answer, Refused) and order.request.auction not in vouched else answer,
+            )
             for order, answer in batch.answers
         ]

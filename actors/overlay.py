@@ -58,7 +58,7 @@ class Overlay:
     """One auction in one batch."""
 
     __slots__ = (
-        "_encoded", "_fallen", "_found", "_known", "_ledger_away", "_unavailable", "at", "decisions", "hash", "held",
+        "_encoded", "_fallen", "_found", "_held", "_known", "_ledger_away", "_unavailable", "at", "decisions", "hash",
         "keeper", "now_ms", "rows", "seq", "state", "stuck", "with_head",
     )  # fmt: skip
 
@@ -79,9 +79,8 @@ class Overlay:
         self.with_head = False
         # Whether what time should have done failed by a fault of ours.
         self.stuck = False
-        # The most that may be reserved for whom, once the batch's reservations are made (base units).
-        self.held = {user: reservation.amount for user, reservation in reserved(keeper.auction).items()}
         self._known: dict[UserKey, Known] = {}
+        self._held: dict[int, int] | None = None
         # Orders, by id, whose authors can't pay for them.
         self._fallen: dict[int, Refused] = {}
         self._found = found
@@ -115,6 +114,13 @@ class Overlay:
     def reserved(self) -> dict[int, Reservation]:
         """What is to be reserved after the batch, by user."""
         return reserved(self.state)
+
+    @property
+    def held(self) -> dict[int, int]:
+        """The most that may be reserved for whom by now (base units); the batch's reservations are added to it."""
+        if self._held is None:
+            self._held = {user: reservation.amount for user, reservation in reserved(self.keeper.auction).items()}
+        return self._held
 
     @property
     def events(self) -> list[tuple[int, int, Event]]:
