@@ -58,8 +58,8 @@ class Overlay:
     """One auction in one batch."""
 
     __slots__ = (
-        "_encoded", "_fallen", "_found", "_held", "_known", "_ledger_away", "_unavailable", "at", "decisions", "hash",
-        "keeper", "now_ms", "rows", "seq", "state", "stuck", "with_head",
+        "_encoded", "_fallen", "_found", "_held", "_known", "_ledger_away", "_unavailable", "at", "before", "decisions",
+        "hash", "keeper", "now_ms", "rows", "seq", "state", "stuck", "with_head",
     )  # fmt: skip
 
     def __init__(
@@ -70,7 +70,7 @@ class Overlay:
         self.now_ms = now_ms
         # An auction's time never steps back, though a new host's clock may be behind.
         self.at = max(now_ms, keeper.at)
-        self.state: Auction | None = keeper.auction
+        self.before = self.state = keeper.auction
         self.seq = keeper.seq
         self.hash = keeper.hash
         self.decisions: list[Decision] = []
@@ -100,7 +100,7 @@ class Overlay:
     @property
     def changes_status(self) -> bool:
         """Whether the read model has to say so at once."""
-        before, after = self.keeper.auction, self.state
+        before, after = self.before, self.state
         if after is None:
             return False
         return before is None or (before.status, before.settled) != (after.status, after.settled)
@@ -119,7 +119,7 @@ class Overlay:
     def held(self) -> dict[int, int]:
         """The most that may be reserved for whom by now (base units); the batch's reservations are added to it."""
         if self._held is None:
-            self._held = {user: reservation.amount for user, reservation in reserved(self.keeper.auction).items()}
+            self._held = {user: reservation.amount for user, reservation in reserved(self.before).items()}
         return self._held
 
     @property
@@ -186,7 +186,7 @@ class Overlay:
         """Take out the decisions from this one on."""
         gone = self.decisions[first:]
         del self.decisions[first:]
-        self.state, self.seq = self.keeper.auction, self.keeper.seq
+        self.state, self.seq = self.before, self.keeper.seq
         if self.decisions:
             self.state, self.seq = self.decisions[-1].after, self.decisions[-1].seq
         self._known = {d.key: d.known for d in self.decisions if d.key is not None and d.known is not None}
