@@ -1,7 +1,7 @@
 """Time-sorted 64-bit ids and their 13-character text.
 
 An id is ``milliseconds since 2020-01-01 << 22 | counter``, made by PostgreSQL (``next_id()``), so that ids
-sort by creation and a month of them is one range (see ``persistence/migrations``). Its text is base32hex
+sort by creation and a month of them is one range (see ``persistence/postgres/migrations``). Its text is base32hex
 (RFC 4648, digits ``0-9a-v``) padded to 13 characters, so text sorts as the number does.
 """
 

@@ -6,20 +6,20 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ece.analytics_command import analytics
-from ece.bench_command import app as bench
-from ece.catalog_command import catalog
-from ece.demo_command import demo
-from ece.doctor import doctor
+from ece.commands.analytics import analytics
+from ece.commands.bench.command import app as bench
+from ece.commands.catalog import catalog
+from ece.commands.demo import demo
+from ece.commands.doctor import doctor
+from ece.commands.ledger import ledger
+from ece.commands.migrate import migrate
+from ece.commands.operator import operator
+from ece.commands.placement import node, slots
+from ece.commands.replay import replay
+from ece.commands.up import up
+from ece.commands.verify import verify
 from ece.failure import Failure
-from ece.ledger_command import ledger
-from ece.migrate_command import migrate
-from ece.operator_command import operator
-from ece.placement_command import node, slots
-from ece.replay_command import replay
 from ece.settings import BadSetting
-from ece.up_command import up
-from ece.verify_command import verify
 
 app = typer.Typer(
     name="ece",

@@ -12,15 +12,24 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 
 from domain.ids import first_id_at
-from gateway import analytics, health, media, problems, protocol_docs, socket
-from gateway.address_limit import AddressLimit
-from gateway.alerting import tell_for_ever
-from gateway.middleware import Frontdoor
-from gateway.rest import analytics as analytics_routes
-from gateway.rest import auctions, catalog, copies, ledger, sales, watching
-from gateway.rest.auth import AuthRoutes
-from gateway.services import Services
-from persistence.errors import StoreError
+from gateway.http import problems, protocol_docs
+from gateway.http.address_limit import AddressLimit
+from gateway.http.middleware import Frontdoor
+from gateway.monitoring import health
+from gateway.rest.analytics import routes as analytics_routes
+from gateway.rest.analytics import services as analytics
+from gateway.rest.auctions import routes as auctions
+from gateway.rest.catalog import media
+from gateway.rest.catalog import routes as catalog
+from gateway.rest.identity.routes import AuthRoutes
+from gateway.rest.ledger import routes as ledger
+from gateway.rest.notifications import routes as watching
+from gateway.rest.notifications.alerting import tell_for_ever
+from gateway.rest.sales import copies
+from gateway.rest.sales import routes as sales
+from gateway.rest.services import Services
+from gateway.websocket import endpoint as socket
+from persistence.postgres.errors import StoreError
 
 HOUSEKEEPING_EVERY_S = 3600.0
 OFFERS_EVERY_S = 5.0

@@ -3,8 +3,8 @@
 from typing import Any
 
 from domain.auction.commands import BuyNow, Command, PlaceBid
-from domain.auction.english import decide, list_auction
 from domain.auction.events import Event
+from domain.auction.formats.english import decide, list_auction
 from domain.auction.refusal import Refusal
 from domain.auction.state import Auction, apply
 from domain.auction.terms import Terms

@@ -4,7 +4,6 @@ from auction_examples import AUCTION, NAMES, SELLER
 from hypothesis import strategies as st
 
 from domain.auction.commands import BuyNow, Cancel, CloseEarly, Command, PlaceBid, Settle, Tick
-from domain.auction.english import decide, list_auction
 from domain.auction.events import (
     BoughtNow,
     Cancelled,
@@ -19,6 +18,7 @@ from domain.auction.events import (
     ReserveMet,
     Settled,
 )
+from domain.auction.formats.english import decide, list_auction
 from domain.auction.increments import STANDARD_INCREMENTS
 from domain.auction.refusal import Refusal
 from domain.auction.state import Auction, apply

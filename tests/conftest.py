@@ -8,6 +8,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
+pytest_plugins = ["postgres_server"]
+
 # The same examples for everyone, and no stop-watch: these machines are shared.
 settings.register_profile("repeatable", max_examples=50, deadline=None, derandomize=True)
 settings.register_profile("search", max_examples=2_000, deadline=None, print_blob=True)
@@ -24,7 +26,7 @@ structlog.configure(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    faults = parser.getgroup("faults", "kill tests of the engine's parts (tests/system/test_faults.py)")
+    faults = parser.getgroup("faults", "kill tests of the engine's parts (tests/system/faults/test_faults.py)")
     faults.addoption(
         "--pairs", choices=("chosen", "all"), default="chosen", help="which pairs of parts are killed together"
     )

@@ -12,13 +12,13 @@ from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
 from domain.ledger.refusals import Refusal
 from domain.ledger.rules import Cover, cover, decide_all
-from domain.settlement import Sale, split
-from persistence.errors import KeyTaken, StaleSequence, StoreUnavailable
-from persistence.event_log import TAIL_PAGE, EventRow, HeadRow, KeyedRow
-from persistence.ledger import HeldFor
-from persistence.selling import Settlement
-from persistence.settlement import Due, Failure
-from persistence.snapshots import Snapshot
+from domain.sales.settlement import Sale, split
+from persistence.ledger.store import HeldFor
+from persistence.log.event_log import TAIL_PAGE, EventRow, HeadRow, KeyedRow
+from persistence.log.snapshots import Snapshot
+from persistence.postgres.errors import KeyTaken, StaleSequence, StoreUnavailable
+from persistence.sales.selling import Settlement
+from persistence.sales.settlement import Due, Failure
 
 
 class MemoryTables:
@@ -49,7 +49,7 @@ async def _turn() -> None:
 
 
 class MemoryEventLog:
-    """`persistence.event_log.EventLog` over a dict."""
+    """`persistence.log.event_log.EventLog` over a dict."""
 
     def __init__(self, tables: MemoryTables | None = None, weather: Weather | None = None) -> None:
         self.tables = tables or MemoryTables()
@@ -130,7 +130,7 @@ class MemoryEventLog:
 
 
 class MemoryHolds:
-    """`persistence.bid_holds.BidHolds` over the pure rules."""
+    """`persistence.ledger.bid_holds.BidHolds` over the pure rules."""
 
     def __init__(self, funds: Mapping[int, int], weather: Weather | None = None) -> None:
         self.books = Books({owner: replace(opened(owner, owner, "USDC"), posted=sum_) for owner, sum_ in funds.items()})
@@ -174,7 +174,7 @@ class MemoryHolds:
 
 
 class MemorySettlements:
-    """`persistence.settlement.Settlements` over heads and the pure rules, for auctions without copies."""
+    """`persistence.sales.settlement.Settlements` over heads and the pure rules, for auctions without copies."""
 
     FEE_BP = 500
 
@@ -259,7 +259,7 @@ class MemorySettlements:
 
 
 class MemorySnapshots:
-    """`persistence.snapshots.SnapshotStore` over a dict."""
+    """`persistence.log.snapshots.SnapshotStore` over a dict."""
 
     def __init__(self, tables: MemoryTables | None = None, weather: Weather | None = None) -> None:
         self.tables = tables or MemoryTables()

@@ -15,10 +15,10 @@ NAMES_THAT_SAY_NOTHING = {"util", "utils", "common", "helper", "helpers", "manag
 
 # Who may know a library; the import contracts in pyproject.toml know of whole packages only.
 KNOWN_BY = {
-    "ray": ("actors/ray_runtime.py",),
-    "asyncpg": ("persistence/", "actors/host_process.py", "ece/"),
-    "redis": ("persistence/announcements.py", "persistence/catalog_cache.py", "ece/"),
-    "fastapi": ("gateway/", "ece/gateway_process.py"),
+    "ray": ("actors/runtime/cluster.py",),
+    "asyncpg": ("persistence/", "actors/runtime/host_process.py", "ece/"),
+    "redis": ("persistence/redis/announcements.py", "persistence/catalog/cache.py", "ece/"),
+    "fastapi": ("gateway/", "ece/processes/gateway.py"),
     "jwt": ("gateway/identity/tokens.py",),
     "bcrypt": ("gateway/identity/passwords.py",),
     "PIL": ("ece/demo/",),
@@ -31,8 +31,8 @@ KNOWN_BY = {
 ENVIRONMENT = {
     "ece/settings.py": "the one place",
     "ece/supervisor/services.py": "hands it on to our own processes",
-    "ece/engine.py": "hands it on to an engine for the time of a block",
-    "actors/ray_runtime.py": "Ray is told some things no other way",
+    "ece/engine/running.py": "hands it on to an engine for the time of a block",
+    "actors/runtime/cluster.py": "Ray is told some things no other way",
 }
 # Imports within functions, and why.
 LATE_IMPORTS: dict[str, set[str]] = {}

@@ -5,12 +5,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 
-from domain.auction.chain import LogRow
-from domain.auction.codec import UnreadableEvent, decode_event
 from domain.auction.events import BidEvent, Closed, Event
 from domain.auction.state import Auction, apply
 from domain.ids import parse_id
-from persistence.event_log import EventLog
+from domain.log.chain import LogRow
+from domain.log.codec import UnreadableEvent, decode_event
+from persistence.log.event_log import EventLog
 
 CONNECTIONS_MAX = 2
 

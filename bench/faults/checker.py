@@ -12,14 +12,14 @@ import msgspec
 from bench.faults.auction_log import AuctionLog
 from bench.faults.recording import Acked, Recording, RefusedOrder, Seen, ToldEvent, ToldState
 from domain.auction.commands import PlaceBid
-from domain.auction.english import decide
 from domain.auction.events import BoughtNow, Cancelled, Closed, Settled
+from domain.auction.formats.english import decide
 from domain.auction.refusal import Refusal
 from domain.auction.state import Auction
-from domain.auction.verification import LogVerifier
 from domain.auction.views import outcome_of, public_event, public_state
 from domain.errors import ALREADY_LEADING, AUCTION_CLOSED, AUCTION_NOT_OPEN, BID_TOO_LOW
 from domain.ids import parse_id
+from domain.log.verification import LogVerifier
 
 LOST = "lost"
 FALSE_ACK = "false ack"

@@ -7,9 +7,9 @@ import random
 import time
 from uuid import uuid4
 
-from bench.accounts import Account
 from bench.faults.recording import Acked, Order, Recording, RefusedOrder, Seen, ToldEvent, ToldState
-from bench.wire_client import (
+from bench.wire.accounts import Account
+from bench.wire.client import (
     REQUEST_DEADLINE_S,
     RETRIED_CODES,
     Ack,

@@ -1,4 +1,5 @@
-"""The rules of the ledger. ``persistence/migrations/0004_ledger.sql`` does the same in the database, for whole batches.
+"""The rules of the ledger. ``persistence/postgres/migrations/0004_ledger.sql`` does the same in the database, for whole
+batches.
 
 ``decide`` may refuse and never changes. An account that is not the house's never has less than nothing available.
 """

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from bench.rest_client import RestRefused
+from bench.wire.rest_client import RestRefused
 from ece.demo.cards import DemoCard
 from ece.demo.stock import OPERATOR, PEOPLE, Lot, stock_of
 

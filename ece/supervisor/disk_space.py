@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ece.supervisor.terminal import Terminal
-from persistence.errors import StoreError
-from persistence.read_only import set_read_only
+from persistence.postgres.errors import StoreError
+from persistence.postgres.read_only import set_read_only
 
 CHECK_EVERY_S = 0.5
 MB = 1024 * 1024

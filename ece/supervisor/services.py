@@ -102,7 +102,9 @@ class ConductorService:
 
     async def _command(self) -> Command:
         self._ready = False
-        return Command([sys.executable, "-m", "ece.conductor"], self._environment, self._log, on_line=self._heard)
+        return Command(
+            [sys.executable, "-m", "ece.processes.conductor"], self._environment, self._log, on_line=self._heard
+        )
 
     async def _serves(self, _child: Child) -> bool:
         return self._ready
@@ -130,7 +132,9 @@ class GatewayService:
 
     async def _command(self) -> Command:
         self._listens = False
-        return Command([sys.executable, "-m", "ece.gateway_process"], self._environment, self._log, on_line=self._heard)
+        return Command(
+            [sys.executable, "-m", "ece.processes.gateway"], self._environment, self._log, on_line=self._heard
+        )
 
     async def _serves(self, _child: Child) -> bool:
         return self._listens

@@ -36,8 +36,8 @@ from ece.supervisor.services import (
     valkey_service,
 )
 from ece.supervisor.terminal import Terminal
-from persistence.directory import agree_on_slots
-from persistence.migrations import migrate
+from persistence.placement.directory import agree_on_slots
+from persistence.postgres.migrations import migrate
 
 HOUSEKEEPING_EVERY_S = 5.0
 READY_WITHIN_S = 110.0

@@ -6,14 +6,14 @@ from fastapi import Depends, Header
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from domain.ids import InvalidId, parse_id
+from gateway.http.problems import Problem
 from gateway.identity.tokens import Identity
-from gateway.problems import Problem
-from gateway.services import ServicesDep
+from gateway.rest.services import ServicesDep
 
 OPERATOR: Literal["operator"] = "operator"
 # Users that replays and benches act as, and sellers whom operators trust to list much.
 QUOTA_EXEMPT = "quota_exempt"
-# As for the keys of bids on the WebSocket (gateway/frames.py).
+# As for the keys of bids on the WebSocket (gateway/wire/frames.py).
 KEY_LENGTH_MAX = 64
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access token from `auth/login`")

@@ -16,7 +16,7 @@ from pydantic import Field
 from pydantic.config import JsonDict
 
 from domain.errors import INVALID_CURSOR
-from gateway.problems import Problem
+from gateway.http.problems import Problem
 
 Key = TypeVar("Key")
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import structlog
 from starlette.responses import Response
 
+from gateway.http.problems import MEDIA_TYPE, Problem
 from gateway.identity.tokens import Identity
-from gateway.problems import MEDIA_TYPE, Problem
 from gateway.rest.answers import JSON
-from gateway.services import Services
-from persistence.errors import StoreError, TextNotStorable
-from persistence.idempotency import Answered, Begun
+from gateway.rest.services import Services
+from persistence.postgres.errors import StoreError, TextNotStorable
+from persistence.postgres.idempotency import Answered, Begun
 
 REPLAYED = "Idempotency-Replayed"
 log = structlog.get_logger(__name__)

@@ -10,9 +10,9 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.duplicate_keys import DuplicateKey, reject_duplicates
 from gateway.rest import API_PREFIX
 from gateway.rest.callers import known_caller, visitor
+from gateway.wire.duplicate_keys import DuplicateKey, reject_duplicates
 
 
 def api_router(tag: str) -> APIRouter:

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-import actors.host_process
+import actors.runtime.host_process
 from actors.clock import Clock
-from actors.host_process import HostConfig, HostProcess, Taken
+from actors.runtime.host_process import HostConfig, HostProcess, Taken
 from ece.logs import configure_logs
-from persistence.directory import Kept
+from persistence.placement.directory import Kept
 
 
 class Wall:
@@ -91,5 +91,5 @@ if __name__ == "__main__":
     # To stderr: standard output is for answers.
     configure_logs("warning", "json")
     # The clock takes its source once, when it is made.
-    actors.host_process.Clock = lambda: Clock(wall=Wall.now_ns)  # type: ignore[assignment,misc]
+    actors.runtime.host_process.Clock = lambda: Clock(wall=Wall.now_ns)  # type: ignore[assignment,misc]
     asyncio.run(Puppet(json.loads(sys.argv[1])).serve())

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from actors.messages import Answer, Bid, BidAnswer, CloseNow, Create, GetState, Refused, Request, StateAnswer
-from actors.stream import GatewayStream, HandshakeFailed, open_stream
+from actors.stream.connection import GatewayStream, HandshakeFailed, open_stream
+from actors.stream.messages import Answer, Bid, BidAnswer, CloseNow, Create, GetState, Refused, Request, StateAnswer
 from bench.faults.recording import Acked, Order, Recording, RefusedOrder
 from domain.auction.terms import Terms
 from domain.ids import id_text

@@ -9,15 +9,15 @@ from uuid import uuid4
 
 import asyncpg
 
-from bench.accounts import Roster
 from bench.faults.auction_log import AuctionLog, read_logs
 from bench.faults.checker import Violation, violations
 from bench.faults.clients import Bidder, Watcher
 from bench.faults.recording import Recording
-from bench.rest_client import RestClient
-from bench.wire_client import Ack, WireClient
+from bench.wire.accounts import Roster
+from bench.wire.client import Ack, WireClient
+from bench.wire.rest_client import RestClient
 from domain.ids import parse_id
-from ece.accounts import ProvisionedAccounts
+from ece.engine.accounts import ProvisionedAccounts
 
 DAY_MS = 24 * 3600 * 1000
 _UNSETTLED = """

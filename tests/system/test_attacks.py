@@ -19,13 +19,13 @@ import psutil
 import pytest
 from engines import Up, until
 
-from bench.accounts_by_rest import AccountsByRest
-from bench.attackers import Attacked
-from bench.attacks import Probed, attack, probe
-from bench.live import Engine, Shape, open_seats
-from bench.load import Seat
+from bench.loads.attackers import Attacked
+from bench.loads.load import Seat
+from bench.measures.attacks import Probed, attack, probe
+from bench.measures.live import Engine, Shape, open_seats
 from bench.percentiles import percentile
-from bench.wire_client import Ack, WireClient
+from bench.wire.accounts_by_rest import AccountsByRest
+from bench.wire.client import Ack, WireClient
 
 ATTACK_S = 5.0
 CONNECTIONS_MAX, PER_ADDRESS_MAX = 800, 100

@@ -31,7 +31,7 @@ def test_all_processes_listen_on_the_loopback_address_only(engine: SharedEngine)
         if socket_.pid in names and (socket_.status == psutil.CONN_LISTEN or socket_.type == socket.SOCK_DGRAM)
     ]
     # Gateway, conductor, GCS, raylet, director and hosts: the look itself works.
-    for part in ("gateway_process", "ece.conductor", "gcs_server", "raylet", "DirectorActor", "HostActor"):
+    for part in ("gateway_process", "ece.processes.conductor", "gcs_server", "raylet", "DirectorActor", "HostActor"):
         assert any(part in name for name, _ in listening), part
     assert [(name, str(address)) for name, address in listening if not _loopback(address)] == []
 

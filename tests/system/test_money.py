@@ -10,17 +10,17 @@ from contextlib import asynccontextmanager
 
 import pytest
 from engines import SharedEngine
-from test_faults import victim
 
 from domain.ids import parse_id
 from domain.ledger.books import HOUSE
 from domain.ledger.ids import transfer_id
 from domain.ledger.orders import Transfer
 from domain.ledger.rules import Done
-from persistence.faucet import FUNDS
-from persistence.ledger import Ledger
-from persistence.pool import Pool, close_pool, open_pool
+from persistence.ledger.faucet import FUNDS
+from persistence.ledger.store import Ledger
+from persistence.postgres.pool import Pool, close_pool, open_pool
 from tests.faults.scene import Scene, until
+from tests.system.faults.test_faults import victim
 
 PEOPLE = 50
 USD = 1_000_000

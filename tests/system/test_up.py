@@ -14,7 +14,7 @@ import pytest
 from engines import READY_WITHIN_S, STOPPED_WITHIN_S, SharedEngine, Up, is_ready, until
 from rich.console import Console
 
-from ece.engine import running_engine
+from ece.engine.running import running_engine
 from ece.settings import load_settings
 
 pytestmark = pytest.mark.timeout(240)

@@ -117,10 +117,13 @@ def die_while_settling(module: Any) -> None:
 
 
 SABOTAGES: dict[str, dict[str, Break]] = {
-    "ack before commit": {"persistence.event_log": ack_before_commit},
-    "death while settling": {"persistence.settlement": die_while_settling},
-    "no fence": {"persistence.event_log": no_fence},
-    "lost news and forgotten gaps": {"persistence.announcements": lose_news, "gateway.channels": forget_gaps},
+    "ack before commit": {"persistence.log.event_log": ack_before_commit},
+    "death while settling": {"persistence.sales.settlement": die_while_settling},
+    "no fence": {"persistence.log.event_log": no_fence},
+    "lost news and forgotten gaps": {
+        "persistence.redis.announcements": lose_news,
+        "gateway.fanout.channels": forget_gaps,
+    },
 }
 
 

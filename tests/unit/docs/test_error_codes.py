@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from test_papers import AUCTION_ID, MESSAGES, NOW, ROOT, SCHEMAS, Served, codec, faults, table
 
-from actors.messages import MOVED, Refused
+from actors.stream.messages import MOVED, Refused
 from domain.auction import refusal
 from domain.errors import ERRORS, INTERNAL_ERROR, INVALID_FRAME, KEY_REUSED, UNAVAILABLE
 from domain.ids import id_text
-from gateway.frames import Codec
-from gateway.problems import Problem, refusal_problem
+from gateway.http.problems import Problem, refusal_problem
+from gateway.wire.frames import Codec
 
 __all__ = ["codec"]
 

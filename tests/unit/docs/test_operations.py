@@ -8,18 +8,18 @@ from typing import Any, cast
 from prometheus_client import CollectorRegistry
 
 from ece.settings import PREFIX, Settings
-from gateway.address_limit import AddressLimit
-from gateway.admission import Admission
-from gateway.connections import Connections
-from gateway.exposition import CatalogMetrics, ConnectionMetrics, HubMetrics, SocketMetrics, WaitingMetrics
-from gateway.fleet_metrics import FleetMetrics
-from gateway.hub import Hub
+from gateway.fanout.hub import Hub
+from gateway.http.address_limit import AddressLimit
+from gateway.http.connections import Connections
+from gateway.http.middleware import Frontdoor
 from gateway.identity.passwords import PasswordHasher
-from gateway.middleware import Frontdoor
-from gateway.session import SessionLimits
-from gateway.sockets import Sockets
-from gateway.traffic import Traffic
-from persistence.pool import PoolUse
+from gateway.monitoring.exposition import CatalogMetrics, ConnectionMetrics, HubMetrics, SocketMetrics, WaitingMetrics
+from gateway.monitoring.fleet_metrics import FleetMetrics
+from gateway.websocket.admission import Admission
+from gateway.websocket.session import SessionLimits
+from gateway.websocket.sockets import Sockets
+from gateway.websocket.traffic import Traffic
+from persistence.postgres.pool import PoolUse
 
 OPERATIONS = (Path(__file__).parents[3] / "docs/operations.md").read_text()
 # Between the supervisor and the processes that it starts.

@@ -16,7 +16,7 @@ import yaml
 from fastapi import FastAPI
 from jsonschema import Draft7Validator
 
-from actors.messages import AnnouncedEvent, Answer, BidAnswer, News, Request, StateAnswer
+from actors.stream.messages import AnnouncedEvent, Answer, BidAnswer, News, Request, StateAnswer
 from domain.auction.events import (
     BoughtNow,
     Cancelled,
@@ -35,14 +35,16 @@ from domain.auction.state import Auction, apply
 from domain.auction.terms import Terms
 from domain.auction.views import public_event, public_state
 from domain.ids import id_text
-from gateway import protocol_docs, session, ws_protocol
-from gateway.admission import Admission
-from gateway.frames import JSON, MSGPACK, BrokenFrame, Codec, EventFrame, InvalidFrame
-from gateway.hub import Hub
+from gateway.fanout.hub import Hub
+from gateway.http import protocol_docs
 from gateway.identity.tokens import TokenIssuer
-from gateway.session import Session, SessionLimits
-from gateway.traffic import Traffic
-from persistence.announcements import Listener
+from gateway.websocket import protocol as ws_protocol
+from gateway.websocket import session
+from gateway.websocket.admission import Admission
+from gateway.websocket.session import Session, SessionLimits
+from gateway.websocket.traffic import Traffic
+from gateway.wire.frames import JSON, MSGPACK, BrokenFrame, Codec, EventFrame, InvalidFrame
+from persistence.redis.announcements import Listener
 
 ROOT = Path(__file__).parents[3]
 ASYNCAPI: dict[str, Any] = yaml.safe_load((ROOT / "docs/asyncapi.yaml").read_text())
@@ -391,7 +393,9 @@ def test_the_close_codes_are_those_of_the_program() -> None:
     named = {
         value for module in (session, ws_protocol) for name, value in vars(module).items() if name.startswith("CLOSE_")
     }
-    literal = literals_passed_to("close", 0, "gateway/session.py", "gateway/ws_protocol.py", "gateway/socket.py")
+    literal = literals_passed_to(
+        "close", 0, "gateway/websocket/session.py", "gateway/websocket/protocol.py", "gateway/websocket/endpoint.py"
+    )
     documented = {int(code) for code in ASYNCAPI["channels"]["socket"]["x-close-codes"]}
     assert documented - LIBRARY_CLOSE_CODES == (named | literal) - BEFORE_THE_HANDSHAKE
     assert documented == {int(code) for code in table("### Close codes")}

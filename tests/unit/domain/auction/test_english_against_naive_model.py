@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from domain.auction.commands import BuyNow, PlaceBid, Tick
-from domain.auction.english import decide, list_auction
+from domain.auction.formats.english import decide, list_auction
 from domain.auction.refusal import Refusal
 from domain.auction.state import Auction, apply, minimum_bid
 from domain.auction.terms import Terms

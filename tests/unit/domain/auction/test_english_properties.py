@@ -7,14 +7,14 @@ from auction_strategies import START, auctions, bids, history, purchases, sound_
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.auction.codec import decode_event, encode_event
 from domain.auction.commands import BuyNow, Command, PlaceBid
-from domain.auction.english import decide, list_auction
 from domain.auction.events import BidEvent, Closed, Extended, Listed, Opened
+from domain.auction.formats.english import decide, list_auction
 from domain.auction.increments import increment_at
 from domain.auction.refusal import Refusal
 from domain.auction.state import Auction, Status, apply, minimum_bid
 from domain.auction.terms import Terms, terms_fault
+from domain.log.codec import decode_event, encode_event
 
 BEFORE_ANY_BID = -1
 

@@ -3,8 +3,8 @@
 import pytest
 from auction_examples import ANN, BOB, CID, END, MIDDLE, SELLER, START, after, bid, decided, opened, scheduled
 
-from domain.auction.english import decide
 from domain.auction.events import LeadDefended, LeadRaised, LeadTaken
+from domain.auction.formats.english import decide
 from domain.auction.refusal import Refusal
 from domain.auction.state import minimum_bid
 from domain.money import usd

@@ -3,8 +3,8 @@
 from auction_examples import ANN, BOB, CID, END, MIDDLE, SELLER, START, after, bid, buy, decided, opened, scheduled
 
 from domain.auction.commands import Tick
-from domain.auction.english import decide
 from domain.auction.events import BoughtNow, Closed, LeadDefended, LeadRaised, LeadTaken, ReserveMet
+from domain.auction.formats.english import decide
 from domain.auction.refusal import Refusal
 from domain.auction.state import Status
 from domain.money import usd

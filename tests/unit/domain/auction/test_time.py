@@ -4,8 +4,8 @@ import pytest
 from auction_examples import ANN, BOB, END, MIDDLE, SELLER, START, after, bid, buy, decided, opened, scheduled, terms
 
 from domain.auction.commands import Cancel, CloseEarly, Settle, Tick
-from domain.auction.english import decide, list_auction
 from domain.auction.events import Cancelled, Closed, Extended, LeadTaken, Listed, Opened, Settled
+from domain.auction.formats.english import decide, list_auction
 from domain.auction.refusal import Refusal
 from domain.auction.state import Status
 from domain.auction.terms import SoftClose

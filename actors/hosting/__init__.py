@@ -1,0 +1,1 @@
+"""A host: the single writer of its auctions."""

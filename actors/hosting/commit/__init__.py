@@ -1,0 +1,1 @@
+"""From orders to one append: what a batch gathers, and what has to be sure before it is written."""

@@ -1,0 +1,42 @@
+"""One group commit in the making: what its orders come to in each auction, and the answers that wait for the log."""
+
+from dataclasses import dataclass, field
+
+from actors.hosting.entity.orders import Order
+from actors.hosting.entity.overlay import Overlay
+from actors.stream.messages import Answer, Refused
+from persistence.log.event_log import EventRow
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is decided together: one overlay for each auction that has an order in it. Nothing has happened yet."""
+
+    now_ms: int
+    # What is answered where nobody can tell.
+    unavailable: Refused
+    orders: list[Order] = field(default_factory=list)
+    overlays: dict[int, Overlay] = field(default_factory=dict)
+    answers: list[tuple[Order, Answer]] = field(default_factory=list)
+    # Refusals in auctions whose older keys are only in the log: perhaps a retry of a bid that was accepted.
+    doubtful: list[tuple[Order, Answer]] = field(default_factory=list)
+    # The auctions that it changes.
+    touched: list[Overlay] = field(default_factory=list)
+
+    def encode(self) -> None:
+        """Make the rows of all that is decided by now; what was encoded before and stands is not encoded again."""
+        for overlay in self.overlays.values():
+            overlay.encode()
+
+    def rows(self) -> list[EventRow]:
+        """The rows of the log, by auction."""
+        return [row for overlay in self.touched for row in overlay.rows]
+
+    def close(self) -> None:
+        """All decisions are final: collect their answers, and what they change."""
+        for overlay in self.overlays.values():
+            if overlay.changes:
+                self.touched.append(overlay)
+            for decision in overlay.decisions:
+                if decision.order is not None and decision.answer is not None:
+                    (self.doubtful if decision.doubtful else self.answers).append((decision.order, decision.answer))

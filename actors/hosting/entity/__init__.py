@@ -1,0 +1,1 @@
+"""One auction in memory: its state, and the orders to it."""

@@ -1,0 +1,1 @@
+"""Which slots and auctions a host owns, and since when."""

@@ -1,0 +1,1 @@
+"""The director: which hosts there are, and what each owns."""

@@ -1,0 +1,187 @@
+"""The director sees to it that everything has a keeper: at the start, when a host dies, and when load or nodes change.
+
+``domain.placement.rules`` decides what is to move; here it is done. What nobody keeps is placed at once, look by look;
+moving what somebody keeps is a task beside that, one step at a time. The director keeps nothing that matters: directory
+and operators' wishes have it all, so it can die at any time, and its next incarnation goes on.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from actors.placement.control import ControlFailed, ControlsHosts, DirectorLimits
+from actors.placement.fleet import Lookout, ReadsDirectory, View
+from actors.placement.muster import Musters
+from actors.placement.solo import Solos
+from actors.runtime.host_process import Taken
+from domain.placement.rules import Move, orphans, rebalance
+from persistence.placement.directory import slot_of
+from persistence.postgres.errors import StoreError
+
+log = structlog.get_logger()
+
+LOOK_EVERY_S = 0.5
+# At the start wait so long for all hosts before giving slots to those that are there.
+GATHER_S = 8.0
+NODE_CHARACTERS = 12
+
+
+class ReadsWishes(Protocol):
+    """What operators want; may raise StoreError."""
+
+    async def drains(self) -> frozenset[str]: ...
+
+    async def slots(self) -> dict[int, str]: ...
+
+
+class Director:
+    """``run`` until cancelled. ``placed`` is set while everything has a living keeper."""
+
+    def __init__(
+        self, directory: ReadsDirectory, wishes: ReadsWishes, control: ControlsHosts, secret: bytes, *,
+        limits: DirectorLimits, say: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._directory = directory
+        self._wishes = wishes
+        self._control = control
+        self._limits = limits
+        self._say = say
+        self._lookout = Lookout(directory, secret, limits.slots_total, self._changed)
+        self._musters = Musters(limits, control, directory, say)
+        self._solos = Solos(limits, control, directory, say)
+        self._improving: asyncio.Task[None] | None = None
+        self._gather_until = 0.0
+        self._ever_placed = False
+        self._nodes: frozenset[str] | None = None
+        self._wake = asyncio.Event()
+        self.placed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Watch and place, for ever."""
+        try:
+            while True:
+                try:
+                    await self._look()
+                except StoreError as error:
+                    log.warning("directory_unavailable", error=str(error))
+                except ControlFailed as error:
+                    log.warning("host_not_told", error=str(error))
+                # Not wait_for: before Python 3.12 it can swallow being cancelled.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_EVERY_S):
+                        await self._wake.wait()
+                self._wake.clear()
+        finally:
+            if self._improving is not None:
+                self._improving.cancel()
+                await asyncio.gather(self._improving, return_exceptions=True)
+            self._lookout.close()
+
+    def missing_for_s(self) -> float:
+        """How long the longest missing host has been away, 0 when all are there."""
+        return self._musters.missing_for_s()
+
+    def _changed(self, what: str) -> None:
+        self.placed.clear()
+        if self._ever_placed:
+            self._say(what)
+        self._wake.set()
+
+    async def _look(self) -> None:
+        nodes = await self._control.nodes()
+        view = await self._lookout.look(nodes, await self._control.known())
+        draining = await self._wishes.drains()
+        wishes = await self._wishes.slots()
+        self._note_nodes(view)
+        self._musters.note(view, draining)
+        if self._ever_placed or self._musters.complete or time.monotonic() >= self._gather_until:
+            await self._place(view, draining, wishes)
+        # Last: it takes time, and fails while Ray's control store is away. What nobody keeps does not wait for it.
+        await self._musters.call(view, draining)
+
+    def _note_nodes(self, view: View) -> None:
+        """Say which nodes came and went. At the first look: is this the start, or does a director succeed another?"""
+        there = frozenset(view.nodes)
+        if self._nodes is None:
+            # Hosts that are there already need no time to gather: some may have just died, with the director.
+            self._gather_until = time.monotonic() + (0.0 if view.registered else GATHER_S)
+        else:
+            for node in sorted(there - self._nodes):
+                self._say(f"node {node[:NODE_CHARACTERS]} has joined")
+            for node in sorted(self._nodes - there):
+                self._say(f"node {node[:NODE_CHARACTERS]} is gone")
+        self._nodes = there
+
+    async def _place(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> None:
+        """Give what nobody keeps to the living; where nothing is left of that, take a step to improve."""
+        given = await self._place_orphans(view, draining, wishes)
+        returned = await self._return_strays(view)
+        if view.all_placed:
+            self._ever_placed = True
+            self.placed.set()
+            if self._improving is None or self._improving.done():
+                self._improving = asyncio.create_task(self._improve(view, draining, wishes), name="improve")
+        elif given or returned:
+            self._wake.set()  # What has just been placed is seen with the next look.
+
+    async def _place_orphans(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> bool:
+        """Give slots that nobody keeps to those who live; whether there were any to give."""
+        moves = defaultdict(list)
+        hosts = [host for host in view.shared if host.node not in draining] or view.shared
+        lost = {slot: owner if owner in view.living else None for slot, owner in view.owners.items()}
+        kept_by_leaving = {s: o for s, o in lost.items() if o is not None and o not in {h.host_id for h in hosts}}
+        settled = {slot: owner for slot, owner in lost.items() if slot not in kept_by_leaving}
+        for slot, host_id in orphans(settled, hosts, self._limits.hosts, wishes).items():
+            moves[host_id].append(slot)
+        for host_id, slots in moves.items():
+            await self._control.take(host_id, Taken(slots=tuple(slots)))
+            if self._ever_placed:
+                self._say(f"{host_id} has taken over {len(slots)} slots")
+        return bool(moves)
+
+    async def _return_strays(self, view: View) -> bool:
+        """Auctions whose own host has died go back to their slots; whether there were any."""
+        by_keeper = defaultdict(list)
+        for auction, owner in view.alone.items():
+            keeper = view.owners[slot_of(auction, self._limits.slots_total)]
+            if owner not in view.living and keeper in view.living:
+                by_keeper[keeper].append(auction)
+        for keeper, auctions in by_keeper.items():
+            assert keeper is not None
+            await self._control.take_back(keeper, Taken(auctions=tuple(auctions)))
+            self._say(f"{keeper} has taken back {len(auctions)} auction(s) of a host of their own that died")
+        return bool(by_keeper)
+
+    async def _improve(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> None:
+        """One step towards where everything should be."""
+        try:
+            leaving = {h.host_id for h in view.living.values() if h.node in draining}
+            move = rebalance(view.owners, view.shared, self._limits.hosts, leaving=leaving, wishes=wishes)
+            if move is not None:
+                await self._move(move)
+                self._wake.set()
+                return
+            if await self._solos.step(view, draining):
+                self._wake.set()
+                return
+            await self._musters.dismiss(view, draining)
+        except (StoreError, ControlFailed) as error:
+            log.warning("not_improved", error=str(error))
+        except Exception:
+            log.exception("not_improved")
+
+    async def _move(self, move: Move) -> None:
+        """Hand slots from a living host to another. Where the other does not take them they go back."""
+        released_at = await self._control.release(move.source, move.slots, ())
+        taken = Taken(slots=move.slots, released_at=released_at)
+        try:
+            await self._control.take(move.target, taken)
+        except ControlFailed:
+            await self._control.take(move.source, taken)
+            raise
+        log.info("slots_moved", slots=len(move.slots), source=move.source, target=move.target)

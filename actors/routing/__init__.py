@@ -1,0 +1,1 @@
+"""From an auction to the host that owns it."""

@@ -1,0 +1,358 @@
+"""From an auction to the host that keeps it: one stream to each host, commands batched without a timer.
+
+What is sent within one turn of the event loop travels as one frame. A lost stream means ``unavailable`` at once for
+all that waited on it, and a new look-up in the directory.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from actors.clock import Clock
+from actors.routing.moved_requests import MovedRequests
+from actors.stream.connection import GatewayStream, HandshakeFailed, open_stream
+from actors.stream.messages import MOVED, Answer, Refused, Request
+from domain.errors import OVERLOADED, UNAVAILABLE
+from persistence.placement.directory import HostAddress, slot_of
+from persistence.postgres.errors import StoreError
+
+log = structlog.get_logger()
+
+# So many requests go out without waiting for the end of the turn: the host can begin with them.
+FRAME_REQUESTS = 32
+ANSWER_TIMEOUT_S = 8.0
+RETRY_AFTER_MS = 500
+LOOK_UP_EVERY_S = 1.0
+LOOK_UP_SOON_S = 0.01
+START_WAIT_S = 5.0
+# A request that stays unanswered for so long after another host has taken over its auction will not be answered.
+TAKEN_OVER_S = 1.0
+
+OnAnswer = Callable[[Answer], None]
+
+
+class LooksUpHosts(Protocol):
+    """Where the directory is read; may raise StoreError."""
+
+    async def hosts(self) -> list[HostAddress]: ...
+
+
+@dataclass(frozen=True)
+class RouterLimits:
+    """``pending_max`` requests may wait for one host; ``held_max`` for auctions that are on the move."""
+
+    pending_max: int = 50_000
+    held_max: int = 10_000
+
+
+class _Waiting:
+    """One request whose answer is still to come."""
+
+    __slots__ = ("deadline", "held_since", "number", "on_answer", "request")
+
+    def __init__(
+        self, number: int, request: Request, on_answer: OnAnswer, deadline: float, held_since: float | None
+    ) -> None:
+        self.number = number
+        self.request = request
+        self.on_answer = on_answer
+        self.deadline = deadline
+        self.held_since = held_since
+
+
+class HostLink:
+    """The stream to one incarnation of a host, with what waits on it."""
+
+    def __init__(self, host: HostAddress, router: "Router") -> None:
+        self.host = host
+        self.stream: GatewayStream | None = None
+        # Both in the order of their deadlines.
+        self.waiting: dict[int, _Waiting] = {}
+        self.hurried: dict[int, _Waiting] = {}
+        self._router = router
+        self._outbox: list[tuple[int, Request]] = []
+        self._last_id = 0
+        self._loop = asyncio.get_running_loop()
+        self.connecting: asyncio.Task[None] | None = None
+
+    def connect_soon(self, secret: bytes) -> "asyncio.Task[None] | None":
+        """Begin to open the stream where there is none and none on its way. Each host for itself: one may hang.
+
+        Also to one that stands by: what it is given to keep need not wait for the handshake then.
+        """
+        if self.stream is not None or self.connecting is not None:
+            return None
+        self.connecting = self._loop.create_task(self._connect(secret), name=f"connect-{self.host.host_id}")
+        return self.connecting
+
+    async def _connect(self, secret: bytes) -> None:
+        host = self.host
+        try:
+            self.stream = await open_stream(host.address, host.port, secret, self._on_answers, self._on_lost)
+            log.info("host_connected", host=host.host_id, incarnation=host.incarnation)
+        except (OSError, TimeoutError, HandshakeFailed) as error:
+            log.debug("host_unreachable", host=host.host_id, error=str(error))
+        finally:
+            self.connecting = None
+
+    def send(self, number: int, request: Request, on_answer: OnAnswer, held_since: float | None) -> None:
+        """Queue one request. The caller has checked that the link is up and not full."""
+        self._last_id += 1
+        if not self._outbox:
+            self._loop.call_soon(self._flush)
+        self._outbox.append((self._last_id, request))
+        if len(self._outbox) >= FRAME_REQUESTS:
+            self._flush()
+        self.waiting[self._last_id] = _Waiting(
+            number, request, on_answer, self._loop.time() + ANSWER_TIMEOUT_S, held_since
+        )
+
+    def expire(self, now: float) -> None:
+        """Answer ``unavailable`` to what has waited too long."""
+        for queue in (self.waiting, self.hurried):
+            late = []
+            for request_id, waiting in queue.items():
+                if waiting.deadline > now:
+                    break
+                late.append(request_id)
+            for request_id in late:
+                queue.pop(request_id).on_answer(self._router.unavailable())
+
+    def hurry(self, is_taken_over: Callable[[int], bool]) -> None:
+        """Another host keeps some auctions now: what waits for them here is answered very soon, or never."""
+        deadline = self._loop.time() + TAKEN_OVER_S
+        for request_id, waiting in list(self.waiting.items()):
+            if waiting.deadline > deadline and is_taken_over(waiting.request.auction):
+                del self.waiting[request_id]
+                waiting.deadline = deadline
+                self.hurried[request_id] = waiting
+
+    def waits_for(self, auction: int) -> bool:
+        """Whether a request for this auction is still to be answered."""
+        return any(w.request.auction == auction for w in (*self.waiting.values(), *self.hurried.values()))
+
+    def close(self) -> None:
+        """Give the stream up; what waits gets ``unavailable``."""
+        if self.connecting is not None:
+            self.connecting.cancel()
+        if self.stream is not None and self.stream.transport is not None:
+            self.stream.transport.abort()
+        self._on_lost()
+
+    def _flush(self) -> None:
+        outbox, self._outbox = self._outbox, []
+        if self.stream is not None and outbox:
+            self.stream.send(outbox)
+
+    def _on_answers(self, answers: list[tuple[int, Answer]]) -> None:
+        pop = self.waiting.pop
+        for request_id, answer in answers:
+            waiting = pop(request_id, None) or self.hurried.pop(request_id, None)
+            if waiting is None:
+                continue
+            if isinstance(answer, Refused) and answer.code == MOVED:
+                self._router.moved(waiting, self)
+            else:
+                waiting.on_answer(answer)
+
+    def _on_lost(self) -> None:
+        if self.stream is None:
+            return  # It never stood: the next look-up tries again, and not before.
+        self.stream = None
+        self._outbox.clear()
+        lost = [*self.hurried.values(), *self.waiting.values()]
+        self.waiting, self.hurried = {}, {}
+        for waiting in lost:
+            waiting.on_answer(self._router.unavailable())
+        self._router.look_up_soon()
+
+
+class Router:
+    """Knows the directory and holds the links. ``start`` before use, ``stop`` at the end."""
+
+    def __init__(
+        self, directory: LooksUpHosts, secret: bytes, slots_total: int, clock: Clock,
+        limits: RouterLimits | None = None,
+    ) -> None:  # fmt: skip
+        self._limits = limits = limits or RouterLimits()
+        self._directory = directory
+        self._secret = secret
+        self._slots_total = slots_total
+        self._clock = clock
+        self._links: dict[tuple[str, int], HostLink] = {}
+        self._by_slot: list[HostLink | None] = [None] * slots_total
+        # Auctions with a host of their own.
+        self._alone: dict[int, HostLink] = {}
+        self._on_the_move = MovedRequests(
+            self._forward, self._has_settled, self._is_still_named, clock, limits.held_max
+        )
+        self._numbers = 0
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Look the hosts up once, and connect, then go on in the background."""
+        connecting = await self._look_up()
+        if connecting:
+            await asyncio.wait(connecting, timeout=START_WAIT_S)
+        self._tasks = [
+            asyncio.create_task(self._look_up_forever(), name="router-directory"),
+            asyncio.create_task(self._expire_forever(), name="router-deadlines"),
+        ]
+
+    async def stop(self) -> None:
+        """Close all streams."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._on_the_move.give_up()
+        links = list(self._links.values())
+        for link in links:
+            link.close()
+        await asyncio.gather(
+            *(link.connecting for link in links if link.connecting is not None), return_exceptions=True
+        )
+
+    def send(self, request: Request, on_answer: OnAnswer) -> None:
+        """Send a request to the keeper of its auction; ``on_answer`` is called exactly once, perhaps at once."""
+        self._numbers += 1
+        if self._on_the_move and request.auction in self._on_the_move:
+            self._on_the_move.hold(self._numbers, request, on_answer, None, None)
+        else:
+            self._forward(self._numbers, request, on_answer)
+
+    def _forward(self, number: int, request: Request, on_answer: OnAnswer, held_since: float | None = None) -> None:
+        link = self._keeper_of(request.auction)
+        if link is None or link.stream is None:
+            if held_since is None:
+                on_answer(self.unavailable())
+            else:
+                self._on_the_move.hold(number, request, on_answer, None, held_since)
+        elif len(link.waiting) >= self._limits.pending_max:
+            on_answer(Refused(OVERLOADED, self._clock.now_ms(), retry_after_ms=RETRY_AFTER_MS))
+        else:
+            link.send(number, request, on_answer, held_since)
+
+    def _keeper_of(self, auction: int) -> HostLink | None:
+        if self._alone and auction in self._alone:
+            return self._alone[auction]
+        return self._by_slot[slot_of(auction, self._slots_total)]
+
+    def _has_settled(self, auction: int, left: object) -> bool:
+        """Whether another keeper is named and can be reached, and the one that let go has answered all that it had."""
+        link = self._keeper_of(auction)
+        if link is None or link.stream is None:
+            return False
+        return link is not left and not (isinstance(left, HostLink) and left.waits_for(auction))
+
+    def _is_still_named(self, auction: int, left: object) -> bool:
+        """Whether the one that said it is not the keeper is the one that the directory names."""
+        return left is not None and self._keeper_of(auction) is left
+
+    async def ask(self, request: Request, timeout_s: float = 5.0) -> Answer:
+        """Send a request and wait for its answer; ``unavailable`` when none comes in time."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def resolve(answer: Answer) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        self.send(request, resolve)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await future
+        except TimeoutError:
+            return self.unavailable()
+
+    def hosts(self) -> list[HostAddress]:
+        """The directory, as of the last look."""
+        return [link.host for link in self._links.values()]
+
+    def waiting(self) -> dict[str, int]:
+        """How many requests wait for each host."""
+        return {link.host.host_id: len(link.waiting) + len(link.hurried) for link in self._links.values()}
+
+    @property
+    def held(self) -> int:
+        """How many requests wait for auctions that are on the move."""
+        return self._on_the_move.waiting
+
+    def ready(self) -> bool:
+        """Whether every slot has a host that can be reached."""
+        return all(link is not None and link.stream is not None for link in self._by_slot)
+
+    def unavailable(self) -> Refused:
+        """Nobody knows what became of the request: the same key may be sent again."""
+        return Refused(UNAVAILABLE, self._clock.now_ms(), retry_after_ms=RETRY_AFTER_MS)
+
+    def moved(self, waiting: _Waiting, left: HostLink) -> None:
+        """The host asked does not keep this auction any more: hold the request until the directory says who does."""
+        self._on_the_move.hold(waiting.number, waiting.request, waiting.on_answer, left, waiting.held_since)
+        self.look_up_soon()
+
+    def look_up_soon(self) -> None:
+        """The directory has changed, or a host is gone."""
+        self._wake.set()
+
+    async def _look_up_forever(self) -> None:
+        while True:
+            # Not `wait_for`: Python 3.11's forgets a cancellation that comes together with the event.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_UP_EVERY_S):
+                    await self._wake.wait()
+                    await asyncio.sleep(LOOK_UP_SOON_S)
+            self._wake.clear()
+            try:
+                await self._look_up()
+                self._on_the_move.settle()
+                if self._on_the_move:
+                    self._wake.set()
+            except Exception:
+                # Without look-ups this gateway would be cut off for good.
+                log.exception("look_up_failed")
+
+    async def _look_up(self) -> list["asyncio.Task[None]"]:
+        """Bring the links to what the directory says; returns the connections to keepers that this began."""
+        try:
+            hosts = await self._directory.hosts()
+        except StoreError as error:
+            log.warning("directory_unavailable", error=str(error))
+            return []
+        found = {(host.host_id, host.incarnation): host for host in hosts}
+        for key in self._links.keys() - found.keys():
+            self._links.pop(key).close()
+        for key, host in found.items():
+            link = self._links.setdefault(key, HostLink(host, self))
+            link.host = host
+        begun = [(link.host, link.connect_soon(self._secret)) for link in self._links.values()]
+        self._direct_to_keepers()
+        return [task for host, task in begun if task is not None and host.keeps_something]
+
+    def _direct_to_keepers(self) -> None:
+        before, alone_before = self._by_slot, self._alone
+        by_slot: list[HostLink | None] = [None] * self._slots_total
+        alone: dict[int, HostLink] = {}
+        for link in self._links.values():
+            for slot in link.host.slots:
+                if slot < self._slots_total:
+                    by_slot[slot] = link
+            alone |= dict.fromkeys(link.host.auctions, link)
+        self._by_slot, self._alone = by_slot, alone
+        left = {link for link, now in zip(before, by_slot, strict=True) if link is not None and link is not now}
+        left |= {link for auction, link in alone_before.items() if alone.get(auction) is not link}
+        slots_of_new = {slot_of(auction, self._slots_total) for auction in alone.keys() - alone_before.keys()}
+        left |= {keeper for slot in slots_of_new if (keeper := by_slot[slot]) is not None}
+        for link in left:
+            link.hurry(lambda auction, link=link: self._keeper_of(auction) is not link)  # type: ignore[misc]
+
+    async def _expire_forever(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(0.5)
+            for link in list(self._links.values()):
+                link.expire(loop.time())
+            self._on_the_move.expire()

@@ -1,0 +1,1 @@
+"""The processes of hosts and director. The only place that imports Ray."""

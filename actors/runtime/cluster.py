@@ -1,0 +1,272 @@
+"""The one module that imports Ray: it starts or joins a cluster, and places director and hosts on it.
+
+Ray is for control: it starts, names, restarts and stops the actors. Bids never pass through it.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import ray
+import structlog
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from actors.placement.control import ControlFailed, Node
+from actors.runtime.director_actor import DIRECTOR, DirectorActor, DirectorConfig, Report
+from actors.runtime.host_actor import HostActor
+from actors.runtime.host_process import HostConfig, Taken
+
+log = structlog.get_logger()
+
+CONTROL_TIMEOUT_S = 10.0
+# Ray's own answers, from its control store: as long as that is away, the last ones count.
+NODES_EVERY_S = 1.0
+NAME_FREE_WITHIN_S = 20.0
+REPORT_TIMEOUT_S = 3.0
+RAY_SERVERS = ("gcs_server", "raylet")
+DIRECTOR_ASKS_BYTES = 1024 * 1024
+OBJECT_STORE_BYTES = 80 * 1024 * 1024
+
+SetUp = Callable[[str], None]
+
+
+class RayTrouble(Exception):
+    """Ray could not be started or reached."""
+
+
+@dataclass(frozen=True)
+class RayConfig:
+    """``address`` None: a local Ray of our own, whose session goes under ``temp_dir`` (a short path).
+
+    ``namespace``: actors of one engine find each other by name within it.
+    """
+
+    address: str | None
+    temp_dir: Path | None
+    namespace: str
+
+
+class RayControl:
+    """Commands hosts from within the director's process."""
+
+    def __init__(self, template: HostConfig, set_up: SetUp) -> None:
+        self._template = template
+        self._set_up = set_up
+        self._handles: dict[str, Any] = {}
+        self._nodes: list[Node] = []
+        self._known: frozenset[str] = frozenset()
+        self._nodes_at = 0.0
+        self._refreshing: asyncio.Task[None] | None = None
+
+    async def nodes(self) -> list[Node]:
+        """The nodes that are alive, as of a moment ago. Raises ControlFailed."""
+        idle = self._refreshing is None or self._refreshing.done()
+        if idle and time.monotonic() - self._nodes_at >= NODES_EVERY_S:
+            self._refreshing = asyncio.create_task(self._refresh())
+        if not self._nodes and self._refreshing is not None:
+            await self._in_time(asyncio.shield(self._refreshing), "Ray's nodes")
+        return self._nodes
+
+    async def known(self) -> frozenset[str]:
+        """The actors of this engine that run or are being started, as of the same moment as ``nodes``."""
+        return self._known
+
+    async def start_host(self, host_id: str, node: str) -> None:
+        """Start the actor. Where one of this name is left from before, that is ended first. Raises ControlFailed."""
+        await self._in_time(asyncio.to_thread(self._start_host, host_id, node), host_id)
+
+    async def end_host(self, host_id: str) -> None:
+        """Drain, then end the actor for good. Raises ControlFailed."""
+        handle = await self._handle(host_id)
+        await self._in_time(handle.stop.remote(), host_id)
+        self._handles.pop(host_id, None)
+        await asyncio.to_thread(ray.kill, handle, no_restart=True)
+
+    async def take(self, host_id: str, places: Taken) -> None:
+        """As ``HostActor.take``. Raises ControlFailed."""
+        await self._in_time((await self._handle(host_id)).take.remote(places), host_id)
+
+    async def take_back(self, host_id: str, places: Taken) -> None:
+        """As ``HostActor.take_back``. Raises ControlFailed."""
+        await self._in_time((await self._handle(host_id)).take_back.remote(places), host_id)
+
+    async def release(self, host_id: str, slots: Sequence[int], auctions: Sequence[int]) -> int:
+        """As ``HostActor.release``. Raises ControlFailed."""
+        handle = await self._handle(host_id)
+        released_at: int = await self._in_time(handle.release.remote(slots, auctions), host_id)
+        return released_at
+
+    async def _handle(self, host_id: str) -> Any:
+        handle = self._handles.get(host_id)
+        if handle is None:
+            handle = self._handles[host_id] = await self._in_time(asyncio.to_thread(ray.get_actor, host_id), host_id)
+        return handle
+
+    async def _in_time(self, work: Any, who: str) -> Any:
+        try:
+            async with asyncio.timeout(CONTROL_TIMEOUT_S):
+                return await work
+        except (RayError, ValueError, TimeoutError) as error:
+            self._handles.pop(who, None)
+            raise ControlFailed(f"{who}: {type(error).__name__}: {error}") from error
+
+    async def _refresh(self) -> None:
+        try:
+            self._nodes, self._known = await asyncio.to_thread(_nodes_and_actors)
+            self._nodes_at = time.monotonic()
+        except Exception as error:
+            log.warning("nodes_unknown", error=str(error))
+
+    def _start_host(self, host_id: str, node: str) -> None:
+        try:
+            ray.kill(ray.get_actor(host_id), no_restart=True)
+        except ValueError:
+            pass  # As it should be: the name is free.
+        else:
+            raise ControlFailed(f"{host_id}: one of an earlier time is being ended")
+        config = replace(self._template, host_id=host_id, node=node)
+        self._handles[host_id] = (
+            ray.remote(HostActor)
+            .options(
+                name=host_id,
+                lifetime="detached",
+                num_cpus=0,
+                max_restarts=-1,
+                max_task_retries=0,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+            )
+            .remote(config, self._set_up)
+        )
+
+
+class RayRuntime:
+    """The conductor's connection to Ray."""
+
+    def __init__(self, config: RayConfig) -> None:
+        self._config = config
+        self._director: Any = None
+        self._own_servers: dict[str, psutil.Process] = {}
+
+    @property
+    def owns_ray(self) -> bool:
+        """Whether this Ray lives and dies with the conductor."""
+        return self._config.address is None
+
+    def connect(self) -> None:
+        """Start or join Ray. Raises RayTrouble."""
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Ray gives workers the lowest claim on the processor; these are the servers, not batch jobs.
+        os.environ.setdefault("RAY_worker_niceness", "0")
+        options: dict[str, Any] = {
+            "namespace": self._config.namespace, "logging_level": "warning", "log_to_driver": False,
+        }  # fmt: skip
+        if self._config.address is not None:
+            options["address"] = self._config.address
+        else:
+            options |= {
+                "include_dashboard": False,
+                "num_cpus": max(2, os.cpu_count() or 1),
+                "object_store_memory": OBJECT_STORE_BYTES,
+                "_temp_dir": _session_parent(self._config.temp_dir),
+                "_node_ip_address": "127.0.0.1",
+            }
+        try:
+            ray.init(**options)
+        except (RayError, ConnectionError, OSError, RuntimeError, ValueError) as error:
+            raise RayTrouble(f"Ray did not start or answer: {error}") from error
+        if self._config.address is None:
+            children = psutil.Process().children()
+            self._own_servers = {c.name(): c for c in children if c.name() in RAY_SERVERS}
+
+    def start_director(self, config: DirectorConfig, template: HostConfig, set_up: SetUp) -> None:
+        """Place the director, instead of any earlier one: it keeps nothing. Raises RayTrouble."""
+        deadline = time.monotonic() + NAME_FREE_WITHIN_S
+        while _ended(DIRECTOR):
+            if time.monotonic() > deadline:
+                raise RayTrouble("the director of an earlier conductor does not end")
+            time.sleep(0.1)
+        self._director = (
+            ray.remote(DirectorActor)
+            .options(
+                name=DIRECTOR,
+                lifetime="detached",
+                num_cpus=0,
+                max_restarts=-1,
+                max_task_retries=0,
+                # Beside the conductor: when another node dies, the director is not among the dead. Ray heeds a wish for
+                # a node only where something is asked of it.
+                memory=DIRECTOR_ASKS_BYTES,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True),
+            )
+            .remote(config, partial(RayControl, template, set_up), set_up)
+        )
+
+    async def report(self, after: int) -> Report | None:
+        """What the director says; None while it can't be asked (it may be starting again)."""
+        try:
+            async with asyncio.timeout(REPORT_TIMEOUT_S):
+                report: Report = await self._director.report.remote(after)
+        except (RayError, TimeoutError):
+            return None
+        return report
+
+    def lost(self) -> str | None:
+        """Why this Ray can't go on, or None. Its own servers don't come back by themselves."""
+        gone = [name for name, process in self._own_servers.items() if not _lives(process)]
+        return f"Ray's {gone[0]} is gone" if gone else None
+
+    def stop(self) -> None:
+        """Stop directing, drain all hosts, end all actors; then leave Ray (and end it, where it is ours)."""
+        try:
+            ray.get(self._director.stop.remote(), timeout=CONTROL_TIMEOUT_S)
+            actors = {name: ray.get_actor(name) for name in ray.util.list_named_actors()}
+            hosts = [actor for name, actor in actors.items() if name != DIRECTOR]
+            ray.get([host.stop.remote() for host in hosts], timeout=CONTROL_TIMEOUT_S)
+            for actor in actors.values():
+                ray.kill(actor, no_restart=True)
+        except (RayError, GetTimeoutError, ValueError) as error:
+            log.warning("hosts_not_drained", error=str(error))
+        ray.shutdown()
+
+
+def _session_parent(temp_dir: Path | None) -> str | None:
+    """Where Ray may make its directories. It opens them to all users (0777), so their parent lets nobody through."""
+    if temp_dir is None:
+        return None
+    temp_dir.mkdir(mode=0o700, exist_ok=True)
+    return str(temp_dir / "t")
+
+
+def _ended(name: str) -> bool:
+    """Whether there was an actor of this name, which is told to end now. Raises RayTrouble."""
+    try:
+        ray.kill(ray.get_actor(name), no_restart=True)
+    except ValueError:
+        return False
+    except (RayError, GetTimeoutError) as error:
+        raise RayTrouble(f"Ray does not say whether there is a {name}: {error}") from error
+    return True
+
+
+def _nodes_and_actors() -> tuple[list[Node], frozenset[str]]:
+    """A node that offers no processors (`ray start --num-cpus=0`) is there for others than us."""
+    nodes = [
+        Node(node["NodeID"], int(node["Resources"].get("memory", 0)), int(node["Resources"]["CPU"]))
+        for node in ray.nodes()
+        if node["Alive"] and node["Resources"].get("CPU")
+    ]
+    return nodes, frozenset(ray.util.list_named_actors())
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

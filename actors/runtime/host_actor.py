@@ -1,0 +1,59 @@
+"""A host process in a thread with an event loop of its own: the data path never waits for Ray."""
+
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from actors.runtime.host_process import HostConfig, HostProcess, Taken
+from actors.runtime.loop_thread import Done, LoopThread
+
+STOP_TIMEOUT_S = 8.0
+ORDER_TIMEOUT_S = 5.0
+
+
+class HostActor:
+    """What Ray keeps: a plain class, wrapped late by ``actors.runtime.cluster``. Methods answer fast or with a
+    deadline.
+
+    ``set_up(host_id)`` prepares the process (its logs) before anything else.
+    """
+
+    def __init__(self, config: HostConfig, set_up: Callable[[str], None]) -> None:
+        set_up(config.host_id)
+        self._config = config
+        self._process: HostProcess | None = None
+        self._thread = LoopThread("host", self._start)
+
+    def take(self, places: Taken) -> None:
+        """Keep these from now on. Raises what went wrong, and TimeoutError."""
+        self._do(lambda process: process.take(places))
+
+    def take_back(self, places: Taken) -> None:
+        """Keep these auctions with their slots again. Raises as ``take`` does."""
+        self._do(lambda process: process.take_back(places))
+
+    def release(self, slots: Sequence[int], auctions: Sequence[int]) -> int:
+        """Keep these no more; the time (ms) from when on another may keep them. Raises as ``take`` does."""
+        return self._do(lambda process: process.release(slots, auctions))
+
+    def stop(self) -> bool:
+        """Drain and close; False when that took too long."""
+        process = self._process
+        if process is None or not self._thread.started:
+            return True
+        try:
+            self._thread.do(process.stop(), STOP_TIMEOUT_S)
+        except TimeoutError:
+            return False
+        return True
+
+    def _do(self, order: Callable[[HostProcess], Coroutine[Any, Any, Done]]) -> Done:
+        process = self._process
+        if process is None or not self._thread.started:
+            raise RuntimeError("the host does not serve yet")
+        return self._thread.do(order(process), ORDER_TIMEOUT_S)
+
+    async def _start(self) -> None:
+        # Another process keeps this host's name: this one is a leftover of a Ray that is gone.
+        self._process = HostProcess(self._config, on_superseded=lambda: os._exit(1))
+        await self._process.start()

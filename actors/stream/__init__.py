@@ -1,0 +1,1 @@
+"""Command streams between gateways and hosts."""

@@ -1,0 +1,1 @@
+"""Load generators, and the processes that they run in."""

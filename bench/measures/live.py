@@ -1,0 +1,128 @@
+"""Live benches: closed-loop bidders on a running engine through its own wire, beside a bare echo of the same run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from bench.loads.load import Load, Measured, Seat
+from bench.loads.processes import output_of, python_module, running
+from bench.wire.accounts import Accounts, Roster
+from bench.wire.rest_client import RestClient
+
+SELLER = "bench_seller"
+USD = 1_000_000
+STARTING_PRICE = USD
+# One cent at every price: millions of rising bids stay far below the largest amount.
+STEP = USD // 100
+DURATION_MS = 24 * 3600 * 1000
+# A user bids in several auctions where a shape has more seats, from a socket of its own in each.
+USERS_MAX = 50
+SECONDS = 10.0
+WARMUP_S = 2.0
+ECHO_SECONDS = 5.0
+ECHO_CONNECTIONS = 50
+# What a load process may take besides its measured time: connecting, draining.
+LOAD_GRACE_S = 120.0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """So many auctions with so many bidders each."""
+
+    name: str
+    auctions: int
+    bidders: int
+    about: str
+
+
+HOT = Shape("hot", 1, 50, "1 auction × 50 bidders, each also watching it")
+SPREAD = Shape("spread", 50, 4, "50 auctions × 4 bidders, each also watching its auction")
+LONE = Shape("lone", 1, 1, "a lone bidder, also watching")
+SHAPES = {shape.name: shape for shape in (HOT, SPREAD, LONE)}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The engine under test."""
+
+    base_url: str
+    accounts: Accounts
+    # Bytes in the memory of the hosts that keep the auctions; None when it can't be told.
+    host_memory: Callable[[], int | None] = lambda: None
+
+
+async def measure_echo(seconds: float = ECHO_SECONDS) -> float:
+    """Round trips a second of the bare echo, with the same client and as many connections as `hot` has bidders."""
+    async with running(python_module("bench.loads.echo_server")) as server:
+        assert server.stdout is not None
+        port = int(await server.stdout.readline())
+        seat = Seat("0" * 13, [None] * ECHO_CONNECTIONS, STARTING_PRICE, STEP)
+        measured = await run_load(Load(f"http://127.0.0.1:{port}", [seat], seconds, warmup_s=1.0, echo=True))
+    return measured.acks / measured.window_s
+
+
+async def measure_shape(engine: Engine, shape: Shape, seconds: float = SECONDS, warmup_s: float = WARMUP_S) -> Measured:
+    """Fresh auctions of this shape, bid on for a warm-up and then the measured window."""
+    seats = await open_seats(engine, shape)
+    return await run_load(Load(engine.base_url, seats, seconds, warmup_s))
+
+
+async def open_seats(engine: Engine, shape: Shape, **more_terms: str) -> list[Seat]:
+    """Auctions just opened, with these terms beside the usual ones, and the tokens of who will bid in each."""
+    roster = Roster(engine.accounts)
+    names = [f"bench_bidder_{n}" for n in range(min(USERS_MAX, shape.auctions * shape.bidders))]
+    await roster.enlist([SELLER, *names])
+    rest = RestClient(engine.base_url, roster)
+    seats = []
+    try:
+        for number in range(shape.auctions):
+            state = await rest.open_auction(SELLER, _terms(f"Bench {shape.name} {number}") | more_terms)
+            first = number * shape.bidders
+            own: list[str | None] = [roster.token(names[n % len(names)]) for n in range(first, first + shape.bidders)]
+            seats.append(Seat(str(state["id"]), own, STARTING_PRICE, STEP))
+    finally:
+        await rest.close()
+    return seats
+
+
+async def run_load(load: Load) -> Measured:
+    """Run a load in a process of its own. Raises ProcessFailed."""
+    out = await output_of(
+        python_module("bench.loads.load"),
+        given=msgspec.json.encode(load),
+        deadline_s=load.seconds + load.warmup_s + LOAD_GRACE_S,
+    )
+    return msgspec.json.decode(out, type=Measured)
+
+
+def figures(measured: Measured, echo_per_s: float | None = None) -> dict[str, Any]:
+    """A measurement as `--json` shows it; rates per second, latencies in ms."""
+    window_s = measured.window_s
+    shown: dict[str, Any] = {
+        "accepted_per_s": round(measured.accepted / window_s, 1),
+        "refused_per_s": round(sum(measured.refused.values()) / window_s, 1),
+        "acks_per_s": round(measured.acks / window_s, 1),
+        "ack_ms": measured.ack_ms,
+        "news_ms": measured.news_ms,
+        "news_per_s": round(measured.news / window_s, 1),
+        "refused": measured.refused,
+        "lost_connections": measured.lost_connections,
+        "client_cpu": measured.client_cpu,
+        "window_s": round(window_s, 2),
+    }
+    if echo_per_s is not None:
+        shown["echo_per_s"] = round(echo_per_s, 1)
+        shown["share_of_echo"] = round(measured.accepted / window_s / echo_per_s, 3)
+    return shown
+
+
+def _terms(title: str) -> dict[str, Any]:
+    return {
+        "title": title,
+        "format": "english",
+        "starting_price": STARTING_PRICE,
+        "increments": [[0, STEP]],
+        "duration_ms": DURATION_MS,
+    }

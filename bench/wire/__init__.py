@@ -1,0 +1,1 @@
+"""Clients of the engine's WebSocket and REST interfaces."""

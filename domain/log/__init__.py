@@ -1,0 +1,1 @@
+"""The event log's bytes: codec, hash chain, and checking both."""

@@ -1,0 +1,293 @@
+"""Checking an auction's log: the hash chain, and that each event follows from the rules.
+
+The command behind each event is made up again from the event, and ``decide`` on the state before it must give
+exactly these events at that time. So state, winner and price are those that the rules give, or a row is named.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from domain.auction.commands import BuyNow, Cancel, CloseEarly, Command, PlaceBid, Settle, Tick
+from domain.auction.events import (
+    BidEvent,
+    BoughtNow,
+    Cancelled,
+    Closed,
+    Event,
+    Extended,
+    LeadDefended,
+    LeadRaised,
+    LeadTaken,
+    Listed,
+    Opened,
+    Settled,
+)
+from domain.auction.formats.english import decide, list_auction
+from domain.auction.refusal import Refusal
+from domain.auction.state import Auction, apply
+from domain.auction.terms import terms_fault
+from domain.log.chain import MISSING, ChainCheck, Finding, LogRow, missing_rows
+from domain.log.codec import UnreadableEvent, command_key, decode_auction, decode_event
+
+FINDINGS_MAX = 200
+
+UNDECODABLE = "undecodable"
+FIRST_ROW = "first_row"
+TIME = "time"
+RULES = "rules"
+KEY = "key"
+CLAIM = "claim"
+
+
+class Claim(Protocol):
+    """What another store says of the auction after the row ``seq``."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def source(self) -> str: ...
+
+    def fault(self, auction: Auction, row_hash: bytes) -> str | None:
+        """How it differs from what the log gives."""
+
+
+class SnapshotClaim(msgspec.Struct, frozen=True):
+    """A snapshot."""
+
+    seq: int
+    hash: bytes
+    state: bytes
+    source: str = "the snapshot"
+
+    def fault(self, auction: Auction, row_hash: bytes) -> str | None:
+        if self.hash != row_hash:
+            return "its hash is not the row's"
+        try:
+            state = decode_auction(self.state)
+        except UnreadableEvent:
+            return "it can't be read"
+        return None if state == auction else f"it differs in {_differences(state, auction)}"
+
+
+class ListingClaim(msgspec.Struct, frozen=True):
+    """A row of the read model."""
+
+    seq: int
+    status: str
+    price: int
+    leader: int | None
+    winner: int | None
+    bids: int
+    ends_at: int
+    source: str = "the list of auctions"
+
+    def fault(self, auction: Auction, row_hash: bytes) -> str | None:
+        names = ("status", "price", "leader", "winner", "bids", "ends_at")
+        wrong = [
+            f"{n} {getattr(self, n)} for {getattr(auction, n)}"
+            for n in names
+            if getattr(self, n) != getattr(auction, n)
+        ]
+        return f"it says {', '.join(wrong)}" if wrong else None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """``findings`` are the first ones by row, ``found`` says how many there are. ``auction`` is what the log gives.
+
+    ``judged_to`` is the last row that could be held against the rules: after a row that is not as it was written the
+    state is a guess.
+    """
+
+    rows: int
+    last_seq: int
+    judged_to: int
+    found: int
+    findings: tuple[Finding, ...]
+    auction: Auction | None
+
+
+class LogVerifier:
+    """Takes the rows of one auction in the order of ``seq``; its memory does not grow with them."""
+
+    def __init__(self, auction: int, claims: Sequence[Claim] = ()) -> None:
+        self._chain = ChainCheck(auction)
+        self._rules = RuleCheck(auction)
+        self._claims = list(claims)
+        self._findings: list[Finding] = []
+        self._found = 0
+        self._rows = 0
+
+    def feed(self, row: LogRow) -> None:
+        """Check the next row."""
+        self._rows += 1
+        before = self._chain.last_seq
+        self._note(self._chain.follow(row))
+        if self._chain.last_seq == before:
+            return
+        try:
+            event = decode_event(row.body)
+        except UnreadableEvent:
+            self._note([Finding(row.seq, UNDECODABLE, f"row {row.seq} is no event of this version")])
+            self._rules.lose_track()
+            return
+        if self._chain.last_seq > before + 1:
+            self._rules.lose_track()
+        self._note(self._rules.follow(row, event))
+        if not self._chain.sound:
+            # Whatever follows from a row that is not as it was written says nothing about the rules.
+            self._rules.lose_track()
+        self._note(self._against_claims(row))
+
+    def finish(self) -> Verdict:
+        """What came out."""
+        self._note(self._chain.finish())
+        last_seq = self._chain.last_seq
+        self._note(self._rules.finish(last_seq))
+        beyond = [claim for claim in self._claims if claim.seq > last_seq]
+        if beyond:
+            known = max(beyond, key=lambda claim: claim.seq)
+            gap = missing_rows(last_seq + 1, known.seq)
+            self._note([Finding(gap.seq, MISSING, f"{gap.detail}: {known.source} knows of them")])
+        findings = tuple(sorted(self._findings, key=lambda finding: finding.seq))
+        return Verdict(self._rows, last_seq, self._rules.judged_to, self._found, findings, self._rules.auction)
+
+    def _against_claims(self, row: LogRow) -> Iterator[Finding]:
+        auction = self._rules.auction
+        for claim in self._claims:
+            if claim.seq == row.seq and auction is not None and self._rules.on_track:
+                fault = claim.fault(auction, row.hash)
+                if fault is not None:
+                    yield Finding(row.seq, CLAIM, f"{claim.source} is not what the log gives at row {row.seq}: {fault}")
+
+    def _note(self, findings: Sequence[Finding] | Iterator[Finding]) -> None:
+        for finding in findings:
+            self._found += 1
+            if len(self._findings) < FINDINGS_MAX:
+                self._findings.append(finding)
+
+
+class RuleCheck:
+    """Whether each event follows from the state before it. Says nothing more once it has lost track."""
+
+    def __init__(self, auction: int) -> None:
+        self._id = auction
+        self.auction: Auction | None = None
+        self.on_track = True
+        self.judged_to = 0
+        self._at = 0
+        self._epoch = 0
+        # The rest of what one command gave: these events must come next, at the same time.
+        self._pending: list[Event] = []
+
+    def lose_track(self) -> None:
+        """A row is missing or not as it was: from here on the state is a guess."""
+        self.on_track = False
+        self._pending = []
+
+    def follow(self, row: LogRow, event: Event) -> list[Finding]:
+        """What is wrong with this event here; then it counts as having happened."""
+        findings: list[Finding] = []
+        if self.on_track:
+            findings += self._faults(row, event)
+            self.judged_to = row.seq
+        self._at, self._epoch = row.at, row.epoch
+        if isinstance(event, Listed) != (self.auction is None):
+            # Can't be applied; ``_faults`` has said so.
+            self.lose_track()
+            return findings
+        self.auction = apply(self.auction, event)
+        return findings
+
+    def finish(self, last_seq: int) -> list[Finding]:
+        """The last command's events must all be there."""
+        if not self._pending:
+            return []
+        return [Finding(last_seq + 1, MISSING, f"row {last_seq + 1} is missing: {_name(self._pending[0])} must follow")]
+
+    def _faults(self, row: LogRow, event: Event) -> Iterator[Finding]:
+        seq = row.seq
+        if row.at < self._at:
+            yield Finding(seq, TIME, f"row {seq} is {self._at - row.at} ms earlier than the row before it")
+        if row.epoch < self._epoch:
+            yield Finding(seq, TIME, f"row {seq} has epoch {row.epoch}, the row before it has {self._epoch}")
+        fault = self._first_fault(event, row.at) if self.auction is None else self._rule_fault(self.auction, row, event)
+        if fault is not None:
+            yield Finding(seq, FIRST_ROW if self.auction is None else RULES, f"row {seq}: {fault}")
+        key = command_key(event.bidder, event.key) if isinstance(event, BidEvent) else None
+        if row.command_key != key:
+            yield Finding(seq, KEY, f"row {seq} is found under another key than its command's")
+
+    def _first_fault(self, event: Event, at: int) -> str | None:
+        if not isinstance(event, Listed):
+            return f"a log begins with Listed, not with {_name(event)}"
+        if event.terms.auction != self._id:
+            return "it lists another auction"
+        self._pending = list_auction(event.terms, at)[1:]
+        return terms_fault(event.terms)
+
+    def _rule_fault(self, auction: Auction, row: LogRow, event: Event) -> str | None:
+        if self._pending:
+            expected = self._pending.pop(0)
+            if event != expected or row.at != self._at:
+                self._pending = []
+                return (
+                    f"{_name(expected)} must come here, at the time of the row before; {_difference(event, expected)}"
+                )
+            return None
+        command = _command_behind(auction, event)
+        if command is None:
+            return f"{_name(event)} can't come by itself here"
+        decided = decide(auction, command, row.at)
+        if isinstance(decided, Refusal):
+            return f"the rules refuse this {_name(event)}: {decided.code}"
+        if not decided:
+            return f"the rules let no time pass for {_name(event)} here"
+        if decided[0] != event:
+            return _difference(event, decided[0])
+        # What time does is decided anew at each row: opening and closing may come together or apart.
+        self._pending = [] if isinstance(command, Tick) else decided[1:]
+        return None
+
+
+def _command_behind(auction: Auction, event: Event) -> Command | None:
+    match event:
+        case LeadTaken() | LeadRaised() | LeadDefended():
+            return PlaceBid(event.bidder, event.name, event.maximum, event.key)
+        case BoughtNow():
+            return BuyNow(event.bidder, event.name, event.key)
+        case Opened() | Closed(reason="time"):
+            return Tick()
+        case Closed(reason="operator"):
+            return CloseEarly(by=0)
+        case Cancelled(by):
+            return Cancel(by)
+        case Settled(winner, price, fee, royalties):
+            return Settle(winner, price, fee, royalties)
+        case Extended(ends_at, "outage") if ends_at > auction.ends_at:
+            # Only the length of the outage is in the log: any that covers the end and is as long will do.
+            began = auction.ends_at - 1
+            return Tick((began, began + ends_at - auction.ends_at))
+        case _:
+            return None
+
+
+def _difference(event: Event, expected: Event) -> str:
+    if type(event) is not type(expected):
+        return f"it is {_name(event)}, the rules give {_name(expected)}"
+    return f"{_name(event)} differs from what the rules give: {_differences(event, expected)}"
+
+
+def _differences(found: msgspec.Struct, expected: msgspec.Struct) -> str:
+    """The names of the fields, with numbers where they are numbers."""
+    parts = []
+    for name in found.__struct_fields__:
+        one, other = getattr(found, name), getattr(expected, name)
+        if one != other:
+            parts.append(f"{name} {one} for {other}" if isinstance(one, int) and isinstance(other, int) else name)
+    return ", ".join(parts)
+
+
+def _name(event: Event) -> str:
+    return type(event).__name__

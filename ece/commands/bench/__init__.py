@@ -1,0 +1,1 @@
+"""`ece bench`: the command and its output."""

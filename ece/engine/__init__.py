@@ -1,0 +1,1 @@
+"""A running engine, as commands and benches use it."""

@@ -1,0 +1,43 @@
+"""Where the auctions of a running engine are kept, and moving them as operators do: for a bench that moves them."""
+
+from collections.abc import Sequence
+
+from actors.placement.fleet import SHARED_PREFIX
+from domain.ids import id_text, parse_id
+from persistence.placement.directory import Directory, slot_of
+from persistence.placement.operator_wishes import OperatorWishes
+from persistence.postgres.guard import guarded
+from persistence.postgres.pool import Pool
+
+# Asked every few milliseconds, so it reads these auctions' rows alone.
+_KEEPERS = """
+    SELECT auction, coalesce(d.host_id, s.host_id) FROM unnest($1::bigint[], $2::int[]) AS wanted (auction, slot)
+    JOIN slots s USING (slot) LEFT JOIN dedicated d ON d.auction_id = auction
+"""
+
+
+class EngineMover:
+    """Talks to the engine's database. Every method may raise StoreUnavailable."""
+
+    def __init__(self, pool: Pool, slots_total: int) -> None:
+        self._pool = pool
+        self._slots_total = slots_total
+        self._wishes = OperatorWishes(pool)
+
+    async def hosts(self) -> list[str]:
+        """The hosts that keep slots."""
+        hosts = await Directory(self._pool).hosts()
+        return [host.host_id for host in hosts if host.host_id.startswith(SHARED_PREFIX) and host.slots]
+
+    async def wish(self, auctions: Sequence[str], host_id: str) -> None:
+        """Have the slots of these auctions kept by this host."""
+        await self._wishes.wish_slots(sorted(set(self._slots(auctions))), host_id)
+
+    async def keepers(self, auctions: Sequence[str]) -> dict[str, str]:
+        """The host that keeps each of these auctions, as the directory has it now."""
+        ids = [parse_id(auction) for auction in auctions]
+        rows = await guarded(self._pool.fetch(_KEEPERS, ids, self._slots(auctions)))
+        return {id_text(auction): host_id for auction, host_id in rows}
+
+    def _slots(self, auctions: Sequence[str]) -> list[int]:
+        return [slot_of(parse_id(auction), self._slots_total) for auction in auctions]

@@ -1,0 +1,101 @@
+"""The processes of one running engine by the part that they play: for a bench that kills them on purpose."""
+
+import asyncio
+from collections import Counter
+
+import psutil
+
+from bench.measures.failover import DIRECTOR, GCS, HOST, RAYLET
+from ece.data_dir import DataDir
+from ece.engine.host_memory import HostProcesses
+from ece.supervisor.leftovers import of_engine
+from persistence.placement.directory import Directory, HostAddress
+from persistence.postgres.errors import StoreError
+from persistence.postgres.pool import close_pool, open_pool, probe
+
+DIRECTOR_TITLE = "ray::Director"
+
+
+class EngineParts:
+    """The engine that runs on this data directory. Make it by `of`, while the engine is whole."""
+
+    def __init__(self, data_dir: DataDir, database_url: str) -> None:
+        self._data_dir = data_dir
+        self._database_url = database_url
+        self._hosts = HostProcesses(data_dir)
+        self._once: Counter[str] = Counter()
+
+    @classmethod
+    async def of(cls, data_dir: DataDir, database_url: str) -> "EngineParts":
+        """Count what there is: this is what `whole` will compare with."""
+        parts = cls(data_dir, database_url)
+        parts._once = await parts._count()
+        return parts
+
+    async def find(self, part: str) -> int | None:
+        """The living process that does this part's work; of the hosts the one with the most slots."""
+        if part == HOST:
+            hosts = await self._serving_hosts()
+            return max(hosts, key=lambda pid: len(hosts[pid].slots), default=None)
+        return (await asyncio.to_thread(self._processes)).get(part)
+
+    async def whole(self) -> bool:
+        """Whether as much lives as at the beginning, and every host is entered where it listens."""
+        return not self._once - await self._count()
+
+    async def answers(self) -> bool:
+        """Whether PostgreSQL takes a connection and answers a query."""
+        try:
+            pool = await open_pool(self._database_url, size_max=1)
+        except StoreError:
+            return False
+        try:
+            await probe(pool)
+        except StoreError:
+            return False
+        finally:
+            await close_pool(pool)
+        return True
+
+    async def _count(self) -> Counter[str]:
+        processes = await asyncio.to_thread(self._processes)
+        return Counter({**dict.fromkeys(processes, 1), HOST: len(await self._serving_hosts())})
+
+    async def _serving_hosts(self) -> dict[int, HostAddress]:
+        """The hosts by process: those that the directory names and that listen where it says."""
+        try:
+            pool = await open_pool(self._database_url, size_max=1)
+        except StoreError:
+            return {}
+        try:
+            entered = {host.port: host for host in await Directory(pool).hosts()}
+        except StoreError:
+            return {}
+        finally:
+            await close_pool(pool)
+        ports = await asyncio.to_thread(self._hosts.ports)
+        return {pid: entered[port] for port, pid in ports.items() if port in entered}
+
+    def _processes(self) -> dict[str, int]:
+        """Every other part that lives."""
+        state = self._data_dir.read_state()
+        if state is None:
+            return {}
+        found = {name: pid for name, pid in state.children.items() if _lives(pid)}
+        for process in of_engine(state.instance, state.children.values()):
+            try:
+                name, title = process.name(), " ".join(process.cmdline())
+                lives = process.status() != psutil.STATUS_ZOMBIE
+            except psutil.Error:
+                continue
+            part = name if name in (RAYLET, GCS) else DIRECTOR if title.startswith(DIRECTOR_TITLE) else None
+            if part is not None and lives:
+                found[part] = process.pid
+        return found
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False

@@ -1,0 +1,126 @@
+"""An engine for the time of a block: the one that runs on the data directory, or one started for the purpose."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.markup import escape
+
+from bench.wire.accounts import Accounts
+from ece.data_dir import DataDir, RunState
+from ece.engine.accounts import ProvisionedAccounts
+from ece.failure import Failure
+from ece.settings import PREFIX, Settings
+from ece.supervisor.log_files import last_lines
+from ece.supervisor.port import check_port, free_port
+from ece.supervisor.processes import Child, Command
+from ece.supervisor.services import answers_200
+
+READY_WITHIN_S = 150.0
+STOPS_WITHIN_S = 20.0
+POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class RunningEngine:
+    """Where a running engine is found. URLs may hold a password."""
+
+    base_url: str
+    ws_url: str
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    jwt_secret: str = field(repr=False)
+
+    @property
+    def accounts(self) -> Accounts:
+        """Users to act as, without the cost of registering them."""
+        return ProvisionedAccounts(self.database_url, self.jwt_secret)
+
+
+@asynccontextmanager
+async def database_of(settings: Settings, console: Console) -> AsyncIterator[str]:
+    """The URL of the database: an external one as it is, the embedded one with the engine that it belongs to."""
+    state = DataDir(settings.data_dir).read_state() if DataDir(settings.data_dir).is_locked() else None
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+    elif state is not None:
+        yield state.database_url
+    else:
+        async with running_engine(settings, console) as engine:
+            yield engine.database_url
+
+
+@asynccontextmanager
+async def running_engine(settings: Settings, console: Console) -> AsyncIterator[RunningEngine]:
+    """The engine on the settings' data directory. Raises Failure when none runs and none can be started.
+
+    An engine found running keeps its own settings and goes on afterwards. One started here has the given settings
+    (on a free port if theirs is taken) and is stopped at the end of the block.
+    """
+    data_dir = DataDir(settings.data_dir)
+    if data_dir.is_locked():
+        console.print(f"  Using the engine that runs on {escape(str(data_dir.path))}", highlight=False, soft_wrap=True)
+        yield _engine(settings, await _until_ready(data_dir, None))
+        return
+    data_dir.create(settings.disk_reserve_bytes)
+    child = await _start(_on_free_port(settings), data_dir, console)
+    try:
+        yield _engine(settings, await _until_ready(data_dir, child))
+    finally:
+        # Also when the block is being cancelled: what was started here must not stay.
+        await asyncio.shield(child.stop(STOPS_WITHIN_S))
+
+
+def _engine(settings: Settings, state: RunState) -> RunningEngine:
+    secret = settings.jwt_secret or DataDir(settings.data_dir).secret("jwt")
+    return RunningEngine(state.url, state.ws_url, state.database_url, state.redis_url, secret.get_secret_value())
+
+
+def _on_free_port(settings: Settings) -> Settings:
+    try:
+        check_port(settings)
+    except Failure:
+        return settings.changed(port=free_port(settings.host))
+    return settings
+
+
+async def _start(settings: Settings, data_dir: DataDir, console: Console) -> Child:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return await Child.start(
+        Command(
+            [sys.executable, "-m", "ece.cli", "up"],
+            {**environment, **settings.changed(brief=True).child_environment(), "PYTHONUNBUFFERED": "1"},
+            data_dir.logs / "up.log",
+            stop_signal=signal.SIGINT,
+            death_signal=signal.SIGTERM,
+            on_line=lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True, style="dim"),
+        )
+    )
+
+
+async def _until_ready(data_dir: DataDir, child: Child | None) -> RunState:
+    """Wait until the engine serves. Raises Failure with its own words when it doesn't come up."""
+    began = time.monotonic()
+    while time.monotonic() - began < READY_WITHIN_S:
+        state = data_dir.read_state()
+        mine = state is not None and (child is None or state.pid == child.pid)
+        if state is not None and mine and state.status == "ready" and await answers_200(f"{state.url}/readyz"):
+            return state
+        if child is not None and not child.alive:
+            raise Failure(_last_words(data_dir))
+        if child is None and not data_dir.is_locked():
+            raise Failure(f"The engine on {data_dir.path} stopped before it was ready.")
+        await asyncio.sleep(POLL_S)
+    raise Failure(f"The engine was not ready within {READY_WITHIN_S:g} s. Its logs are in {data_dir.logs}.")
+
+
+def _last_words(data_dir: DataDir) -> str:
+    lines = last_lines(data_dir.logs / "up.log", 12)
+    said = [line.removeprefix("ece: ") for line in lines if line.startswith("ece: ")]
+    return said[-1] if said else "The engine ended before it was ready: " + " / ".join(lines[-3:])

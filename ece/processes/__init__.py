@@ -1,0 +1,1 @@
+"""The long-lived processes that the supervisor starts."""

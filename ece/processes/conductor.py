@@ -1,0 +1,221 @@
+"""`python -m ece.processes.conductor`: starts Ray and the hosts, stays while they run, drains them at SIGTERM or
+SIGINT.
+
+Prints JSON lines: `{"ready": true}` once the hosts serve, `{"note": "…"}` when one of them dies or is back.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+import asyncpg
+import structlog
+
+from actors.hosting.limits import HostLimits
+from actors.placement.control import DirectorLimits
+from actors.runtime.cluster import RayConfig, RayRuntime, RayTrouble
+from actors.runtime.director_actor import DirectorConfig, Report
+from actors.runtime.host_process import HostConfig
+from ece.data_dir import DataDir, with_secrets
+from ece.logs import configure_logs
+from ece.processes.long_lived import tame_collector
+from ece.settings import Settings, load_settings
+from persistence.postgres.errors import MigrationError
+from persistence.postgres.migrations import pending_migrations
+
+log = structlog.get_logger()
+
+SERVING_TIMEOUT_S = 60.0
+DATABASE_TIMEOUT_S = 90.0
+WATCH_EVERY_S = 0.5
+START_WATCH_EVERY_S = 0.1
+HOST_BACK_WITHIN_S = 20.0
+DIRECTOR_BACK_WITHIN_S = 30.0
+
+
+def host_template(settings: Settings) -> HostConfig:
+    """The configuration of every host; its name and its node are filled in when it is placed."""
+    assert settings.database_url
+    assert settings.redis_url
+    assert settings.cluster_secret
+    return HostConfig(
+        host_id="",
+        slots_total=settings.slots,
+        database_url=settings.database_url.get_secret_value(),
+        redis_url=settings.redis_url.get_secret_value(),
+        cluster_secret=settings.cluster_secret.get_secret_value().encode(),
+        bind=settings.host_bind,
+        holds=settings.bid_holds == "on",
+        limits=HostLimits(
+            inbox_max=settings.host_inbox_max,
+            mailbox_max=settings.mailbox_max,
+            batch_max=settings.batch_max,
+            snapshot_every_events=settings.snapshot_every_events,
+            passivate_after_ms=settings.passivate_after_s * 1000,
+            streams_max=settings.streams_max,
+            stream_unread_bytes_max=settings.stream_unread_bytes_max,
+            news_waiting_max=settings.news_waiting_max,
+        ),
+    )
+
+
+def director_config(settings: Settings) -> DirectorConfig:
+    """What the director is to bring about, and how it reaches the others."""
+    assert settings.database_url
+    assert settings.cluster_secret
+    return DirectorConfig(
+        limits=DirectorLimits(settings.slots, settings.hosts, settings.spare_hosts, settings.dedicated_max),
+        database_url=settings.database_url.get_secret_value(),
+        cluster_secret=settings.cluster_secret.get_secret_value().encode(),
+    )
+
+
+def namespace(settings: Settings) -> str:
+    """Tells this engine's actors from those of others on the same Ray cluster."""
+    assert settings.cluster_secret
+    return f"ece-{sha256(settings.cluster_secret.get_secret_value().encode()).hexdigest()[:12]}"
+
+
+def actor_set_up(settings: Settings) -> Callable[[str], None]:
+    """What prepares an actor's process; its log goes beside those of the other processes."""
+    level, directory = settings.log_level, DataDir(settings.data_dir).logs
+
+    def set_up(name: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        stream = (directory / f"{name}.log").open("a", buffering=1)
+        configure_logs(level, "json", stream)
+        tame_collector()
+
+    return set_up
+
+
+def say(message: dict[str, Any]) -> None:
+    """One line for the supervisor."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def wait_for_migrations(settings: Settings) -> None:
+    """Return once the database has this program's schema. Raises RayTrouble after some time."""
+    assert settings.database_url
+    deadline = time.monotonic() + DATABASE_TIMEOUT_S
+    while True:
+        try:
+            if not asyncio.run(pending_migrations(settings.database_url.get_secret_value())):
+                return
+            problem = "migrations are pending (`ece migrate` applies them)"
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, MigrationError) as error:
+            problem = str(error)
+        if time.monotonic() > deadline:
+            raise RayTrouble(f"the database was not ready after {DATABASE_TIMEOUT_S:.0f} s: {problem}")
+        time.sleep(0.1)
+
+
+def main() -> int:
+    settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    settings = with_secrets(settings, DataDir(settings.data_dir))
+    runtime = RayRuntime(RayConfig(settings.ray_address, settings.sockets_dir / "ray", namespace(settings)))
+    try:
+        runtime.connect()
+        wait_for_migrations(settings)
+        runtime.start_director(director_config(settings), host_template(settings), actor_set_up(settings))
+        loss = asyncio.run(conduct(runtime))
+    except RayTrouble as trouble:
+        log.error("conductor_failed", error=str(trouble))
+        return 1
+    if loss is not None:
+        # Ray does not mend this by itself: the supervisor starts another one.
+        log.error("ray_lost", reason=loss)
+        say({"note": loss})
+        os._exit(1)
+    runtime.stop()
+    return 0
+
+
+async def conduct(runtime: RayRuntime) -> str | None:
+    """Follow the director until told to stop (None), or until this Ray is lost (why). Raises RayTrouble."""
+    stopping = asyncio.Event()
+    # Only now: Ray sets handlers of its own while it starts.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    following = Following()
+    placed_by = time.monotonic() + SERVING_TIMEOUT_S
+    while not await happens(stopping, WATCH_EVERY_S if following.ready else START_WATCH_EVERY_S):
+        loss = runtime.lost()
+        if loss is None:
+            following.hear(await runtime.report(following.last_note))
+            loss = following.trouble(owns_ray=runtime.owns_ray)
+        if loss is not None:
+            return loss
+        if not following.ready and time.monotonic() > placed_by:
+            reason = following.failure or "no reason is known; see the logs of hosts and director"
+            raise RayTrouble(f"hosts not serving after {SERVING_TIMEOUT_S:.0f} s: {reason}")
+    return None
+
+
+class Following:
+    """What the director has said so far; passed on to the supervisor."""
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.last_note = 0
+        self.failure: str | None = None
+        self._pid: int | None = None
+        self._heard_at = time.monotonic()
+        self._missing_for_s = 0.0
+
+    def hear(self, report: Report | None) -> None:
+        """Take what the director says; None: nothing."""
+        if report is None:
+            return
+        self._heard_at = time.monotonic()
+        self._missing_for_s = report.missing_for_s
+        self.failure = report.failure
+        if report.pid != self._pid:
+            if self._pid is not None:
+                tell("the director died; another goes on")
+            self._pid, self.last_note = report.pid, 0
+        for self.last_note, note in report.notes:
+            tell(note)
+        if report.placed and not self.ready:
+            self.ready = True
+            say({"ready": True})
+
+    def trouble(self, *, owns_ray: bool) -> str | None:
+        """Why the conductor should be started anew, with its Ray, or None.
+
+        In a cluster that is not ours another conductor brings no host back: Ray or the director see to it.
+        """
+        if not self.ready:
+            return None
+        if time.monotonic() - self._heard_at > DIRECTOR_BACK_WITHIN_S:
+            return f"the director did not answer for {DIRECTOR_BACK_WITHIN_S:.0f} s"
+        if owns_ray and self._missing_for_s > HOST_BACK_WITHIN_S:
+            return f"a host did not come back within {HOST_BACK_WITHIN_S:.0f} s"
+        return None
+
+
+async def happens(event: asyncio.Event, within_s: float) -> bool:
+    """Whether the event is set, or becomes so in time."""
+    try:
+        await asyncio.wait_for(event.wait(), within_s)
+    except TimeoutError:
+        return False
+    return True
+
+
+def tell(note: str) -> None:
+    """Something happened that an operator would want to know."""
+    log.warning("hosts", note=note)
+    say({"note": note})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

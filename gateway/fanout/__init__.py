@@ -1,0 +1,1 @@
+"""From announcements to watchers."""

@@ -1,0 +1,1 @@
+"""What all HTTP requests share: errors, limits, middleware."""

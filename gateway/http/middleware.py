@@ -1,0 +1,203 @@
+"""What happens around every HTTP request: limits, headers, metrics, and the last resort for exceptions."""
+
+import time
+from collections.abc import Callable
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from domain.errors import INTERNAL_ERROR, OVERLOADED, RATE_LIMITED, REQUEST_TOO_LARGE
+from gateway.http.address_limit import AddressLimit
+from gateway.http.problems import Problem
+
+DURATION_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+UNMATCHED = "unmatched"
+# In place of a status: the client was gone, or its body did not come, before there was one.
+NOT_ANSWERED = "none"
+HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+# The page of the interactive docs loads its script and style from FastAPI's default place.
+DOCS_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; connect-src 'self'; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data:; frame-ancestors 'none'"
+)
+DOCS_PATHS = frozenset({"/docs"})
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+log = structlog.get_logger(__name__)
+
+
+class Frontdoor:
+    """Outermost: bounds how many requests and bytes come in, sets headers, counts, and never lets an exception out.
+
+    A request takes a place when it has arrived as a whole, and gives it back when its response begins: how slowly a
+    client sends or reads does not matter to the others. Health checks need no place.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        requests_max: int,
+        body_bytes_max: int,
+        by_address: AddressLimit,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._app = app
+        self._places = requests_max
+        self._by_address = by_address
+        self._body_bytes_max = body_bytes_max
+        self._requests = Counter(
+            "ece_http_requests_total", "HTTP requests answered", ["method", "route", "status"], registry=registry
+        )
+        self._under_way = Gauge("ece_http_requests_under_way", "HTTP requests being served", registry=registry)
+        self._turned_away = Counter(
+            "ece_http_requests_turned_away_total", "HTTP requests for which there was no place", registry=registry
+        )
+        self._duration = Histogram(
+            "ece_http_request_duration_seconds",
+            "Time to answer a request",
+            ["method", "route"],
+            registry=registry,
+            buckets=DURATION_BUCKETS_S,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        if method == "HEAD":
+            # Answered as GET; the server leaves the body out (RFC 9110, 9.3.2).
+            scope = {**scope, "method": "GET"}
+        answer = _Answer(send, scope["path"])
+        began = time.perf_counter()
+        try:
+            await self._admit(scope, receive, answer)
+        finally:
+            route = getattr(scope.get("route"), "path", UNMATCHED)
+            self._requests.labels(method, route, answer.status).inc()
+            self._duration.labels(method, route).observe(time.perf_counter() - began)
+
+    async def _admit(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        try:
+            body = await _whole_body(scope, receive, self._body_bytes_max)
+        except _Disconnected:
+            return
+        except _TooLarge:
+            await Problem(REQUEST_TOO_LARGE).response()(scope, receive, answer.send)
+            return
+        if scope["path"] in HEALTH_PATHS:
+            await self._serve(scope, _replay(body, receive), answer)
+            return
+        refused = self._take_place(scope, answer)
+        if refused is not None:
+            self._turned_away.inc()
+            await refused.response()(scope, receive, answer.send)
+            return
+        try:
+            await self._serve(scope, _replay(body, receive), answer)
+        finally:
+            answer.give_back_place()
+
+    def _take_place(self, scope: Scope, answer: "_Answer") -> Problem | None:
+        """A place, which the answer gives back when it begins; or why there is none."""
+        if self._places == 0:
+            return Problem(OVERLOADED)
+        address = scope["client"][0] if scope.get("client") else None
+        if not self._by_address.acquire(address):
+            return Problem(RATE_LIMITED, "too many requests of this address at once")
+        self._places -= 1
+        self._under_way.inc()
+
+        def give_back() -> None:
+            self._places += 1
+            self._under_way.dec()
+            self._by_address.release(address)
+
+        answer.on_start = give_back
+        return None
+
+    async def _serve(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        try:
+            await self._app(scope, receive, answer.send)
+        except Exception:
+            log.exception("request_failed", method=scope["method"], path=scope["path"])
+            if not answer.started:
+                await Problem(INTERNAL_ERROR).response()(scope, receive, answer.send)
+
+
+class _Answer:
+    """Adds the headers that every answer has, remembers its status, and gives its place back when it begins."""
+
+    def __init__(self, send: Send, path: str) -> None:
+        self._send = send
+        self._policy = DOCS_POLICY if path in DOCS_PATHS else API_POLICY
+        self.started = False
+        self.status = NOT_ANSWERED
+        self.on_start: Callable[[], None] | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.give_back_place()
+            self.started, self.status = True, str(message["status"])
+            headers = MutableHeaders(scope=message)
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("Content-Security-Policy", self._policy)
+        await self._send(message)
+
+    def give_back_place(self) -> None:
+        if self.on_start is not None:
+            give_back, self.on_start = self.on_start, None
+            give_back()
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _Disconnected(Exception):
+    pass
+
+
+async def _whole_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
+    """Read the body, whose deadline is kept by the protocol. Raises _TooLarge, _Disconnected."""
+    announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    if not announced.isdigit() or len(announced) > 12 or int(announced) > bytes_max:
+        raise _TooLarge
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Disconnected
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > bytes_max:
+            raise _TooLarge
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Gives the body once, then what comes after it."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

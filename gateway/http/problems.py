@@ -1,0 +1,173 @@
+"""Errors as RFC 9457 problem details, with the wire's codes (docs/protocol.md).
+
+``{"type", "title", "status", "detail", "code", …}`` as ``application/problem+json``. Malformed JSON is a 400, a body
+or parameter that says the wrong thing is a 422; both have the code ``invalid_request`` and, where it helps,
+``errors: [{"at", "detail"}]``. What a client sent is never quoted back, nor what went wrong inside.
+"""
+
+import json
+import math
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from actors.stream.messages import Refused
+from domain.errors import ERRORS, IDEMPOTENCY_KEY_MISSING, INTERNAL_ERROR, INVALID_REQUEST, UNAVAILABLE, details_of
+from domain.ledger.refusals import Refusal
+from gateway.identity.attempts import TooManyAttempts
+from gateway.identity.passwords import PasswordsBusy
+from gateway.identity.tokens import TokenError
+from gateway.wire.duplicate_keys import FAULT as DUPLICATE_KEY
+from persistence.postgres.errors import StoreError
+
+MEDIA_TYPE = "application/problem+json"
+ERRORS_MAX = 20
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+log = structlog.get_logger(__name__)
+
+
+class Problem(Exception):
+    """An answer that is an error. ``extra`` members stand beside the standard ones."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str | None = None,
+        *,
+        status: int | None = None,
+        headers: dict[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        error = ERRORS[code]
+        self.status = status or error.status or 500
+        self.detail = detail or error.text
+        self.headers = dict(headers or {})
+        self.extra = details_of(code, extra)
+        if "retry_after_ms" in self.extra:
+            self.headers.setdefault("Retry-After", str(max(1, math.ceil(self.extra["retry_after_ms"] / 1000))))
+        if self.status == 401:
+            self.headers.setdefault("WWW-Authenticate", "Bearer")
+
+    def body(self) -> bytes:
+        """The problem details."""
+        members = {
+            "type": f"urn:ece:problem:{self.code}",
+            "title": self.code.replace("_", " ").capitalize(),
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+        }
+        return json.dumps(members | self.extra).encode()
+
+    def response(self) -> Response:
+        """The HTTP answer."""
+        return Response(self.body(), self.status, self.headers, MEDIA_TYPE)
+
+
+def refusal_problem(refused: Refused) -> Problem:
+    """What a host refused, with all that it was decided on."""
+    # A newer host may know more codes: to send the same key again is safe whatever it meant.
+    code = refused.code if refused.code in ERRORS else UNAVAILABLE
+    return Problem(code, **refused.known())
+
+
+def ledger_problem(refusal: Refusal, detail: str | None = None) -> Problem:
+    """What the ledger refused, with what it was decided on."""
+    # The gateway makes the orders: what else could be wrong with one is a fault of ours, which tells nobody anything.
+    code = refusal.code if refusal.code in ERRORS else INTERNAL_ERROR
+    return Problem(code, detail, available=refusal.available, required=refusal.required)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the app a problem."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(StoreError, _store_error)
+    app.add_exception_handler(TokenError, _own_error)
+    app.add_exception_handler(PasswordsBusy, _own_error)
+    app.add_exception_handler(TooManyAttempts, _too_many)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def _store_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, StoreError)
+    if error.code == "unavailable":
+        # What the database said is for us alone.
+        log.warning("store_unavailable", error=str(error))
+        return Problem("unavailable").response()
+    return Problem(error.code, str(error)).response()
+
+
+async def _own_error(_request: Request, error: Exception) -> Response:
+    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'} if isinstance(error, TokenError) else None
+    code: str = getattr(error, "code", "internal_error")
+    return Problem(code, str(error), headers=headers).response()
+
+
+async def _too_many(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, TooManyAttempts)
+    headers = {
+        "RateLimit-Policy": f'"attempts";q={error.burst};w={error.window_s}',
+        "RateLimit": f'"attempts";r=0;t={math.ceil(error.retry_after_ms / 1000)}',
+    }
+    return Problem(error.code, str(error), headers=headers, retry_after_ms=error.retry_after_ms).response()
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    for fault in found:
+        if fault["type"] == "json_invalid":
+            twice = fault["ctx"]["error"] == DUPLICATE_KEY
+            return Problem(INVALID_REQUEST, DUPLICATE_KEY if twice else "the body is not JSON", status=400).response()
+        if fault["loc"] == ("header", "Idempotency-Key"):
+            code = IDEMPOTENCY_KEY_MISSING if fault["type"] == "missing" else INVALID_REQUEST
+            return Problem(code, f"Idempotency-Key: {fault['msg']}", status=400).response()
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if any(fault["loc"] == ("body",) for fault in found) and media_type != "application/json":
+        return Problem("unsupported_media_type", "the body must be application/json").response()
+    errors = [{"at": _place(fault["loc"]), "detail": fault["msg"]} for fault in found[:ERRORS_MAX]]
+    summary = "; ".join(f"{fault['at']}: {fault['detail']}" for fault in errors[:3])
+    return Problem(INVALID_REQUEST, summary, errors=errors).response()
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    # Names of unknown fields are the client's own words: short ones help, long ones don't.
+    return "/".join(str(part)[:64] for part in location)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    codes = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_allowed(request))
+    if error.status_code in codes:
+        return Problem(codes[error.status_code], headers=headers).response()
+    if error.status_code >= 500:
+        return Problem("internal_error", status=error.status_code, headers=headers).response()
+    return Problem(INVALID_REQUEST, "the request can't be read", status=error.status_code, headers=headers).response()
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of this path: it may have several routes, each of which knows its own alone."""
+    routes = request.app.routes
+    methods = [
+        method for method in METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]  # fmt: skip
+    return ["GET", "HEAD", *methods[1:]] if methods[:1] == ["GET"] else methods

@@ -1,0 +1,130 @@
+"""The gateway's counts as Prometheus wants them: made when they are asked for, at no cost to what is counted.
+
+Names and meanings stand in docs/operations.md. No label has an id in it.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gateway.fanout.hub import Hub
+from gateway.http.connections import DROP_REASONS, Connections
+from gateway.identity.passwords import PasswordHasher
+from gateway.websocket.sockets import Sockets
+from gateway.websocket.traffic import ACK_BUCKETS_S
+from persistence.catalog.cache import CatalogCache
+from persistence.postgres.pool import PoolUse
+
+
+def gauge(name: str, about: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, about, value=value)
+
+
+def counter(name: str, about: str, value: float) -> Metric:
+    return CounterMetricFamily(name, about, value=value)
+
+
+class ConnectionMetrics(Collector):
+    """Client connections of all kinds, and those that were refused or cut off."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def collect(self) -> Iterator[Metric]:
+        connections = self._connections
+        yield gauge("ece_connections_open", "Client connections, WebSockets included", connections.open)
+        yield gauge("ece_connections_limit", "Connections that there may be", connections.limits.connections_max)
+        yield gauge("ece_connections_waiting", "Connections that wait for a request", connections.waiting)
+        yield gauge("ece_unfinished_bytes", "Bytes of requests that are not whole", connections.unfinished_bytes)
+        dropped = CounterMetricFamily(
+            "ece_connections_dropped", "Connections refused or cut off, by reason", labels=["reason"]
+        )
+        for reason in DROP_REASONS:
+            dropped.add_metric([reason], connections.dropped[reason])
+        yield dropped
+
+
+class SocketMetrics(Collector):
+    """What is open, what waits, and what went through."""
+
+    def __init__(self, sockets: Sockets) -> None:
+        self._sockets = sockets
+
+    def collect(self) -> Iterator[Metric]:
+        sockets, traffic = self._sockets, self._sockets.traffic
+        standing = sockets.standing()
+        yield gauge("ece_sockets_open", "Open WebSockets", standing.sockets)
+        yield gauge("ece_socket_subscriptions", "Subscriptions of all sockets", standing.subscriptions)
+        yield gauge("ece_socket_subscriptions_behind", "Subscriptions that skip to the newest state", standing.behind)
+        yield gauge("ece_socket_unsent_bytes", "Bytes that wait for clients to take them", standing.unsent_bytes)
+        yield gauge("ece_socket_commands_under_way", "Bids whose hosts have not answered", sockets.admission.under_way)
+        yield counter("ece_sockets_turned_away", "Sockets for which there was no place", traffic.turned_away)
+        yield counter("ece_socket_received_frames", "Frames of clients", traffic.received_frames)
+        yield counter("ece_socket_received_bytes", "Bytes in frames of clients", traffic.received_bytes)
+        yield counter("ece_socket_sent_frames", "Writes of answers and news", traffic.sent_frames)
+        yield counter("ece_socket_sent_bytes", "Bytes of answers and news", traffic.sent_bytes)
+        closes = CounterMetricFamily("ece_socket_closes", "Sockets that ended, by the server's code", labels=["code"])
+        for code, count in traffic.closed.items():
+            closes.add_metric([code], count)
+        yield closes
+        commands = CounterMetricFamily("ece_socket_commands", "Commands answered", labels=["op", "outcome"])
+        for (op, outcome), count in list(traffic.answered.items()):
+            commands.add_metric([op, outcome], count)
+        yield commands
+        bounds = [*map(str, ACK_BUCKETS_S), "+Inf"]
+        buckets = list(zip(bounds, accumulate(traffic.ack_counts), strict=True))
+        yield HistogramMetricFamily(
+            "ece_socket_ack_seconds", "From a bid's arrival to its answer", buckets, traffic.ack_sum_s
+        )
+
+
+class HubMetrics(Collector):
+    """Fan-out."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def collect(self) -> Iterator[Metric]:
+        hub = self._hub
+        yield gauge("ece_hub_channels", "Auctions that this gateway follows", hub.channels)
+        yield gauge("ece_hub_log_reads_under_way", "Resumes that read the log", hub.counts.log_reads_under_way)
+        yield counter("ece_hub_gaps", "News that came after a gap, told as a state", hub.counts.gaps)
+        subscribes = CounterMetricFamily("ece_hub_subscribes", "Subscribes, by what the answer had", labels=["by"])
+        for by, count in hub.counts.subscribed.items():
+            subscribes.add_metric([by], count)
+        yield subscribes
+
+
+class WaitingMetrics(Collector):
+    """What else a gateway keeps waiting: password checks and database connections."""
+
+    def __init__(self, passwords: PasswordHasher, pool_use: Callable[[], PoolUse]) -> None:
+        self._passwords = passwords
+        self._pool_use = pool_use
+
+    def collect(self) -> Iterator[Metric]:
+        yield gauge("ece_passwords_under_way", "Passwords being hashed or waiting for it", self._passwords.under_way)
+        yield counter("ece_passwords_refused", "Passwords for which there was no place", self._passwords.refused)
+        use = self._pool_use()
+        connections = GaugeMetricFamily("ece_database_connections", "Connections to PostgreSQL", labels=["state"])
+        connections.add_metric(["busy"], use.size - use.idle)
+        connections.add_metric(["idle"], use.idle)
+        yield connections
+        yield gauge("ece_database_connections_limit", "Connections that there may be", use.size_max)
+
+
+class CatalogMetrics(Collector):
+    """How often what is shown of the catalog was there already."""
+
+    def __init__(self, cache: CatalogCache) -> None:
+        self._cache = cache
+
+    def collect(self) -> Iterator[Metric]:
+        kept = CounterMetricFamily(
+            "ece_catalog_kept", "Looks into Redis before the catalog is read", labels=["outcome"]
+        )
+        kept.add_metric(["hit"], self._cache.hits)
+        kept.add_metric(["miss"], self._cache.misses)
+        yield kept

@@ -1,0 +1,249 @@
+"""Listing, looking up, bidding, cancelling and closing auctions."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import Header, Query
+from starlette.responses import Response
+
+from actors.stream.messages import Answer, Bid, BidAnswer, Buy, CloseNow, Create, GetState, Refused, Request, Withdraw
+from domain.auction.terms import Terms, terms_fault
+from domain.auction.views import outcome_of
+from domain.errors import QUOTA_EXCEEDED, UNAVAILABLE
+from domain.ids import id_text
+from gateway.http.problems import Problem, refusal_problem
+from gateway.identity.tokens import Identity
+from gateway.rest import API_PREFIX
+from gateway.rest.answers import answered
+from gateway.rest.auctions.bodies import (
+    AuctionPage,
+    AuctionState,
+    BidPage,
+    BidResult,
+    NewAuction,
+    NewBid,
+    Nothing,
+    listed_json,
+    state_json,
+    terms_of,
+)
+from gateway.rest.callers import OPERATOR, QUOTA_EXEMPT, AuctionId, Caller, IdempotencyKey, Operator, Visitor
+from gateway.rest.cursors import Cursor, Number, decode_cursor, encode_cursor, number_in
+from gateway.rest.identity.routes import USERNAME_PATTERN
+from gateway.rest.once import Mistaken, Posted, once
+from gateway.rest.routing import api_router
+from gateway.rest.sales.copies import copy_problem
+from gateway.rest.services import Services, ServicesDep
+from persistence.auctions.reading import PAGE_MAX, AuctionFilter, ListedAuction, LoggedBid
+from persistence.postgres.idempotency import Begun
+from persistence.sales.listing_quotas import QuotaExceeded
+from persistence.sales.listings import CopyRefusal
+
+PAGE_DEFAULT = 50
+ENDED = frozenset({"closed", "cancelled"})
+
+router = api_router("auctions")
+
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+AuctionStatus = Literal["scheduled", "open", "closed", "cancelled"]
+
+encode = msgspec.json.encode
+
+
+@router.post("/auctions", status_code=201, response_model=AuctionState, summary="List an auction")
+async def create(services: ServicesDep, caller: Caller, key: IdempotencyKey, body: NewAuction) -> Response:
+    """The caller becomes the seller. The same key gives the same auction, once."""
+
+    async def work(begun: Begun) -> tuple[int, bytes]:
+        terms = terms_of(body, begun.created_id, caller, begun.received_at)
+        fault = terms_fault(terms)
+        if fault is not None:
+            raise Mistaken("invalid_request", fault)
+        return 201, encode(await _listed(services, terms, caller))
+
+    response = await once(services, Posted(caller, key, f"create {body.model_dump_json()}"), work)
+    if response.status_code == 201:
+        made = msgspec.json.decode(bytes(response.body), type=dict[str, Any])
+        response.headers["Location"] = f"{API_PREFIX}/auctions/{made['id']}"
+    return response
+
+
+@router.get("/auctions", response_model=AuctionPage, summary="List auctions")
+async def list_auctions(
+    services: ServicesDep,
+    status: AuctionStatus | None = None,
+    seller: Annotated[str | None, Query(pattern=USERNAME_PATTERN, description="Username")] = None,
+    sort: Annotated[Literal["newest", "ending"], Query(description="`ending`: open ones alone")] = "newest",
+    limit: Limit = PAGE_DEFAULT,
+    cursor: Cursor = None,
+) -> Response:
+    """Newest first, or those that end soonest. Up to a second behind the live auctions."""
+    ending = sort == "ending"
+    if ending and status not in (None, "open"):
+        raise Problem("invalid_request", "only open auctions can be sorted by their end")
+    name = f"auctions {sort} {status} {(seller or '').lower()}"
+    after = None if cursor is None else decode_cursor(name, cursor, tuple[Number, Number])
+    seller_id = None
+    if seller is not None:
+        user = await services.users.by_login(seller)
+        if user is None:
+            return answered({"items": [], "next_cursor": None})
+        seller_id = user.user_id
+    rows = await services.listing.page(AuctionFilter(status, seller_id, ending, after), limit + 1)
+    now_ms = services.now_ms()
+    following = None
+    if len(rows) > limit:
+        last = rows[limit - 1]
+        following = encode_cursor(name, last.ends_at if ending else 0, last.auction)
+    return answered({"items": [listed_json(row, now_ms) for row in rows[:limit]], "next_cursor": following})
+
+
+@router.get(
+    "/auctions/{auction_id}",
+    response_model=AuctionState,
+    summary="An auction's state",
+    responses={304: {"description": "Ended, and as the client knows it"}},
+)
+async def get_auction(
+    services: ServicesDep, auction: AuctionId, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """The live state, straight from where it is kept. An ended auction has an ETag."""
+    row = await services.listing.get(auction)
+    if row is None:
+        raise Problem("not_found", "there is no such auction")
+    if row.status in ENDED:
+        return _ended(row, if_none_match, services.now_ms())
+    answer = await services.router.ask(GetState(auction), services.limits.ask_timeout_s)
+    if isinstance(answer, Refused):
+        # No host has it just now: what was last known is better than nothing, and says how old it is by its seq.
+        return answered(listed_json(row, services.now_ms()))
+    return answered(_state_of(answer))
+
+
+@router.post("/auctions/{auction_id}/cancel", response_model=AuctionState, summary="Cancel before the first bid")
+async def cancel(
+    services: ServicesDep, caller: Caller, key: IdempotencyKey, auction: AuctionId, _body: Nothing = None
+) -> Response:
+    """For its seller, and for operators."""
+
+    async def work(_begun: Begun) -> tuple[int, bytes]:
+        order = Withdraw(auction, caller.user_id, OPERATOR in caller.roles)
+        return 200, encode(await _asked_state(services, order))
+
+    return await once(services, Posted(caller, key, f"cancel {auction}"), work)
+
+
+@router.get(
+    "/auctions/{auction_id}/bids",
+    response_model=BidPage,
+    response_model_exclude_none=True,
+    summary="An auction's bids",
+)
+async def list_bids(
+    services: ServicesDep, visitor: Visitor, auction: AuctionId, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
+) -> Response:
+    """All bids that counted, oldest first. Others' maxima only after the auction has ended."""
+    name = f"bids {auction}"
+    after_seq = number_in(name, cursor) or 0
+    row = await services.listing.get(auction)
+    if row is None:
+        raise Problem("not_found", "there is no such auction")
+    bids = await services.history.bids(auction, after_seq, limit + 1)
+    items = [_bid_json(bid, visitor, ended=row.status in ENDED) for bid in bids[:limit]]
+    return answered({"items": items, "next_cursor": encode_cursor(name, bids[limit - 1].seq) if bids[limit:] else None})
+
+
+@router.post("/auctions/{auction_id}/bids", status_code=201, response_model=BidResult, summary="Bid")
+async def bid(services: ServicesDep, caller: Caller, key: IdempotencyKey, auction: AuctionId, body: NewBid) -> Response:
+    """The same as ``bid`` on the WebSocket, where the key is the frame's ``key``."""
+    order = Bid(auction, caller.user_id, caller.name, body.amount, key)
+    return await _place(services, order)
+
+
+@router.post("/auctions/{auction_id}/buy-now", status_code=201, response_model=BidResult, summary="Buy at once")
+async def buy_now(
+    services: ServicesDep, caller: Caller, key: IdempotencyKey, auction: AuctionId, _body: Nothing = None
+) -> Response:
+    """The same as ``buy_now`` on the WebSocket."""
+    return await _place(services, Buy(auction, caller.user_id, caller.name, key))
+
+
+@router.post(
+    "/admin/auctions/{auction_id}/close", response_model=AuctionState, summary="End an auction now", tags=["admin"]
+)
+async def close_auction(
+    services: ServicesDep, operator: Operator, key: IdempotencyKey, auction: AuctionId, _body: Nothing = None
+) -> Response:
+    """Sells to the leader as if the time had run out. For operators."""
+
+    async def work(_begun: Begun) -> tuple[int, bytes]:
+        return 200, encode(await _asked_state(services, CloseNow(auction, operator.user_id)))
+
+    return await once(services, Posted(operator, key, f"close {auction}"), work)
+
+
+async def _listed(services: Services, terms: Terms, caller: Identity) -> dict[str, Any]:
+    """The auction's state, its copies locked for it. What this very call locked is let go of where it is refused."""
+    listings = services.sales.listings
+    now_ms = services.now_ms()
+    exempt = not caller.roles.isdisjoint({OPERATOR, QUOTA_EXEMPT})
+    locked = await listings.lock(
+        terms.auction, terms.seller, terms.copies, now_ms,
+        dedicated=terms.placement == "dedicated", quota=None if exempt else services.limits.seller_quota,
+    )  # fmt: skip
+    if isinstance(locked, QuotaExceeded):
+        raise _quota_problem(locked, now_ms)
+    if isinstance(locked, CopyRefusal):
+        raise copy_problem(locked)
+    answer = await services.router.ask(Create(terms.auction, terms), services.limits.ask_timeout_s)
+    if isinstance(answer, Refused) and answer.code != UNAVAILABLE and locked.fresh:
+        await listings.free(terms.auction, locked.fresh)
+    return _state_of(answer)
+
+
+def _quota_problem(exceeded: QuotaExceeded, now_ms: int) -> Problem:
+    wait_ms = None if exceeded.again_at is None else max(0, exceeded.again_at - now_ms) + 1
+    return Problem(QUOTA_EXCEEDED, quota=exceeded.quota, limit=exceeded.limit, retry_after_ms=wait_ms)
+
+
+async def _asked_state(services: Services, order: Request) -> dict[str, Any]:
+    return _state_of(await services.router.ask(order, services.limits.ask_timeout_s))
+
+
+def _state_of(answer: Answer) -> dict[str, Any]:
+    if isinstance(answer, Refused):
+        raise refusal_problem(answer)
+    assert not isinstance(answer, BidAnswer), "only bids are answered so"
+    return state_json(answer.state, answer.epoch, answer.seq)
+
+
+async def _place(services: Services, order: Bid | Buy) -> Response:
+    answer = await services.router.ask(order, services.limits.ask_timeout_s)
+    if isinstance(answer, Refused):
+        raise refusal_problem(answer)
+    assert isinstance(answer, BidAnswer), "bids are answered so"
+    return answered({"auction": id_text(order.auction)} | msgspec.structs.asdict(answer), 201)
+
+
+def _bid_json(bid: LoggedBid, visitor: Identity | None, *, ended: bool) -> dict[str, Any]:
+    event = bid.event
+    item: dict[str, Any] = {
+        "seq": bid.seq,
+        "at": bid.at,
+        "bidder": event.name,
+        "price": event.price,
+        "outcome": outcome_of(event),
+    }
+    if ended or (visitor is not None and visitor.user_id == event.bidder):
+        item["amount"] = event.maximum
+    return item
+
+
+def _ended(row: ListedAuction, if_none_match: str | None, now_ms: int) -> Response:
+    # Weak, because server_time differs from one answer to the next.
+    etag = f'W/"{id_text(row.auction)}-{row.epoch}-{row.seq}-{row.settled:d}"'
+    headers = {"ETag": etag, "Cache-Control": "public, max-age=60"}
+    known = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
+    if etag.removeprefix("W/") in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return answered(listed_json(row, now_ms), headers=headers)

@@ -1,0 +1,1 @@
+"""Balances, entries, deposits and withdrawals."""

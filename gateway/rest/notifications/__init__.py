@@ -1,0 +1,1 @@
+"""Watch lists, saved searches and notifications."""

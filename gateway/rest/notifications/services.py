@@ -1,0 +1,21 @@
+"""What the routes and the task about watching, searches and notifications work with."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from persistence.notifications.alerts import Alerts
+from persistence.notifications.saved_searches import SavedSearches
+from persistence.notifications.store import Notifications
+from persistence.notifications.watches import Watches
+
+
+@dataclass(frozen=True)
+class Watching:
+    """What users watch and look for, and what they are told of it."""
+
+    watches: Watches
+    searches: SavedSearches
+    notifications: Notifications
+    alerts: Alerts
+    # These users have new notifications: whoever of them is connected is told.
+    told: Callable[[Sequence[int]], None] = lambda users: None

@@ -1,0 +1,1 @@
+"""Copies, receipts, refunds and second chances."""

@@ -1,0 +1,51 @@
+"""The endpoint of ``/ws``: finds the codec, makes a session, and waits until the socket is gone."""
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import PlainTextResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from domain.errors import OVERLOADED
+from gateway.http.problems import Problem
+from gateway.websocket.protocol import EXTENSION, SocketProtocol
+from gateway.wire.frames import CODECS, JSON, Codec
+
+if TYPE_CHECKING:
+    from gateway.websocket.sockets import Sockets
+
+
+async def endpoint(websocket: WebSocket) -> None:
+    """Serve one WebSocket client; ``app.state.sockets`` has what its session needs."""
+    sockets: Sockets = websocket.app.state.sockets
+    offered = websocket.scope["subprotocols"]
+    codec = next((CODECS[name] for name in offered if name in CODECS), None if offered else JSON)
+    connection = websocket.scope["extensions"].get(EXTENSION)
+    if codec is None:
+        await websocket.send_denial_response(PlainTextResponse(f"subprotocols: {', '.join(CODECS)}\n", 400))
+        return
+    address = websocket.client.host if websocket.client is not None else None
+    refusal = sockets.acquire(address) if isinstance(connection, SocketProtocol) else OVERLOADED
+    if refusal is not None:
+        await websocket.send_denial_response(Problem(refusal).response())
+        return
+    try:
+        await websocket.accept(subprotocol=codec.subprotocol if offered else None)
+        await _serve(websocket, sockets, connection, codec)
+    finally:
+        sockets.release(address)
+
+
+async def _serve(websocket: WebSocket, sockets: "Sockets", connection: SocketProtocol, codec: Codec) -> None:
+    session = sockets.open(connection, codec)
+    connection.attach(session, sockets.limits.frames_per_turn)
+    try:
+        # The client's frames go past here, straight to the session; what comes is the end.
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            session.received(message["bytes"] if message.get("bytes") is not None else message["text"])
+    except WebSocketDisconnect:
+        return
+    finally:
+        sockets.closed(session)

@@ -1,0 +1,108 @@
+"""All sockets of one gateway: how many there may be, what a session needs, and draining."""
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+from domain.errors import OVERLOADED, RATE_LIMITED
+from gateway.fanout.hub import Hub
+from gateway.http.address_limit import AddressLimit
+from gateway.identity.tokens import TokenIssuer
+from gateway.websocket.admission import Admission
+from gateway.websocket.session import Session, SessionLimits
+from gateway.websocket.session_protocols import Connection, Routes
+from gateway.websocket.traffic import Traffic
+from gateway.wire.frames import Codec
+
+DRAIN_WITHIN_S = 2.0
+
+
+class Standing(NamedTuple):
+    """What the open sockets have, all together."""
+
+    sockets: int
+    subscriptions: int
+    behind: int
+    unsent_bytes: int
+
+
+class Sockets:
+    """Makes sessions and knows the open ones."""
+
+    def __init__(
+        self, router: Routes, hub: Hub, tokens: TokenIssuer, limits: SessionLimits, admission: Admission,
+        traffic: Traffic, sockets_max: int, by_address: AddressLimit, now_ms: Callable[[], int],
+    ) -> None:  # fmt: skip
+        self._router = router
+        self._hub = hub
+        self._tokens = tokens
+        self.limits = limits
+        self.admission = admission
+        self.traffic = traffic
+        self._max = sockets_max
+        self._by_address = by_address
+        self._now_ms = now_ms
+        self._open: set[Session] = set()
+        self._draining = False
+        self._none_left = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def standing(self) -> Standing:
+        """Looked up when asked for: some microseconds for each socket."""
+        subscriptions = behind = unsent_bytes = 0
+        for session in self._open:
+            subscriptions += session.subscriptions
+            behind += session.behind
+            unsent_bytes += session.unsent_bytes
+        return Standing(len(self._open), subscriptions, behind, unsent_bytes)
+
+    def acquire(self, address: str | None) -> str | None:
+        """Count one more client of this address; the error's code where there is no room, which is counted as well."""
+        if self._draining or len(self._open) >= self._max:
+            self.traffic.turned_away += 1
+            return OVERLOADED
+        if not self._by_address.acquire(address):
+            self.traffic.turned_away += 1
+            return RATE_LIMITED
+        return None
+
+    def release(self, address: str | None) -> None:
+        """A client that was counted is gone."""
+        self._by_address.release(address)
+
+    def open(self, connection: Connection, codec: Codec) -> Session:
+        """A session for a new socket."""
+        session = Session(
+            connection,
+            codec,
+            self._router,
+            self._hub,
+            self._tokens,
+            self.limits,
+            self.admission,
+            self.traffic,
+            self._now_ms,
+        )
+        self._open.add(session)
+        return session
+
+    def closed(self, session: Session) -> None:
+        """The socket is gone."""
+        session.closed()
+        self._open.discard(session)
+        if not self._open:
+            self._none_left.set()
+
+    async def drain(self) -> None:
+        """Let no one in, tell all to come back (1012), and wait a little for them to go."""
+        self._draining = True
+        for session in list(self._open):
+            session.restart()
+        if self._open:
+            self._none_left.clear()
+            try:
+                await asyncio.wait_for(self._none_left.wait(), DRAIN_WITHIN_S)
+            except TimeoutError:
+                return

@@ -1,0 +1,1 @@
+"""Read models of portfolios and the market."""

@@ -1,0 +1,1 @@
+"""Cards and sets: writing, importing, searching, counting."""

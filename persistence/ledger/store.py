@@ -1,0 +1,143 @@
+"""The ledger in PostgreSQL: orders and holds in batches, one statement a batch.
+
+The rules stand in ``domain/ledger/rules.py`` and, for the database, in ``migrations/0004_ledger.sql`` and, for holds,
+``migrations/0011_cover_at_once.sql``. What the statements get are arrays without repetition and places in them, so that
+the database does not have to search.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import asyncpg
+import asyncpg.pool
+import msgspec
+
+from domain.errors import INSUFFICIENT_FUNDS
+from domain.ledger.books import Recorded
+from domain.ledger.ids import transfer_id
+from domain.ledger.orders import Expire, Order, Pend, Transfer
+from domain.ledger.refusals import Refusal
+from domain.ledger.rules import Cover, Outcome, as_set
+from persistence.ledger.batch import LedgerBatch
+from persistence.ledger.covers import covers_at_once, covers_in_turn
+from persistence.postgres.errors import StoreError
+from persistence.postgres.guard import guarded
+
+BATCH_MAX = 10_000
+TRIES_MAX = 3
+EXPIRE_PAGE = 1_000
+
+Connection = asyncpg.Pool | asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+
+
+class LedgerConflict(StoreError):
+    """Another took the same transfer id for other accounts at the same moment: nothing was done, try again."""
+
+
+class HeldFor(msgspec.Struct, frozen=True):
+    """What is held of a user's balance for a reference."""
+
+    reference: bytes
+    owner: int
+    amount: int
+
+
+_EXECUTE = "SELECT * FROM ledger_execute($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+
+_COVER = "SELECT * FROM ledger_cover($1, $2, $3, $4, $5, $6, $7, $8)"
+
+_COVER_AT_ONCE = "SELECT ledger_cover_at_once($1, $2, $3, $4, $5, $6, $7, $8)"
+
+_RECORDED = """
+    SELECT transfer_id, action, pending_id, debit_account, credit_account, amount, kind, about, at, expires_at
+    FROM ledger_transfers WHERE transfer_id = ANY($1::bytea[])
+"""
+
+_ACCOUNTS = """
+    SELECT owner_id, account_id FROM ledger_accounts
+    WHERE owner_id = ANY($1::bigint[]) AND kind = $2 AND currency = $3
+"""
+
+_HELD_FOR = """
+    SELECT reference, owner_id, amount FROM ledger_holds JOIN ledger_accounts USING (account_id)
+    WHERE reference = ANY($1::bytea[]) AND currency = $2 ORDER BY reference, owner_id
+"""
+
+_DUE = "SELECT reference FROM ledger_holds WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2"
+
+
+class Ledger:
+    """Orders and holds. Every method may raise StoreUnavailable: then nobody knows, and the same may be sent again."""
+
+    def __init__(self, database: Connection) -> None:
+        """``database``: a pool, or a connection whose transaction this is to be part of."""
+        self._database = database
+
+    async def accounts(self, owners: Sequence[int], currency: str, kind: str = "user") -> dict[int, int]:
+        """The account of each owner in this currency, opened where missing. The house is the owner 0."""
+        wanted = sorted(set(owners))
+        rows = await guarded(self._database.fetch(_ACCOUNTS, wanted, kind, currency))
+        if len(rows) < len(wanted):
+            await guarded(self._database.execute("SELECT ledger_open($1, $2, $3)", wanted, kind, currency))
+            rows = await guarded(self._database.fetch(_ACCOUNTS, wanted, kind, currency))
+        return {row[0]: row[1] for row in rows}
+
+    async def execute(self, orders: Sequence[Order], now_ms: int, *, together: bool = False) -> list[Outcome]:
+        """Do each order on what those before it left, all in one commit; ``together``: all of them, or none.
+
+        One round trip, or one more where pending transfers of before are ended, or where ids are known already.
+        Raises LedgerConflict.
+        """
+        if len(orders) > BATCH_MAX:
+            raise ValueError(f"a batch has at most {BATCH_MAX} orders")
+        pendings = await self._recorded([o.pending for o in orders if not isinstance(o, (Transfer, Pend))])
+        batch = LedgerBatch(orders, pendings, now_ms)
+        if batch.sent:
+            batch.take(await self._executed(batch, len(orders) if together else 0))
+        doubtful = batch.doubtful()
+        if doubtful:
+            batch.settle(await self._recorded(doubtful))
+        outcomes = batch.outcomes()
+        return as_set(outcomes) if together else outcomes
+
+    async def cover(self, wanted: Sequence[Cover], currency: str) -> Mapping[int, Refusal]:
+        """Bring holds to what is wanted, one after the other, in one commit; in one round trip where all can be.
+
+        Returns, by index, those which the balance does not cover; the others are as wanted.
+        """
+        if len(wanted) > BATCH_MAX:
+            raise ValueError(f"a batch has at most {BATCH_MAX} holds")
+        at_once = covers_at_once(wanted)
+        if at_once is not None and await guarded(self._database.fetchval(_COVER_AT_ONCE, currency, *at_once)):
+            return {}
+        rows = await guarded(self._database.fetch(_COVER, currency, *covers_in_turn(wanted)))
+        return {row[0] - 1: Refusal(INSUFFICIENT_FUNDS, row[1], row[2]) for row in rows}
+
+    async def held_for(self, references: Sequence[bytes], currency: str) -> list[HeldFor]:
+        """All that is held for these references: to compare with what should be."""
+        rows = await guarded(self._database.fetch(_HELD_FOR, references, currency))
+        return [HeldFor(*row) for row in rows]
+
+    async def expire_due(self, now_ms: int, limit: int = EXPIRE_PAGE) -> int:
+        """Let go of what pending transfers hold whose time is over, of some. Returns how many there were."""
+        due = [row[0] for row in await guarded(self._database.fetch(_DUE, now_ms, limit))]
+        await self.execute([Expire(transfer_id("expire", pending), pending) for pending in due], now_ms)
+        return len(due)
+
+    async def _executed(self, batch: LedgerBatch, all_of: int) -> list[asyncpg.Record]:
+        arguments = batch.arguments()
+        # In a transaction of the caller's nothing can be tried again.
+        tries = TRIES_MAX if isinstance(self._database, asyncpg.Pool) else 1
+        for _ in range(tries):
+            with suppress(asyncpg.UniqueViolationError):
+                rows: list[asyncpg.Record] = await guarded(
+                    self._database.fetch(_EXECUTE, batch.now_ms, all_of, *arguments)
+                )
+                return rows
+        raise LedgerConflict("a transfer id was taken for other accounts at the same moment")
+
+    async def _recorded(self, ids: Sequence[bytes]) -> dict[bytes, Recorded]:
+        if not ids:
+            return {}
+        rows = await guarded(self._database.fetch(_RECORDED, ids))
+        return {row[0]: Recorded(*row) for row in rows}

@@ -1,0 +1,1 @@
+"""The auctions' event log, and snapshots of it."""

@@ -1,0 +1,1 @@
+"""What users watch and search for, and what they are told."""

@@ -1,0 +1,1 @@
+"""The directory of hosts, and what operators order."""

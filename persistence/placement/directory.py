@@ -1,0 +1,243 @@
+"""Which host keeps which slot, and where it listens. A hint: the log's sequence is what keeps writers apart."""
+
+from collections.abc import Mapping, Sequence
+
+import asyncpg
+import msgspec
+
+from persistence.postgres.guard import guard, guarded
+
+CONNECT_TIMEOUT_S = 10.0
+
+Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+
+
+class HostAddress(msgspec.Struct, frozen=True):
+    """A host's command stream, what it keeps, and when it last said that it can commit (ms).
+
+    ``slots`` it keeps but for the auctions in them that have a host of their own; ``auctions`` are those of which it is
+    that host. ``vitals`` is JSON: see actors/hosting/vitals.py.
+    """
+
+    host_id: str
+    incarnation: int
+    address: str
+    port: int
+    alive_at: int
+    slots: tuple[int, ...]
+    auctions: tuple[int, ...] = ()
+    node: str = ""
+    vitals: bytes = b"{}"
+
+    @property
+    def keeps_something(self) -> bool:
+        """Whether anything is to be asked of it."""
+        return bool(self.slots or self.auctions)
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """What came with slots: until when (ms) each was kept, by whom, and the auctions in them that others keep."""
+
+    kept_until: dict[int, int]
+    keepers: frozenset[str] = frozenset()
+    elsewhere: frozenset[int] = frozenset()
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What a host keeps, as the directory has it."""
+
+    slots: frozenset[int] = frozenset()
+    auctions: frozenset[int] = frozenset()
+    elsewhere: frozenset[int] = frozenset()
+
+
+class DueAuction(msgspec.Struct, frozen=True):
+    """An auction that time alone will change."""
+
+    auction: int
+    slot: int
+    due_at: int
+
+
+class Superseded(Exception):
+    """Another incarnation of this host has registered: this one must step down."""
+
+
+async def agree_on_slots(database_url: str, slots: int) -> int:
+    """The number of slots of this database: this one, if none was set before. Raises StoreUnavailable."""
+    async with guard():
+        connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_S)
+        try:
+            agreed: int = await connection.fetchval(
+                "UPDATE cluster SET slots = coalesce(slots, $1) RETURNING slots", slots, timeout=CONNECT_TIMEOUT_S
+            )
+        finally:
+            await connection.close(timeout=CONNECT_TIMEOUT_S)
+    return agreed
+
+
+def slot_of(auction: int, slots: int) -> int:
+    """The slot of an auction: its id's counter spreads evenly, its time alone would not."""
+    return (auction * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) * slots >> 64
+
+
+# A host that is about to keep something locks its own row: it must still be the one that is entered.
+_ENTERED = "SELECT incarnation FROM hosts WHERE host_id = $1 FOR SHARE"
+
+_CLAIM_SLOTS = """
+    WITH taken AS (
+        INSERT INTO slots AS s (slot, host_id) SELECT slot, $1 FROM unnest($2::int[]) slot
+        ON CONFLICT (slot) DO UPDATE SET host_id = excluded.host_id, kept_until = NULL
+        RETURNING new.slot, old.host_id AS keeper, old.kept_until
+    ) SELECT slot, coalesce(kept_until, alive_at), keeper FROM taken LEFT JOIN hosts ON host_id = keeper
+"""
+
+_CLAIM_AUCTIONS = """
+    INSERT INTO dedicated (auction_id, slot, host_id) SELECT a, s, $1 FROM unnest($2::bigint[], $3::int[]) AS w (a, s)
+    ON CONFLICT (auction_id) DO UPDATE SET host_id = excluded.host_id, kept_until = NULL
+"""
+
+_RECLAIM = """
+    WITH back AS (
+        DELETE FROM dedicated WHERE auction_id = ANY($1::bigint[]) RETURNING auction_id, host_id, kept_until
+    ) SELECT auction_id, coalesce(kept_until, alive_at), host_id FROM back LEFT JOIN hosts USING (host_id)
+"""
+
+_FORGET_INCARNATION = """
+    WITH before AS (SELECT alive_at FROM hosts WHERE host_id = $1 FOR UPDATE),
+    solo AS (UPDATE dedicated SET host_id = NULL, kept_until = before.alive_at FROM before WHERE host_id = $1)
+    UPDATE slots SET host_id = NULL, kept_until = before.alive_at FROM before WHERE host_id = $1
+"""
+
+_HEARTBEAT = """
+    WITH beat AS (
+        UPDATE hosts SET alive_at = $3, vitals = $4 WHERE host_id = $1 AND incarnation = $2 RETURNING host_id
+    ) SELECT (SELECT coalesce(array_agg(slot), '{}') FROM slots JOIN beat USING (host_id)),
+             (SELECT coalesce(array_agg(auction_id), '{}') FROM dedicated JOIN beat USING (host_id)),
+             (SELECT coalesce(array_agg(d.auction_id), '{}') FROM dedicated d JOIN slots s USING (slot)
+              JOIN beat ON beat.host_id = s.host_id WHERE d.host_id IS DISTINCT FROM beat.host_id)
+      FROM beat
+"""
+
+_HOSTS = """
+    SELECT h.host_id, h.incarnation, h.address, h.port, h.alive_at,
+           coalesce(s.slots, '{}'), coalesce(d.auctions, '{}'), h.node, h.vitals::text
+    FROM hosts h
+    LEFT JOIN (SELECT host_id, array_agg(slot ORDER BY slot) AS slots FROM slots GROUP BY host_id) s USING (host_id)
+    LEFT JOIN (SELECT host_id, array_agg(auction_id ORDER BY auction_id) AS auctions FROM dedicated GROUP BY host_id) d
+        USING (host_id)
+    ORDER BY h.host_id
+"""
+
+
+class Directory:
+    """The tables ``hosts``, ``slots`` and ``dedicated``. Every method may raise StoreUnavailable."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def register(self, host_id: str, address: str, port: int, now_ms: int, node: str = "") -> int:
+        """Enter this host, over any earlier incarnation of it, which thereby loses all; returns its number."""
+        async with guard(), self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_FORGET_INCARNATION, host_id)
+            incarnation: int = await connection.fetchval(
+                "INSERT INTO hosts AS h (host_id, incarnation, address, port, alive_at, node)"
+                " VALUES ($1, 1, $2, $3, $4, $5)"
+                " ON CONFLICT (host_id) DO UPDATE SET incarnation = h.incarnation + 1, address = excluded.address,"
+                " port = excluded.port, alive_at = excluded.alive_at, node = excluded.node, vitals = '{}'"
+                " RETURNING incarnation",
+                host_id,
+                address,
+                port,
+                now_ms,
+                node,
+            )
+        return incarnation
+
+    async def claim(self, host_id: str, incarnation: int, slots: Sequence[int]) -> Claimed:
+        """Take these slots, from whoever kept them. Raises Superseded when this incarnation is not the one entered."""
+        async with guard(), self._pool.acquire() as connection, connection.transaction():
+            await _must_be_entered(connection, host_id, incarnation)
+            rows = await connection.fetch(_CLAIM_SLOTS, host_id, slots)
+            elsewhere = await connection.fetch(
+                "SELECT auction_id FROM dedicated WHERE slot = ANY($1::int[]) AND host_id IS DISTINCT FROM $2",
+                slots,
+                host_id,
+            )
+        return _claimed(host_id, rows, frozenset(row[0] for row in elsewhere))
+
+    async def claim_auctions(self, host_id: str, incarnation: int, auctions: Mapping[int, int]) -> None:
+        """Become the own host of these auctions (with their slots). Raises Superseded as ``claim`` does."""
+        async with guard(), self._pool.acquire() as connection, connection.transaction():
+            await _must_be_entered(connection, host_id, incarnation)
+            await connection.execute(_CLAIM_AUCTIONS, host_id, list(auctions), list(auctions.values()))
+
+    async def reclaim(self, host_id: str, incarnation: int, auctions: Sequence[int]) -> Claimed:
+        """Take auctions back to their slot, which this host keeps. Raises Superseded as ``claim`` does."""
+        async with guard(), self._pool.acquire() as connection, connection.transaction():
+            await _must_be_entered(connection, host_id, incarnation)
+            rows = await connection.fetch(_RECLAIM, auctions)
+        return _claimed(host_id, rows, frozenset())
+
+    async def heartbeat(self, host_id: str, incarnation: int, now_ms: int, vitals: bytes = b"{}") -> Kept:
+        """Say that this host can commit; returns what it keeps. Raises Superseded when it is not entered any more."""
+        row = await guarded(self._pool.fetchrow(_HEARTBEAT, host_id, incarnation, now_ms, vitals.decode()))
+        if row is None:
+            raise Superseded(host_id)
+        return Kept(frozenset(row[0]), frozenset(row[1]), frozenset(row[2]))
+
+    async def hosts(self) -> list[HostAddress]:
+        """All hosts with what they keep."""
+        rows = await guarded(self._pool.fetch(_HOSTS))
+        return [HostAddress(r[0], r[1], r[2], r[3], r[4], tuple(r[5]), tuple(r[6]), r[7], r[8].encode()) for r in rows]
+
+    async def remove_host(self, host_id: str) -> bool:
+        """Strike off a host that was ended on purpose; False, and nothing happens, where it still keeps something."""
+        done = await guarded(
+            self._pool.execute(
+                "DELETE FROM hosts h WHERE host_id = $1"
+                " AND NOT EXISTS (SELECT FROM slots s WHERE s.host_id = h.host_id)"
+                " AND NOT EXISTS (SELECT FROM dedicated d WHERE d.host_id = h.host_id)",
+                host_id,
+            )
+        )
+        return bool(done == "DELETE 1")
+
+    async def dedicated(self) -> dict[int, str | None]:
+        """Every auction that is not with its slot, and its own host; None where that came again and lost it."""
+        rows = await guarded(self._pool.fetch("SELECT auction_id, host_id FROM dedicated"))
+        return {row[0]: row[1] for row in rows}
+
+    async def due(self, slots: Sequence[int]) -> list[DueAuction]:
+        """The auctions in these slots that time alone will change. ``due_at`` may be too early, never too late."""
+        rows = await guarded(
+            self._pool.fetch(
+                "SELECT auction_id, slot, due_at FROM auctions WHERE due_at IS NOT NULL AND slot = ANY($1::int[])",
+                slots,
+            )
+        )
+        return [DueAuction(r[0], r[1], r[2]) for r in rows]
+
+    async def due_auctions(self, auctions: Sequence[int]) -> list[DueAuction]:
+        """Those of these auctions that time alone will change, as ``due``."""
+        rows = await guarded(
+            self._pool.fetch(
+                "SELECT auction_id, slot, due_at FROM auctions WHERE due_at IS NOT NULL"
+                " AND auction_id = ANY($1::bigint[])",
+                auctions,
+            )
+        )
+        return [DueAuction(r[0], r[1], r[2]) for r in rows]
+
+
+async def _must_be_entered(connection: Connection, host_id: str, incarnation: int) -> None:
+    if await connection.fetchval(_ENTERED, host_id) != incarnation:
+        raise Superseded(host_id)
+
+
+def _claimed(host_id: str, rows: Sequence[asyncpg.Record], elsewhere: frozenset[int]) -> Claimed:
+    return Claimed(
+        kept_until={row[0]: row[1] for row in rows if row[1] is not None},
+        keepers=frozenset(row[2] for row in rows if row[2] not in (None, host_id)),
+        elsewhere=elsewhere,
+    )

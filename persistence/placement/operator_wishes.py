@@ -1,0 +1,46 @@
+"""What operators want of the cluster. They write it down; the director sees to it, now or after a restart."""
+
+import asyncpg
+
+from persistence.postgres.guard import guarded
+
+
+class OperatorWishes:
+    """The tables ``node_drains`` and ``slot_wishes``. Every method may raise StoreUnavailable."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def drains(self) -> frozenset[str]:
+        """The nodes that are to keep nothing."""
+        rows = await guarded(self._pool.fetch("SELECT node FROM node_drains"))
+        return frozenset(row[0] for row in rows)
+
+    async def drain(self, node: str) -> None:
+        """Have everything moved off this node, and nothing placed there."""
+        await guarded(self._pool.execute("INSERT INTO node_drains (node) VALUES ($1) ON CONFLICT DO NOTHING", node))
+
+    async def undrain(self, node: str) -> bool:
+        """Let this node be used again; False when nobody had asked for it to be drained."""
+        done = await guarded(self._pool.execute("DELETE FROM node_drains WHERE node = $1", node))
+        return bool(done == "DELETE 1")
+
+    async def slots(self) -> dict[int, str]:
+        """Which slots are wanted on which host."""
+        rows = await guarded(self._pool.fetch("SELECT slot, host_id FROM slot_wishes"))
+        return {row[0]: row[1] for row in rows}
+
+    async def wish_slots(self, slots: list[int], host_id: str) -> None:
+        """Have these slots kept by this host, as long as it lives."""
+        await guarded(
+            self._pool.execute(
+                "INSERT INTO slot_wishes (slot, host_id) SELECT slot, $2 FROM unnest($1::int[]) slot"
+                " ON CONFLICT (slot) DO UPDATE SET host_id = excluded.host_id",
+                slots,
+                host_id,
+            )
+        )
+
+    async def drop_slot_wishes(self) -> None:
+        """Leave all slots to the director again."""
+        await guarded(self._pool.execute("DELETE FROM slot_wishes"))

@@ -1,0 +1,1 @@
+"""What all stores in PostgreSQL share: connections, errors, migrations, idempotency keys."""

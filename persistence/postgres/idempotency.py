@@ -1,0 +1,120 @@
+"""Keys that clients give their POSTs, so that sending one again is safe.
+
+A request takes its key for a while (``running_until``), does its work, and stores its answer. One that died, or that
+does not know its outcome, leaves no answer: the next with the same key does the same work again, under the same
+``created_id`` and ``received_at``, which makes it the same command.
+"""
+
+import asyncpg
+import msgspec
+
+from persistence.postgres.errors import StoreError
+from persistence.postgres.guard import guarded
+
+RUNNING_MAX_MS = 10_000
+KEPT_MS = 48 * 3600 * 1000
+PURGE_PAGE = 10_000
+
+
+class KeyReused(StoreError):
+    """The same key came with another request before."""
+
+    code = "key_reused"
+
+
+class StillRunning(StoreError):
+    """A request with this key is at work now."""
+
+    code = "still_running"
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """Do the work. ``created_id`` names what it creates; ``received_at`` (ms) is when the key first came."""
+
+    created_id: int
+    received_at: int
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The work was done before: this was the answer."""
+
+    status: int
+    response: bytes
+
+
+# Takes a new key, or one whose request has died or has let go of it. The second part is for all other cases.
+_BEGIN = """
+    WITH taken AS (
+        INSERT INTO idempotency_keys AS k (user_id, key, request_hash, received_at, running_until)
+        VALUES ($1, $2, $3, $4::bigint, $4::bigint + $5::int)
+        ON CONFLICT (user_id, key) DO UPDATE SET running_until = excluded.running_until
+            WHERE k.status IS NULL AND k.running_until <= $4 AND k.request_hash = excluded.request_hash
+        RETURNING created_id, received_at
+    )
+    SELECT created_id, received_at, NULL::bytea AS request_hash, NULL::int AS status, NULL::bytea AS response FROM taken
+    UNION ALL
+    SELECT created_id, received_at, request_hash, status, response FROM idempotency_keys
+        WHERE user_id = $1 AND key = $2 AND NOT EXISTS (SELECT FROM taken)
+"""
+
+
+class IdempotencyKeys:
+    """The table ``idempotency_keys``. Every method may raise StoreUnavailable."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def begin(self, user_id: int, key: str, request_hash: bytes, now_ms: int) -> Begun | Answered:
+        """Take the key for this request, or give its answer. Raises KeyReused, StillRunning."""
+        row = await guarded(self._pool.fetchrow(_BEGIN, user_id, key, request_hash, now_ms, RUNNING_MAX_MS))
+        if row is None:
+            # Two came at the same moment: the other's row was not there yet when this statement looked.
+            raise StillRunning("a request with this Idempotency-Key is still running")
+        if row["request_hash"] is None:
+            return Begun(row["created_id"], row["received_at"])
+        if row["request_hash"] != request_hash:
+            raise KeyReused("this Idempotency-Key was used for another request")
+        if row["status"] is None:
+            raise StillRunning("a request with this Idempotency-Key is still running")
+        return Answered(row["status"], row["response"])
+
+    async def finish(self, user_id: int, key: str, status: int, response: bytes) -> None:
+        """Keep the answer; all later requests with this key get it."""
+        await guarded(
+            self._pool.execute(
+                "UPDATE idempotency_keys SET status = $3, response = $4 WHERE user_id = $1 AND key = $2",
+                user_id,
+                key,
+                status,
+                response,
+            )
+        )
+
+    async def release(self, user_id: int, key: str) -> None:
+        """Let go of the key without an answer: the next request with it does the work."""
+        await guarded(
+            self._pool.execute(
+                "UPDATE idempotency_keys SET running_until = 0 WHERE user_id = $1 AND key = $2 AND status IS NULL",
+                user_id,
+                key,
+            )
+        )
+
+    async def forget(self, user_id: int, key: str) -> None:
+        """As if the key had never come, where it has no answer: its request did nothing and never will."""
+        await guarded(
+            self._pool.execute(
+                "DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND status IS NULL", user_id, key
+            )
+        )
+
+    async def forget_old(self, now_ms: int) -> None:
+        """Delete some of the keys that were received longer ago than keys are kept."""
+        await guarded(
+            self._pool.execute(
+                "DELETE FROM idempotency_keys WHERE (user_id, key) IN"
+                " (SELECT user_id, key FROM idempotency_keys WHERE received_at < $1 LIMIT $2)",
+                now_ms - KEPT_MS,
+                PURGE_PAGE,
+            )
+        )

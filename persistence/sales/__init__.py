@@ -1,0 +1,1 @@
+"""Copies, listings, and the settlement of sales."""

@@ -1,0 +1,182 @@
+"""Auctions that have ended: the winner pays and gets the copies, or the seller has them back. Once, whatever dies.
+
+Every auction's settlement is one transaction, which locks the auction's row first; how far it is stands in that row
+(``due`` → ``paid`` → ``done``, or ``failed``). So a process may be killed at any point, and another goes on from there.
+"""
+
+from collections.abc import Sequence
+
+import asyncpg
+import msgspec
+
+from domain.auction.commands import Settle
+from domain.ledger.refusals import Refusal
+from persistence.postgres.guard import guard, guarded
+from persistence.sales.selling import CURRENCY, FEE_BP, FEE_JOINS, SaleImpossible, Selling, Settlement, read_legs, sell
+
+DUE_MAX = 500
+PAGE_MAX = 100
+DETAIL_MAX = 500
+
+
+class Due(msgspec.Struct, frozen=True):
+    """An auction that is not done with. ``sold``: somebody has won it; ``paid``: only its log does not say so yet."""
+
+    auction: int
+    sold: bool
+    paid: Settle | None
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a sale came to nothing. ``code`` is stable; ``at`` is that of the last attempt (ms)."""
+
+    auction: int
+    code: str
+    detail: str
+    at: int
+    attempts: int
+
+
+_DUE = """
+    SELECT auction_id, winner_id IS NOT NULL, settlement = 'paid', s.buyer_id, s.price, s.fee, s.royalties FROM (
+        SELECT auction_id, winner_id, settlement FROM auctions
+        WHERE slot = ANY($1::int[]) AND status IN ('closed', 'cancelled') AND settlement IN ('due', 'paid')
+        UNION
+        SELECT auction_id, winner_id, settlement FROM auctions
+        WHERE auction_id = ANY($2::bigint[]) AND status IN ('closed', 'cancelled') AND settlement IN ('due', 'paid')
+    ) AS due LEFT JOIN settlements s USING (auction_id) WHERE coalesce(s.round, 1) = 1 ORDER BY auction_id LIMIT $3
+"""
+
+_UNSOLD = """
+    WITH ended AS (
+        SELECT a.auction_id, a.seller_id, a.status, a.seq, e.hash
+        FROM auctions a JOIN auction_events e ON e.auction_id = a.auction_id AND e.seq = a.seq
+        WHERE a.auction_id = ANY($1::bigint[]) AND a.status IN ('closed', 'cancelled') AND a.winner_id IS NULL
+            AND a.settlement = 'due'
+        ORDER BY a.auction_id FOR NO KEY UPDATE OF a SKIP LOCKED
+    ), freed AS (
+        UPDATE copies c SET place = 'free', locked_by = NULL, locked_at = NULL
+        FROM ended WHERE c.locked_by = ended.auction_id AND c.place = 'listed'
+    ), written AS (
+        INSERT INTO settlements (auction_id, round, outcome, at, seller_id, currency, price, fee, royalties, copies,
+            event_seq, event_hash)
+        SELECT auction_id, 1, CASE status WHEN 'closed' THEN 'unsold' ELSE 'cancelled' END, $2, seller_id, $3, 0, 0, 0,
+            (SELECT count(*) FROM listed_copies l WHERE l.auction_id = ended.auction_id), seq, hash
+        FROM ended ORDER BY auction_id
+    )
+    UPDATE auctions a SET settlement = 'done' FROM ended WHERE a.auction_id = ended.auction_id
+"""
+
+_SOLD = f"""
+    SELECT a.seller_id, a.winner_id, a.price, a.seq, e.hash, {FEE_BP}
+    FROM auctions a JOIN auction_events e ON e.auction_id = a.auction_id AND e.seq = a.seq {FEE_JOINS}
+    WHERE a.auction_id = $1 AND a.status = 'closed' AND a.winner_id IS NOT NULL AND a.settlement = 'due'
+    FOR NO KEY UPDATE OF a SKIP LOCKED
+"""
+
+_PAID = """
+    WITH paid AS (UPDATE auctions SET settlement = 'paid' WHERE auction_id = $1)
+    DELETE FROM settlement_failures WHERE auction_id = $1
+"""
+
+_DONE = "UPDATE auctions SET settlement = 'done' WHERE auction_id = ANY($1::bigint[]) AND settlement = 'paid'"
+
+_FAILED = """
+    WITH marked AS (
+        UPDATE auctions SET settlement = 'failed' WHERE auction_id = $1 AND settlement = 'due' RETURNING auction_id
+    )
+    INSERT INTO settlement_failures (auction_id, code, detail, at) SELECT auction_id, $2, $3, $4 FROM marked
+    ON CONFLICT (auction_id) DO UPDATE SET code = excluded.code, detail = excluded.detail, at = excluded.at,
+        attempts = settlement_failures.attempts + 1
+"""
+
+_AGAIN = "UPDATE auctions SET settlement = 'due' WHERE auction_id = $1 AND settlement = 'failed' RETURNING true"
+
+_FAILURES = """
+    SELECT auction_id, code, detail, at, attempts FROM auctions JOIN settlement_failures USING (auction_id)
+    WHERE settlement = 'failed' AND ($1::bigint IS NULL OR auction_id < $1) ORDER BY auction_id DESC LIMIT $2
+"""
+
+SETTLEMENT_COLUMNS = """auction_id, round, outcome, at, seller_id, buyer_id, currency, price, fee, royalties, copies,
+    legs::text, event_seq, event_hash"""
+_OF = f"SELECT {SETTLEMENT_COLUMNS} FROM settlements WHERE auction_id = $1 ORDER BY round"
+
+
+class Settlements:
+    """What is to be settled, and what was. Every method may raise StoreUnavailable: then do the same again."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def due(self, slots: Sequence[int], auctions: Sequence[int], limit: int = DUE_MAX) -> list[Due]:
+        """Auctions of these slots, or among these, that have ended and are not done with: the oldest ones."""
+        rows = await guarded(self._pool.fetch(_DUE, slots, auctions, min(limit, DUE_MAX)))
+        return [Due(row[0], row[1], Settle(*row[3:]) if row[2] else None) for row in rows]
+
+    async def settle_unsold(self, auctions: Sequence[int], now_ms: int) -> int:
+        """Give their copies back, for those of these (DUE_MAX at the most) that ended without a winner, all at once.
+
+        Returns how many there were.
+        """
+        assert len(auctions) <= DUE_MAX, "pages have a maximum"
+        done: str = await guarded(self._pool.execute(_UNSOLD, auctions, now_ms, CURRENCY))
+        return int(done.removeprefix("UPDATE "))
+
+    async def settle(self, auction: int, now_ms: int) -> Settlement | Failure | None:
+        """Have the winner pay and get the copies; nothing where that was done, or another is at it.
+
+        A sale that can't be done is marked as failed, and what is held for it stays held. Raises LedgerConflict too.
+        """
+        async with guard(), self._pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(_SOLD, auction)
+            if row is None:
+                return None
+            seller, winner, price, seq, digest, fee_bp = row
+            selling = Selling(auction, 1, seller, winner, price, fee_bp, seq, digest, held=True)
+            try:
+                async with connection.transaction():
+                    settlement = await sell(connection, selling, now_ms)
+            except SaleImpossible as impossible:
+                code, detail = impossible.refusal.code, detail_of(impossible)
+                await connection.execute(_FAILED, auction, code, detail, now_ms)
+                return Failure(auction, code, detail, now_ms, 1)
+            await connection.execute(_PAID, auction)
+        return settlement
+
+    async def fail(self, failure: Failure) -> None:
+        """Mark a sale that nothing has been done of as failed."""
+        await guarded(
+            self._pool.execute(_FAILED, failure.auction, failure.code, failure.detail[:DETAIL_MAX], failure.at)
+        )
+
+    async def done(self, auctions: Sequence[int]) -> None:
+        """The logs of these say that they were paid for."""
+        await guarded(self._pool.execute(_DONE, auctions))
+
+    async def of(self, auction: int) -> list[Settlement]:
+        """What an auction came to, in order of its rounds."""
+        return [settlement_of(row) for row in await guarded(self._pool.fetch(_OF, auction))]
+
+    async def failures(self, before: int | None, limit: int) -> list[Failure]:
+        """Sales that came to nothing so far, the newest auctions first."""
+        rows = await guarded(self._pool.fetch(_FAILURES, before, min(limit, PAGE_MAX + 1)))
+        return [Failure(*row) for row in rows]
+
+    async def try_again(self, auction: int) -> bool:
+        """Have a failed sale tried again; False where there is none."""
+        return bool(await guarded(self._pool.fetchval(_AGAIN, auction)))
+
+
+def settlement_of(row: asyncpg.Record) -> Settlement:
+    """A row of SETTLEMENT_COLUMNS."""
+    values = list(row)
+    values[11] = read_legs(values[11])
+    return Settlement(*values)
+
+
+def detail_of(impossible: SaleImpossible) -> str:
+    """For an operator: what did not work, with amounts."""
+    refusal: Refusal = impossible.refusal
+    if refusal.available is None:
+        return impossible.detail
+    return f"{impossible.detail} (available {refusal.available}, required {refusal.required})"

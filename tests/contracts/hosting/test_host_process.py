@@ -1,0 +1,166 @@
+"""A host and its directory on a real PostgreSQL: its heartbeat puts right what was not carried through."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from auction_examples import AUCTION, terms
+
+from actors.hosting.ownership import releases as releases_module
+from actors.runtime import host_process as host_process_module
+from actors.runtime.host_process import HostConfig, HostProcess, Taken
+from actors.stream.messages import Answer, Create, GetState, Refused, Request, StateAnswer
+from persistence.placement.directory import Directory, slot_of
+from persistence.postgres.errors import StoreUnavailable
+from persistence.postgres.pool import Pool
+
+SLOTS = 4
+HERE = slot_of(AUCTION, SLOTS)
+ALL = tuple(range(SLOTS))
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_process_module, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(releases_module, "RETURN_AFTER_S", 0.3)
+
+
+@pytest.fixture
+async def directory(pool: Pool) -> Directory:
+    await pool.execute("TRUNCATE hosts, slots, dedicated, auctions, auction_events, auction_snapshots CASCADE")
+    return Directory(pool)
+
+
+@asynccontextmanager
+async def serving(database_url: str, host_id: str) -> AsyncIterator[HostProcess]:
+    """A host at work; nobody hears its news."""
+    config = HostConfig(host_id, SLOTS, database_url, "redis://127.0.0.1:1/0", b"secret of this test")
+    process = HostProcess(config)
+    await process.start()
+    try:
+        yield process
+    finally:
+        await process.stop()
+
+
+async def ask(process: HostProcess, request: Request) -> Answer:
+    future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    assert process.host is not None
+    process.host.submit(request, 1, lambda _, answer: future.set_result(answer))
+    async with asyncio.timeout(10):
+        return await future
+
+
+async def said(process: HostProcess, request: Request | None = None) -> str:
+    answer = await ask(process, request or GetState(AUCTION))
+    return answer.code if isinstance(answer, Refused) else answer.state.placement  # type: ignore[union-attr]
+
+
+async def until(condition: Any, what: str) -> None:
+    deadline = time.monotonic() + 10
+    while not await condition():
+        assert time.monotonic() < deadline, f"not in time: {what}"
+        await asyncio.sleep(0.02)
+
+
+def creation() -> Create:
+    return Create(AUCTION, terms(auction=AUCTION, starts_at=4_000_000_000_000, ends_at=4_000_000_900_000))
+
+
+async def test_what_was_released_and_taken_by_nobody_is_kept_again(directory: Directory, database_url: str):
+    async with serving(database_url, "h1") as host:
+        await host.take(Taken(slots=ALL))
+        assert isinstance(await ask(host, creation()), StateAnswer)
+        await host.release((HERE,), ())
+        assert await said(host) == "moved"
+
+        async def keeps_again() -> bool:
+            return await said(host) == "shared"
+
+        await until(keeps_again, "the slot is kept again")
+        # Its alarm is set, too: nobody need ask for it first.
+        assert host.host is not None
+        assert len(host.host.timers) == 1
+
+
+async def test_an_auction_that_got_no_host_of_its_own_after_all_is_kept_again(directory: Directory, database_url: str):
+    async with serving(database_url, "h1") as host:
+        await host.take(Taken(slots=ALL))
+        await ask(host, creation())
+        await host.release((), (AUCTION,))
+        assert await said(host) == "moved"
+
+        async def keeps_again() -> bool:
+            return await said(host) == "shared"
+
+        await until(keeps_again, "the auction is kept again")
+
+
+async def test_a_take_that_broke_off_half_way_is_carried_through(
+    directory: Directory, database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    async with serving(database_url, "h1") as first, serving(database_url, "h2") as second:
+        await first.take(Taken(slots=ALL))
+        await ask(first, creation())
+
+        async def broken(writers: Any) -> None:
+            raise StoreUnavailable("the connection broke just now")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(second._log, "end_writers", broken)
+            with pytest.raises(StoreUnavailable):
+                await second.take(Taken(slots=ALL))
+            assert await said(second) == "moved"
+        assert {host.host_id: host.slots for host in await directory.hosts()} == {"h1": (), "h2": ALL}
+
+        async def keeps() -> bool:
+            return await said(second) == "shared"
+
+        await until(keeps, "the second host keeps what the directory says")
+        assert await said(first) == "moved"
+
+
+async def test_an_auction_goes_to_its_own_host_and_comes_back_when_that_host_comes_again(
+    directory: Directory, database_url: str
+):
+    async with serving(database_url, "h1") as shared:
+        await shared.take(Taken(slots=ALL))
+        await ask(shared, creation())
+        async with serving(database_url, "s1") as own:
+            released_at = await shared.release((), (AUCTION,))
+            await own.take(Taken(auctions=(AUCTION,), released_at=released_at))
+            assert (await said(own), await said(shared)) == ("dedicated", "moved")
+            assert await directory.dedicated() == {AUCTION: "s1"}
+        async with serving(database_url, "s1") as again:
+            assert await directory.dedicated() == {AUCTION: None}
+            await shared.take_back(Taken(auctions=(AUCTION,)))
+            assert (await said(again), await said(shared)) == ("moved", "shared")
+            assert await directory.dedicated() == {}
+
+
+async def test_one_who_believes_that_an_auction_is_elsewhere_is_put_right(directory: Directory, database_url: str):
+    async with serving(database_url, "h1") as host:
+        await host.take(Taken(slots=ALL))
+        await ask(host, creation())
+        assert host.host is not None
+        host.host.places.let_go((AUCTION,))
+        assert await said(host) == "moved"
+
+        async def keeps() -> bool:
+            return await said(host) == "shared"
+
+        await until(keeps, "the auction is kept")
+
+
+async def test_who_takes_over_from_one_that_did_not_let_go_ends_its_appends(directory: Directory, database_url: str):
+    async with serving(database_url, "h1") as first, serving(database_url, "h2") as second:
+        await first.take(Taken(slots=ALL))
+        await ask(first, creation())
+        writers = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'ece-log-h1-%'"
+        assert len(await first._log.pool.fetch(writers)) == 1
+        await second.take(Taken(slots=ALL))
+        assert await first._log.pool.fetch(writers) == []
+        assert await said(second) == "shared"

@@ -1,0 +1,191 @@
+"""The directory on PostgreSQL: who keeps which slot, since when, and what is due."""
+
+import asyncio
+
+import pytest
+
+from persistence.placement.directory import Claimed, Directory, DueAuction, HostAddress, Kept, Superseded, slot_of
+from persistence.postgres.errors import StoreUnavailable
+from persistence.postgres.pool import Pool, close_pool, open_pool
+
+
+@pytest.fixture
+async def directory(pool: Pool) -> Directory:
+    await pool.execute("TRUNCATE hosts, slots, dedicated, auctions CASCADE")
+    return Directory(pool)
+
+
+async def test_a_host_that_takes_slots_is_found_with_them(directory: Directory):
+    assert await directory.register("h1", "127.0.0.1", 4000, 1_000) == 1
+    assert await directory.hosts() == [HostAddress("h1", 1, "127.0.0.1", 4000, 1_000, ())]
+    assert await directory.claim("h1", 1, [2, 0, 1]) == Claimed({})
+    assert await directory.hosts() == [HostAddress("h1", 1, "127.0.0.1", 4000, 1_000, (0, 1, 2))]
+
+
+async def test_nobody_there_is_no_error(directory: Directory):
+    assert await directory.hosts() == []
+    assert await directory.due([1, 2]) == []
+
+
+async def test_a_host_that_comes_again_has_lost_its_slots_and_learns_until_when_they_were_kept(directory: Directory):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.claim("h1", 1, [0, 1])
+    assert await directory.heartbeat("h1", 1, 5_000) == Kept(frozenset({0, 1}))
+    assert await directory.register("h1", "10.0.0.9", 4001, 9_000) == 2
+    assert await directory.hosts() == [HostAddress("h1", 2, "10.0.0.9", 4001, 9_000, ())]
+    assert await directory.claim("h1", 2, [0, 1, 2]) == Claimed({0: 5_000, 1: 5_000})
+    assert await directory.heartbeat("h1", 2, 9_500) == Kept(frozenset({0, 1, 2}))
+
+
+async def test_slots_taken_from_a_dead_host_come_with_its_last_sign_of_life(directory: Directory):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.claim("h1", 1, [0, 1])
+    await directory.heartbeat("h1", 1, 3_000)
+    await directory.register("h2", "127.0.0.1", 4001, 8_000)
+    assert await directory.claim("h2", 1, [1, 2]) == Claimed({1: 3_000}, frozenset({"h1"}))
+    assert await directory.hosts() == [
+        HostAddress("h1", 1, "127.0.0.1", 4000, 3_000, (0,)),
+        HostAddress("h2", 1, "127.0.0.1", 4001, 8_000, (1, 2)),
+    ]
+    assert await directory.heartbeat("h1", 1, 8_100) == Kept(frozenset({0}))
+
+
+async def test_an_auction_with_a_host_of_its_own_is_no_longer_with_the_host_of_its_slot(directory: Directory):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.register("s1", "127.0.0.1", 4001, 1_000, node="n1")
+    await directory.claim("h1", 1, [0, 1])
+    await directory.claim_auctions("s1", 1, {77: 1})
+    assert await directory.hosts() == [
+        HostAddress("h1", 1, "127.0.0.1", 4000, 1_000, (0, 1)),
+        HostAddress("s1", 1, "127.0.0.1", 4001, 1_000, (), (77,), "n1"),
+    ]
+    assert await directory.dedicated() == {77: "s1"}
+    assert await directory.heartbeat("h1", 1, 2_000) == Kept(frozenset({0, 1}), elsewhere=frozenset({77}))
+    assert await directory.heartbeat("s1", 1, 2_000) == Kept(auctions=frozenset({77}))
+    # Whoever takes the slot over learns of it; it stays where it is.
+    await directory.register("h2", "127.0.0.1", 4002, 3_000)
+    taken = await directory.claim("h2", 1, [0, 1])
+    assert taken == Claimed({0: 2_000, 1: 2_000}, frozenset({"h1"}), frozenset({77}))
+    assert await directory.dedicated() == {77: "s1"}
+
+
+async def test_an_auction_goes_back_to_its_slot_with_its_own_hosts_last_sign_of_life(directory: Directory):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.register("s1", "127.0.0.1", 4001, 1_000)
+    await directory.claim("h1", 1, [1])
+    await directory.claim_auctions("s1", 1, {77: 1})
+    await directory.heartbeat("s1", 1, 4_000)
+    assert await directory.reclaim("h1", 1, [77]) == Claimed({77: 4_000}, frozenset({"s1"}))
+    assert await directory.dedicated() == {}
+    assert await directory.heartbeat("h1", 1, 5_000) == Kept(frozenset({1}))
+    assert await directory.heartbeat("s1", 1, 5_000) == Kept()
+
+
+async def test_an_own_host_that_comes_again_has_lost_its_auction(directory: Directory):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.register("s1", "127.0.0.1", 4001, 1_000)
+    await directory.claim("h1", 1, [1])
+    await directory.claim_auctions("s1", 1, {77: 1})
+    await directory.heartbeat("s1", 1, 4_000)
+    await directory.register("s1", "127.0.0.1", 4009, 9_000)
+    assert await directory.dedicated() == {77: None}
+    assert await directory.heartbeat("s1", 2, 9_500) == Kept()
+    assert await directory.reclaim("h1", 1, [77]) == Claimed({77: 4_000})
+
+
+async def test_what_a_host_says_of_itself_stands_in_the_directory_until_it_comes_again(directory: Directory):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.heartbeat("h1", 1, 2_000, b'{"inbox": 7}')
+    assert [host.vitals for host in await directory.hosts()] == [b'{"inbox": 7}']
+    await directory.register("h1", "127.0.0.1", 4000, 3_000)
+    assert [host.vitals for host in await directory.hosts()] == [b"{}"]
+
+
+async def test_a_host_that_keeps_nothing_can_be_struck_off(directory: Directory):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.register("h2", "127.0.0.1", 4001, 1_000)
+    await directory.claim("h1", 1, [0])
+    assert [await directory.remove_host(host) for host in ("h1", "h2", "stranger")] == [False, True, False]
+    assert [host.host_id for host in await directory.hosts()] == ["h1"]
+
+
+async def test_only_the_incarnation_that_is_entered_can_take_slots(directory: Directory):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.register("h1", "127.0.0.1", 4001, 2_000)
+    for host_id, incarnation in (("h1", 1), ("stranger", 1)):
+        with pytest.raises(Superseded):
+            await directory.claim(host_id, incarnation, [0])
+    assert [host.slots for host in await directory.hosts()] == [()]
+
+
+async def test_an_older_incarnation_is_told_that_it_is_superseded(directory: Directory):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.register("h1", "127.0.0.1", 4001, 2_000)
+    with pytest.raises(Superseded):
+        await directory.heartbeat("h1", 1, 3_000)
+    await directory.heartbeat("h1", 2, 4_000)
+    assert [host.alive_at for host in await directory.hosts()] == [4_000]
+
+
+async def test_a_host_that_nobody_knows_is_superseded(directory: Directory):
+    with pytest.raises(Superseded):
+        await directory.heartbeat("stranger", 1, 1_000)
+
+
+async def test_of_incarnations_that_register_at_the_same_time_each_has_its_own_number(directory: Directory):
+    taken = await asyncio.gather(*(directory.register("h1", "127.0.0.1", 4000 + i, 1_000) for i in range(4)))
+    assert sorted(taken) == [1, 2, 3, 4]
+    [host] = await directory.hosts()
+    last = taken.index(4)
+    assert (host.incarnation, host.port) == (4, 4000 + last)
+
+
+async def test_what_is_due_is_told_by_slot(directory: Directory, pool: Pool):
+    for auction, slot, due_at in ((1, 5, 50), (2, 5, None), (3, 6, 60), (4, 7, 70)):
+        await pool.execute(
+            "INSERT INTO auctions (auction_id, slot, seller_id, seller_name, title, format, status, placement, price,"
+            " minimum, bids, reserve, starts_at, ends_at, due_at, epoch, seq) VALUES ($1, $2, 1, 'sel', 'Charizard',"
+            " 'english', 'open', 'shared', 1, 1, 0, 'none', 1, 2, $3, 1, 1)",
+            auction,
+            slot,
+            due_at,
+        )
+    due = await directory.due([5, 6])
+    assert sorted(due, key=lambda d: d.auction) == [DueAuction(1, 5, 50), DueAuction(3, 6, 60)]
+
+
+async def test_without_a_database_every_question_is_unavailable(database_url: str):
+    pool = await open_pool(database_url, size_max=1)
+    directory = Directory(pool)
+    await close_pool(pool)
+    for question in (
+        directory.hosts(),
+        directory.due([1]),
+        directory.heartbeat("h1", 1, 1),
+        directory.register("h1", "127.0.0.1", 1, 1),
+        directory.claim("h1", 1, [1]),
+    ):
+        with pytest.raises(StoreUnavailable):
+            await question
+
+
+def test_ids_made_in_a_row_spread_over_the_slots():
+    # As PostgreSQL makes them: a time that hardly moves, and a counter.
+    ids = [(900_000_000 + i // 7 << 22) | i for i in range(64_000)]
+    counts = [0] * 64
+    for number in ids:
+        counts[slot_of(number, 64)] += 1
+    assert 800 < min(counts) <= max(counts) < 1_200
+
+
+def test_ids_whose_counter_stands_still_spread_as_well():
+    counts = [0] * 64
+    for i in range(64_000):
+        counts[slot_of(900_000_000 + i << 22, 64)] += 1
+    assert 800 < min(counts) <= max(counts) < 1_200
+
+
+@pytest.mark.parametrize("slots", [1, 7, 64])
+def test_every_id_has_a_slot(slots: int):
+    found = {slot_of(number, slots) for number in [0, 1, 2**63 - 1, *range(10_000)]}
+    assert found == set(range(slots))

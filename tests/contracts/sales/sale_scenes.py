@@ -1,0 +1,232 @@
+"""Cards, copies and people with money on a real PostgreSQL, a host that works, and auctions that end."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from auction_examples import terms
+
+from actors.clock import Clock
+from actors.hosting.host import Host
+from actors.hosting.limits import HostLimits
+from actors.stream.messages import Answer, Bid, BidAnswer, CloseNow, Create, Refused, Request, StateAnswer
+from actors.workers.settler import Settler
+from domain.auction.events import Event
+from domain.ledger.books import HOUSE
+from domain.ledger.ids import held_for_auction, transfer_id
+from domain.ledger.orders import Transfer
+from domain.ledger.rules import Done
+from domain.log.codec import decode_event
+from domain.money import usd
+from persistence.ledger.bid_holds import BidHolds
+from persistence.ledger.check import CHECKS, ledger_checker
+from persistence.ledger.faucet import fund
+from persistence.ledger.store import Ledger
+from persistence.log.event_log import EventLog
+from persistence.log.snapshots import SnapshotStore
+from persistence.postgres.pool import Pool
+from persistence.sales.copies import Copies, NewCopies
+from persistence.sales.listings import Listings, Locked
+from persistence.sales.settlement import Settlements
+
+NOW = 1_800_000_000_000
+ENDS_AT_MS = 4_000_000_000_000
+OPERATOR = 1
+ARTIST, STUDIO = 8_000, 8_001
+CREATOR = 8_002
+
+_numbers = itertools.count(1)
+
+
+class NoNews:
+    """Nobody listens."""
+
+    def publish(self, channel: str, message: bytes) -> None:
+        pass
+
+
+@asynccontextmanager
+async def a_life(database_url: str) -> AsyncIterator[Host]:
+    """A host that works, and is killed at the end. Nothing settles its auctions: tests do that step by step."""
+    event_log, holds = EventLog(database_url), BidHolds(database_url)
+    await event_log.open()
+    host = Host(
+        event_log,
+        SnapshotStore(event_log.pool),
+        NoNews(),
+        slots_total=1,
+        limits=HostLimits(),
+        clock=Clock(),
+        holds=holds,
+    )
+    host.places.slots = frozenset([0])
+    await host.prepare()
+    running = asyncio.create_task(host.run())
+    try:
+        yield host
+    finally:
+        host.timers.stop()
+        for task in [running, *host._loader.tasks]:
+            task.cancel()
+        await asyncio.gather(running, *host._loader.tasks, return_exceptions=True)
+        await holds.close()
+        await event_log.close()
+
+
+async def ask(host: Host, request: Request) -> Answer:
+    future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    host.submit(request, next(_numbers), lambda _, answer: future.set_result(answer))
+    async with asyncio.timeout(20):
+        return await future
+
+
+class Scene:
+    """One database. People are numbers; all have money but those who are said to have none."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.copies = Copies(pool)
+        self.listings = Listings(pool)
+        self.settlements = Settlements(pool)
+        self._people = itertools.count(10_000)
+
+    async def person(self, *, funded: bool = True) -> int:
+        """Someone new, whom the house knows."""
+        number: int = await self.pool.fetchval(
+            "INSERT INTO users (user_id, username, email, email_key)"
+            " SELECT id, 'u' || id, 'u' || id || '@x.example', 'u' || id || '@x.example'"
+            " FROM next_id() AS id RETURNING user_id"
+        )
+        if funded:
+            await fund(self.pool, [number], NOW)
+        return number
+
+    async def card(self, royalty: Sequence[tuple[int, int]] = ((ARTIST, 1_000), (STUDIO, 250))) -> int:
+        """A card with royalties for its artist and its studio."""
+        number = next(_numbers)
+        card: int = await self.pool.fetchval(
+            "WITH s AS (INSERT INTO card_sets (code, name) VALUES ('s' || $1::text, 'Set') RETURNING set_id)"
+            " INSERT INTO cards (set_id, number, name, rarity, creator_id, created_at, updated_at)"
+            " SELECT set_id, '1', 'Card ' || $1::text, 'rare', $2, $3, $3 FROM s RETURNING card_id",
+            str(number), CREATOR, NOW,
+        )  # fmt: skip
+        assert await self.copies.set_royalty(card, royalty)
+        return card
+
+    async def copies_for(self, owner: int, count: int = 1, card: int | None = None) -> list[int]:
+        """New copies that are their owner's and free."""
+        made = await self.copies.make(NewCopies(card or await self.card(), count, owner), NOW)
+        assert isinstance(made, list), made
+        return made
+
+    async def list_auction(self, host: Host, seller: int, copies: Sequence[int] = (), **changes: Any) -> int:
+        """An open auction of these copies."""
+        auction: int = await self.pool.fetchval("SELECT next_id()")
+        assert isinstance(await self.listings.lock(auction, seller, copies, NOW), Locked)
+        conditions = terms(auction=auction, seller=seller, copies=tuple(copies), ends_at=ENDS_AT_MS, **changes)
+        assert isinstance(await ask(host, Create(auction, conditions)), StateAnswer)
+        return auction
+
+    async def bid(self, host: Host, auction: int, bidder: int, amount: int) -> None:
+        answer = await ask(host, Bid(auction, bidder, f"n{bidder}", amount, f"k{next(_numbers)}"))
+        assert isinstance(answer, BidAnswer), answer
+
+    async def sold(self, host: Host, price_usd: int = 100) -> tuple[int, int, int, int]:
+        """An auction of one copy that has ended at this price: (auction, copy, seller, buyer)."""
+        seller, buyer, other = await self.person(funded=False), await self.person(), await self.person()
+        [copy] = await self.copies_for(seller)
+        auction = await self.list_auction(host, seller, [copy], starting_price=usd(price_usd))
+        await self.bid(host, auction, other, usd(price_usd))
+        await self.bid(host, auction, buyer, usd(2 * price_usd))
+        await self.close(host, auction)
+        return auction, copy, seller, buyer
+
+    async def close(self, host: Host, auction: int) -> None:
+        assert not isinstance(await ask(host, CloseNow(auction, OPERATOR)), Refused)
+
+    async def settle(self, host: Host, settlements: Settlements | None = None) -> None:
+        """Until nothing is due that can be done."""
+        settler = Settler(settlements or self.settlements, host, host.clock.now_ms)
+        async with asyncio.timeout(30):
+            while await settler.work_once():
+                pass
+
+    async def standing(self, person: int) -> tuple[int, int]:
+        """(posted, held) of somebody, or of the house's fees (0)."""
+        kind = "fees" if person == HOUSE else "user"
+        row = await self.pool.fetchrow(
+            "SELECT posted, held FROM ledger_accounts WHERE owner_id = $1 AND kind = $2", person, kind
+        )
+        return (0, 0) if row is None else (row[0], row[1])
+
+    async def move(self, giver: int, to: int, amount: int) -> None:
+        """Money changes hands, for no reason."""
+        ledger = Ledger(self.pool)
+        accounts = await ledger.accounts([giver, to], "USDC")
+        order = Transfer(transfer_id("test", next(_numbers)), accounts[giver], accounts[to], amount, "gift")
+        [outcome] = await ledger.execute([order], NOW)
+        assert isinstance(outcome, Done), outcome
+
+    async def events(self, auction: int) -> list[Event]:
+        rows = await self.pool.fetch("SELECT body FROM auction_events WHERE auction_id = $1 ORDER BY seq", auction)
+        return [decode_event(row[0]) for row in rows]
+
+    async def progress(self, auction: int) -> str:
+        """How far its settlement is."""
+        return str(await self.pool.fetchval("SELECT settlement FROM auctions WHERE auction_id = $1", auction))
+
+    async def owner_and_place(self, copy: int) -> tuple[int, str]:
+        row = await self.pool.fetchrow("SELECT owner_id, place FROM copies WHERE copy_id = $1", copy)
+        assert row is not None
+        return row[0], row[1]
+
+    async def history_of(self, copy: int) -> list[tuple[str, int | None, int, int | None]]:
+        """(reason, from, to, price) of every change of owner."""
+        rows = await self.pool.fetch(
+            "SELECT reason, from_owner, to_owner, price FROM provenance WHERE copy_id = $1 ORDER BY seq", copy
+        )
+        return [tuple(row) for row in rows]
+
+
+async def ledger_findings(database_url: str) -> list[str]:
+    """What `ece ledger check` would say."""
+    async with ledger_checker(database_url) as checker:
+        return [finding.detail for check in CHECKS for finding in (await checker.findings(check))[1]]
+
+
+async def held_now(pool: Pool, auction: int) -> int:
+    """All that is held for an auction."""
+    return sum(hold.amount for hold in await Ledger(pool).held_for([held_for_auction(auction)], "USDC"))
+
+
+class CutConnection(asyncpg.Connection):  # type: ignore[misc]
+    """Breaks in the midst of work: the backend ends before its n-th statement, or right after it."""
+
+    left: int | None = None
+    after = False
+    statements = 0
+
+    @classmethod
+    def cut_at(cls, statement: int | None, *, after: bool = False) -> None:
+        cls.left, cls.after, cls.statements = statement, after, 0
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
+        return await self._perhaps_cut(super().execute(query, *args, timeout=timeout))
+
+    async def _execute(self, *args: Any, **kwargs: Any) -> Any:
+        return await self._perhaps_cut(super()._execute(*args, **kwargs))
+
+    async def _perhaps_cut(self, work: Any) -> Any:
+        cls = type(self)
+        cls.statements += 1
+        if cls.left is None or cls.statements != cls.left:
+            return await work
+        if cls.after:
+            await work
+        else:
+            work.close()
+        self.terminate()
+        raise ConnectionResetError("cut by the test")

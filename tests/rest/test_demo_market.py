@@ -1,0 +1,53 @@
+"""The demo's people, copies and auctions, put into a gateway over a real PostgreSQL and a real host."""
+
+from typing import Any
+
+from bench.wire.rest_client import RestRefused
+from ece.demo.cards import demo_card
+from ece.demo.market import fill
+from ece.demo.stock import OPERATOR, PEOPLE, stock_of
+from tests.rest.rest_engine import Person, RestEngine
+
+CARDS = [demo_card(3, place) for place in range(12)]
+RICH = 10_000_000_000
+
+
+class Calls:
+    """What the command does over HTTP, as the same people."""
+
+    def __init__(self, people: dict[str, Person]) -> None:
+        self._people = people
+
+    async def get(self, user: str, path: str) -> dict[str, Any]:
+        return self._told("GET", path, await self._people[user].get(path))
+
+    async def post(self, user: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._told("POST", path, await self._people[user].post(path, body))
+
+    @staticmethod
+    def _told(method: str, path: str, answer: Any) -> dict[str, Any]:
+        told: dict[str, Any] = answer.json()
+        if answer.status_code >= 400:
+            raise RestRefused(method, path, answer.status_code, told)
+        return told
+
+
+async def test_the_demo_fills_the_market_once(engine: RestEngine):
+    await engine.services.catalog.writing.put([card.row() for card in CARDS], 0, 1_000)
+    people = {name: await engine.person(name) for name in PEOPLE}
+    for person in people.values():
+        await person.post("/ledger/deposits", {"amount": RICH, "currency": "USDC"})
+    calls = Calls(people | {OPERATOR: await engine.person(OPERATOR, role="operator")})
+    done: list[None] = []
+    filled = await fill(calls, CARDS, lambda: done.append(None))
+    stocks = [stock_of(card) for card in CARDS]
+    assert filled.copies == sum(len(stock.owners) for stock in stocks)
+    assert filled.auctions == sum(stock.lot is not None for stock in stocks) > 2
+    assert filled.bids > 0
+    assert len(done) == len(CARDS)
+    opened = (await engine.request("GET", "/auctions", params={"status": "open", "limit": 100})).json()["items"]
+    assert len(opened) == filled.auctions
+    assert all(len(auction["copies"]) == 1 for auction in opened)
+    # Again: nothing, until something has ended.
+    again = await fill(calls, CARDS)
+    assert (again.copies, again.auctions, again.bids) == (0, 0, 0)

@@ -1,0 +1,162 @@
+"""kill -9 of a host before each statement of a settlement; another host goes on, and everything happened once."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from engines import SharedEngine
+
+from actors.stream.messages import Bid, BidAnswer, Create, StateAnswer
+from domain.auction.events import Closed, Settled
+from domain.auction.terms import Terms
+from domain.log.codec import decode_event
+from persistence.ledger.check import CHECKS, ledger_checker
+from persistence.ledger.faucet import FUNDS, fund
+from persistence.postgres.migrations import migrate
+from persistence.postgres.pool import Pool, close_pool, open_pool
+from persistence.sales.copies import Copies, NewCopies
+from persistence.sales.listings import Listings, Locked
+from tests.faults.broken import sabotaged
+from tests.faults.hosts import USD, HostChild, Line, close_auction, host_child
+from tests.faults.scene import until
+from tests.system.faults.test_fence import DAY_MS, with_database
+
+SELLER, ARTIST = 5_000, 5_001
+NOW = 1_800_000_000_000
+PRICE = 10 * USD
+# More than a settlement has.
+STEPS_MAX = 60
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+async def pool(engine: SharedEngine) -> AsyncIterator[Pool]:
+    """A database of the test's own, on the engine's PostgreSQL."""
+    engine.wait_until_ready()
+    name = f"settlement_{next(_numbers)}"
+    connection = await asyncpg.connect(engine.database_url)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+        await migrate(with_database(engine.database_url, name))
+        pool = await open_pool(with_database(engine.database_url, name), size_max=4)
+        yield pool
+        await close_pool(pool)
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+class Sale:
+    """An auction of one copy, with a royalty, that one buyer wins."""
+
+    def __init__(self, pool: Pool, number: int) -> None:
+        self.pool = pool
+        self.buyer = 6_000 + number
+        self.auction = 0
+        self.copy = 0
+
+    async def prepare(self, card: int) -> None:
+        made = await Copies(self.pool).make(NewCopies(card, 1, SELLER), NOW)
+        assert isinstance(made, list)
+        [self.copy] = made
+        self.auction = await self.pool.fetchval("SELECT next_id()")
+        assert isinstance(await Listings(self.pool).lock(self.auction, SELLER, [self.copy], NOW), Locked)
+        await fund(self.pool, [self.buyer], NOW)
+
+    async def hold(self, line: Line) -> None:
+        """List it, bid, and end it."""
+        now_ms: int = (await line.child.tell("health"))["now_ms"]
+        terms = Terms(auction=self.auction, seller=SELLER, seller_name="seller", title="One copy", starting_price=PRICE,
+                      starts_at=now_ms, ends_at=now_ms + DAY_MS, copies=(self.copy,))  # fmt: skip
+        assert isinstance(await line.ask(Create(self.auction, terms)), StateAnswer)
+        bid = await line.ask(Bid(self.auction, self.buyer, "buyer", 2 * PRICE, "k"))
+        assert isinstance(bid, BidAnswer), bid
+
+    async def is_done(self) -> bool:
+        return bool(
+            await self.pool.fetchval("SELECT settlement = 'done' FROM auctions WHERE auction_id = $1", self.auction)
+        )
+
+    async def came_to(self) -> dict[str, object]:
+        """All that there is to be seen of it."""
+        owner = await self.pool.fetchrow("SELECT owner_id, place FROM copies WHERE copy_id = $1", self.copy)
+        reasons = await self.pool.fetch("SELECT reason FROM provenance WHERE copy_id = $1 ORDER BY seq", self.copy)
+        bodies = await self.pool.fetch(
+            "SELECT body FROM auction_events WHERE auction_id = $1 ORDER BY seq", self.auction
+        )
+        money = await self.pool.fetchrow(
+            "SELECT posted, held FROM ledger_accounts WHERE owner_id = $1 AND kind = 'user'", self.buyer
+        )
+        return {
+            "owner": tuple(owner or ()), "changes": [row[0] for row in reasons], "money": tuple(money or ()),
+            "ends": [type(event) for row in bodies if isinstance(event := decode_event(row[0]), (Closed, Settled))],
+            "settlements": await self._count("settlements"), "sales": await self._count("sales"),
+            "legs": await self.pool.fetchval("SELECT count(*) FROM ledger_transfers WHERE about = $1", self.auction),
+        }  # fmt: skip
+
+    async def _count(self, table: str) -> int:
+        return int(await self.pool.fetchval(f"SELECT count(*) FROM {table} WHERE auction_id = $1", self.auction))
+
+    def expected(self) -> dict[str, object]:
+        return {
+            "owner": (self.buyer, "free"), "changes": ["made", "sale"], "money": (FUNDS - PRICE, 0),
+            "ends": [Closed, Settled], "settlements": 1, "sales": 1, "legs": 3,
+        }  # fmt: skip
+
+
+async def new_card(pool: Pool) -> int:
+    card: int = await pool.fetchval(
+        "WITH s AS (INSERT INTO card_sets (code, name) VALUES ('kills', 'Kills') RETURNING set_id)"
+        " INSERT INTO cards (set_id, number, name, rarity, creator_id, created_at, updated_at)"
+        " SELECT set_id, '1', 'Card', 'rare', 1, 0, 0 FROM s RETURNING card_id"
+    )
+    assert await Copies(pool).set_royalty(card, [(ARTIST, 1_000)])
+    return card
+
+
+async def gone(child: HostChild) -> bool:
+    return child.process.returncode is not None
+
+
+@pytest.mark.timeout(600)
+async def test_a_host_that_dies_at_any_statement_of_a_settlement_leaves_nothing_done_twice_or_by_half(
+    engine: SharedEngine, pool: Pool
+):
+    url = with_database(engine.database_url, await pool.fetchval("SELECT current_database()"))
+    card, deaths = await new_card(pool), 0
+    async with host_child("settle-next", url, engine.redis_url) as heir:
+        for step in range(1, STEPS_MAX):
+            sale = Sale(pool, step)
+            await sale.prepare(card)
+            environment = sabotaged("death while settling") | {"TESTS_DIE_AT": str(step)}
+            async with host_child(f"settle-{step}", url, engine.redis_url, environment=environment) as doomed:
+                # Else it would settle as well, until it has heard that it keeps nothing any more.
+                await heir.release_all()
+                await doomed.take_all()
+                line = Line(doomed)
+                await sale.hold(line)
+                closing = asyncio.create_task(close_auction(line, sale.auction))
+                survived = asyncio.create_task(doomed.process.wait())
+                await until(lambda s=sale, d=doomed: done_or_gone(s, d), f"step {step} is over")
+                survived.cancel()
+                closing.cancel()
+                await asyncio.gather(survived, closing, return_exceptions=True)
+                line.close()
+                died = await gone(doomed)
+            if not died:
+                break
+            deaths += 1
+            await heir.take_all()
+            await until(sale.is_done, f"the settlement is carried through that was cut off before step {step}")
+            assert await sale.came_to() == sale.expected(), step
+    assert sale.expected() == await sale.came_to()
+    assert deaths > 10, "a settlement has more steps"
+    async with ledger_checker(url) as checker:
+        assert [f.detail for check in CHECKS for f in (await checker.findings(check))[1]] == []
+
+
+async def done_or_gone(sale: Sale, doomed: HostChild) -> bool:
+    return await gone(doomed) or await sale.is_done()

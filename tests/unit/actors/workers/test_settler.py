@@ -1,0 +1,214 @@
+"""Sales are settled beside bids: once each, whatever fails, and no money is made or lost."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from auction_examples import ANN, BOB, SELLER
+from memory_stores import MemoryHolds, MemorySettlements
+from msgspec.structs import replace
+from virtual_time import virtual
+
+from actors.stream.messages import Bid, CloseNow, Refused, Withdraw
+from actors.workers.settler import Settler
+from domain.auction.events import Settled
+from domain.auction.state import Status
+from domain.ledger.books import HOUSE, Books, opened
+from domain.log.codec import decode_event
+from domain.money import usd
+from persistence.sales.settlement import Failure
+from tests.unit.actors.hosting.hosts_in_memory import AUCTIONS, FIRST, Client, World, bid, creation
+
+SECOND = AUCTIONS[1]
+
+
+def with_house(holds: MemoryHolds, *others: int) -> MemoryHolds:
+    """The books have accounts for the house's fees and for these, too."""
+    more = {owner: opened(owner, owner, "USDC") for owner in (HOUSE, *others)}
+    holds.books = Books(holds.books.accounts | more, holds.books.recorded, holds.books.holds)
+    return holds
+
+
+def total(holds: MemoryHolds) -> int:
+    return sum(account.posted for account in holds.books.accounts.values())
+
+
+@asynccontextmanager
+async def settling(client: Client, settlements: MemorySettlements) -> AsyncIterator[Settler]:
+    """A settler at work, stopped as a kill would."""
+    settler = Settler(settlements, client.host, client.host.clock.now_ms)
+    task = asyncio.create_task(settler.run())
+    try:
+        yield settler
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def settled_events(world: World, auction: int) -> list[Settled]:
+    events = [decode_event(row.body) for row in world.tables.events.get(auction, ())]
+    return [event for event in events if isinstance(event, Settled)]
+
+
+@virtual
+async def test_a_winner_pays_and_the_log_says_so_once():
+    world, holds = World(), with_house(MemoryHolds({ANN: usd(100)}), SELLER)
+    settlements = MemorySettlements(world.tables, holds)
+    async with world.running(holds=holds) as client, settling(client, settlements):
+        await client.create()
+        await client.ask(bid(ANN, 40))
+        await client.ask(CloseNow(FIRST, SELLER))
+        await asyncio.sleep(2)
+        state = (await client.state()).state
+        assert (state.settled, state.winner) == (True, "ann")
+    assert settled_events(world, FIRST) == [Settled(ANN, usd(1), 50_000, 0)]
+    assert settlements.progress == {FIRST: "done"}
+    assert holds.held == {}
+    assert [holds.books.accounts[owner].posted for owner in (ANN, SELLER, HOUSE)] == [usd(99), 950_000, 50_000]
+
+
+@virtual
+async def test_unsold_and_cancelled_auctions_are_done_without_a_word():
+    world, holds = World(), with_house(MemoryHolds({ANN: usd(100)}), SELLER)
+    settlements = MemorySettlements(world.tables, holds)
+    async with world.running(holds=holds) as client, settling(client, settlements):
+        await client.create()
+        await client.create(SECOND, reserve_price=usd(50))
+        await client.ask(bid(ANN, 40, auction=SECOND))
+        await client.ask(CloseNow(SECOND, SELLER))
+        await client.ask(Withdraw(FIRST, SELLER))
+        await asyncio.sleep(2)
+    assert settlements.progress == {FIRST: "done", SECOND: "done"}
+    assert settled_events(world, FIRST) == settled_events(world, SECOND) == []
+
+
+@virtual
+async def test_a_fault_with_one_auction_holds_up_no_other():
+    world, holds = World(), with_house(MemoryHolds({ANN: usd(100)}), SELLER)
+
+    class Faulty(MemorySettlements):
+        async def settle(self, auction: int, now_ms: int) -> Any:
+            if auction == FIRST:
+                raise ZeroDivisionError("a fault of ours")
+            return await super().settle(auction, now_ms)
+
+    settlements = Faulty(world.tables, holds)
+    async with world.running(holds=holds) as client, settling(client, settlements):
+        for auction in (FIRST, SECOND):
+            await client.create(auction)
+            await client.ask(bid(ANN, 20, auction=auction))
+            await client.ask(CloseNow(auction, SELLER))
+        await asyncio.sleep(2)
+    assert settlements.progress == {FIRST: "failed", SECOND: "done"}
+    assert [(failure.auction, failure.code) for failure in settlements.failures] == [(FIRST, "internal_error")]
+    assert holds.held == {(FIRST, ANN): usd(20)}
+
+
+@virtual
+async def test_what_another_host_keeps_is_left_to_it():
+    world, holds = World(), with_house(MemoryHolds({ANN: usd(100)}), SELLER)
+    settlements = MemorySettlements(world.tables, holds)
+    async with world.running(holds=holds) as client:
+        await client.create()
+        await client.ask(bid(ANN, 40))
+        await client.ask(CloseNow(FIRST, SELLER))
+        settler = Settler(settlements, client.host, client.host.clock.now_ms)
+        client.host.places.elsewhere = frozenset([FIRST])
+        assert not await settler.work_once()
+        client.host.places.elsewhere = frozenset()
+        assert await settler.work_once()
+        # Paid for, and moved before its log says so.
+        client.host.places.elsewhere = frozenset([FIRST])
+        assert not await settler.work_once()
+        client.host.places.elsewhere = frozenset()
+        assert await settler.work_once()
+    assert settlements.progress == {FIRST: "done"}
+
+
+@virtual
+async def test_a_log_that_says_otherwise_is_left_as_it_is():
+    world, holds = World(), with_house(MemoryHolds({ANN: usd(100), BOB: usd(100)}), SELLER)
+    settlements = MemorySettlements(world.tables, holds)
+    async with world.running(holds=holds) as client, settling(client, settlements):
+        await client.create()
+        await client.ask(bid(ANN, 40))
+        await client.ask(CloseNow(FIRST, SELLER))
+        world.tables.heads[FIRST] = replace(world.tables.heads[FIRST], winner=BOB)
+        await asyncio.sleep(2)
+    assert settled_events(world, FIRST) == []
+    assert settlements.progress == {FIRST: "done"}
+
+
+def order_for(dice: random.Random, people: range, auctions: tuple[int, ...], sent: list[Bid]) -> Any:
+    """A bid, a raise, a retry, an end or a cancellation."""
+    auction, roll = dice.choice(auctions), dice.random()
+    if roll < 0.03:
+        return CloseNow(auction, SELLER)
+    if roll < 0.05:
+        return Withdraw(auction, SELLER)
+    if sent and roll < 0.2:
+        return dice.choice(sent)
+    placed = bid(dice.choice(people), dice.randint(1, 200), f"{dice.random()}", auction)
+    sent.append(placed)
+    return placed
+
+
+def some_weather(dice: random.Random, world: World, holds: MemoryHolds, settlements: MemorySettlements) -> None:
+    """Appends, commits of settlements and the ledger may fail, with or without having worked."""
+    for weather in (world.weather, settlements.weather):
+        if dice.random() < 0.3:
+            weather.writes.append(dice.choice(["lost", "landed"]))
+    holds.weather.down = dice.random() < 0.2
+
+
+async def all_ended(client: Client, auctions: tuple[int, ...]) -> None:
+    for auction in auctions:
+        while isinstance(answer := await client.ask(CloseNow(auction, SELLER)), Refused):
+            if answer.code != "unavailable":
+                break
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize("seed", range(25))
+@virtual
+async def test_whatever_happens_money_is_conserved_and_every_sale_is_settled_once(seed: int):
+    dice = random.Random(seed)
+    auctions, people = AUCTIONS[:5], range(100, 108)
+    world = World()
+    holds = with_house(MemoryHolds({person: usd(dice.randint(20, 300)) for person in people}), SELLER)
+    settlements = MemorySettlements(world.tables, holds)
+    before, sent = total(holds), list[Bid]()
+    for life in range(5):
+        async with world.running(holds=holds) as client, settling(client, settlements):
+            for auction in auctions:
+                await client.ask(creation(auction, reserve_price=usd(50) if auction % 3 == 0 else None))
+            for _ in range(8):
+                for _ in range(dice.randint(1, 20)):
+                    client.send(order_for(dice, people, auctions, sent))
+                some_weather(dice, world, holds, settlements)
+                await client.settled()
+                if dice.random() < 0.5:
+                    await asyncio.sleep(dice.random())
+                holds.weather.down = False
+                assert total(holds) == before
+                assert all(a.available >= 0 for a in holds.books.accounts.values() if not a.may_overdraw)
+            if life < 4:
+                continue  # killed in the middle of it
+            world.weather.writes.clear()
+            settlements.weather.writes.clear()
+            await all_ended(client, auctions)
+            # What a dead host held is found by rote, once a minute.
+            for _ in range(70):
+                await asyncio.sleep(1)
+                client.host.chores_due()
+    sold = [auction for auction in auctions if world.replayed(auction).winner is not None]
+    assert [len(settled_events(world, auction)) for auction in auctions] == [int(a in sold) for a in auctions]
+    assert set(settlements.progress.items()) == {(auction, "done") for auction in auctions}
+    assert all(world.replayed(auction).status in (Status.CLOSED, Status.CANCELLED) for auction in auctions)
+    assert (holds.held, settlements.failures, total(holds)) == ({}, list[Failure](), before)
+    prices = {auction: world.replayed(auction).price for auction in sold}
+    earned = holds.books.accounts[SELLER].posted + holds.books.accounts[HOUSE].posted
+    assert earned == sum(prices.values())

@@ -1,0 +1,291 @@
+"""Sessions and hubs with everything around them in a test's hands."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from auction_examples import ANN, AUCTION, after, opened
+from auction_examples import bid as place_bid
+from virtual_time import EPOCH_MS, VirtualClock, turns
+
+from actors.stream.messages import AnnouncedEvent, Answer, GetState, News, Refused, Request, StateAnswer
+from domain.auction.events import Opened
+from domain.auction.views import PublicState, public_state
+from domain.ids import id_text
+from domain.money import usd
+from gateway.fanout.channels import FanOutLimits
+from gateway.fanout.hub import Hub
+from gateway.fanout.user_channels import UserChannels
+from gateway.identity.tokens import TokenIssuer
+from gateway.websocket.admission import Admission
+from gateway.websocket.session import Session, SessionLimits
+from gateway.websocket.traffic import Traffic
+from gateway.wire.frames import JSON, MSGPACK, Codec
+from persistence.auctions.reading import LoggedEvent
+from persistence.notifications.store import Inbox, Notification
+from persistence.postgres.errors import StoreUnavailable
+from persistence.redis.announcements import DIRECTORY_CHANNEL, news_channel
+
+CHANNEL = f"auction:{id_text(AUCTION)}"
+TOKENS = TokenIssuer("a-secret-of-at-least-thirty-two-characters", ttl_s=900)
+NOW_S = EPOCH_MS // 1000
+
+
+def decoded(codec: Codec, data: bytes) -> list[dict[str, Any]]:
+    """The payloads of whole, unmasked WebSocket frames, one after the other."""
+    decode: Callable[[bytes], Any] = msgspec.msgpack.decode if codec is MSGPACK else msgspec.json.decode
+    payloads, at = [], 0
+    while at < len(data):
+        assert data[at] == (0x82 if codec is MSGPACK else 0x81)
+        size, at = data[at + 1], at + 2
+        if size >= 126:
+            wide = 2 if size == 126 else 8
+            size, at = int.from_bytes(data[at : at + wide], "big"), at + wide
+        payloads.append(decode(data[at : at + size]))
+        at += size
+    return payloads
+
+
+class Connection:
+    """A socket that keeps what is written to it."""
+
+    def __init__(self, codec: Codec) -> None:
+        self.codec = codec
+        self.frames: list[dict[str, Any]] = []
+        self.closed: list[tuple[int, str]] = []
+        self.unsent = 0
+        self.pauses = 0
+
+    def write_frame(self, frame: bytes) -> None:
+        if not self.closed:
+            self.frames += decoded(self.codec, frame)
+
+    def write_soon(self, frame: bytes) -> None:
+        self.write_frame(frame)
+
+    def pause(self) -> None:
+        self.pauses += 1
+
+    def unsent_bytes(self) -> int:
+        return self.unsent
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed.append((code, reason))
+
+    def taken(self) -> list[dict[str, Any]]:
+        """What came since the last call."""
+        frames, self.frames = self.frames, []
+        return frames
+
+
+class Routes:
+    """Takes requests; a test answers them. ``ask`` answers with the auction's state as ``auctions`` has it."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Request, Callable[[Answer], None]]] = []
+        self.states: dict[int, Answer] = {}
+        self.asked = 0
+        self.looked_up = 0
+        self.hold: asyncio.Event | None = None
+
+    def send(self, request: Request, on_answer: Callable[[Answer], None]) -> None:
+        self.sent.append((request, on_answer))
+
+    async def ask(self, request: Request, timeout_s: float = 5.0) -> Answer:
+        assert isinstance(request, GetState)
+        self.asked += 1
+        answer = self.states.get(request.auction, Refused("not_found", EPOCH_MS))
+        if self.hold is not None:
+            await self.hold.wait()
+        else:
+            await asyncio.sleep(0)
+        return answer
+
+    def look_up_soon(self) -> None:
+        self.looked_up += 1
+
+
+class Listener:
+    """What is announced, in a test's hands."""
+
+    def __init__(self) -> None:
+        self.connected = True
+        self._heard: asyncio.Queue[tuple[str, bytes] | None] = asyncio.Queue()
+
+    async def heard(self) -> AsyncIterator[tuple[str, bytes] | None]:
+        while True:
+            yield await self._heard.get()
+
+    async def close(self) -> None:
+        self.connected = False
+
+    def announce(self, *page: News) -> None:
+        self._heard.put_nowait((news_channel(0), msgspec.msgpack.encode(list(page))))
+
+    def say(self, channel: str, message: bytes) -> None:
+        self._heard.put_nowait((channel, message))
+
+    def directory_changed(self) -> None:
+        self._heard.put_nowait((DIRECTORY_CHANNEL, b"h1"))
+
+    def reconnected(self) -> None:
+        self._heard.put_nowait(None)
+
+
+class History:
+    """The log as a gateway reads it."""
+
+    def __init__(self) -> None:
+        self.events: dict[int, list[LoggedEvent]] = {}
+        self.down = False
+        self.asked = 0
+        self.hold: asyncio.Event | None = None
+
+    async def events_after(self, auction: int, after_seq: int, limit: int) -> list[LoggedEvent]:
+        self.asked += 1
+        found = [e for e in self.events.get(auction, ()) if e.seq > after_seq][:limit]
+        if self.hold is not None:
+            await self.hold.wait()
+        else:
+            await asyncio.sleep(0)
+        if self.down:
+            raise StoreUnavailable("the database is away")
+        return found
+
+
+class Inboxes:
+    """What users were told, as the database has it."""
+
+    def __init__(self) -> None:
+        self.told: dict[int, list[Notification]] = {}
+        self.down = False
+
+    def tell(self, user: int, *kinds: str) -> None:
+        """They are told of so many things."""
+        rows = self.told.setdefault(user, [])
+        for kind in kinds:
+            rows.append(Notification(user, len(rows) + 1, 100 + len(rows), kind, '{"n": 1}', EPOCH_MS, None))
+
+    async def inbox(self, user: int) -> Inbox:
+        await self._answer()
+        return Inbox(1, len(self.told.get(user, [])), 0)
+
+    async def after(self, positions: Sequence[tuple[int, int]], limit_each: int) -> dict[int, list[Notification]]:
+        await self._answer()
+        found = {user: self.told.get(user, [])[seq:][:limit_each] for user, seq in positions}
+        return {user: rows for user, rows in found.items() if rows}
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(0)
+        if self.down:
+            raise StoreUnavailable("the database is away")
+
+
+class Gateway:
+    """A hub, and any number of sessions."""
+
+    def __init__(self, under_way_max: int = 100, **fan_out: int) -> None:
+        self.clock = VirtualClock()
+        self.routes = Routes()
+        self.listener = Listener()
+        self.history = History()
+        self.admission = Admission(under_way_max)
+        self.traffic = Traffic()
+        self.inboxes = Inboxes()
+        self.published: list[tuple[str, bytes]] = []
+        self.users = UserChannels(self.inboxes, lambda *message: self.published.append(message), self.clock.now_ms)
+        limits = FanOutLimits(**fan_out)  # type: ignore[arg-type]
+        self.hub = Hub(self.routes, self.history, self.listener, self.clock.now_ms, limits, self.users)
+
+    def client(self, codec: Codec = MSGPACK, **limits: int) -> "Client":
+        connection = Connection(codec)
+        session = Session(
+            connection, codec, self.routes, self.hub, TOKENS, SessionLimits(**limits), self.admission, self.traffic,
+            self.clock.now_ms,
+        )  # fmt: skip
+        return Client(session, connection)
+
+    def stands(self, auction: int = AUCTION, seq: int = 2, epoch: int = 1, **changes: Any) -> None:
+        """What a host says of this auction from now on."""
+        self.routes.states[auction] = StateAnswer(epoch, seq, state(**changes))
+
+
+@asynccontextmanager
+async def gateway(under_way_max: int = 100, **fan_out: int) -> AsyncIterator[Gateway]:
+    running = Gateway(under_way_max, **fan_out)
+    running.hub.start()
+    try:
+        yield running
+    finally:
+        await running.hub.stop()
+
+
+class Client:
+    """The other end of a session."""
+
+    def __init__(self, session: Session, connection: Connection) -> None:
+        self.session = session
+        self.connection = connection
+        self._last_id = 0
+
+    def send(self, op: str, **fields: Any) -> int:
+        """Send a frame without waiting; returns its id."""
+        self._last_id += 1
+        self.send_raw({"op": op, "id": self._last_id} | fields)
+        return self._last_id
+
+    def send_raw(self, frame: Any) -> None:
+        if self.connection.codec is JSON:
+            self.session.received(msgspec.json.encode(frame).decode())
+        else:
+            self.session.received(msgspec.msgpack.encode(frame))
+
+    async def ask(self, op: str, **fields: Any) -> dict[str, Any]:
+        """Send a frame; its reply, which must be the only one."""
+        wanted = self.send(op, **fields)
+        await turns(8)
+        [reply] = [frame for frame in self.connection.frames if frame.get("id") == wanted]
+        self.connection.frames.remove(reply)
+        return reply
+
+    async def hello(self, user: int | None = ANN, name: str = "ann", at_s: int = NOW_S) -> dict[str, Any]:
+        token = None if user is None else TOKENS.issue(user, name, (), at_s)
+        return await self.ask("hello", token=token)
+
+    def events(self) -> list[tuple[int, str]]:
+        """(seq, type) of the news that came since the last look."""
+        return [(f["seq"], f["type"]) for f in self.connection.taken() if "channel" in f]
+
+
+def state(**changes: Any) -> PublicState:
+    auction = after(opened(), place_bid(ANN, usd(5)))
+    return msgspec.structs.replace(public_state(auction, EPOCH_MS), **changes)
+
+
+def event(seq: int, kind: str = "bid", **data: Any) -> AnnouncedEvent:
+    return AnnouncedEvent(seq, EPOCH_MS + seq, kind, msgspec.Raw(msgspec.msgpack.encode({"n": seq} | data)))
+
+
+def news(seq: int, *seqs: int, auction: int = AUCTION, epoch: int = 1, **changes: Any) -> News:
+    """The auction stands at ``seq``; the events that led there are ``seqs``."""
+    return News(auction, epoch, seq, EPOCH_MS + seq, state(bids=seq, **changes), [event(s) for s in seqs])
+
+
+def logged(seq: int, epoch: int = 1) -> LoggedEvent:
+    return LoggedEvent(epoch, seq, EPOCH_MS + seq, Opened())
+
+
+async def watching(g: Gateway, since: dict[str, int] | None = None, **options: Any) -> tuple[Client, dict[str, Any]]:
+    """A client that has said hello and watches the auction, and the reply to its subscription."""
+    client = g.client(**options)
+    await client.hello()
+    reply = await client.ask("subscribe", channel=CHANNEL, **({} if since is None else {"since": since}))
+    client.connection.taken()
+    return client, reply
+
+
+async def told(g: Gateway) -> None:
+    """Long enough for what was announced to be sent."""
+    await asyncio.sleep(0.1)
