@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from actors.runtime.host_process import Taken
+from actors.hosting.ownership.places import Taken
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from typing import Protocol
 
 import structlog
 
+from actors.hosting.ownership.places import Taken
 from actors.placement.control import ControlFailed, ControlsHosts, DirectorLimits
 from actors.placement.fleet import Lookout, ReadsDirectory, View
 from actors.placement.muster import Musters
 from actors.placement.solo import Solos
-from actors.runtime.host_process import Taken
 from domain.placement.rules import Move, orphans, rebalance
 from persistence.placement.directory import slot_of
 from persistence.postgres.errors import StoreError

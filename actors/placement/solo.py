@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import structlog
 
+from actors.hosting.ownership.places import Taken
 from actors.placement.control import ControlsHosts, DirectorLimits
 from actors.placement.fleet import SOLO_PREFIX, ReadsDirectory, View
-from actors.runtime.host_process import Taken
 from domain.placement.rules import COLD_PER_S, Alone, Candidate, budget, own_hosts
 from persistence.placement.directory import slot_of
 

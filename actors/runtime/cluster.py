@@ -18,10 +18,11 @@ import structlog
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from actors.hosting.ownership.places import Taken
 from actors.placement.control import ControlFailed, Node
 from actors.runtime.director_actor import DIRECTOR, DirectorActor, DirectorConfig, Report
 from actors.runtime.host_actor import HostActor
-from actors.runtime.host_process import HostConfig, Taken
+from actors.runtime.host_process import HostConfig
 
 log = structlog.get_logger()
 

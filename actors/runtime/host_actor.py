@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from actors.runtime.host_process import HostConfig, HostProcess, Taken
+from actors.hosting.ownership.places import Taken
+from actors.runtime.host_process import HostConfig, HostProcess
 from actors.runtime.loop_thread import Done, LoopThread
 
 STOP_TIMEOUT_S = 8.0

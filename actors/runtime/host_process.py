@@ -12,6 +12,7 @@ import structlog
 from actors.clock import Clock
 from actors.hosting.host import Host
 from actors.hosting.limits import HostLimits
+from actors.hosting.ownership.places import Taken
 from actors.hosting.ownership.releases import Releases, Returned
 from actors.hosting.vitals import encode_vitals
 from actors.stream.connection import HostStream
@@ -57,15 +58,6 @@ class HostConfig:
     # Whether bids have to be covered by their bidders' balances.
     holds: bool = True
     limits: HostLimits = field(default_factory=HostLimits)
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What a host is to keep. ``released_at`` (ms): the former keeper let go of it by itself."""
-
-    slots: tuple[int, ...] = ()
-    auctions: tuple[int, ...] = ()
-    released_at: int | None = None
 
 
 class HostProcess:

@@ -13,7 +13,8 @@ import msgspec
 
 import actors.runtime.host_process
 from actors.clock import Clock
-from actors.runtime.host_process import HostConfig, HostProcess, Taken
+from actors.hosting.ownership.places import Taken
+from actors.runtime.host_process import HostConfig, HostProcess
 from ece.logs import configure_logs
 from persistence.placement.directory import Kept
 

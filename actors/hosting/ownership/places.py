@@ -1,8 +1,18 @@
 """What one host keeps: slots, but for the auctions in them that have a host of their own, and such auctions."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from persistence.placement.directory import slot_of
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a host is to keep. ``released_at`` (ms): the former keeper let go of it by itself."""
+
+    slots: tuple[int, ...] = ()
+    auctions: tuple[int, ...] = ()
+    released_at: int | None = None
 
 
 class Places:

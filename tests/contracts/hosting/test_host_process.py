@@ -10,8 +10,9 @@ import pytest
 from auction_examples import AUCTION, terms
 
 from actors.hosting.ownership import releases as releases_module
+from actors.hosting.ownership.places import Taken
 from actors.runtime import host_process as host_process_module
-from actors.runtime.host_process import HostConfig, HostProcess, Taken
+from actors.runtime.host_process import HostConfig, HostProcess
 from actors.stream.messages import Answer, Create, GetState, Refused, Request, StateAnswer
 from persistence.placement.directory import Directory, slot_of
 from persistence.postgres.errors import StoreUnavailable

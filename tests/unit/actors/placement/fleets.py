@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from actors.hosting.ownership.places import Taken
 from actors.hosting.vitals import Heat, Vitals, encode_vitals
 from actors.placement.control import ControlFailed, DirectorLimits, Node
 from actors.placement.director import Director
-from actors.runtime.host_process import Taken
 from persistence.placement.directory import HostAddress, slot_of
 from persistence.postgres.errors import StoreUnavailable
 from tests.unit.actors.stream.stream_servers import LOOPBACK, SECRET, HostServer, host_server
