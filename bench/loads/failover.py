@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import msgspec
 
-from bench.measures.live import STARTING_PRICE, STEP
+from bench.loads.load import STARTING_PRICE, STEP
 from bench.wire.client import (
     BACKOFF_FIRST_S,
     REQUEST_DEADLINE_S,

@@ -21,6 +21,10 @@ import uvloop
 from bench.percentiles import p50_p99
 from bench.wire.client import Incoming, WireClient, WireTrouble, refusal_of
 
+USD = 1_000_000
+STARTING_PRICE = USD
+# One cent at every price: millions of rising bids stay far below the largest amount.
+STEP = USD // 100
 CONNECTING_MAX = 32
 # News heard lately by one watcher: enough for what is still on its way to be looked up.
 HEARD_MAX = 1_024

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
+from bench.loads.load import STARTING_PRICE, USD
 from bench.loads.processes import ProcessFailed
-from bench.measures.live import DURATION_MS, SELLER, STARTING_PRICE, USD
+from bench.measures.live import DURATION_MS, SELLER
 from bench.wire.accounts import Roster
 from bench.wire.client import Refusal, WireClient, bid_surely
 from bench.wire.rest_client import RestClient

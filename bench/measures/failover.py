@@ -15,8 +15,9 @@ from statistics import median
 from typing import Any, Protocol
 
 from bench.loads.failover import ACCEPTED, LOST, SILENT, UNREACHABLE, Amounts, Attempt, Notes, SteadyBidder
+from bench.loads.load import STARTING_PRICE, STEP
 from bench.loads.processes import ProcessFailed
-from bench.measures.live import DURATION_MS, SELLER, STARTING_PRICE, STEP
+from bench.measures.live import DURATION_MS, SELLER
 from bench.wire.accounts import Roster
 from bench.wire.rest_client import RestClient
 

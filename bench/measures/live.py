@@ -6,16 +6,12 @@ from typing import Any
 
 import msgspec
 
-from bench.loads.load import Load, Measured, Seat
+from bench.loads.load import STARTING_PRICE, STEP, Load, Measured, Seat
 from bench.loads.processes import output_of, python_module, running
 from bench.wire.accounts import Accounts, Roster
 from bench.wire.rest_client import RestClient
 
 SELLER = "bench_seller"
-USD = 1_000_000
-STARTING_PRICE = USD
-# One cent at every price: millions of rising bids stay far below the largest amount.
-STEP = USD // 100
 DURATION_MS = 24 * 3600 * 1000
 # A user bids in several auctions where a shape has more seats, from a socket of its own in each.
 USERS_MAX = 50

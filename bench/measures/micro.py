@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from bench.measures.live import STARTING_PRICE, STEP
+from bench.loads.load import STARTING_PRICE, STEP
 from domain.auction.commands import PlaceBid
 from domain.auction.events import Event
 from domain.auction.formats.english import decide, list_auction

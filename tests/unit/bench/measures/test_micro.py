@@ -1,6 +1,6 @@
 """What the micro-benches measure is the real thing."""
 
-from bench.measures.live import STARTING_PRICE, STEP
+from bench.loads.load import STARTING_PRICE, STEP
 from bench.measures.micro import encoded, run_auction
 from domain.auction.events import LeadTaken
 from domain.log.codec import decode_event, first_hash, next_hash
