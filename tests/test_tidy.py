@@ -1,8 +1,11 @@
 """The house's order (docs/architecture.md), where no linter keeps it: sizes, names, and who may import what."""
 
 import ast
+import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTION_LINES_MAX = 60
 FILE_LINES_MAX = 500
+FOLDER_MODULES_MAX = 15
 PACKAGES = ("domain", "persistence", "actors", "gateway", "ece", "bench", "chain")
 NAMES_THAT_SAY_NOTHING = {"util", "utils", "common", "helper", "helpers", "manager", "managers", "misc", "base", "core"}
 
@@ -91,6 +95,59 @@ def test_no_file_is_longer_than_one_can_keep_in_mind():
     # Of tests, each stands for itself: their files may be longer.
     limits = {name: FILE_LINES_MAX * (2 if name.startswith("tests/") else 1) for name in lengths}
     assert {name: length for name, length in lengths.items() if length > limits[name]} == {}
+
+
+def test_no_folder_has_more_modules_than_one_can_survey():
+    modules = Counter(name_of(path.parent) for path in ALL if path.name != "__init__.py")
+    assert {folder: count for folder, count in modules.items() if count > FOLDER_MODULES_MAX} == {}
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """Imports for the type checker count, too."""
+    modules = {module_of(path): path for path in LIVE}
+    imported = {
+        name: {other for other in names_imported_by(path) if other in modules and other != name}
+        for name, path in modules.items()
+    }  # fmt: skip
+    try:
+        TopologicalSorter(imported).prepare()
+        circle = []
+    except CycleError as error:
+        circle = error.args[1]
+    assert circle == []
+
+
+def names_imported_by(path: Path) -> Iterator[str]:
+    """Modules, and what may be one: ``from gateway.http import problems`` imports ``gateway.http.problems``."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_every_file_that_documents_and_comments_name_exists():
+    """Decisions and the changelog are of their time: they may name what is gone."""
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ALL, *files_of_sql(), ROOT / "pyproject.toml"]
+    packages = "|".join([*PACKAGES, "tests"])
+    path_named = re.compile(rf"(?<![\w/.-])(?:{packages})/[\w/]+\.(?:py|sql)\b")
+    missing = [
+        f"{name_of(document)}: {named}"
+        for document in documents
+        if document.name not in ("CHANGELOG.md", "test_tidy.py")
+        for named in path_named.findall(document.read_text())
+        if not (ROOT / named).exists()
+    ]
+    assert missing == []
+
+
+def files_of_sql() -> list[Path]:
+    return sorted((ROOT / "persistence").rglob("*.sql"))
 
 
 @pytest.mark.parametrize("library", sorted(KNOWN_BY))
