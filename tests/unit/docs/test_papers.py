@@ -5,6 +5,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -435,7 +436,7 @@ def test_every_decision_is_listed_and_says_why() -> None:
         assert all(f"\n## {part}\n" in text for part in ("Context", "Decision", "Consequences")), decision.name
     numbers = [int(decision.name[:4]) for decision in decisions]
     assert numbers[0] == 1
-    assert len(set(numbers)) == len(numbers), "a number is given once"
+    assert all(after == before + 1 for before, after in pairwise(numbers))
 
 
 async def test_the_gateway_serves_the_document_and_a_page_of_it() -> None:
