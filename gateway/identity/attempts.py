@@ -20,8 +20,16 @@ class TooManyAttempts(Exception):
         self.window_s = window_s
 
 
+# How much longer than the first of them the last ones who are refused are told to wait, at most.
+SPREAD_MAX_MS = 15_000
+
+
 class AttemptLimiter:
-    """``burst`` attempts at once, then ``per_minute``. Who was seen longest ago is forgotten first."""
+    """``burst`` attempts at once, then ``per_minute``. Who was seen longest ago is forgotten first.
+
+    Each refusal names a later time than the one before: were all who share an address told the same, they would come
+    back together, and some would lose each time.
+    """
 
     def __init__(self, *, per_minute: int, burst: int, callers_max: int) -> None:
         self.per_minute = per_minute
@@ -30,17 +38,25 @@ class AttemptLimiter:
         self._refill_ms = 60_000 / per_minute
         # Caller -> when its bucket will be full again (ms).
         self._full_at: OrderedDict[str, float] = OrderedDict()
+        # Caller -> how many were refused and may be back; never more callers than above.
+        self._refused: dict[str, int] = {}
 
     def attempt(self, caller: str, now_ms: int) -> None:
         """Count an attempt. Raises TooManyAttempts."""
         full_at = max(self._full_at.get(caller, 0.0), float(now_ms))
         wait_ms = full_at + self._refill_ms - now_ms - self.burst * self._refill_ms
+        refused = self._refused.pop(caller, 0)
         if wait_ms > 0:
+            self._refused[caller] = refused + 1
+            wait_ms += min(refused * self._refill_ms, SPREAD_MAX_MS)
             raise TooManyAttempts(int(wait_ms) + 1, self.burst, math.ceil(self.burst * self._refill_ms / 1000))
+        if refused > 1 and full_at > now_ms:
+            self._refused[caller] = refused - 1
         self._full_at[caller] = full_at + self._refill_ms
         self._full_at.move_to_end(caller)
         if len(self._full_at) > self._callers_max:
-            self._full_at.popitem(last=False)
+            gone, _ = self._full_at.popitem(last=False)
+            self._refused.pop(gone, None)
 
 
 def caller_of(address: str | None) -> str:
