@@ -132,8 +132,8 @@ def names_imported_by(path: Path) -> Iterator[str]:
 
 
 def test_every_file_that_documents_and_comments_name_exists():
-    """Decisions and the changelog are of their time: they may name what is gone."""
-    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ALL, *files_of_sql(), ROOT / "pyproject.toml"]
+    """Decisions, the changelog and migrations are of their time: they may name what is gone."""
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ALL, ROOT / "pyproject.toml"]
     packages = "|".join([*PACKAGES, "tests"])
     path_named = re.compile(rf"(?<![\w/.-])(?:{packages})/[\w/]+\.(?:py|sql)\b")
     missing = [
@@ -144,10 +144,6 @@ def test_every_file_that_documents_and_comments_name_exists():
         if not (ROOT / named).exists()
     ]
     assert missing == []
-
-
-def files_of_sql() -> list[Path]:
-    return sorted((ROOT / "persistence").rglob("*.sql"))
 
 
 @pytest.mark.parametrize("library", sorted(KNOWN_BY))

@@ -3,7 +3,7 @@
 ALTER TABLE hosts
     -- The Ray node that it runs on.
     ADD COLUMN node text NOT NULL DEFAULT '',
-    -- How it is doing, with the last heartbeat (actors/hosting/vitals.py).
+    -- How it is doing, with the last heartbeat (actors/vitals.py).
     ADD COLUMN vitals jsonb NOT NULL DEFAULT '{}';
 
 -- Auctions that are not kept with their slot. Where host_id is NULL: until when (ms) the last keeper was alive.
