@@ -55,36 +55,33 @@ def print_ledger(console: Console, result: dict[str, Any]) -> None:
 
 
 def print_attacks(console: Console, result: dict[str, Any]) -> None:
-    """A row an attack, below what is so in quiet."""
-    table = new_table("While the gateway is attacked", "attack", "ack ms", "times quiet", "health", "REST", "REST ms",
-                      "MiB", "dropped")  # fmt: skip
-    quiet = iter(result["quiet_ack_ms"])
-    memory = f"{result['memory_mib']:.0f}"
-    table.add_row("none", _pair(next(quiet)), "", "", "", _pair(result["quiet_rest_ms"]), memory, "")
+    """A row an attack, below one for what is so in quiet. As wide as a terminal of 80 columns."""
+    table = new_table("While the gateway is attacked", "attack", "ack ms", "×", "answers", "REST ms", "MiB", "dropped")
+    quiet = max(result["quiet_ack_ms"], key=lambda window: window["p99"] or 0)
+    table.add_row("none", _pair(quiet), "", "", _pair(result["quiet_rest_ms"]), f"{result['memory_mib']:.0f}", "")
     for name, figures in result["attacks"].items():
         times = figures["times_quiet"]
         table.add_row(
-            name,
+            name.replace("_", " "),
             _pair(figures["ack_ms"]),
             "—" if times is None else f"{times:.1f}",
-            _counts(figures["health"]),
-            _counts(figures["rest"]),
+            _statuses(figures["health"], figures["rest"]),
             _pair(figures["rest_ms"]),
             f"{figures['memory_mib']:.0f}",
-            _counts(figures["dropped"]),
+            f"{sum(figures['dropped'].values()):,.0f}",
         )
-        table.add_row("none", _pair(next(quiet)), "", "", "", "", "", "")
     console.print(table)
     goal = result["goals"]["times_quiet"]
     console.print(
-        f"Times: p50 / p99. Goal: a p99 of acks below {goal:g} times the larger one in quiet, before and after; health "
-        "and REST answer 200. The attackers work on the same cores.",
+        f"Times: p50 / p99; “none”: the worst of the quiet windows. ×: p99 of acks beside the larger one in quiet, "
+        f"before and after. Goal: below {goal:g}, and health and REST answer 200. Attackers work on the same cores.",
         highlight=False,
     )
 
 
-def _counts(counts: dict[str, float]) -> str:
-    return ", ".join(f"{name}: {count:,.0f}" for name, count in counts.items())
+def _statuses(*counts: dict[str, float]) -> str:
+    """The statuses that were answered; --json says how often."""
+    return ", ".join(sorted({status for some in counts for status in some}))
 
 
 def print_holds(console: Console, result: dict[str, Any]) -> None:
@@ -308,4 +305,8 @@ def _span(rates: list[float]) -> str:
 
 
 def _pair(latencies: dict[str, float | None]) -> str:
-    return " / ".join("—" if latencies[name] is None else f"{latencies[name]:.1f}" for name in ("p50", "p99"))
+    return " / ".join(_ms(latencies[name]) for name in ("p50", "p99"))
+
+
+def _ms(value: float | None) -> str:
+    return "—" if value is None else f"{value:.1f}" if value < 100 else f"{value:.0f}"

@@ -10,7 +10,7 @@ from rich.console import Console
 from bench.measures.beside import NoRival, check_rival, with_ratio
 from bench.measures.failover import summed_up
 from ece.commands.bench.failover_view import print_failover
-from ece.commands.bench.view import print_bench, print_micro
+from ece.commands.bench.view import print_attacks, print_bench, print_micro
 
 
 def shape(**more: Any) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def test_a_rival_stands_beside_with_the_ratio():
         "hot",
         "prisma",
         "343",
-        "141.0 / 191.0",
+        "141 / 191",
         "23.7 times",
     ]
 
@@ -116,3 +116,26 @@ def test_a_directory_that_is_no_rival_is_refused(tmp_path):
     (tmp_path / "start.sh").touch()
     with pytest.raises(NoRival, match=r"lacks load\.js, pg\.sh, package\.json"):
         check_rival(tmp_path)
+
+
+def test_attacks_stand_in_a_table_that_a_terminal_of_80_columns_shows_as_a_whole():
+    figures = {
+        "ack_ms": {"p50": 104.21, "p99": 1_012.35}, "times_quiet": 12.61, "rest_ms": {"p50": 104.8, "p99": 1_019.1},
+        "memory_mib": 1_031.2, "dropped": {"displaced": 49_000, "silent": 312},
+    }  # fmt: skip
+    result = {
+        "quiet_ack_ms": [{"p50": 2.5, "p99": 4.0}, {"p50": 2.4, "p99": 5.5}], "quiet_rest_ms": {"p50": 3.3, "p99": 6.0},
+        "memory_mib": 102.4, "goals": {"times_quiet": 3.0},
+        "attacks": {
+            "unread_responses": {**figures, "health": {"200": 40}, "rest": {"200": 41}},
+            "silent": {**figures, "health": {"200": 40}, "rest": {"200": 39, "503": 2}},
+        },
+    }  # fmt: skip
+    out = io.StringIO()
+    print_attacks(Console(file=out, width=80), result)
+    text = out.getvalue()
+    assert cells(text, "none") == ["none", "2.4 / 5.5", "3.3 / 6.0", "102"]
+    assert cells(text, "unread responses") == [
+        "unread responses", "104 / 1012", "12.6", "200", "105 / 1019", "1031", "49,312"
+    ]  # fmt: skip
+    assert cells(text, "silent")[3] == "200, 503"
