@@ -35,7 +35,8 @@ log = structlog.get_logger()
 CHECKS_A_BATCH_MAX = 500
 # Beyond this, what is to be released waits in the auctions themselves: they are checked.
 RELEASES_MAX = 10_000
-# How often a batch is asked for. Each time somebody is refused who has bid in several auctions; then those left are.
+# How often the ledger is asked for one batch. A batch needs more than two rounds only where users without enough funds
+# bid in several of its auctions; bids that are left after the last round are answered ``unavailable``.
 ROUNDS_MAX = 8
 
 

@@ -73,7 +73,9 @@ async def list_auctions(
     services: ServicesDep,
     status: AuctionStatus | None = None,
     seller: Annotated[str | None, Query(pattern=USERNAME_PATTERN, description="Username")] = None,
-    sort: Annotated[Literal["newest", "ending"], Query(description="`ending`: open ones alone")] = "newest",
+    sort: Annotated[
+        Literal["newest", "ending"], Query(description="`ending`: only open auctions, soonest end first")
+    ] = "newest",
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response:
