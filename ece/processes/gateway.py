@@ -44,8 +44,9 @@ from gateway.rest.notifications.services import Watching
 from gateway.rest.sales.services import Sales
 from gateway.rest.services import Limits, Services
 from gateway.websocket.admission import Admission
+from gateway.websocket.connection import SessionLimits
+from gateway.websocket.operations.table import OPERATIONS
 from gateway.websocket.protocol import SocketProtocol
-from gateway.websocket.session import SessionLimits
 from gateway.websocket.sockets import Sockets
 from gateway.websocket.traffic import Traffic
 from persistence.analytics.following import Analytics
@@ -229,8 +230,8 @@ def _sockets(
 ) -> Sockets:
     by_address = AddressLimit(settings.connections_per_address_max, settings.proxies)
     return Sockets(
-        router, hub, tokens, session_limits(settings), Admission(settings.commands_under_way_max), Traffic(),
-        sockets_limit(settings, connections), by_address, clock.now_ms,
+        OPERATIONS, router, hub, tokens, session_limits(settings), Admission(settings.commands_under_way_max),
+        Traffic(), sockets_limit(settings, connections), by_address, clock.now_ms,
     )  # fmt: skip
 
 
@@ -267,7 +268,7 @@ def session_limits(settings: Settings) -> SessionLimits:
         subscriptions_max=settings.subscriptions_max,
         frame_bytes_max=settings.frame_bytes_max,
         unsent_bytes_max=settings.unsent_bytes_max,
-        news_unsent_bytes_max=settings.news_unsent_bytes_max,
+        updates_unsent_bytes_max=settings.news_unsent_bytes_max,
         stalled_after_s=settings.stalled_after_s,
         frames_per_turn=settings.frames_per_turn,
     )

@@ -14,7 +14,8 @@ import msgspec
 
 from actors.stream.messages import AnnouncedEvent, News, StateAnswer
 from domain.auction.views import PublicState
-from gateway.wire.frames import Codec, EventFrame
+from gateway.wire.codec import Codec
+from gateway.wire.frames import EventFrame
 
 # News goes out at once, then at most so often; where much happens less often still, which nobody can see.
 FLUSH_EVERY_S = 0.02
@@ -49,7 +50,7 @@ class FanOutCounts:
         self.gaps = 0
         # Subscribes by what the reply has: `state`, or `events` from `memory` or the `log`.
         self.subscribed: Counter[str] = Counter()
-        self.log_reads_under_way = 0
+        self.log_reads_in_flight = 0
 
 
 decode_data = msgspec.msgpack.Decoder(dict[str, Any]).decode
@@ -60,7 +61,7 @@ class Watcher(Protocol):
 
     codec: Codec
 
-    def tell(self, frame: bytes) -> bool:
+    def notify(self, frame: bytes) -> bool:
         """Take news; False where too much waits for the client already, and nothing was taken."""
 
     def push(self, frame: bytes) -> None:
@@ -99,7 +100,7 @@ class Subscription:
         """Pass on news, or note that the watcher could not take it."""
         if self._early is not None:
             self._early.append(frame)
-        elif not self.behind and not self.watcher.tell(frame):
+        elif not self.behind and not self.watcher.notify(frame):
             self.behind = True
             self.watcher.fell_behind(self)
 

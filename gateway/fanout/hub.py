@@ -19,6 +19,7 @@ from domain.ids import InvalidId, parse_id
 from domain.log.codec import UnreadableEvent
 from gateway.fanout.channels import Channel, FanOutCounts, FanOutLimits, Subscription, decode_data
 from gateway.fanout.user_channels import USER_PREFIX, UserChannels
+from gateway.wire.faults import RequestFailed
 from gateway.wire.frames import EventFrame, Position
 from persistence.auctions.reading import LoggedEvent
 from persistence.postgres.errors import StoreError
@@ -35,15 +36,6 @@ CATCH_UP_PAUSE_MAX_S = 5.0
 USUAL_LIMITS = FanOutLimits()
 
 _decode_news = msgspec.msgpack.Decoder(list[News]).decode
-
-
-class SubscribeFailed(Exception):
-    """Why a channel can't be watched."""
-
-    def __init__(self, code: str, message: str = "", retry_after_ms: int | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.retry_after_ms = retry_after_ms
 
 
 class Asks(Protocol):
@@ -106,13 +98,13 @@ class Hub:
     # -- watchers
 
     async def subscribe(self, name: str, subscription: Subscription, since: Position | None) -> dict[str, Any]:
-        """Add a watcher; returns what it must know to go on from there. Raises SubscribeFailed."""
+        """Add a watcher; returns what it must know to go on from there. Raises RequestFailed."""
         if self._users is not None and name.startswith(USER_PREFIX):
             try:
                 return await self._users.subscribe(name, subscription, since)
             except StoreError as error:
                 log.warning("notifications_not_read", error=str(error))
-                raise SubscribeFailed(UNAVAILABLE, "your notifications can't be read now") from None
+                raise RequestFailed(UNAVAILABLE, "your notifications can't be read now") from None
         channel = self._channel(name)
         subscription.hold()
         channel.joining += 1
@@ -149,7 +141,7 @@ class Hub:
             return
         try:
             channel = self._channels.get(_auction_of(name))
-        except SubscribeFailed:
+        except RequestFailed:
             return
         if channel is None:
             return
@@ -188,7 +180,7 @@ class Hub:
                 channel.loaded(answer)
             elif isinstance(answer, Refused):
                 message = "there is no such auction" if answer.code == "not_found" else "the auction can't be read now"
-                raise SubscribeFailed(answer.code, message, answer.retry_after_ms)
+                raise RequestFailed(answer.code, message, answer.retry_after_ms)
         finally:
             channel.loading = None
 
@@ -200,16 +192,16 @@ class Hub:
         return since.epoch == channel.epoch and 0 < missed <= missed_max and first > since.seq + 1
 
     async def _read_log(self, channel: Channel, since: Position) -> list[LoggedEvent]:
-        if self.counts.log_reads_under_way >= self._limits.log_reads_max:
+        if self.counts.log_reads_in_flight >= self._limits.log_reads_max:
             return []  # then the snapshot will do: the database has enough to do
-        self.counts.log_reads_under_way += 1
+        self.counts.log_reads_in_flight += 1
         try:
             return await self._history.events_after(channel.auction, since.seq, self._limits.resume_events_max)
         except (StoreError, UnreadableEvent) as error:
             log.warning("resume_from_log_failed", channel=channel.name, error=str(error))
             return []  # as well
         finally:
-            self.counts.log_reads_under_way -= 1
+            self.counts.log_reads_in_flight -= 1
 
     def _reply(self, channel: Channel, since: Position | None, older: list[LoggedEvent]) -> dict[str, Any]:
         reply: dict[str, Any] = {
@@ -293,15 +285,15 @@ class Hub:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, SubscribeFailed):
+        if error is not None and not isinstance(error, RequestFailed):
             log.error("hub_task_failed", error=repr(error))
 
 
 def _auction_of(name: str) -> int:
     kind, _, text = name.partition(":")
     if kind != "auction":
-        raise SubscribeFailed("not_found", "channels are named auction:<id> or user:<id>")
+        raise RequestFailed("not_found", "channels are named auction:<id> or user:<id>")
     try:
         return parse_id(text)
     except InvalidId:
-        raise SubscribeFailed("not_found", "there is no such auction") from None
+        raise RequestFailed("not_found", "there is no such auction") from None

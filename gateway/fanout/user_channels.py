@@ -14,7 +14,8 @@ import structlog
 
 from domain.ids import id_text
 from gateway.fanout.channels import Subscription, Watcher
-from gateway.wire.frames import Codec, EventFrame, Position
+from gateway.wire.codec import Codec
+from gateway.wire.frames import EventFrame, Position
 from persistence.notifications.store import Inbox, Notification
 from persistence.postgres.errors import StoreError
 from persistence.redis.announcements import USERS_CHANNEL

@@ -60,7 +60,7 @@ class Frontdoor:
         self._requests = Counter(
             "ece_http_requests_total", "HTTP requests answered", ["method", "route", "status"], registry=registry
         )
-        self._under_way = Gauge("ece_http_requests_under_way", "HTTP requests being served", registry=registry)
+        self._in_flight = Gauge("ece_http_requests_in_flight", "HTTP requests being served", registry=registry)
         self._turned_away = Counter(
             "ece_http_requests_turned_away_total", "HTTP requests for which there was no place", registry=registry
         )
@@ -118,11 +118,11 @@ class Frontdoor:
         if not self._by_address.acquire(address):
             return Problem(RATE_LIMITED, "too many requests of this address at once")
         self._places -= 1
-        self._under_way.inc()
+        self._in_flight.inc()
 
         def give_back() -> None:
             self._places += 1
-            self._under_way.dec()
+            self._in_flight.dec()
             self._by_address.release(address)
 
         answer.on_start = give_back

@@ -59,8 +59,10 @@ class SocketMetrics(Collector):
         yield gauge("ece_socket_subscriptions", "Subscriptions of all sockets", standing.subscriptions)
         yield gauge("ece_socket_subscriptions_behind", "Subscriptions that skip to the newest state", standing.behind)
         yield gauge("ece_socket_unsent_bytes", "Bytes that wait for clients to take them", standing.unsent_bytes)
-        yield gauge("ece_socket_commands_under_way", "Bids whose hosts have not answered", sockets.admission.under_way)
-        yield counter("ece_sockets_turned_away", "Sockets for which there was no place", traffic.turned_away)
+        yield gauge(
+            "ece_socket_commands_in_flight", "Commands that their hosts have not answered", sockets.admission.in_flight
+        )
+        yield counter("ece_sockets_rejected", "Sockets for which there was no room", traffic.rejected)
         yield counter("ece_socket_received_frames", "Frames of clients", traffic.received_frames)
         yield counter("ece_socket_received_bytes", "Bytes in frames of clients", traffic.received_bytes)
         yield counter("ece_socket_sent_frames", "Writes of answers and news", traffic.sent_frames)
@@ -89,7 +91,7 @@ class HubMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         hub = self._hub
         yield gauge("ece_hub_channels", "Auctions that this gateway follows", hub.channels)
-        yield gauge("ece_hub_log_reads_under_way", "Resumes that read the log", hub.counts.log_reads_under_way)
+        yield gauge("ece_hub_log_reads_in_flight", "Resumes that read the log", hub.counts.log_reads_in_flight)
         yield counter("ece_hub_gaps", "News that came after a gap, told as a state", hub.counts.gaps)
         subscribes = CounterMetricFamily("ece_hub_subscribes", "Subscribes, by what the answer had", labels=["by"])
         for by, count in hub.counts.subscribed.items():
@@ -105,7 +107,7 @@ class WaitingMetrics(Collector):
         self._pool_use = pool_use
 
     def collect(self) -> Iterator[Metric]:
-        yield gauge("ece_passwords_under_way", "Passwords being hashed or waiting for it", self._passwords.under_way)
+        yield gauge("ece_passwords_in_flight", "Passwords being hashed or waiting for it", self._passwords.in_flight)
         yield counter("ece_passwords_refused", "Passwords for which there was no place", self._passwords.refused)
         use = self._pool_use()
         connections = GaugeMetricFamily("ece_database_connections", "Connections to PostgreSQL", labels=["state"])

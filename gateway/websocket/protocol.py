@@ -16,9 +16,8 @@ from websockets.exceptions import PayloadTooBig
 from websockets.speedups import apply_mask
 
 from gateway.http.address_limit import plain_address
+from gateway.websocket.close_codes import CLOSE_BROKEN, CLOSE_TOO_LARGE
 
-CLOSE_BROKEN = 4500
-CLOSE_TOO_LARGE = 4502
 EXTENSION = "ece.socket"
 
 # The kernel keeps so much for a client that does not read, rather than megabytes of old news.

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_papers import AUCTION_ID, MESSAGES, NOW, ROOT, SCHEMAS, Served, codec, faults, table
+from test_docs import AUCTION_ID, MESSAGES, NOW, ROOT, SCHEMAS, Served, codec, faults, table
 
 from actors.stream.messages import MOVED, Refused
 from domain.auction import refusal
 from domain.errors import ERRORS, INTERNAL_ERROR, INVALID_FRAME, KEY_REUSED, UNAVAILABLE
 from domain.ids import id_text
 from gateway.http.problems import Problem, refusal_problem
-from gateway.wire.frames import Codec
+from gateway.wire.codec import Codec
 
 __all__ = ["codec"]
 
@@ -144,7 +144,7 @@ def test_every_code_in_the_program_is_one_of_the_catalogue() -> None:
     used = set()
     for path in SOURCES:
         for function, call in calls(path):
-            place = {"Problem": 0, "Mistaken": 0, "SubscribeFailed": 0, "Refused": 0, "_fail": 2}.get(function)
+            place = {"Problem": 0, "Mistaken": 0, "RequestFailed": 0, "Refused": 0, "fail": 2}.get(function)
             code = None if place is None or len(call.args) <= place else name_of(call.args[place])
             used |= {code} - {None}
         for node in ast.walk(ast.parse(path.read_text())):

@@ -16,7 +16,7 @@ from gateway.identity.passwords import PasswordHasher
 from gateway.monitoring.exposition import CatalogMetrics, ConnectionMetrics, HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.monitoring.fleet_metrics import FleetMetrics
 from gateway.websocket.admission import Admission
-from gateway.websocket.session import SessionLimits
+from gateway.websocket.connection import SessionLimits
 from gateway.websocket.sockets import Sockets
 from gateway.websocket.traffic import Traffic
 from persistence.postgres.pool import PoolUse
@@ -41,7 +41,9 @@ async def test_every_metric_is_documented_and_no_other() -> None:
     registry = CollectorRegistry()
     nothing = cast(Any, SimpleNamespace())
     hub = Hub(nothing, nothing, nothing, lambda: 0)
-    sockets = Sockets(nothing, hub, nothing, SessionLimits(), Admission(1), Traffic(), 1, AddressLimit(1), lambda: 0)
+    sockets = Sockets(
+        nothing, nothing, hub, nothing, SessionLimits(), Admission(1), Traffic(), 1, AddressLimit(1), lambda: 0
+    )
     passwords = PasswordHasher(4)
     registry.register(ConnectionMetrics(Connections()))
     registry.register(SocketMetrics(sockets))

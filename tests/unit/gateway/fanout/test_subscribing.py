@@ -10,7 +10,7 @@ from actors.stream.messages import Refused
 from domain.ids import id_text
 from gateway.fanout.channels import EARLY_NEWS_MAX
 from gateway.fanout.hub import LINGER_S
-from gateway.wire.frames import JSON, MSGPACK
+from gateway.websocket.operations.table import JSON, MSGPACK
 from tests.unit.gateway.websocket.sessions import CHANNEL, gateway, logged, news, told, watching
 
 # -- subscribing

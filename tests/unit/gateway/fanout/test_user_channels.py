@@ -7,7 +7,7 @@ from virtual_time import turns, virtual
 
 from gateway.fanout import user_channels
 from gateway.fanout.user_channels import EVENTS_MAX, channel_of
-from gateway.wire.frames import JSON
+from gateway.websocket.operations.table import JSON
 from persistence.redis.announcements import USERS_CHANNEL
 from tests.unit.gateway.websocket.sessions import NOW_S, Client, Gateway, gateway
 

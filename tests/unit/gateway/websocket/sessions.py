@@ -20,9 +20,12 @@ from gateway.fanout.hub import Hub
 from gateway.fanout.user_channels import UserChannels
 from gateway.identity.tokens import TokenIssuer
 from gateway.websocket.admission import Admission
-from gateway.websocket.session import Session, SessionLimits
+from gateway.websocket.connection import SessionLimits
+from gateway.websocket.operations.operation import OperationTable
+from gateway.websocket.operations.table import MSGPACK, OPERATIONS
+from gateway.websocket.session import Session
 from gateway.websocket.traffic import Traffic
-from gateway.wire.frames import JSON, MSGPACK, Codec
+from gateway.wire.codec import Codec
 from persistence.auctions.reading import LoggedEvent
 from persistence.notifications.store import Inbox, Notification
 from persistence.postgres.errors import StoreUnavailable
@@ -35,10 +38,10 @@ NOW_S = EPOCH_MS // 1000
 
 def decoded(codec: Codec, data: bytes) -> list[dict[str, Any]]:
     """The payloads of whole, unmasked WebSocket frames, one after the other."""
-    decode: Callable[[bytes], Any] = msgspec.msgpack.decode if codec is MSGPACK else msgspec.json.decode
+    decode: Callable[[bytes], Any] = msgspec.msgpack.decode if codec.binary else msgspec.json.decode
     payloads, at = [], 0
     while at < len(data):
-        assert data[at] == (0x82 if codec is MSGPACK else 0x81)
+        assert data[at] == (0x82 if codec.binary else 0x81)
         size, at = data[at + 1], at + 2
         if size >= 126:
             wide = 2 if size == 126 else 8
@@ -186,12 +189,13 @@ class Inboxes:
 class Gateway:
     """A hub, and any number of sessions."""
 
-    def __init__(self, under_way_max: int = 100, **fan_out: int) -> None:
+    def __init__(self, in_flight_max: int = 100, operations: OperationTable = OPERATIONS, **fan_out: int) -> None:
         self.clock = VirtualClock()
+        self.operations = operations
         self.routes = Routes()
         self.listener = Listener()
         self.history = History()
-        self.admission = Admission(under_way_max)
+        self.admission = Admission(in_flight_max)
         self.traffic = Traffic()
         self.inboxes = Inboxes()
         self.published: list[tuple[str, bytes]] = []
@@ -200,10 +204,11 @@ class Gateway:
         self.hub = Hub(self.routes, self.history, self.listener, self.clock.now_ms, limits, self.users)
 
     def client(self, codec: Codec = MSGPACK, **limits: int) -> "Client":
+        codec = self.operations.codecs[codec.subprotocol]
         connection = Connection(codec)
         session = Session(
-            connection, codec, self.routes, self.hub, TOKENS, SessionLimits(**limits), self.admission, self.traffic,
-            self.clock.now_ms,
+            connection, codec, self.operations, self.routes, self.hub, TOKENS, SessionLimits(**limits),
+            self.admission, self.traffic, self.clock.now_ms,
         )  # fmt: skip
         return Client(session, connection)
 
@@ -213,8 +218,10 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(under_way_max: int = 100, **fan_out: int) -> AsyncIterator[Gateway]:
-    running = Gateway(under_way_max, **fan_out)
+async def gateway(
+    in_flight_max: int = 100, operations: OperationTable = OPERATIONS, **fan_out: int
+) -> AsyncIterator[Gateway]:
+    running = Gateway(in_flight_max, operations, **fan_out)
     running.hub.start()
     try:
         yield running
@@ -237,10 +244,10 @@ class Client:
         return self._last_id
 
     def send_raw(self, frame: Any) -> None:
-        if self.connection.codec is JSON:
-            self.session.received(msgspec.json.encode(frame).decode())
-        else:
+        if self.connection.codec.binary:
             self.session.received(msgspec.msgpack.encode(frame))
+        else:
+            self.session.received(msgspec.json.encode(frame).decode())
 
     async def ask(self, op: str, **fields: Any) -> dict[str, Any]:
         """Send a frame; its reply, which must be the only one."""

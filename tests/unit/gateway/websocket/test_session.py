@@ -14,7 +14,8 @@ from actors.stream.messages import Bid, BidAnswer, Buy, Refused
 from domain.ids import id_text
 from gateway.fanout.user_channels import channel_of
 from gateway.identity.tokens import TokenIssuer
-from gateway.wire.frames import JSON, MSGPACK, Codec
+from gateway.websocket.operations.table import JSON, MSGPACK
+from gateway.wire.codec import Codec
 from tests.unit.gateway.websocket.sessions import CHANNEL, NOW_S, TOKENS, gateway, news
 from tests.unit.gateway.wire.test_frames import near_frames, trees
 
@@ -402,7 +403,7 @@ async def test_a_fault_of_ours_is_answered_and_logged_and_the_connection_lives()
         client = g.client()
         await client.hello()
         with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
-            patch.setattr(client.session, "_bid", None)
+            patch.setattr(client.session, "_command", None)
             reply = await client.ask("bid", **BID)
         assert error(reply) == {"code": "internal_error", "server_time": EPOCH_MS}
         assert [(entry["event"], entry["op"]) for entry in logs] == [("command_failed", "bid")]

@@ -10,8 +10,8 @@ from virtual_time import EPOCH_MS, turns, virtual
 
 from actors.stream.messages import BidAnswer
 from domain.ids import id_text
-from gateway.websocket.allowance import STRIKES_MAX
-from gateway.wire.frames import JSON, MSGPACK
+from gateway.websocket.operations.table import JSON, MSGPACK
+from gateway.websocket.token_bucket import VIOLATIONS_MAX
 from tests.unit.gateway.websocket.sessions import CHANNEL, Gateway, gateway, news
 
 AUCTION_TEXT = id_text(AUCTION)
@@ -75,7 +75,7 @@ async def test_who_never_slows_down_is_closed():
     async with gateway() as g:
         client = g.client(commands_per_s=1, commands_burst=1)
         await client.hello()
-        for _ in range(STRIKES_MAX):
+        for _ in range(VIOLATIONS_MAX):
             client.send("ping")
         assert client.connection.closed == []
         client.send("ping")

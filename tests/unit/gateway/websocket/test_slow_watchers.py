@@ -12,14 +12,15 @@ from virtual_time import EPOCH_MS, turns, virtual
 from actors.stream.messages import BidAnswer
 from domain.ids import id_text
 from gateway.fanout.channels import FLUSH_CROWD_EVERY_S, FanOutLimits, Wave
+from gateway.websocket.connection import SessionLimits
+from gateway.websocket.operations.table import JSON
 from gateway.websocket.protocol import DRAINED_BYTES
-from gateway.websocket.session import BEHIND_LOOK_S, SessionLimits
-from gateway.wire.frames import JSON
+from gateway.websocket.subscriptions import BEHIND_CHECK_S
 from tests.unit.gateway.websocket.sessions import CHANNEL, Client, Connection, Gateway, gateway, logged, news, told
 
-NEWS_UNSENT_BYTES_MAX = SessionLimits().news_unsent_bytes_max
+UPDATES_UNSENT_BYTES_MAX = SessionLimits().updates_unsent_bytes_max
 WATCHERS_PER_TURN = FanOutLimits().watchers_per_turn
-MUCH = NEWS_UNSENT_BYTES_MAX + 1
+MUCH = UPDATES_UNSENT_BYTES_MAX + 1
 BID = {"auction": CHANNEL.removeprefix("auction:"), "amount": 5, "key": "k"}
 
 
@@ -65,7 +66,7 @@ async def test_what_still_fits_is_told():
     async with gateway() as g:
         g.stands()
         client = await watching(g)
-        client.connection.unsent = NEWS_UNSENT_BYTES_MAX
+        client.connection.unsent = UPDATES_UNSENT_BYTES_MAX
         g.listener.announce(news(3, 3))
         await told(g)
         assert client.events() == [(3, "bid")]
@@ -80,7 +81,7 @@ async def test_a_socket_that_does_not_say_that_it_drained_is_looked_at():
         g.listener.announce(news(3, 3))
         await told(g)
         client.connection.unsent = 0
-        await asyncio.sleep(BEHIND_LOOK_S)
+        await asyncio.sleep(BEHIND_CHECK_S)
         assert client.events() == [(3, "state")]
 
 
@@ -352,7 +353,7 @@ class Narrow(Connection):
 def take(client: Client, size: int) -> None:
     """The client takes so much; a full socket that is empty enough by that says so."""
     socket = client.connection
-    was_full = socket.unsent > NEWS_UNSENT_BYTES_MAX
+    was_full = socket.unsent > UPDATES_UNSENT_BYTES_MAX
     socket.unsent = max(0, socket.unsent - size)
     if was_full and socket.unsent <= DRAINED_BYTES:
         client.session.drained()
@@ -399,7 +400,7 @@ def test_however_a_client_reads_it_ends_with_the_newest_state_and_no_silent_gap(
                     await asyncio.sleep(amount / 1000)
             g.listener.announce(news(seq + 1, seq + 1))
             for _ in range(3):
-                await asyncio.sleep(BEHIND_LOOK_S)
+                await asyncio.sleep(BEHIND_CHECK_S)
                 take(client, 10_000_000)
             assert client.connection.closed == []
             frames = [frame for frame in client.connection.frames if "channel" in frame]
@@ -415,7 +416,7 @@ def test_however_a_client_reads_it_ends_with_the_newest_state_and_no_silent_gap(
 async def test_how_much_may_wait_before_news_is_a_setting():
     async with gateway() as g:
         g.stands()
-        client = await watching(g, news_unsent_bytes_max=1_024)
+        client = await watching(g, updates_unsent_bytes_max=1_024)
         client.connection.unsent = 1_025
         g.listener.announce(news(3, 3))
         await told(g)

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from actors.stream.messages import BidAnswer, Refused
 from domain.ids import id_text
-from gateway.wire.frames import JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL
+from gateway.wire.codec import JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL
 from tests.unit.gateway.websocket.sessions import news
 from tests.unit.gateway.websocket.ws_serving import CHANNEL, FRAME_MAX, Client, Server, connected, serving
 
@@ -214,7 +214,7 @@ async def test_who_does_not_read_is_closed_and_nobody_else_notices():
 
 
 def slow_is_closing(server: Server) -> bool:
-    return any(session._connection.close_sent for session in server.sockets._open)
+    return any(session._outbox._connection.close_sent for session in server.sockets._open)
 
 
 # -- below the client library: bytes as they come
@@ -361,7 +361,7 @@ async def test_who_sends_on_and_on_after_the_close_fills_no_memory():
             for _ in range(200):
                 client.writer.write(masked(b"x" * 4_000))
                 await client.writer.drain()
-        kept = [len(session._connection._partial) for session in server.sockets._open]
+        kept = [len(session._outbox._connection._partial) for session in server.sockets._open]
         assert sum(kept) < 100_000
         async with asyncio.timeout(15):
             await until(lambda: len(server.sockets) == 0, within_s=15)

@@ -1,0 +1,54 @@
+"""Operations on auctions: ``bid`` and ``buy_now``."""
+
+import msgspec
+
+from actors.stream.messages import Bid, BidAnswer, Buy
+from gateway.identity.tokens import Identity
+from gateway.websocket.operations.operation import CommandOperation, entity_id
+from gateway.wire.frames import Amount, Frame, IdText, Key
+
+
+class BidFrame(Frame, frozen=True, tag="bid"):
+    auction: IdText
+    amount: Amount
+    key: Key
+
+
+class BuyNowFrame(Frame, frozen=True, tag="buy_now"):
+    auction: IdText
+    key: Key
+
+
+class BidReply(msgspec.Struct, frozen=True):
+    """The bid is durable. Prices in base units, times in ms."""
+
+    id: int | str
+    ok: bool
+    auction: str
+    epoch: int
+    seq: int
+    at: int
+    outcome: str
+    price: int
+    minimum: int
+    ends_at: int
+    duplicate: bool
+
+
+def _bid(frame: BidFrame, bidder: Identity) -> Bid:
+    return Bid(entity_id("auction", frame.auction), bidder.user_id, bidder.name, frame.amount, frame.key)
+
+
+def _buy_now(frame: BuyNowFrame, bidder: Identity) -> Buy:
+    return Buy(entity_id("auction", frame.auction), bidder.user_id, bidder.name, frame.key)
+
+
+def _reply(frame: BidFrame | BuyNowFrame, answer: BidAnswer) -> BidReply:
+    return BidReply(
+        frame.id, True, frame.auction, answer.epoch, answer.seq, answer.at, answer.outcome, answer.price,
+        answer.minimum, answer.ends_at, answer.duplicate,
+    )  # fmt: skip
+
+
+BID = CommandOperation(BidFrame, _bid, _reply)
+BUY_NOW = CommandOperation(BuyNowFrame, _buy_now, _reply)
