@@ -11,7 +11,7 @@ from domain import errors
 from gateway.websocket.admission import Share
 from gateway.websocket.close_codes import CLOSE_TOO_SLOW
 from gateway.websocket.connection import Connection, SessionLimits
-from gateway.websocket.traffic import OK, Traffic
+from gateway.websocket.traffic import Traffic
 from gateway.wire.codec import Codec
 from gateway.wire.faults import RequestFailed
 from gateway.wire.frames import ErrorReply
@@ -42,19 +42,30 @@ class Outbox:
 
     # -- replies
 
-    def reply(self, op: str, reply: Any) -> None:
-        """A reply of success."""
-        self._traffic.answered[op, OK] += 1
-        self._answer(self.codec.frame(reply))
+    def answer(self, op: str, outcome: str, answer: Any, *, more_to_come: bool = False) -> None:
+        """Write at once if the client waits for nothing else, otherwise with the other answers of the same turn.
+
+        ``outcome`` is OK or the error's code.
+        """
+        traffic = self._traffic
+        traffic.answered[op, outcome] += 1
+        frame = self.codec.frame(answer)
+        if self.unsent_bytes() > self._unsent_max:
+            self.too_slow()
+            return
+        traffic.sent_frames += 1
+        traffic.sent_bytes += len(frame)
+        if more_to_come or self._share.in_flight:
+            self._connection.write_soon(frame)
+        else:
+            self._connection.write_frame(frame)
 
     def fail(
         self, op: str, request_id: int | str | None, code: str, message: str = "",
         details: Mapping[str, int | None] = NO_DETAILS,
     ) -> None:  # fmt: skip
         """An error, with those of the details that its code has (domain/errors.py)."""
-        self._traffic.answered[op, code] += 1
-        error = self._error(code, message, details)
-        self._answer(self.codec.frame({"id": request_id, "ok": False, "error": error}))
+        self.answer(op, code, {"id": request_id, "ok": False, "error": self._error(code, message, details)})
 
     def failed(self, op: str, request_id: int | str, failure: RequestFailed) -> None:
         """The error of a request that failed in this gateway."""
@@ -74,9 +85,9 @@ class Outbox:
         if now_s - self._overloaded_at_s > OVERLOADED_REUSED_S:
             self._overloaded_at_s = now_s
             self._overloaded_error = msgspec.Raw(self.codec.encode(self._error(errors.OVERLOADED, "", NO_DETAILS)))
-        self._traffic.answered[op, errors.OVERLOADED] += 1
         self._connection.pause()
-        self._answer(self.codec.frame(ErrorReply(request_id, False, self._overloaded_error)), more_to_come=True)
+        error = ErrorReply(request_id, False, self._overloaded_error)
+        self.answer(op, errors.OVERLOADED, error, more_to_come=True)
 
     def _error(self, code: str, message: str, details: Mapping[str, int | None]) -> dict[str, Any]:
         """All errors of the socket say when they were decided."""
@@ -98,19 +109,6 @@ class Outbox:
             return True
         self.within_bounds()
         return False
-
-    def _answer(self, frame: bytes, *, more_to_come: bool = False) -> None:
-        """Write at once if the client waits for nothing else, otherwise with the other answers of the same turn."""
-        connection, traffic = self._connection, self._traffic
-        if self.unsent_bytes() > self._unsent_max:
-            self.too_slow()
-            return
-        traffic.sent_frames += 1
-        traffic.sent_bytes += len(frame)
-        if more_to_come or self._share.in_flight:
-            connection.write_soon(frame)
-        else:
-            connection.write_frame(frame)
 
     def _write(self, frame: bytes) -> None:
         self._traffic.sent_frames += 1

@@ -13,7 +13,7 @@ import structlog
 
 from actors.stream.messages import Answer, Refused
 from domain import errors
-from domain.ids import id_text
+from domain.ids import InvalidId, id_text
 from gateway.fanout.hub import Hub
 from gateway.identity.tokens import Identity, TokenError, TokenIssuer
 from gateway.websocket.admission import Admission, Share
@@ -31,7 +31,7 @@ from gateway.websocket.operations.operation import CommandOperation, Operation, 
 from gateway.websocket.outbox import Outbox
 from gateway.websocket.subscriptions import Subscriptions
 from gateway.websocket.token_bucket import TokenBucket
-from gateway.websocket.traffic import Traffic
+from gateway.websocket.traffic import OK, Traffic
 from gateway.wire.codec import Codec
 from gateway.wire.faults import BrokenFrame, InvalidFrame, RequestFailed
 from gateway.wire.frames import Frame, Hello, Ping, Subscribe, Unsubscribe
@@ -137,7 +137,7 @@ class Session:
             elif operation.needs_hello and not self._greeted:
                 self._outbox.fail(op, frame.id, errors.UNAUTHENTICATED, "the first frame is hello")
             elif (reply := operation.handle(self, frame)) is not None:
-                self._outbox.reply(op, reply)
+                self._outbox.answer(op, OK, reply)
         except RequestFailed as failure:
             self._outbox.failed(op, frame.id, failure)
         except Exception:
@@ -165,6 +165,9 @@ class Session:
             return
         try:
             request = operation.command(frame, self.valid_identity())
+        except InvalidId:
+            self._admission.give_back(self._share)
+            raise RequestFailed(errors.NOT_FOUND, f"there is no such {operation.kind}") from None
         except BaseException:
             self._admission.give_back(self._share)
             raise
@@ -176,7 +179,7 @@ class Session:
             if isinstance(answer, Refused):
                 self._outbox.refused(operation.op, frame.id, answer)
             else:
-                self._outbox.reply(operation.op, operation.reply(frame, answer))
+                self._outbox.answer(operation.op, OK, operation.reply(frame, answer))
 
         self._router.send(request, answered)
 
@@ -212,7 +215,7 @@ class Session:
         self.identity = identity
         self._greeted = True
         self._hello_deadline.cancel()
-        self._outbox.reply("hello", reply)
+        self._outbox.answer("hello", OK, reply)
         self._subscriptions.identity_changed(identity)
 
     def ping(self, frame: Ping) -> dict[str, Any]:

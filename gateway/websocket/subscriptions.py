@@ -12,6 +12,7 @@ from gateway.fanout.user_channels import USER_PREFIX, OwnSubscription, channel_o
 from gateway.identity.tokens import Identity
 from gateway.websocket.connection import SessionLimits
 from gateway.websocket.outbox import Outbox
+from gateway.websocket.traffic import OK
 from gateway.wire.faults import RequestFailed
 from gateway.wire.frames import Subscribe
 
@@ -82,7 +83,7 @@ class Subscriptions:
         if self._by_channel.get(frame.channel) is not subscription:
             # Unsubscribed while it was in flight.
             self._hub.unsubscribe(frame.channel, subscription)
-        self._outbox.reply("subscribe", {"id": frame.id, "ok": True, **reply})
+        self._outbox.answer("subscribe", OK, {"id": frame.id, "ok": True, **reply})
         # Only now may updates follow: none between the reply's position and the reply itself.
         subscription.start()
 

@@ -3,8 +3,9 @@
 import msgspec
 
 from actors.stream.messages import Bid, BidAnswer, Buy
+from domain.ids import parse_id
 from gateway.identity.tokens import Identity
-from gateway.websocket.operations.operation import CommandOperation, entity_id
+from gateway.websocket.operations.operation import CommandOperation
 from gateway.wire.frames import Amount, Frame, IdText, Key
 
 
@@ -36,11 +37,11 @@ class BidReply(msgspec.Struct, frozen=True):
 
 
 def _bid(frame: BidFrame, bidder: Identity) -> Bid:
-    return Bid(entity_id("auction", frame.auction), bidder.user_id, bidder.name, frame.amount, frame.key)
+    return Bid(parse_id(frame.auction), bidder.user_id, bidder.name, frame.amount, frame.key)
 
 
 def _buy_now(frame: BuyNowFrame, bidder: Identity) -> Buy:
-    return Buy(entity_id("auction", frame.auction), bidder.user_id, bidder.name, frame.key)
+    return Buy(parse_id(frame.auction), bidder.user_id, bidder.name, frame.key)
 
 
 def _reply(frame: BidFrame | BuyNowFrame, answer: BidAnswer) -> BidReply:
@@ -50,5 +51,5 @@ def _reply(frame: BidFrame | BuyNowFrame, answer: BidAnswer) -> BidReply:
     )  # fmt: skip
 
 
-BID = CommandOperation(BidFrame, _bid, _reply)
-BUY_NOW = CommandOperation(BuyNowFrame, _buy_now, _reply)
+BID = CommandOperation(BidFrame, "auction", _bid, _reply)
+BUY_NOW = CommandOperation(BuyNowFrame, "auction", _buy_now, _reply)

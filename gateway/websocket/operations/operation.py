@@ -5,11 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from actors.stream.messages import Request
-from domain.errors import NOT_FOUND
-from domain.ids import InvalidId, parse_id
 from gateway.identity.tokens import Identity
 from gateway.wire.codec import Codec, codecs_of
-from gateway.wire.faults import RequestFailed
 from gateway.wire.frames import Frame, op_of
 
 F = TypeVar("F", bound=Frame)
@@ -37,12 +34,13 @@ class LocalOperation(_Operation[F]):
 
 @dataclass(frozen=True, slots=True)
 class CommandOperation(_Operation[F]):
-    """A command for the host of an entity. It needs a valid token and holds an admission slot until its answer.
+    """A command for the host of an entity of this kind. It needs a valid token, and an admission slot until its answer.
 
-    ``command(frame, identity)`` is what the host gets; may raise RequestFailed.
+    ``command(frame, identity)`` is what the host gets; may raise InvalidId (``not_found``) and RequestFailed.
     ``reply(frame, answer)`` is the reply to the client where the host accepted it.
     """
 
+    kind: str
     command: Callable[[F, Identity], Request]
     reply: Callable[[F, Any], Any]
 
@@ -59,11 +57,3 @@ class OperationTable:
 
     def __iter__(self) -> Any:
         return iter(self.by_frame.values())
-
-
-def entity_id(kind: str, text: str) -> int:
-    """The id of an entity that a frame names. Raises RequestFailed."""
-    try:
-        return parse_id(text)
-    except InvalidId:
-        raise RequestFailed(NOT_FOUND, f"there is no such {kind}") from None

@@ -8,9 +8,9 @@ from auction_examples import ANN, AUCTION
 from virtual_time import EPOCH_MS, virtual
 
 from actors.stream.messages import Refused
-from domain.ids import id_text
+from domain.ids import id_text, parse_id
 from gateway.identity.tokens import Identity
-from gateway.websocket.operations.operation import CommandOperation, LocalOperation, OperationTable, entity_id
+from gateway.websocket.operations.operation import CommandOperation, LocalOperation, OperationTable
 from gateway.websocket.operations.table import JSON, MSGPACK, OPERATIONS
 from gateway.websocket.session import Session
 from gateway.wire.codec import Codec
@@ -55,7 +55,7 @@ class Offered(msgspec.Struct, frozen=True):
 def offer(frame: OfferFrame, user: Identity) -> Any:
     if not frame.gives.copies:
         raise RequestFailed("invalid_frame", "offer something")
-    return Offer(entity_id("trade", frame.trade), user.user_id, frame.gives.money, frame.gives.copies, frame.key)
+    return Offer(parse_id(frame.trade), user.user_id, frame.gives.money, frame.gives.copies, frame.key)
 
 
 def offered(frame: OfferFrame, answer: Offered) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def who_am_i(session: Session, frame: WhoAmI) -> dict[str, Any]:
 
 
 TABLE = OperationTable(
-    *OPERATIONS, CommandOperation(OfferFrame, offer, offered), LocalOperation(WhoAmI, who_am_i)
+    *OPERATIONS, CommandOperation(OfferFrame, "trade", offer, offered), LocalOperation(WhoAmI, who_am_i)
 )  # fmt: skip
 OFFER = {"trade": id_text(AUCTION), "gives": {"money": 5, "copies": [7, 8]}, "key": "k"}
 
