@@ -90,9 +90,9 @@ class HubMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         hub = self._hub
-        yield gauge("ece_hub_channels", "Auctions that this gateway follows", hub.channels)
+        yield gauge("ece_hub_channels", "Channels that are followed through this gateway", hub.channels)
         yield gauge("ece_hub_log_reads_in_flight", "Resumes that read the log", hub.counts.log_reads_in_flight)
-        yield counter("ece_hub_gaps", "News that came after a gap, told as a state", hub.counts.gaps)
+        yield counter("ece_hub_gaps", "Updates after a gap, sent on as a state", hub.counts.gaps)
         subscribes = CounterMetricFamily("ece_hub_subscribes", "Subscribes, by what the answer had", labels=["by"])
         for by, count in hub.counts.subscribed.items():
             subscribes.add_metric([by], count)

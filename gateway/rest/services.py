@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 from fastapi import Depends
 from prometheus_client import CollectorRegistry
@@ -68,7 +68,6 @@ class Services:
     watching: Watching
     figures: Figures
     router: Asks
-    hub: Any
     tokens: TokenIssuer
     passwords: PasswordHasher
     now_ms: Callable[[], int]

@@ -6,9 +6,8 @@ from collections.abc import Callable
 import structlog
 
 from domain import errors
-from gateway.fanout.channels import Subscription
+from gateway.fanout.channels import PrivateSubscription, Subscription
 from gateway.fanout.hub import Hub
-from gateway.fanout.user_channels import USER_PREFIX, OwnSubscription, channel_of
 from gateway.identity.tokens import Identity
 from gateway.websocket.connection import SessionLimits
 from gateway.websocket.outbox import Outbox
@@ -56,22 +55,21 @@ class Subscriptions:
         if len(self._tasks) >= self._max:
             # The same channel again and again, before the first time is done.
             raise RequestFailed(errors.OVERLOADED)
-        own = frame.channel.startswith(USER_PREFIX)
-        if own and frame.channel != channel_of(self._identity().user_id):
-            raise RequestFailed(errors.FORBIDDEN, "this is another user's channel")
+        private = self._hub.is_private(frame.channel)
+        identity = self._identity() if private else None
         subscription = self._by_channel.get(frame.channel)
         if subscription is None:
             if len(self._by_channel) >= self._max:
                 raise RequestFailed(errors.OVERLOADED, f"a socket has at most {self._max} subscriptions")
-            subscription = OwnSubscription(self, self._token_is_valid) if own else Subscription(self)
+            subscription = PrivateSubscription(self, self._token_is_valid) if private else Subscription(self)
             self._by_channel[frame.channel] = subscription
-        task = asyncio.get_running_loop().create_task(self._subscribe_to(frame, subscription))
+        task = asyncio.get_running_loop().create_task(self._subscribe_to(frame, subscription, identity))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _subscribe_to(self, frame: Subscribe, subscription: Subscription) -> None:
+    async def _subscribe_to(self, frame: Subscribe, subscription: Subscription, identity: Identity | None) -> None:
         try:
-            reply = await self._hub.subscribe(frame.channel, subscription, frame.since)
+            reply = await self._hub.subscribe(frame.channel, subscription, frame.since, identity)
         except Exception as error:
             if self._by_channel.get(frame.channel) is subscription and not subscription.active:
                 del self._by_channel[frame.channel]
@@ -95,10 +93,12 @@ class Subscriptions:
             self._hub.unsubscribe(channel, subscription)
 
     def identity_changed(self, identity: Identity | None) -> None:
-        """After a hello: the user's own channel goes on, that of the user before does not."""
-        for channel in [name for name in self._by_channel if name.startswith(USER_PREFIX)]:
-            if identity is not None and channel == channel_of(identity.user_id):
-                self._by_channel[channel].catch_up()
+        """After a hello: private channels that the user may follow go on, those of the user before do not."""
+        for channel, subscription in list(self._by_channel.items()):
+            if not isinstance(subscription, PrivateSubscription):
+                continue
+            if identity is not None and self._hub.may_follow(channel, identity):
+                subscription.catch_up()
             else:
                 self.unsubscribe(channel)
 

@@ -37,6 +37,8 @@ from domain.auction.state import Auction, apply
 from domain.auction.terms import Terms
 from domain.auction.views import public_event, public_state
 from domain.ids import id_text
+from gateway.fanout.channels import FanOutCounts, FanOutLimits
+from gateway.fanout.entity_channels import EntityChannels
 from gateway.fanout.hub import Hub
 from gateway.http import protocol_docs
 from gateway.identity.tokens import TokenIssuer
@@ -279,7 +281,9 @@ class Served:
         self.hosts = Hosts(*answers)
         self.tokens = TokenIssuer("a-secret-of-at-least-thirty-two-characters", 900)
         self.socket = Socket(codec)
-        self.hub = Hub(self.hosts, cast(Any, SimpleNamespace()), cast(Listener, SimpleNamespace()), lambda: 0)
+        history, listener, counts = cast(Any, SimpleNamespace()), cast(Listener, SimpleNamespace()), FanOutCounts()
+        self.auctions = EntityChannels("auction", self.hosts, history, counts, FanOutLimits())
+        self.hub = Hub(self.hosts, listener, [self.auctions], counts, lambda: 0)
         self.session = Session(
             self.socket,
             codec,
@@ -359,7 +363,7 @@ async def test_following_an_auction_is_answered_as_documented(codec: Codec) -> N
     kind, data = public_event(LeadTaken(*BID))
     bid = AnnouncedEvent(3, NOW, kind, msgspec.Raw(msgspec.msgpack.encode(data)))
     state = public_state(auction_after(Opened(), LeadTaken(*BID)), NOW)
-    served.hub._channels[AUCTION_ID].take(News(AUCTION_ID, 1, 3, NOW, state, [bid]))
+    served.auctions.channels[AUCTION_ID].apply(News(AUCTION_ID, 1, 3, NOW, state, [bid]))
     (event,) = await served.heard(1)
     served.say(op="subscribe", id=2, channel=CHANNEL, since={"epoch": 1, "seq": 2})
     (resumed,) = await served.heard(1)

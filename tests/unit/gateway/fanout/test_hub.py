@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from virtual_time import EPOCH_MS, turns, virtual
 
 from actors.stream.messages import Refused
-from gateway.fanout.channels import EVENTS_PER_FLUSH_MAX, TAIL_EVENTS_MAX
+from gateway.fanout.entity_channel import EVENTS_PER_FLUSH_MAX, TAIL_EVENTS_MAX
 from tests.unit.gateway.websocket.sessions import CHANNEL, Client, Gateway, gateway, logged, news, told, watching
 
 # -- gaps, floods, ends
@@ -141,7 +141,7 @@ async def test_memory_of_a_channel_is_bounded():
         for seq in range(3, TAIL_EVENTS_MAX * 2):
             g.listener.announce(news(seq, seq))
         await told(g)
-        assert len(g.hub._channels[AUCTION].tail) == TAIL_EVENTS_MAX
+        assert len(g.auctions.channels[AUCTION].tail) == TAIL_EVENTS_MAX
 
 
 @virtual
@@ -179,7 +179,7 @@ async def test_news_that_can_not_be_read_is_logged_and_the_hub_goes_on():
             for message in (b"", b"\xc1", b"\x91\x01", b"nonsense"):
                 g.listener.say("ece:news:0", message)
             await told(g)
-        assert [entry["event"] for entry in logs] == ["unreadable_news"] * 4
+        assert [entry["event"] for entry in logs] == ["unreadable_update"] * 4
         g.listener.announce(news(3, 3))
         await told(g)
         assert client.events() == [(3, "bid")]
@@ -198,7 +198,7 @@ async def test_news_of_auctions_that_nobody_watches_costs_nothing():
     async with gateway() as g:
         g.listener.announce(news(3, 3))
         await told(g)
-        assert g.hub._channels == {}
+        assert g.hub.channels == 0
 
 
 # -- whatever happens

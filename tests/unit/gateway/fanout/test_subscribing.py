@@ -8,8 +8,8 @@ from virtual_time import EPOCH_MS, turns, virtual
 
 from actors.stream.messages import Refused
 from domain.ids import id_text
-from gateway.fanout.channels import EARLY_NEWS_MAX
-from gateway.fanout.hub import LINGER_S
+from gateway.fanout.entity_channel import EARLY_UPDATES_MAX
+from gateway.fanout.entity_channels import LINGER_S
 from gateway.websocket.operations.table import JSON, MSGPACK
 from tests.unit.gateway.websocket.sessions import CHANNEL, gateway, logged, news, told, watching
 
@@ -67,7 +67,7 @@ def test_what_is_no_channel_is_not_found(channel: str):
             await client.hello()
             assert (await client.ask("subscribe", channel=channel))["error"]["code"] == "not_found"
             assert (await client.ask("unsubscribe", channel=channel))["ok"] is True
-            assert g.hub._channels == {}
+            assert g.hub.channels == 0
 
     scenario()
 
@@ -77,7 +77,7 @@ async def test_an_auction_that_is_not_there_is_not_found_and_not_kept():
     async with gateway() as g:
         _, reply = await watching(g)
         assert reply["error"]["code"] == "not_found"
-        assert g.hub._channels == {}
+        assert g.hub.channels == 0
 
 
 @virtual
@@ -125,7 +125,7 @@ async def test_more_news_before_the_state_than_is_kept_leaves_no_hole():
         await client.hello()
         client.send("subscribe", channel=CHANNEL)
         await turns()
-        last = 3 + EARLY_NEWS_MAX * 2
+        last = 3 + EARLY_UPDATES_MAX * 2
         for seq in range(3, last + 1):
             g.listener.announce(news(seq, seq))
         await turns(last * 3)
@@ -207,7 +207,7 @@ async def test_a_channel_stays_warm_for_a_while_and_is_then_forgotten():
         assert again.events() == [(3, "bid")]
         again.session.closed()
         await asyncio.sleep(LINGER_S + 0.1)
-        assert g.hub._channels == {}
+        assert g.hub.channels == 0
 
 
 @virtual

@@ -28,7 +28,7 @@ async def test_what_one_is_told_comes_as_it_happens_and_other_gateways_hear_of_i
         ann, reply = await following(g)
         assert {"epoch": 1, "seq": 1, "recovered": False, "state": {"seq": 1}}.items() <= reply.items()
         g.inboxes.tell(ANN, "search_match", "auction_ended")
-        g.users.told([ANN, BOB])
+        g.users.notify([ANN, BOB])
         await turns(8)
         [first, second] = ann.connection.taken()
         assert (first["channel"], first["seq"], first["type"]) == (MINE, 2, "search_match")
@@ -66,7 +66,7 @@ async def test_what_was_not_heard_of_is_found_when_redis_is_back():
 
 @virtual
 async def test_and_without_any_word_after_a_while(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(user_channels, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(user_channels, "POLL_EVERY_S", 0.0)
     async with gateway() as g:
         ann, _ = await following(g)
         g.inboxes.tell(ANN, "card_listed")
@@ -104,7 +104,7 @@ async def test_very_many_at_once_come_as_a_state():
     async with gateway() as g:
         ann, _ = await following(g)
         g.inboxes.tell(ANN, *["card_listed"] * (EVENTS_MAX + 2))
-        g.users.told([ANN])
+        g.users.notify([ANN])
         await turns(20)
         assert ann.events() == [(EVENTS_MAX + 1, "state"), (EVENTS_MAX + 2, "card_listed")]
 
@@ -119,7 +119,7 @@ async def test_nobody_follows_another_users_channel():
         assert (await bob.ask("subscribe", channel="user:nonsense"))["error"]["code"] == "forbidden"
         assert (await visitor.ask("subscribe", channel=MINE))["error"]["code"] == "unauthenticated"
         g.inboxes.tell(ANN, "card_listed")
-        g.users.told([ANN])
+        g.users.notify([ANN])
         await turns(8)
         assert bob.events() == visitor.events() == []
 
@@ -130,9 +130,9 @@ async def test_with_another_user_on_the_socket_the_channel_ends():
         client, _ = await following(g)
         await client.hello(BOB, "bob")
         g.inboxes.tell(ANN, "card_listed")
-        g.users.told([ANN])
+        g.users.notify([ANN])
         await turns(8)
-        assert (client.events(), client.session.subscriptions, g.users.channels) == ([], 0, 0)
+        assert (client.events(), client.session.subscriptions, g.users.channels) == ([], 0, {})
 
 
 @virtual
@@ -141,7 +141,7 @@ async def test_while_the_token_is_no_good_nothing_is_told_and_a_new_one_makes_up
         ann, _ = await following(g)
         g.clock.offset_ms += 901_000
         g.inboxes.tell(ANN, "card_listed")
-        g.users.told([ANN])
+        g.users.notify([ANN])
         await turns(8)
         assert ann.events() == []
         assert (await ann.ask("subscribe", channel=MINE))["error"]["code"] == "unauthenticated"
@@ -156,7 +156,7 @@ async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.Monkey
         ann, _ = await following(g)
         g.inboxes.tell(ANN, "card_listed")
         g.inboxes.down = True
-        g.users.told([ANN])
+        g.users.notify([ANN])
         await turns(8)
         assert (await ann.ask("subscribe", channel=MINE))["error"]["code"] == "unavailable"
         g.inboxes.down = False
@@ -168,9 +168,9 @@ async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.Monkey
 async def test_a_channel_nobody_follows_any_more_is_forgotten():
     async with gateway() as g:
         ann, _ = await following(g)
-        assert g.users.channels == 1
+        assert list(g.users.channels) == [ANN]
         await ann.ask("unsubscribe", channel=MINE)
-        assert g.users.channels == 0
+        assert g.users.channels == {}
 
 
 @virtual

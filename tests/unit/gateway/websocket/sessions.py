@@ -15,8 +15,9 @@ from domain.auction.events import Opened
 from domain.auction.views import PublicState, public_state
 from domain.ids import id_text
 from domain.money import usd
-from gateway.fanout.channels import FanOutLimits
-from gateway.fanout.hub import Hub
+from gateway.fanout.channels import FanOutCounts, FanOutLimits
+from gateway.fanout.entity_channels import EntityChannels
+from gateway.fanout.hub import Hub, Source
 from gateway.fanout.user_channels import UserChannels
 from gateway.identity.tokens import TokenIssuer
 from gateway.websocket.admission import Admission
@@ -189,7 +190,10 @@ class Inboxes:
 class Gateway:
     """A hub, and any number of sessions."""
 
-    def __init__(self, in_flight_max: int = 100, operations: OperationTable = OPERATIONS, **fan_out: int) -> None:
+    def __init__(
+        self, in_flight_max: int = 100, operations: OperationTable = OPERATIONS, more_sources: Sequence[Source] = (),
+        kinds: Sequence[str] = ("auction",), **fan_out: int,
+    ) -> None:  # fmt: skip
         self.clock = VirtualClock()
         self.operations = operations
         self.routes = Routes()
@@ -201,7 +205,11 @@ class Gateway:
         self.published: list[tuple[str, bytes]] = []
         self.users = UserChannels(self.inboxes, lambda *message: self.published.append(message), self.clock.now_ms)
         limits = FanOutLimits(**fan_out)  # type: ignore[arg-type]
-        self.hub = Hub(self.routes, self.history, self.listener, self.clock.now_ms, limits, self.users)
+        counts = FanOutCounts()
+        entities = [EntityChannels(kind, self.routes, self.history, counts, limits) for kind in kinds]
+        self.auctions = entities[0]
+        sources = [*entities, self.users, *more_sources]
+        self.hub = Hub(self.routes, self.listener, sources, counts, self.clock.now_ms)  # type: ignore[arg-type]
 
     def client(self, codec: Codec = MSGPACK, **limits: int) -> "Client":
         codec = self.operations.codecs[codec.subprotocol]
@@ -219,9 +227,10 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(
-    in_flight_max: int = 100, operations: OperationTable = OPERATIONS, **fan_out: int
-) -> AsyncIterator[Gateway]:
-    running = Gateway(in_flight_max, operations, **fan_out)
+    in_flight_max: int = 100, operations: OperationTable = OPERATIONS, more_sources: Sequence[Source] = (),
+    kinds: Sequence[str] = ("auction",), **fan_out: int,
+) -> AsyncIterator[Gateway]:  # fmt: skip
+    running = Gateway(in_flight_max, operations, more_sources, kinds, **fan_out)
     running.hub.start()
     try:
         yield running

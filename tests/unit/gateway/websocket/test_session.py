@@ -76,7 +76,7 @@ async def test_a_second_hello_without_a_token_ends_bidding():
         assert g.routes.sent == []
         g.listener.announce(news(3, 3))
         g.inboxes.tell(ANN, "card_listed")
-        g.users.told([ANN])
+        g.users.notify([ANN])
         await asyncio.sleep(0.1)
         assert client.events() == [(3, "bid")]
 
@@ -95,7 +95,7 @@ async def test_a_second_hello_of_another_user_makes_the_socket_theirs():
         placed = [request for request, _ in g.routes.sent]
         assert placed == [Bid(AUCTION, ANN, "ann", 5, "k"), Bid(AUCTION, BOB, "bob", 5, "k")]
         g.inboxes.tell(ANN, "card_listed")
-        g.users.told([ANN])
+        g.users.notify([ANN])
         await asyncio.sleep(0.1)
         assert client.events() == []
         assert error(await client.ask("subscribe", channel=channel_of(ANN)))["code"] == "forbidden"

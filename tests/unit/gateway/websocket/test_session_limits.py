@@ -118,7 +118,7 @@ async def test_subscribing_and_leaving_in_one_go_leaves_nothing_behind():
         g.listener.announce(news(3, 3))
         await asyncio.sleep(1)
         assert client.events() == []
-        assert all(not channel.subscriptions for channel in g.hub._channels.values())
+        assert all(not channel.subscriptions for channel in g.auctions.channels.values())
 
 
 @virtual
@@ -133,9 +133,9 @@ async def test_a_client_that_goes_while_it_subscribes_leaves_nothing_behind():
         client.session.closed()
         g.routes.hold.set()
         await turns(20)
-        assert all(not channel.subscriptions for channel in g.hub._channels.values())
+        assert all(not channel.subscriptions for channel in g.auctions.channels.values())
         await asyncio.sleep(10)
-        assert g.hub._channels == {}
+        assert g.hub.channels == 0
 
 
 @virtual

@@ -11,7 +11,9 @@ from virtual_time import EPOCH_MS, turns, virtual
 
 from actors.stream.messages import BidAnswer
 from domain.ids import id_text
-from gateway.fanout.channels import FLUSH_CROWD_EVERY_S, FanOutLimits, Wave
+from gateway.fanout.broadcast import Broadcast
+from gateway.fanout.channels import FanOutLimits
+from gateway.fanout.entity_channel import FLUSH_CROWD_EVERY_S
 from gateway.websocket.connection import SessionLimits
 from gateway.websocket.operations.table import JSON
 from gateway.websocket.protocol import DRAINED_BYTES
@@ -255,7 +257,7 @@ async def test_who_comes_late_in_a_crowd_is_told_the_state_of_that_moment_and_on
         g.listener.announce(news(20))
         while not any(client.connection.frames for client in crowd):
             await turns(1)
-        g.hub._channels[AUCTION].take(news(21, 21))
+        g.auctions.channels[AUCTION].apply(news(21, 21))
         await told(g)
         early, late = ((20, "state"), (21, "bid")), ((21, "state"),)
         assert sorted(tuple(client.events()) for client in crowd) == [early] * (len(crowd) // 2) + [late] * (
@@ -267,7 +269,7 @@ async def test_who_comes_late_in_a_crowd_is_told_the_state_of_that_moment_and_on
 def test_the_more_work_a_crowd_is_the_less_often_it_is_told(
     monkeypatch: pytest.MonkeyPatch, work_s: float, pause_s: float
 ):
-    monkeypatch.setattr(Wave, "work_s", lambda _: work_s)
+    monkeypatch.setattr(Broadcast, "work_s", lambda _: work_s)
 
     @virtual
     async def scenario() -> None:

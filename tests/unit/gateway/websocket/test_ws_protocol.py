@@ -161,7 +161,7 @@ async def test_a_close_by_the_client_ends_the_session():
             await client.ask("subscribe", channel=CHANNEL)
             assert len(server.sockets) == 1
         await until(lambda: len(server.sockets) == 0)
-        assert all(not channel.subscriptions for channel in server.hub._channels.values())
+        assert all(not channel.subscriptions for channel in server.auctions.channels.values())
 
 
 async def test_a_client_that_vanishes_ends_the_session():
@@ -206,7 +206,7 @@ async def test_who_does_not_read_is_closed_and_nobody_else_notices():
             while frame["seq"] < seq:
                 frame = await reader.next()
             assert seq < 5_000, "the slow one was never closed"
-            if server.hub._channels[AUCTION].subscriptions and slow_is_closing(server):
+            if server.auctions.channels[AUCTION].subscriptions and slow_is_closing(server):
                 break
         assert (await reader.ask("ping"))["ok"] is True
         slow.ws.transport.resume_reading()

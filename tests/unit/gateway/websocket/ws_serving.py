@@ -19,6 +19,8 @@ from websockets.exceptions import ConnectionClosed
 from actors.clock import Clock
 from actors.stream.messages import StateAnswer
 from domain.ids import id_text
+from gateway.fanout.channels import FanOutCounts, FanOutLimits
+from gateway.fanout.entity_channels import EntityChannels
 from gateway.fanout.hub import Hub
 from gateway.http.address_limit import AddressLimit
 from gateway.http.connections import Connections
@@ -44,7 +46,9 @@ class Server:
         self.routes = Routes()
         self.listener = Listener()
         self.clock = Clock()
-        self.hub = Hub(self.routes, History(), self.listener, self.clock.now_ms)  # type: ignore[arg-type]
+        counts = FanOutCounts()
+        self.auctions = EntityChannels("auction", self.routes, History(), counts, FanOutLimits())
+        self.hub = Hub(self.routes, self.listener, [self.auctions], counts, self.clock.now_ms)  # type: ignore[arg-type]
         limits = SessionLimits(frame_bytes_max=FRAME_MAX, unsent_bytes_max=100_000, stalled_after_s=0.5)
         self.sockets = Sockets(
             OPERATIONS, self.routes, self.hub, TOKENS, limits, Admission(in_flight_max), Traffic(), sockets_max,
