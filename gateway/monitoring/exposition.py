@@ -65,8 +65,8 @@ class SocketMetrics(Collector):
         yield counter("ece_sockets_rejected", "Sockets for which there was no room", traffic.rejected)
         yield counter("ece_socket_received_frames", "Frames of clients", traffic.received_frames)
         yield counter("ece_socket_received_bytes", "Bytes in frames of clients", traffic.received_bytes)
-        yield counter("ece_socket_sent_frames", "Writes of answers and news", traffic.sent_frames)
-        yield counter("ece_socket_sent_bytes", "Bytes of answers and news", traffic.sent_bytes)
+        yield counter("ece_socket_sent_frames", "Writes of answers and updates", traffic.sent_frames)
+        yield counter("ece_socket_sent_bytes", "Bytes of answers and updates", traffic.sent_bytes)
         closes = CounterMetricFamily("ece_socket_closes", "Sockets that ended, by the server's code", labels=["code"])
         for code, count in traffic.closed.items():
             closes.add_metric([code], count)
@@ -100,7 +100,7 @@ class HubMetrics(Collector):
 
 
 class WaitingMetrics(Collector):
-    """What else a gateway keeps waiting: password checks and database connections."""
+    """What else waits in a gateway: password checks and database connections."""
 
     def __init__(self, passwords: PasswordHasher, pool_use: Callable[[], PoolUse]) -> None:
         self._passwords = passwords
@@ -108,7 +108,7 @@ class WaitingMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield gauge("ece_passwords_in_flight", "Passwords being hashed or waiting for it", self._passwords.in_flight)
-        yield counter("ece_passwords_refused", "Passwords for which there was no place", self._passwords.refused)
+        yield counter("ece_passwords_refused", "Passwords for which the queue was full", self._passwords.refused)
         use = self._pool_use()
         connections = GaugeMetricFamily("ece_database_connections", "Connections to PostgreSQL", labels=["state"])
         connections.add_metric(["busy"], use.size - use.idle)

@@ -43,7 +43,7 @@ class FleetMetrics(Collector):
         for name, about, field in _COUNTERS:
             yield _family(CounterMetricFamily(name, about, labels=["host"]), vitals, field)
         commit = GaugeMetricFamily("ece_host_commit_seconds", "how long a commit takes, smoothed", labels=["host"])
-        slots = GaugeMetricFamily("ece_host_slots", "slots that the host keeps", labels=["host"])
+        slots = GaugeMetricFamily("ece_host_slots", "slots that the host owns", labels=["host"])
         own = GaugeMetricFamily("ece_host_own_auctions", "auctions of which it is the own host", labels=["host"])
         for host, said in hosts:
             commit.add_metric([host.host_id], said.commit_ms / 1000)

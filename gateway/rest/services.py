@@ -24,7 +24,7 @@ from persistence.postgres.idempotency import IdempotencyKeys
 from persistence.sales.listing_quotas import SellerQuota
 
 
-class Asks(Protocol):
+class Hosts(Protocol):
     """The way to the hosts (``actors.routing.router.Router``): never raises for outages, answers ``Refused``
     instead.
     """
@@ -67,7 +67,7 @@ class Services:
     sales: Sales
     watching: Watching
     figures: Figures
-    router: Asks
+    router: Hosts
     tokens: TokenIssuer
     passwords: PasswordHasher
     now_ms: Callable[[], int]

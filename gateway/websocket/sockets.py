@@ -99,7 +99,7 @@ class Sockets:
             self._none_left.set()
 
     async def drain(self) -> None:
-        """Let no one in, tell all to come back (1012), and wait a little for them to go."""
+        """Accept no more, close all with 1012 (restarting), and wait a little for them to go."""
         self._draining = True
         for session in list(self._open):
             session.restart()

@@ -192,7 +192,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_who_logs_in_while_too_many_do_is_told_to_come_back(engine: RestEngine):
+async def test_who_logs_in_while_too_many_do_is_asked_to_retry_later(engine: RestEngine):
     await register(engine, "ivy")
     passwords = engine.services.passwords
     async with hashing_held_up(engine):

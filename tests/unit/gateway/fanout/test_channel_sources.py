@@ -21,7 +21,7 @@ from gateway.wire.codec import Codec
 from gateway.wire.faults import RequestFailed
 from gateway.wire.frames import EventFrame, Position
 from persistence.redis.announcements import DIRECTORY_CHANNEL
-from tests.unit.gateway.websocket.sessions import NOW_S, Client, Gateway, gateway, logged, news, told
+from tests.unit.gateway.websocket.sessions import NOW_S, Client, Gateway, delivered, gateway, logged, update
 
 TOPIC = "test:counters"
 # Nobody may see a counter that stands here, which is known once it is loaded.
@@ -97,7 +97,7 @@ MINE = f"counter:{id_text(ANN)}"
 
 
 def say(g: Gateway, user: int, value: int) -> None:
-    g.listener.say(TOPIC, msgspec.msgpack.encode([user, value]))
+    g.listener.publish(TOPIC, msgspec.msgpack.encode([user, value]))
 
 
 async def following(g: Gateway, codec: Codec = MSGPACK, **since: int) -> tuple[Client, dict[str, Any]]:
@@ -209,8 +209,8 @@ async def test_entities_of_another_kind_are_loaded_updated_and_resumed_as_auctio
         g.history.events[AUCTION] = [logged(1), logged(2)]
         reply = await client.ask("subscribe", channel=channel, since={"epoch": 1, "seq": 1})
         assert [(event["channel"], event["seq"]) for event in reply["events"]] == [(channel, 2)]
-        g.listener.announce(news(3, 3))
-        await told(g)
+        g.listener.announce(update(3, 3))
+        await delivered(g)
         assert client.events() == [(3, "bid")]
 
 

@@ -1,4 +1,4 @@
-"""What Prometheus is told of sockets, fan-out and what waits, after each of these did something."""
+"""What Prometheus gets of sockets, fan-out and what waits, after each of these did something."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from tests.unit.gateway.websocket.sessions import (
     Gateway,
     gateway,
     logged,
-    news,
+    update,
 )
 
 BID = {"auction": id_text(AUCTION), "amount": 5, "key": "k"}
@@ -69,7 +69,7 @@ async def test_open_sockets_subscriptions_and_what_waits_for_them():
         assert sockets.acquire("192.0.2.1") == "overloaded"
         await turns(8)
         connection.unsent = 20_000
-        g.listener.announce(news(3, 3))
+        g.listener.announce(update(3, 3))
         await asyncio.sleep(0.1)
         assert [read(f"ece_{name}") for name in (
             "sockets_open", "socket_subscriptions", "socket_subscriptions_behind", "socket_unsent_bytes",
@@ -132,10 +132,10 @@ async def test_fan_out_says_what_it_follows_and_what_it_could_not_follow():
         await client.hello()
         await client.ask("subscribe", channel=CHANNEL)
         await client.ask("subscribe", channel=CHANNEL, since={"epoch": 1, "seq": 3})
-        g.listener.announce(news(6, 6))
+        g.listener.announce(update(6, 6))
         await asyncio.sleep(0.1)
         await client.ask("subscribe", channel=CHANNEL, since={"epoch": 1, "seq": 5})
-        g.listener.announce(news(9, 9))
+        g.listener.announce(update(9, 9))
         await asyncio.sleep(0.1)
         assert [read("ece_hub_subscribes_total", by=by) for by in ("state", "log", "memory")] == [1, 1, 1]
         assert (read("ece_hub_channels"), read("ece_hub_gaps_total")) == (1, 1)

@@ -128,7 +128,7 @@ class Listener:
     def announce(self, *page: News) -> None:
         self._heard.put_nowait((news_channel(0), msgspec.msgpack.encode(list(page))))
 
-    def say(self, channel: str, message: bytes) -> None:
+    def publish(self, channel: str, message: bytes) -> None:
         self._heard.put_nowait((channel, message))
 
     def directory_changed(self) -> None:
@@ -160,25 +160,25 @@ class History:
 
 
 class Inboxes:
-    """What users were told, as the database has it."""
+    """Users' notifications, as the database has them."""
 
     def __init__(self) -> None:
-        self.told: dict[int, list[Notification]] = {}
+        self.rows: dict[int, list[Notification]] = {}
         self.down = False
 
-    def tell(self, user: int, *kinds: str) -> None:
-        """They are told of so many things."""
-        rows = self.told.setdefault(user, [])
+    def add(self, user: int, *kinds: str) -> None:
+        """They have so many new ones."""
+        rows = self.rows.setdefault(user, [])
         for kind in kinds:
             rows.append(Notification(user, len(rows) + 1, 100 + len(rows), kind, '{"n": 1}', EPOCH_MS, None))
 
     async def inbox(self, user: int) -> Inbox:
         await self._answer()
-        return Inbox(1, len(self.told.get(user, [])), 0)
+        return Inbox(1, len(self.rows.get(user, [])), 0)
 
     async def after(self, positions: Sequence[tuple[int, int]], limit_each: int) -> dict[int, list[Notification]]:
         await self._answer()
-        found = {user: self.told.get(user, [])[seq:][:limit_each] for user, seq in positions}
+        found = {user: self.rows.get(user, [])[seq:][:limit_each] for user, seq in positions}
         return {user: rows for user, rows in found.items() if rows}
 
     async def _answer(self) -> None:
@@ -271,7 +271,7 @@ class Client:
         return await self.ask("hello", token=token)
 
     def events(self) -> list[tuple[int, str]]:
-        """(seq, type) of the news that came since the last look."""
+        """(seq, type) of the events that came since the last look."""
         return [(f["seq"], f["type"]) for f in self.connection.taken() if "channel" in f]
 
 
@@ -284,7 +284,7 @@ def event(seq: int, kind: str = "bid", **data: Any) -> AnnouncedEvent:
     return AnnouncedEvent(seq, EPOCH_MS + seq, kind, msgspec.Raw(msgspec.msgpack.encode({"n": seq} | data)))
 
 
-def news(seq: int, *seqs: int, auction: int = AUCTION, epoch: int = 1, **changes: Any) -> News:
+def update(seq: int, *seqs: int, auction: int = AUCTION, epoch: int = 1, **changes: Any) -> News:
     """The auction stands at ``seq``; the events that led there are ``seqs``."""
     return News(auction, epoch, seq, EPOCH_MS + seq, state(bids=seq, **changes), [event(s) for s in seqs])
 
@@ -302,6 +302,6 @@ async def watching(g: Gateway, since: dict[str, int] | None = None, **options: A
     return client, reply
 
 
-async def told(g: Gateway) -> None:
+async def delivered(g: Gateway) -> None:
     """Long enough for what was announced to be sent."""
     await asyncio.sleep(0.1)

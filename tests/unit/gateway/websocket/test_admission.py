@@ -92,7 +92,7 @@ async def test_what_needs_no_host_is_answered_by_a_full_gateway():
 
 
 @virtual
-async def test_one_that_floods_leaves_half_of_all_places_to_others():
+async def test_one_that_floods_leaves_half_of_all_slots_to_others():
     async with gateway(in_flight_max=100) as g:
         flooder, other = await bidder(g), await bidder(g, user=BOB)
         assert sum(flood(flooder, 1_000)) == 50

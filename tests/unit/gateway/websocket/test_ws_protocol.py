@@ -18,14 +18,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from actors.stream.messages import BidAnswer, Refused
 from domain.ids import id_text
 from gateway.wire.codec import JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL
-from tests.unit.gateway.websocket.sessions import news
+from tests.unit.gateway.websocket.sessions import update
 from tests.unit.gateway.websocket.ws_serving import CHANNEL, FRAME_MAX, Client, Server, connected, serving
 
 BOTH = pytest.mark.parametrize("subprotocol", [MSGPACK_SUBPROTOCOL, JSON_SUBPROTOCOL])
 
 
 @BOTH
-async def test_bids_subscriptions_and_news_in_both_forms(subprotocol: str):
+async def test_bids_subscriptions_and_updates_in_both_forms(subprotocol: str):
     async with serving() as server, connected(server, subprotocol) as client:
         assert client.ws.subprotocol == subprotocol
         await client.hello(server)
@@ -36,7 +36,7 @@ async def test_bids_subscriptions_and_news_in_both_forms(subprotocol: str):
         server.routes.sent[0][1](BidAnswer(1, 3, 100, "leading", 5, 6, 200))
         ack = await client.next()
         assert (ack["id"], ack["seq"], ack["outcome"]) == (9, 3, "leading")
-        server.listener.announce(news(3, 3))
+        server.listener.announce(update(3, 3))
         frame = await client.next()
         assert (frame["channel"], frame["seq"], frame["type"]) == (CHANNEL, 3, "bid")
 
@@ -178,7 +178,7 @@ async def test_pings_of_the_protocol_are_answered():
             await (await client.ws.ping())
 
 
-async def test_draining_tells_all_to_come_back_and_lets_no_one_in():
+async def test_draining_sends_all_away_to_come_back_and_lets_no_one_in():
     async with serving() as server, connected(server) as one, connected(server, JSON_SUBPROTOCOL) as other:
         await one.hello(server)
         await other.hello(server)
@@ -199,8 +199,8 @@ async def test_who_does_not_read_is_closed_and_nobody_else_notices():
         seq = 2
         while len(server.sockets) == 2:
             seq += 1
-            server.listener.announce(news(seq, seq, title="x" * 150_000))
-            server.listener.announce(news(seq + 5, title="x" * 150_000))
+            server.listener.announce(update(seq, seq, title="x" * 150_000))
+            server.listener.announce(update(seq + 5, title="x" * 150_000))
             seq += 5
             frame = await reader.next()
             while frame["seq"] < seq:

@@ -41,7 +41,7 @@ async def test_a_socket_that_sends_much_at_once_does_not_hold_up_the_others():
         assert keys == [str(number) for number in range(count)]
 
 
-async def test_a_socket_that_is_refused_for_overload_is_heard_again_after_a_pause():
+async def test_a_socket_that_is_refused_for_overload_is_read_again_after_a_pause():
     async with serving(in_flight_max=4) as server, connected(server) as client:
         await client.hello(server)
         write_raw(client, b"".join(map(raw_bid, range(10))))
