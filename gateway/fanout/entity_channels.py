@@ -21,6 +21,7 @@ from persistence.redis.announcements import CHANNEL_GROUPS, news_channel
 
 log = structlog.get_logger()
 
+USUAL_LIMITS = FanOutLimits()
 LINGER_S = 5.0
 CATCH_UP_TRIES_MAX = 100
 CATCH_UP_PAUSE_S = 0.25
@@ -47,7 +48,9 @@ class EntityChannels(ChannelSource[EntityChannel]):
     linger_s = LINGER_S
     topics = tuple(map(news_channel, range(CHANNEL_GROUPS)))
 
-    def __init__(self, kind: str, hosts: Hosts, history: History, counts: FanOutCounts, limits: FanOutLimits) -> None:
+    def __init__(
+        self, kind: str, hosts: Hosts, history: History, counts: FanOutCounts, limits: FanOutLimits = USUAL_LIMITS
+    ) -> None:
         super().__init__()
         self.prefix = f"{kind}:"
         self._kind = kind

@@ -4,6 +4,7 @@ A queue that is longer than the engine can work off in a moment serves nobody: w
 late. So it is rejected at once, and a client that bids now and then does not suffer from those that flood.
 """
 
+IN_FLIGHT_MAX = 2_000
 # A round is so many times as many commands as there are slots: each socket that floods asks at least once in it.
 ROUND_SLOTS = 8
 
@@ -28,7 +29,7 @@ class Admission:
 
     __slots__ = ("_asked", "_round", "_sharing", "_sharing_before", "in_flight", "in_flight_max")
 
-    def __init__(self, in_flight_max: int) -> None:
+    def __init__(self, in_flight_max: int = IN_FLIGHT_MAX) -> None:
         self.in_flight = 0
         self.in_flight_max = in_flight_max
         # The sockets that share are counted in rounds of commands.

@@ -37,7 +37,7 @@ from domain.auction.state import Auction, apply
 from domain.auction.terms import Terms
 from domain.auction.views import public_event, public_state
 from domain.ids import id_text
-from gateway.fanout.channels import FanOutCounts, FanOutLimits
+from gateway.fanout.channels import FanOutCounts
 from gateway.fanout.entity_channels import EntityChannels
 from gateway.fanout.hub import Hub
 from gateway.http import protocol_docs
@@ -282,7 +282,7 @@ class Served:
         self.tokens = TokenIssuer("a-secret-of-at-least-thirty-two-characters", 900)
         self.socket = Socket(codec)
         history, listener, counts = cast(Any, SimpleNamespace()), cast(Listener, SimpleNamespace()), FanOutCounts()
-        self.auctions = EntityChannels("auction", self.hosts, history, counts, FanOutLimits())
+        self.auctions = EntityChannels("auction", self.hosts, history, counts)
         self.hub = Hub(self.hosts, listener, [self.auctions], counts, lambda: 0)
         self.session = Session(
             self.socket,

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from actors.clock import Clock
 from actors.stream.messages import StateAnswer
 from domain.ids import id_text
-from gateway.fanout.channels import FanOutCounts, FanOutLimits
+from gateway.fanout.channels import FanOutCounts
 from gateway.fanout.entity_channels import EntityChannels
 from gateway.fanout.hub import Hub
 from gateway.http.address_limit import AddressLimit
@@ -47,7 +47,7 @@ class Server:
         self.listener = Listener()
         self.clock = Clock()
         counts = FanOutCounts()
-        self.auctions = EntityChannels("auction", self.routes, History(), counts, FanOutLimits())
+        self.auctions = EntityChannels("auction", self.routes, History(), counts)
         self.hub = Hub(self.routes, self.listener, [self.auctions], counts, self.clock.now_ms)  # type: ignore[arg-type]
         limits = SessionLimits(frame_bytes_max=FRAME_MAX, unsent_bytes_max=100_000, stalled_after_s=0.5)
         self.sockets = Sockets(
