@@ -16,7 +16,7 @@ from actors.clock import Clock
 from actors.hosting.ownership.ownership import Assignment
 from actors.runtime.host_process import HostConfig, HostProcess
 from ece.logs import configure_logs
-from persistence.placement.directory import Kept
+from persistence.placement.directory import Owned
 
 
 class Wall:
@@ -62,7 +62,7 @@ class Puppet:
         assert host is not None
         believed, beat = host.ownership.slots, directory.heartbeat
 
-        async def heartbeat(*arguments: Any, **named: Any) -> Kept:
+        async def heartbeat(*arguments: Any, **named: Any) -> Owned:
             kept = await beat(*arguments, **named)
             return msgspec.structs.replace(kept, slots=kept.slots | believed)
 

@@ -13,12 +13,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from auction_requests import bid_request, close_request, open_request, refused, state_request
+from auction_requests import bid_request, close_request, open_request, refused, result_of, state_in, state_request
 
 from actors.stream.connection import GatewayStream, HandshakeFailed, open_stream
 from actors.stream.messages import Accepted, Answer, Command, Refused, Request, StateAnswer
 from bench.faults.recording import Acked, Order, Recording, RefusedOrder
 from domain.auction.terms import Terms
+from domain.auction.views import PublicState
 from domain.ids import id_text
 
 SECRET = "a secret of the fault tests' own hosts"
@@ -171,12 +172,18 @@ class StreamBidder:
         while not (self.stopping and self.lines[self._at].child.process.returncode is not None):
             answer = await self._try(request, order)
             if isinstance(answer, Accepted):
-                self._minimum[auction] = answer.minimum
+                self._minimum[auction] = result_of(answer).minimum
                 return
             if isinstance(answer, Refused) and answer.code not in UNKNOWN:
-                self._minimum[auction] = max(self._minimum.get(auction, 0), answer.minimum or 0)
+                self._minimum[auction] = max(self._minimum.get(auction, 0), answer.details.get("minimum", 0))
                 self._recording.refused.append(
-                    RefusedOrder(order, answer.code, answer.price, answer.minimum, answer.server_time)
+                    RefusedOrder(
+                        order,
+                        answer.code,
+                        answer.details.get("price"),
+                        answer.details.get("minimum"),
+                        answer.server_time,
+                    )
                 )
                 return
             if isinstance(answer, Refused) and answer.code == "moved":
@@ -210,9 +217,10 @@ class StreamBidder:
 
     def _note(self, order: Order, answer: Accepted) -> None:
         self.acks += 1
+        won = result_of(answer)
         self._recording.acks.append(
-            Acked(order, time.monotonic_ns(), answer.seq, answer.at, answer.outcome, answer.price, answer.minimum,
-                  answer.ends_at, answer.duplicate)
+            Acked(order, time.monotonic_ns(), answer.seq, answer.at, won.outcome, won.price, won.minimum, won.ends_at,
+                  answer.duplicate)
         )  # fmt: skip
 
 
@@ -224,10 +232,10 @@ async def open_auction(line: Line, auction: int, starts_at: int, duration_ms: in
     assert isinstance(answer, StateAnswer), answer
 
 
-async def state_of(line: Line, auction: int) -> StateAnswer:
+async def state_of(line: Line, auction: int) -> PublicState:
     answer = await line.ask(state_request(auction))
     assert isinstance(answer, StateAnswer), answer
-    return answer
+    return state_in(answer)
 
 
 async def close_auction(line: Line, auction: int) -> None:

@@ -128,7 +128,7 @@ class EngineOnNodes:
 
     async def living(self) -> list[HostAddress]:
         """The hosts whose processes run and serve."""
-        return [host for host in await self.directory.hosts() if is_host(load_report_of(host.vitals).pid)]
+        return [host for host in await self.directory.hosts() if is_host(load_report_of(host.load_report).pid)]
 
     @property
     def directory(self) -> Directory:

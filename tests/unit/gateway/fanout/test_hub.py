@@ -177,7 +177,7 @@ async def test_news_that_can_not_be_read_is_logged_and_the_hub_goes_on():
         client, _ = await watching(g)
         with capture_logs() as logs:
             for message in (b"", b"\xc1", b"\x91\x01", b"nonsense"):
-                g.listener.say("ece:news:0", message)
+                g.listener.say("ece:updates:0", message)
             await told(g)
         assert [entry["event"] for entry in logs] == ["unreadable_news"] * 4
         g.listener.announce(news(3, 3))
