@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 
-from actors.stream.messages import AnnouncedEvent, News, StateAnswer
-from domain.auction.views import PublicState
+from actors.stream.messages import PublicEvent, StateAnswer, Update
 from gateway.fanout.broadcast import Broadcast
 from gateway.fanout.channels import Channel, FanOutCounts, FanOutLimits
 from gateway.wire.codec import Codec
@@ -25,36 +24,26 @@ EVENTS_PER_FLUSH_MAX = 8
 TAIL_EVENTS_MAX = 512
 EARLY_UPDATES_MAX = 64
 
-_decode_data = msgspec.msgpack.Decoder(dict[str, Any]).decode
-
-
-def state_map(state: PublicState) -> dict[str, Any]:
-    """A state as it goes over the wire. Its ``server_time`` is when it was made, in ms."""
-    members: dict[str, Any] = msgspec.to_builtins(state)
-    return members
-
-
-def is_final(state: PublicState) -> bool:
-    """Whether this entity will not change for its watchers any more."""
-    return state.status not in ("open", "scheduled")
+_decode_map = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
 
 class EntityChannel(Channel):
     """Follows one entity while it has watchers."""
 
-    def __init__(self, name: str, entity: int, limits: FanOutLimits, counts: FanOutCounts) -> None:
+    def __init__(self, name: str, kind: str, entity: int, limits: FanOutLimits, counts: FanOutCounts) -> None:
         super().__init__(name, entity)
+        self.kind = kind
         self.entity = entity
         self.loading: asyncio.Task[None] | None = None
         self.catching_up: asyncio.Task[None] | None = None
-        self.tail: deque[AnnouncedEvent] = deque(maxlen=TAIL_EVENTS_MAX)
+        self.tail: deque[PublicEvent] = deque(maxlen=TAIL_EVENTS_MAX)
         self._limits = limits
         self._counts = counts
         # As it came: it is decoded when it goes to a client.
-        self._state: PublicState | None = None
+        self._state: msgspec.Raw | None = None
         self._final = False
-        self._early: deque[News] = deque(maxlen=EARLY_UPDATES_MAX)
-        self._pending: list[AnnouncedEvent] = []
+        self._early: deque[Update] = deque(maxlen=EARLY_UPDATES_MAX)
+        self._pending: list[PublicEvent] = []
         self._must_send_state = False
         self._flushed_at = 0.0
         self._flush_every_s = FLUSH_EVERY_S
@@ -65,7 +54,7 @@ class EntityChannel(Channel):
 
     # -- where it stands
 
-    def apply(self, update: News) -> None:
+    def apply(self, update: Update) -> None:
         """Follow the entity to where the update says it stands; an old update is dropped."""
         if not self.loaded:
             self._early.append(update)
@@ -86,8 +75,7 @@ class EntityChannel(Channel):
 
     def load(self, answer: StateAnswer) -> None:
         """Begin, or begin again, from the state that the host answered."""
-        at = state_map(answer.state)["server_time"]
-        update = News(self.entity, answer.epoch, answer.seq, at, answer.state)
+        update = Update(self.entity, self.kind, answer.epoch, answer.seq, answer.at, answer.state, answer.final)
         if self.loaded:
             self.apply(update)
             return
@@ -96,14 +84,14 @@ class EntityChannel(Channel):
             self.apply(early)
         self._early.clear()
 
-    def _stand_at(self, update: News) -> None:
+    def _stand_at(self, update: Update) -> None:
         self.epoch, self.seq, self.at = update.epoch, update.seq, update.at
-        self._state, self._final = update.state, is_final(update.state)
+        self._state, self._final = update.state, update.final
 
     def state(self) -> dict[str, Any]:
         """The entity's public state."""
         assert self._state is not None
-        return state_map(self._state)
+        return _decode_map(self._state)
 
     def newest(self, codec: Codec) -> bytes:
         """A ``state`` frame of where the entity stands, encoded once for all who need it."""
@@ -120,8 +108,8 @@ class EntityChannel(Channel):
         """The newest events after this one that are in memory."""
         return [self._event_frame(event) for event in self.tail if event.seq > after_seq]
 
-    def _event_frame(self, event: AnnouncedEvent) -> EventFrame:
-        return EventFrame(self.name, self.epoch, event.seq, event.type, event.at, _decode_data(event.data))
+    def _event_frame(self, event: PublicEvent) -> EventFrame:
+        return EventFrame(self.name, self.epoch, event.seq, event.type, event.at, _decode_map(event.data))
 
     def close(self) -> None:
         """Nobody follows it any more."""

@@ -7,17 +7,16 @@ from typing import Any, Protocol, cast
 import msgspec
 import structlog
 
-from actors.stream.messages import Answer, GetState, News, Refused, Request, StateAnswer
-from domain.auction.views import public_event
+from actors.stream.messages import Answer, GetState, Refused, Request, StateAnswer, Update
 from domain.errors import NOT_FOUND, OVERLOADED, UNAVAILABLE
-from domain.log.codec import UnreadableEvent
+from domain.log.codec import Unreadable
 from gateway.fanout.channels import ChannelSource, FanOutCounts, FanOutLimits
 from gateway.fanout.entity_channel import EntityChannel
 from gateway.wire.faults import RequestFailed
 from gateway.wire.frames import EventFrame, Position
-from persistence.auctions.reading import LoggedEvent
+from persistence.log.history import LoggedEvent
 from persistence.postgres.errors import StoreError
-from persistence.redis.announcements import CHANNEL_GROUPS, news_channel
+from persistence.redis.announcements import CHANNEL_GROUPS, updates_channel
 
 log = structlog.get_logger()
 
@@ -27,7 +26,7 @@ CATCH_UP_TRIES_MAX = 100
 CATCH_UP_PAUSE_S = 0.25
 CATCH_UP_PAUSE_MAX_S = 5.0
 
-_decode_updates = msgspec.msgpack.Decoder(list[News]).decode
+_decode_updates = msgspec.msgpack.Decoder(list[Update]).decode
 
 
 class Hosts(Protocol):
@@ -46,7 +45,7 @@ class EntityChannels(ChannelSource[EntityChannel]):
     """Those of one kind of entity. Anyone may follow them."""
 
     linger_s = LINGER_S
-    topics = tuple(map(news_channel, range(CHANNEL_GROUPS)))
+    topics = tuple(map(updates_channel, range(CHANNEL_GROUPS)))
 
     def __init__(
         self, kind: str, hosts: Hosts, history: History, counts: FanOutCounts, limits: FanOutLimits = USUAL_LIMITS
@@ -62,7 +61,7 @@ class EntityChannels(ChannelSource[EntityChannel]):
 
     def open(self, name: str, key: Hashable) -> EntityChannel:
         """A channel that is not loaded."""
-        return EntityChannel(name, cast(int, key), self._limits, self._counts)
+        return EntityChannel(name, self._kind, cast(int, key), self._limits, self._counts)
 
     async def prepare(self, channel: EntityChannel, since: Position | None) -> list[EventFrame]:
         """Load the channel; returns the missed events that only the log has. Raises RequestFailed."""
@@ -87,7 +86,7 @@ class EntityChannels(ChannelSource[EntityChannel]):
 
     async def _load(self, channel: EntityChannel) -> None:
         try:
-            answer = await self._hosts.ask(GetState(channel.entity))
+            answer = await self._hosts.ask(GetState(channel.entity, self._kind))
             if isinstance(answer, StateAnswer):
                 channel.load(answer)
             elif isinstance(answer, Refused):
@@ -99,7 +98,7 @@ class EntityChannels(ChannelSource[EntityChannel]):
 
     async def _ask_host(self, channel: EntityChannel) -> bool:
         """Bring the channel to where its host says that the entity is; False where asking again may help."""
-        answer = await self._hosts.ask(GetState(channel.entity))
+        answer = await self._hosts.ask(GetState(channel.entity, self._kind))
         if isinstance(answer, StateAnswer):
             channel.load(answer)
         return not isinstance(answer, Refused) or answer.code not in (UNAVAILABLE, OVERLOADED)
@@ -124,12 +123,12 @@ class EntityChannels(ChannelSource[EntityChannel]):
         self._counts.log_reads_in_flight += 1
         try:
             logged = await self._history.events_after(channel.entity, since.seq, self._limits.resume_events_max)
-        except (StoreError, UnreadableEvent) as error:
+        except (StoreError, Unreadable) as error:
             log.warning("resume_from_log_failed", channel=channel.name, error=str(error))
             return []  # as well
         finally:
             self._counts.log_reads_in_flight -= 1
-        return [_event_frame(channel.name, event) for event in logged]
+        return [EventFrame(channel.name, one.epoch, one.seq, one.type, one.at, one.data) for one in logged]
 
     # -- from Redis
 
@@ -142,8 +141,8 @@ class EntityChannels(ChannelSource[EntityChannel]):
             return
         channels = self.channels
         for update in page:
-            channel = channels.get(update.auction)
-            if channel is not None:
+            channel = channels.get(update.entity)
+            if channel is not None and update.kind == self._kind:
                 channel.apply(update)
 
     def missed(self) -> None:
@@ -163,8 +162,3 @@ class EntityChannels(ChannelSource[EntityChannel]):
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, RequestFailed):
             log.error("channel_task_failed", error=repr(error))
-
-
-def _event_frame(name: str, logged: LoggedEvent) -> EventFrame:
-    kind, data = public_event(logged.event)
-    return EventFrame(name, logged.epoch, logged.seq, kind, logged.at, data)

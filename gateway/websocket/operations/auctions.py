@@ -2,7 +2,8 @@
 
 import msgspec
 
-from actors.stream.messages import Bid, BidAnswer, Buy
+from actors.stream.messages import Accepted, Command, command
+from domain.auction.commands import BuyNow, PlaceBid
 from domain.ids import parse_id
 from gateway.identity.tokens import Identity
 from gateway.websocket.operations.operation import CommandOperation
@@ -36,18 +37,21 @@ class BidReply(msgspec.Struct, frozen=True):
     duplicate: bool
 
 
-def _bid(frame: BidFrame, bidder: Identity) -> Bid:
-    return Bid(parse_id(frame.auction), bidder.user_id, bidder.name, frame.amount, frame.key)
+def _bid(frame: BidFrame, bidder: Identity) -> Command:
+    bid = PlaceBid(bidder.user_id, bidder.name, frame.amount, frame.key)
+    return command(parse_id(frame.auction), "auction", bid, (bidder.user_id, frame.key))
 
 
-def _buy_now(frame: BuyNowFrame, bidder: Identity) -> Buy:
-    return Buy(parse_id(frame.auction), bidder.user_id, bidder.name, frame.key)
+def _buy_now(frame: BuyNowFrame, bidder: Identity) -> Command:
+    purchase = BuyNow(bidder.user_id, bidder.name, frame.key)
+    return command(parse_id(frame.auction), "auction", purchase, (bidder.user_id, frame.key))
 
 
-def _reply(frame: BidFrame | BuyNowFrame, answer: BidAnswer) -> BidReply:
+def _reply(frame: BidFrame | BuyNowFrame, answer: Accepted) -> BidReply:
+    outcome, price, minimum, ends_at = answer.result
     return BidReply(
-        frame.id, True, frame.auction, answer.epoch, answer.seq, answer.at, answer.outcome, answer.price,
-        answer.minimum, answer.ends_at, answer.duplicate,
+        frame.id, True, frame.auction, answer.epoch, answer.seq, answer.at, outcome, price, minimum, ends_at,
+        answer.duplicate,
     )  # fmt: skip
 
 

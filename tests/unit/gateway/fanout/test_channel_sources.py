@@ -209,7 +209,7 @@ async def test_entities_of_another_kind_are_loaded_updated_and_resumed_as_auctio
         g.history.events[AUCTION] = [logged(1), logged(2)]
         reply = await client.ask("subscribe", channel=channel, since={"epoch": 1, "seq": 1})
         assert [(event["channel"], event["seq"]) for event in reply["events"]] == [(channel, 2)]
-        g.listener.announce(update(3, 3))
+        g.listener.announce(update(3, 3, kind="trade"), update(4, 4, kind="auction"))
         await delivered(g)
         assert client.events() == [(3, "bid")]
 

@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 from auction_examples import ANN, AUCTION
+from auction_requests import refused
 from virtual_time import EPOCH_MS, virtual
 
-from actors.stream.messages import Refused
 from domain.ids import id_text, parse_id
 from gateway.identity.tokens import Identity
 from gateway.websocket.operations.operation import CommandOperation, LocalOperation, OperationTable
@@ -108,7 +108,7 @@ async def test_it_is_refused_as_all_commands_are():
         assert (g.routes.sent, g.admission.in_flight) == ([], 0)
         first = client.send("offer", **OFFER)
         assert code_of(await client.ask("offer", **OFFER)) == "overloaded"
-        g.routes.sent[0][1](Refused("insufficient_funds", EPOCH_MS, available=1, required=5))
+        g.routes.sent[0][1](refused("insufficient_funds", EPOCH_MS, available=1, required=5))
         [reply] = client.connection.taken()
         assert (reply["id"], code_of(reply)) == (first, "insufficient_funds")
         assert (reply["error"]["available"], reply["error"]["required"]) == (1, 5)
