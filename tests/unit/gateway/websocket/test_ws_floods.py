@@ -63,7 +63,7 @@ async def test_pings_of_a_client_that_reads_nothing_end_with_its_unsent_bytes():
 
 
 async def test_pings_within_the_rate_are_answered_and_some_more_end_nothing():
-    async with serving() as server, connected(server) as client:
+    async with serving(commands_per_s=1) as server, connected(server) as client:
         await client.hello(server)
         async with asyncio.timeout(5):
             await (await client.ws.ping())
@@ -73,7 +73,7 @@ async def test_pings_within_the_rate_are_answered_and_some_more_end_nothing():
 
 
 async def test_a_fragment_is_never_left_out_of_its_message():
-    async with serving() as server, connected(server, JSON_SUBPROTOCOL) as client:
+    async with serving(commands_per_s=1) as server, connected(server, JSON_SUBPROTOCOL) as client:
         await client.hello(server)
         parts = [b'{"op":"ping","id":7', *[b" "] * MORE, b"}"]
         frames = [raw(0x01, parts[0]), *(raw(0x00, part) for part in parts[1:-1]), raw(0x80, parts[-1])]

@@ -42,14 +42,16 @@ FRAME_MAX = 4_096
 class Server:
     """A gateway's sockets under uvicorn."""
 
-    def __init__(self, sockets_max: int, in_flight_max: int) -> None:
+    def __init__(self, sockets_max: int, in_flight_max: int, commands_per_s: int) -> None:
         self.routes = Routes()
         self.listener = Listener()
         self.clock = Clock()
         counts = FanOutCounts()
         self.auctions = EntityChannels("auction", self.routes, History(), counts)
         self.hub = Hub(self.routes, self.listener, [self.auctions], counts, self.clock.now_ms)  # type: ignore[arg-type]
-        limits = SessionLimits(frame_bytes_max=FRAME_MAX, unsent_bytes_max=100_000, stalled_after_s=0.5)
+        limits = SessionLimits(
+            commands_per_s=commands_per_s, frame_bytes_max=FRAME_MAX, unsent_bytes_max=100_000, stalled_after_s=0.5
+        )
         self.sockets = Sockets(
             OPERATIONS, self.routes, self.hub, TOKENS, limits, Admission(in_flight_max), Traffic(), sockets_max,
             AddressLimit(1), self.clock.now_ms,
@@ -67,8 +69,8 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(sockets_max: int = 100, in_flight_max: int = 100) -> AsyncIterator[Server]:
-    served = Server(sockets_max, in_flight_max)
+async def serving(sockets_max: int = 100, in_flight_max: int = 100, commands_per_s: int = 200) -> AsyncIterator[Server]:
+    served = Server(sockets_max, in_flight_max, commands_per_s)
     app = Starlette(routes=[WebSocketRoute("/ws", endpoint)])
     app.state.sockets = served.sockets
     config = uvicorn.Config(
