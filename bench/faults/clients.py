@@ -1,4 +1,4 @@
-"""Clients that write down everything that they send and are told."""
+"""Clients that record everything that they send and receive."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ STEP_UNIT = 10_000
 
 
 class NotingClient(WireClient):
-    """A connection that notes when a bid is told to come again."""
+    """A connection that records when a bid has to be retried."""
 
     recording: Recording
 
