@@ -11,8 +11,8 @@ def rate(per_s: float) -> str:
 
 
 def span(rates: Sequence[float]) -> str:
-    """Least to most."""
-    return f"{rate(min(rates))}–{rate(max(rates))}"
+    """Least to most, or the only one."""
+    return rate(rates[0]) if len(rates) == 1 else f"{rate(min(rates))}–{rate(max(rates))}"
 
 
 def pair(latencies: Mapping[str, float | None], names: tuple[str, str] = ("p50", "p99")) -> str:

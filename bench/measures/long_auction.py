@@ -110,7 +110,7 @@ def text(result: Mapping[str, Any]) -> list[Table | str]:
             pair(figures["ack_ms"]),
             NONE if memory["after"] is None else f"{memory['before']:,.1f} → {memory['after']:,.1f}",
         ))  # fmt: skip
-    title = f"One bidder in a long auction and in a short one, medians of {ROUNDS} alternating rounds"
+    title = f"One bidder in a long auction and in a short one, medians of {ROUNDS} rounds"
     ratio = result["ratio"]
     return [
         Table(title, ("auction of", "built at", "accepted/s", "ack ms", "host memory MB"), rows),

@@ -27,9 +27,9 @@ def _fitted(console: Console, table: Table) -> RichTable:
 
 
 def _drawn(table: Table, padding: tuple[int, int, int, int]) -> RichTable:
-    drawn = RichTable(
-        title=table.title, title_justify="left", title_style="italic", box=box.SIMPLE_HEAD, pad_edge=False
-    )
+    # As wide as its title, which would wrap otherwise.
+    width = len(table.title)
+    drawn = RichTable(title=table.title, title_justify="left", min_width=width, box=box.SIMPLE_HEAD, pad_edge=False)
     drawn.padding = padding
     for number, column in enumerate(table.columns):
         drawn.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bench.definition import Report
+from bench.definition import Report, Table
 from bench.measures import attacks, catalog, closed_loop, density, holds, ledger, move, overload, portfolio, watch
 from tests.unit.bench.terminal import WIDTH, cells, shown
 
@@ -91,6 +91,7 @@ REPORTS = {
 def test_no_cell_is_cut_and_no_line_is_longer_than_a_terminal(name: str):
     text = shown(REPORTS[name])
     assert "…" not in text
+    assert all(part.title in text for part in REPORTS[name].text if isinstance(part, Table))
     assert max(len(line.rstrip()) for line in text.splitlines()) <= WIDTH
 
 
