@@ -17,7 +17,8 @@ from ece.supervisor.terminal import Terminal
 def up(
     host: Annotated[str | None, typer.Option(help="Address to listen on [ECE_HOST, 127.0.0.1].")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on [ECE_PORT, 8000].")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where the data are kept [ECE_DATA_DIR, .ece].")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Directory of the data [ECE_DATA_DIR, .ece].")] = None,
+    brief: Annotated[bool, typer.Option(hidden=True, help="For commands that start an engine.")] = False,
 ) -> None:
     """Start the whole engine here; Ctrl-C stops it.
 
@@ -42,11 +43,11 @@ def up(
     """
     given = {"host": host, "port": port, "data_dir": data_dir}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
-    run_engine(settings, Console())
+    run_engine(settings, Console(), brief=brief)
 
 
-def run_engine(settings: Settings, console: Console) -> None:
-    """Start, keep and stop the engine. Raises Failure; nothing is started before port and data are ours."""
+def run_engine(settings: Settings, console: Console, *, brief: bool) -> None:
+    """Start, supervise and stop the engine. Raises Failure; nothing is started before port and data are ours."""
     data_dir = DataDir(settings.data_dir)
     data_dir.create(settings.disk_reserve_bytes)
     with data_dir.locked():
@@ -55,4 +56,4 @@ def run_engine(settings: Settings, console: Console) -> None:
         with Terminal(console) as terminal:
             terminal.heading(f"Starting ECE on {data_dir.path}")
             with RuntimeDir(settings) as runtime_dir:
-                asyncio.run(Supervisor(settings, data_dir, runtime_dir.path, terminal).run())
+                asyncio.run(Supervisor(settings, data_dir, runtime_dir.path, terminal, brief=brief).run())

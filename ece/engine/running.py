@@ -94,8 +94,8 @@ async def _start(settings: Settings, data_dir: DataDir, console: Console) -> Chi
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return await Child.start(
         Command(
-            [sys.executable, "-m", "ece.cli", "up"],
-            {**environment, **settings.changed(brief=True).child_environment(), "PYTHONUNBUFFERED": "1"},
+            [sys.executable, "-m", "ece.cli", "up", "--brief"],
+            {**environment, **settings.child_environment(), "PYTHONUNBUFFERED": "1"},
             data_dir.logs / "up.log",
             stop_signal=signal.SIGINT,
             death_signal=signal.SIGTERM,

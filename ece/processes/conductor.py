@@ -25,7 +25,7 @@ from actors.runtime.host_process import HostConfig
 from ece.data_dir import DataDir, with_secrets
 from ece.logs import configure_logs
 from ece.processes.long_lived import tame_collector
-from ece.settings import Settings, load_settings
+from ece.settings import Settings, load_settings, revealed
 from persistence.postgres.errors import MigrationError
 from persistence.postgres.migrations import pending_migrations
 
@@ -41,45 +41,30 @@ DIRECTOR_BACK_WITHIN_S = 30.0
 
 def host_template(settings: Settings) -> HostConfig:
     """The configuration of every host; its name and its node are filled in when it is placed."""
-    assert settings.database_url
-    assert settings.redis_url
-    assert settings.cluster_secret
     return HostConfig(
         host_id="",
         slots_total=settings.slots,
-        database_url=settings.database_url.get_secret_value(),
-        redis_url=settings.redis_url.get_secret_value(),
-        cluster_secret=settings.cluster_secret.get_secret_value().encode(),
+        database_url=revealed(settings.database_url),
+        redis_url=revealed(settings.redis_url),
+        cluster_secret=revealed(settings.cluster_secret).encode(),
         bind=settings.host_bind,
         holds=settings.bid_holds == "on",
-        limits=HostLimits(
-            inbox_max=settings.host_inbox_max,
-            mailbox_max=settings.mailbox_max,
-            batch_max=settings.batch_max,
-            snapshot_every_events=settings.snapshot_every_events,
-            passivate_after_ms=settings.passivate_after_s * 1000,
-            streams_max=settings.streams_max,
-            stream_unread_bytes_max=settings.stream_unread_bytes_max,
-            news_waiting_max=settings.news_waiting_max,
-        ),
+        limits=HostLimits(passivate_after_ms=settings.passivate_after_s * 1000),
     )
 
 
 def director_config(settings: Settings) -> DirectorConfig:
     """What the director is to bring about, and how it reaches the others."""
-    assert settings.database_url
-    assert settings.cluster_secret
     return DirectorConfig(
         limits=DirectorLimits(settings.slots, settings.hosts, settings.spare_hosts, settings.dedicated_max),
-        database_url=settings.database_url.get_secret_value(),
-        cluster_secret=settings.cluster_secret.get_secret_value().encode(),
+        database_url=revealed(settings.database_url),
+        cluster_secret=revealed(settings.cluster_secret).encode(),
     )
 
 
 def namespace(settings: Settings) -> str:
     """Tells this engine's actors from those of others on the same Ray cluster."""
-    assert settings.cluster_secret
-    return f"ece-{sha256(settings.cluster_secret.get_secret_value().encode()).hexdigest()[:12]}"
+    return f"ece-{sha256(revealed(settings.cluster_secret).encode()).hexdigest()[:12]}"
 
 
 def actor_set_up(settings: Settings) -> Callable[[str], None]:
@@ -103,11 +88,10 @@ def say(message: dict[str, Any]) -> None:
 
 def wait_for_migrations(settings: Settings) -> None:
     """Return once the database has this program's schema. Raises RayTrouble after some time."""
-    assert settings.database_url
     deadline = time.monotonic() + DATABASE_TIMEOUT_S
     while True:
         try:
-            if not asyncio.run(pending_migrations(settings.database_url.get_secret_value())):
+            if not asyncio.run(pending_migrations(revealed(settings.database_url))):
                 return
             problem = "migrations are pending (`ece migrate` applies them)"
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, MigrationError) as error:

@@ -49,9 +49,13 @@ REGISTER = '{"email": "ann@example.org", "username": "ann", "password": "correct
 class Supervisor:
     """One run of the engine on one data directory, which the caller holds locked."""
 
-    def __init__(self, settings: Settings, data_dir: DataDir, runtime_dir: Path, terminal: Terminal) -> None:
+    def __init__(
+        self, settings: Settings, data_dir: DataDir, runtime_dir: Path, terminal: Terminal, *, brief: bool = False
+    ) -> None:
+        """`brief`: it does not say how to go on, because another command has started it."""
         self._data_dir = data_dir
         self._terminal = terminal
+        self._brief = brief
         self._instance = uuid.uuid4().hex
         self._logs = service_logs(data_dir, settings)
         self._runtime_dir = runtime_dir
@@ -276,7 +280,7 @@ class Supervisor:
     def _announce(self, seconds: float) -> None:
         url = self._settings.base_url
         self._terminal.heading(f"ECE is ready after {seconds:.1f} s. Ctrl-C stops it.")
-        if self._settings.brief:
+        if self._brief:
             return
         self._terminal.ready(
             [

@@ -28,7 +28,7 @@ EARLY_NEWS_MAX = 64
 
 
 class FanOutLimits(msgspec.Struct, frozen=True):
-    """Bounds of telling watchers, and of catching up with what they missed; see docs/operations.md."""
+    """Bounds of telling watchers, and of catching up with what they missed; see docs/architecture.md, Bounds."""
 
     # Of the processor's time, for the news of one channel: the rest is left to acks and all else.
     telling_share_max: float = 0.67

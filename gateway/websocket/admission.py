@@ -4,6 +4,7 @@ A queue that is longer than the engine can work off in a moment serves nobody: w
 late. So it is refused at once, and whoever bids now and then does not suffer from those who flood.
 """
 
+UNDER_WAY_MAX = 2_000
 # A round is so many times as many commands as there are places: each socket that floods asks at least once in it.
 ROUND_PLACES = 8
 
@@ -28,7 +29,7 @@ class Admission:
 
     __slots__ = ("_asked", "_round", "_sharing", "_sharing_before", "under_way", "under_way_max")
 
-    def __init__(self, under_way_max: int) -> None:
+    def __init__(self, under_way_max: int = UNDER_WAY_MAX) -> None:
         self.under_way = 0
         self.under_way_max = under_way_max
         # Who shares is counted in rounds of commands.
