@@ -10,11 +10,11 @@ from pathlib import Path
 
 import psutil
 
+from ece.child_processes.child import Child, Command, SystemUser
+from ece.child_processes.log_files import last_lines
 from ece.data_dir import DataDir
 from ece.embedded.system_user import give, open_way, user_for_initdb, user_for_postgres
 from ece.failure import Failure
-from ece.supervisor.log_files import last_lines
-from ece.supervisor.processes import Child, Command, SystemUser
 
 MAJOR = 18
 DATABASE = "ece"

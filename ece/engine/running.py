@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from bench.wire.accounts import Accounts
+from ece.child_processes.child import Child, Command
+from ece.child_processes.log_files import last_lines
 from ece.data_dir import DataDir, RunState
 from ece.engine.accounts import ProvisionedAccounts
 from ece.failure import Failure
 from ece.settings import PREFIX, Settings
-from ece.supervisor.log_files import last_lines
 from ece.supervisor.port import check_port, free_port
-from ece.supervisor.processes import Child, Command
 from ece.supervisor.services import answers_200
 
 READY_WITHIN_S = 150.0

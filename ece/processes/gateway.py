@@ -1,6 +1,6 @@
 """`python -m ece.processes.gateway`: one gateway, serving REST and WebSockets under uvicorn. Needs no Ray.
 
-SIGTERM: no new clients, open sockets are told to come back (1012), requests under way are finished.
+SIGTERM: no new clients, open sockets are closed with 1012 (reconnect), requests in progress are finished.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from ece.processes.gateway_limits import (
     session_limits,
     sockets_limit,
 )
-from ece.processes.long_lived import tame_collector
+from ece.processes.gc_tuning import tune_gc
 from ece.settings import Settings, load_settings, revealed
 from gateway.app import create_app
 from gateway.fanout.hub import Hub
@@ -95,11 +95,11 @@ WEBSOCKET_PING_S = 20.0
 
 
 class NotReady(Exception):
-    """A part that bids need does not work at present."""
+    """A dependency of bids is not available."""
 
 
 async def serve(settings: Settings) -> None:
-    """Open everything, serve until told to stop, close everything."""
+    """Serve until SIGTERM."""
     async with AsyncExitStack() as stack:
         connections = open_connections(settings, raise_file_limit())
         app, sockets = await stack.enter_async_context(gateway(settings, connections))
@@ -127,7 +127,7 @@ async def serve(settings: Settings) -> None:
 
 
 class DrainingServer(uvicorn.Server):
-    """Tells sockets to go elsewhere before it stops."""
+    """Closes sockets with 1012 before it stops."""
 
     def __init__(self, config: uvicorn.Config, sockets: Sockets) -> None:
         super().__init__(config)
@@ -159,7 +159,7 @@ def listening_socket(settings: Settings) -> socket.socket:
 
 @asynccontextmanager
 async def gateway(settings: Settings, connections: Connections) -> AsyncIterator[tuple[FastAPI, Sockets]]:
-    """The app with everything that it works with, open."""
+    """The app and its sockets, with everything started that they need."""
     clock = Clock()
     pool = await _open_pool(revealed(settings.database_url), settings.database_pool_max)
     history = AuctionHistory(pool)
@@ -237,7 +237,7 @@ def _announcements(redis_url: str) -> tuple[Listener, Announcer]:
 
 
 def probes(pool: Pool, hub: Hub, listener: Listener, router: Router) -> dict[str, Callable[[], Awaitable[object]]]:
-    """What bids need, each raises while it does not work."""
+    """The checks of /readyz by name; each raises while its part is not available."""
 
     async def redis_answers() -> None:
         if not (hub.listening and await listener.ping()):
@@ -266,7 +266,7 @@ def main() -> int:
     configure_logs(settings.log_level, settings.log_format)
     settings = with_secrets(settings, DataDir(settings.data_dir))
     try:
-        tame_collector()
+        tune_gc()
         uvloop.run(serve(settings))
     except NotReady as error:
         log.error("gateway_failed", error=str(error))

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from ece.supervisor.log_files import open_log
+from ece.child_processes.log_files import open_log
 
 LINE_BYTES_MAX = 1024 * 1024
 _PR_SET_PDEATHSIG = 1

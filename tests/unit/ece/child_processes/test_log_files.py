@@ -1,7 +1,7 @@
 import pytest
 
-from ece.supervisor import log_files
-from ece.supervisor.log_files import last_lines, open_log, shorten
+from ece.child_processes import log_files
+from ece.child_processes.log_files import last_lines, open_log, shorten
 
 
 @pytest.fixture(autouse=True)
