@@ -1,6 +1,6 @@
 """Every setting of the engine, by group. The only reader of the environment in the whole project.
 
-A default that a part of the engine has for itself is taken from there: it stands in one place.
+A default that a class of limits has is taken from there, so that each default is defined once.
 """
 
 import os
@@ -25,7 +25,7 @@ from gateway.rest.limits import Limits as RestLimits
 from gateway.websocket.session import SessionLimits
 
 PREFIX = "ECE_"
-# The name of a UNIX socket is limited to 107 bytes. The longest that stands in the runtime directory is Ray's
+# The name of a UNIX socket is limited to 107 bytes. The longest one in the runtime directory is Ray's
 # "/ray/t/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store".
 RUNTIME_DIR_BYTES_MAX = 37
 NO_PROXIES = "none"
@@ -42,7 +42,7 @@ class BadSetting(Exception):
 
 
 def setting(default: object, meaning: str, unit: str = "", *, by_default: str = "", **bounds: Any) -> Any:
-    """A field. `by_default` says in words what a default of None stands for."""
+    """A field. `by_default` says in words what a default of None means."""
     return Field(
         default=default,
         description=meaning,

@@ -61,9 +61,10 @@ def doctor(
 ) -> None:
     """Show every setting, and check what is installed and reachable.
 
-    It shows each setting with its value and where that comes from. Then it checks this machine and the engine on this
-    data directory or, where settings name external servers, those, and says what to do about what is wrong. It changes
-    nothing.
+    It shows each setting with its value and where that comes from. Then it
+    checks this machine and the engine on this data directory or, where settings
+    name external servers, those, and says what to do about what is wrong. It
+    changes nothing.
 
     Examples:
 
@@ -71,7 +72,7 @@ def doctor(
 
       scripts/ece doctor --json | jq '.findings[] | select(.verdict == "broken")'
 
-      scripts/ece doctor --json | jq '.settings[] | select(.source == "environment")'
+      scripts/ece doctor --json | jq '.settings[] | {variable, value}'
 
     Exit code: 0 nothing is broken, 1 something is.
     """
@@ -91,7 +92,7 @@ def doctor(
     else:
         out = Console(highlight=False)
         print_settings(out, listed)
-        # Last, so that what is broken stands at the end of the screen.
+        # Last, so that what is broken is at the end of the screen.
         _show(out, findings)
     raise typer.Exit(1 if broken else 0)
 

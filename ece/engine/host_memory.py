@@ -1,4 +1,4 @@
-"""The host actors of one engine as processes of this machine: what memory they take, and their end on purpose."""
+"""The host actors of one engine as processes of this machine: their memory, and killing them."""
 
 import psutil
 
@@ -11,7 +11,7 @@ ACTOR_TITLE = "ray::HostActor"
 
 
 def host_memory(data_dir: DataDir) -> int | None:
-    """Private bytes of all host actors of the engine that runs on this data; None where none is to be seen."""
+    """Private bytes of all host actors of the engine that runs on this data; None if there is none."""
     return HostProcesses(data_dir).weight().uss or None
 
 
@@ -22,7 +22,7 @@ class HostProcesses:
         self._data_dir = data_dir
 
     def weight(self) -> Weight:
-        """Bytes of all of them together, as far as they can be seen."""
+        """The sum over all hosts that can be inspected."""
         sizes = []
         for process in self._all():
             try:
@@ -33,7 +33,7 @@ class HostProcesses:
         return Weight(len(sizes), sum(pss for pss, _ in sizes), sum(uss for _, uss in sizes))
 
     def kill(self) -> int:
-        """End them all with SIGKILL; how many they were."""
+        """Kill all with SIGKILL; returns how many."""
         processes = self._all()
         for process in processes:
             process.kill()

@@ -24,7 +24,7 @@ def main(instance: str, runtime_dir: str, run_file: str) -> None:
         return
     sessions = _children(Path(run_file))
     kill_all([process for process in of_engine(instance, sessions) if not is_postgres(process)])
-    # PostgreSQL was told by its death signal to stop in good order: that takes a moment.
+    # The death signal has made PostgreSQL start a fast shutdown, which takes a moment.
     databases = [process for process in of_engine(instance, sessions) if is_postgres(process)]
     _gone, alive = psutil.wait_procs(databases, timeout=POSTGRES_STOPS_WITHIN_S)
     kill_all(alive)

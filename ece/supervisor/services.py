@@ -42,7 +42,7 @@ def engine_environment(settings: Settings, instance: str) -> dict[str, str]:
 def ray_environment(settings: Settings) -> dict[str, str]:
     """Variables that separate the embedded Ray from a cluster and a token of the user's own."""
     if settings.ray_address is not None:
-        # `ray start` asks every caller for a token, but who joins sends one only when told to.
+        # A cluster made by `ray start` requires a token, and a driver sends one only with this variable.
         return {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token")}
     data_dir = DataDir(settings.data_dir)
     data_dir.secret("ray")
@@ -50,8 +50,8 @@ def ray_environment(settings: Settings) -> dict[str, str]:
         "RAY_ADDRESS": "local",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(data_dir.secrets / "ray"),
-        # Despite its name it also keeps a Ray on Linux to itself: all its servers, and those of its workers, listen on
-        # the loopback address. Without it Ray takes 127.0.0.1 for the address that others reach, and listens on all.
+        # Despite its name it also works on Linux: all servers of Ray and of its workers listen on the loopback address.
+        # Without it Ray replaces 127.0.0.1 by the address that others reach, and listens on all.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     }
 

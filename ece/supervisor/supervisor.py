@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from ece.child_processes.child import Child, Command, adopt_orphans, reap_orphans
 from ece.child_processes.leftovers import is_postgres, kill_all, of_engine
-from ece.child_processes.log_files import shorten
+from ece.child_processes.log_files import rotate
 from ece.data_dir import DataDir, RunState
 from ece.embedded.postgres import EmbeddedPostgres
 from ece.embedded.valkey import EmbeddedValkey
@@ -199,7 +199,7 @@ class Supervisor:
         self._write_state("stopping")
         for names in (set(gateway_names(self._settings)), {RAY_DRIVER}, {"postgres", "valkey"}):
             await asyncio.gather(*(service.stop() for service in self._services if service.spec.name in names))
-        # The cleanup process goes last, told that there is nothing left for it to do.
+        # The cleanup process ends last: "done" says that nothing is left to do.
         if self._cleanup is not None:
             self._cleanup.write(b"done")
             with suppress(TimeoutError):
@@ -241,7 +241,7 @@ class Supervisor:
             reap_orphans({service.pid for service in self._services if service.pid is not None})
             with suppress(OSError):  # a full disk: tried again the next time
                 for log in self._logs.values():
-                    shorten(log)
+                    rotate(log)
                 if self._cleanup is not None and not self._cleanup.alive:
                     await self._start_cleanup()
 

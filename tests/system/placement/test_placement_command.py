@@ -36,14 +36,14 @@ def test_slots_go_where_an_operator_puts_them_and_back(engine: SharedEngine):
     assert f"{idle} is to keep 11 slot(s)" in said
     assert slots_by_host(engine)[idle] >= 11
     code, said = ece(engine, "slots", "free")
-    assert (code, said) == (0, "The director spreads the slots as it sees fit.\n")
+    assert (code, said) == (0, "The director balances all slots again.\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (("slots", "move", "3-256", "host-0"), "they are 0 to 255"),
-        (("slots", "move", "many", "host-0"), "Write them as in 0-63,80"),
+        (("slots", "move", "many", "host-0"), "Write 0-63,80 or `all`"),
         (("slots", "move", "3", "host-77"), "host-77 does not live"),
         (("node", "drain", "nowhere"), "No node begins with 'nowhere'"),
         (("node", "undrain", "nowhere"), "No node begins with 'nowhere'"),
