@@ -1,4 +1,4 @@
-"""The papers say what the program does: the AsyncAPI file, docs/protocol.md, and the links between all papers."""
+"""The documentation says what the program does: the AsyncAPI file, docs/protocol.md, and the links of all pages."""
 
 import ast
 import asyncio
@@ -402,7 +402,7 @@ def test_the_close_codes_are_those_of_the_program() -> None:
     assert documented == {int(code) for code in table("### Close codes")}
 
 
-# -- the papers themselves
+# -- the pages themselves
 
 PAPERS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
