@@ -24,26 +24,30 @@ EXIT_ENGINE_DIFFERS = 3
 EXIT_INTERRUPTED = 130
 
 
+Recording = Annotated[Path, typer.Argument(help="The eBay auctions as CSV, or estate lots as JSON.", metavar="FILE")]
+Speed = Annotated[
+    float | None,
+    typer.Option(
+        min=1.0,
+        metavar="N",
+        help="N times real time (86400: a recorded day takes 1 s); without it as fast as possible.",
+    ),
+]
+InferReserves = Annotated[
+    bool, typer.Option("--infer-reserves", help="Assume a hidden reserve where the recorded price implies one.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N auctions of the file.")]
+Concurrency = Annotated[int, typer.Option(min=1, max=CONCURRENCY_MAX, help="Auctions at once (without --speed).")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")]
+
+
 def replay(
-    file: Annotated[Path, typer.Argument(help="The eBay auctions as CSV, or estate lots as JSON.", metavar="FILE")],
-    speed: Annotated[
-        float | None,
-        typer.Option(
-            min=1.0,
-            metavar="N",
-            help="N times real time (86400: a recorded day takes 1 s); without it as fast as possible.",
-        ),
-    ] = None,
-    infer_reserves: Annotated[
-        bool, typer.Option("--infer-reserves", help="Assume a hidden reserve where the recorded price implies one.")
-    ] = False,
-    limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Only the first N auctions of the file.")
-    ] = None,
-    concurrency: Annotated[
-        int, typer.Option(min=1, max=CONCURRENCY_MAX, help="Auctions at once (without --speed).")
-    ] = CONCURRENCY,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")] = False,
+    file: Recording,
+    speed: Speed = None,
+    infer_reserves: InferReserves = False,
+    limit: Limit = None,
+    concurrency: Concurrency = CONCURRENCY,
+    as_json: AsJson = False,
 ) -> None:
     """Replay recorded auctions through the engine and compare the prices.
 
