@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_protocol_docs import AUCTION_ID, MESSAGES, NOW, ROOT, SCHEMAS, Served, codec, faults, table
+from test_papers import AUCTION_ID, MESSAGES, NOW, ROOT, SCHEMAS, Served, codec, faults, table
 
 from actors.stream.messages import MOVED, Refused
 from domain.auction import refusal

@@ -1,4 +1,4 @@
-"""The documentation says what the program does: the AsyncAPI file, docs/protocol.md, and the links of all pages."""
+"""The papers say what the program does: the AsyncAPI file, docs/protocol.md, and the links between all papers."""
 
 import ast
 import asyncio
@@ -402,7 +402,7 @@ def test_the_close_codes_are_those_of_the_program() -> None:
     assert documented == {int(code) for code in table("### Close codes")}
 
 
-# -- the pages themselves
+# -- the papers themselves
 
 PAPERS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
