@@ -30,8 +30,8 @@ PREFIX = "ECE_"
 RUNTIME_DIR_BYTES_MAX = 37
 NO_PROXIES = "none"
 AMOUNT_MAX = 2**53 - 1
-# Variables with the prefix that are no settings: of the scripts, of ray_cluster.yaml, and the supervisor's mark.
-OTHER_VARIABLES = frozenset({"ECE_INSTANCE", "ECE_PYTHON", "ECE_REPOSITORY"})
+# Variables with the prefix that are no settings: of the scripts, of ray_cluster.yaml, and of the supervisor.
+OTHER_VARIABLES = frozenset({"ECE_INSTANCE", "ECE_PYTHON", "ECE_REPOSITORY", "ECE_SERVICE"})
 SIMILARITY_MIN = 0.7
 
 _MONEY, _REST, _SOCKET, _CONNECTIONS = MoneyRules(), RestLimits(), SessionLimits(), ConnectionLimits()

@@ -28,12 +28,13 @@ PROBE_TIMEOUT_S = 2.0
 RAY_DRIVER = "ray-driver"
 
 
-def engine_environment(settings: Settings, instance: str) -> dict[str, str]:
+def engine_environment(settings: Settings, instance: str, name: str) -> dict[str, str]:
     """The environment of one of our own Python processes."""
     return {
         **{variable: value for variable, value in os.environ.items() if not variable.startswith(PREFIX)},
         **settings.child_environment(),
         "PYTHONUNBUFFERED": "1",
+        "ECE_SERVICE": name,
         # Last on purpose: programs which set their title overwrite the beginning of their environment.
         INSTANCE_VARIABLE: instance,
     }
@@ -87,7 +88,7 @@ class RayDriverService:
 
     def __init__(self, settings: Settings, instance: str, log: Path, note: Callable[[str], None]) -> None:
         self._note = note
-        self._environment = {**engine_environment(settings, instance), **ray_environment(settings)}
+        self._environment = {**engine_environment(settings, instance, RAY_DRIVER), **ray_environment(settings)}
         self._log = log
         self._ready = False
         self.spec = ServiceSpec(
@@ -123,7 +124,7 @@ class GatewayService:
     """
 
     def __init__(self, settings: Settings, instance: str, name: str, log: Path) -> None:
-        self._environment = engine_environment(settings, instance)
+        self._environment = engine_environment(settings, instance, name)
         self._log = log
         self._listens = False
         self.spec = ServiceSpec(
