@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 from pydantic import ValidationError
@@ -114,3 +116,8 @@ def test_a_variable_that_is_no_setting_is_named_with_the_most_similar_one(monkey
     assert list(unknown_variables()) == [
         f"{variable} is not a setting and has no effect. {hint} `ece doctor` lists all settings."
     ]
+
+
+def test_reading_settings_loads_neither_the_rest_side_nor_ray():
+    program = "import sys, ece.settings; sys.exit(not {'fastapi', 'ray'}.isdisjoint(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
