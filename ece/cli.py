@@ -30,7 +30,7 @@ app = typer.Typer(
         "The ECE engine: real-time auctions where no acknowledged bid is ever lost.\n\n"
         "Begin with `scripts/up` in one terminal; in another: `scripts/ece replay FILE.csv`, "
         "`scripts/ece bench hot`, `scripts/ece doctor`.\n\n"
-        "Settings are environment variables (ECE_…): docs/operations.md lists them."
+        "Settings are environment variables (ECE_…): `scripts/ece doctor` lists them."
     ),
 )
 app.command()(up)

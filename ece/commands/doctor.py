@@ -237,5 +237,4 @@ def _show(out: Console, findings: list[Finding]) -> None:
         table.add_column(heading, overflow="fold")
     for finding in findings:
         table.add_row(escape(finding.part), signs[finding.verdict], escape(finding.detail), escape(finding.advice))
-    out.print()
     out.print(table)
