@@ -15,9 +15,9 @@ from ece.supervisor.terminal import Terminal
 
 
 def up(
-    host: Annotated[str | None, typer.Option(help="Address to listen on [ECE_HOST, 127.0.0.1].")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on [ECE_PORT, 8000].")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Directory of the data [ECE_DATA_DIR, .ece].")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [ECE_HOST].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [ECE_PORT].")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Directory of the data [ECE_DATA_DIR].")] = None,
     brief: Annotated[bool, typer.Option(hidden=True, help="For commands that start an engine.")] = False,
 ) -> None:
     """Start the whole engine on this machine; Ctrl-C stops it.
