@@ -20,6 +20,9 @@ REPLACED = {
     "housekeeping": "maintenance",
     "farewell": "message",
     "narration": "stderr",
+    "muster": "reconciler",
+    "lookout": "membership",
+    "vitals": "load report",
 }
 FOLDERS = ("ece",)
 # Owned by others for the moment.
