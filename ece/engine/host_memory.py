@@ -2,7 +2,7 @@
 
 import psutil
 
-from bench.measures.density import Weight
+from bench.engine import HostMemory
 from ece.child_processes.leftovers import of_engine
 from ece.data_dir import DataDir
 
@@ -11,8 +11,8 @@ ACTOR_TITLE = "ray::HostActor"
 
 
 def host_memory(data_dir: DataDir) -> int | None:
-    """Private bytes of all host actors of the engine that runs on this data; None if there is none."""
-    return HostProcesses(data_dir).weight().uss or None
+    """Private bytes of all host actors of the engine that runs on this data; None where none is to be seen."""
+    return HostProcesses(data_dir).memory().uss or None
 
 
 class HostProcesses:
@@ -21,8 +21,8 @@ class HostProcesses:
     def __init__(self, data_dir: DataDir) -> None:
         self._data_dir = data_dir
 
-    def weight(self) -> Weight:
-        """The sum over all hosts that can be inspected."""
+    def memory(self) -> HostMemory:
+        """Bytes of all of them together, as far as they can be seen."""
         sizes = []
         for process in self._all():
             try:
@@ -30,7 +30,7 @@ class HostProcesses:
             except psutil.Error:
                 continue
             sizes.append((info.pss, info.uss))
-        return Weight(len(sizes), sum(pss for pss, _ in sizes), sum(uss for _, uss in sizes))
+        return HostMemory(len(sizes), sum(pss for pss, _ in sizes), sum(uss for _, uss in sizes))
 
     def kill(self) -> int:
         """Kill all with SIGKILL; returns how many."""
