@@ -12,7 +12,7 @@ from bench.percentiles import p50_p99
 from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
-from domain.ledger.rules import Cover, Done, Outcome
+from domain.ledger.rules import Done, Outcome, Reserve
 from persistence.ledger.store import Ledger
 from persistence.postgres.pool import close_pool, open_pool
 
@@ -93,12 +93,12 @@ class _Holds:
         self._leading: list[tuple[bytes, int]] = []
 
     async def send(self) -> None:
-        released = [Cover(auction, owner, 0, 0) for auction, owner in self._leading]
+        released = [Reserve(auction, owner, 0, 0) for auction, owner in self._leading]
         count = HOLDS_A_BATCH // 2
         owners = self._chance.sample(range(OWNER_FIRST, OWNER_FIRST + ACCOUNTS), count)
         self._leading = [(self._auctions[n % AUCTIONS], owner) for n, owner in enumerate(owners)]
-        taken = [Cover(auction, owner, self._chance.randint(1, AMOUNT_MAX)) for auction, owner in self._leading]
-        short = await self._ledger.cover([*released, *taken], CURRENCY)
+        taken = [Reserve(auction, owner, self._chance.randint(1, AMOUNT_MAX)) for auction, owner in self._leading]
+        short = await self._ledger.reserve([*released, *taken], CURRENCY)
         if short:
             raise LedgerRefused(f"a hold was refused: {next(iter(short.values()))}")
 
