@@ -19,7 +19,7 @@ from actors.hosting.commit.holds import Holds
 from actors.hosting.commit.lease import Lease
 from actors.hosting.commit.reservations import Reservations
 from actors.hosting.entity.keeper import BrokenChain, Keeper
-from actors.hosting.entity.orders import Order, Reply, SaleSettled, TickDue
+from actors.hosting.entity.orders import Order, Reply, TickDue
 from actors.hosting.entity.overlay import Overlay
 from actors.hosting.inbox import Inbox
 from actors.hosting.limits import HostLimits
@@ -84,7 +84,7 @@ class Host:
 
     # -- the way in
 
-    def submit(self, request: Request | SaleSettled, request_id: int, reply: Reply) -> None:
+    def submit(self, request: Request, request_id: int, reply: Reply) -> None:
         """Queue a request; it is answered exactly once. Full: ``overloaded`` at once."""
         auction = request.auction
         if self._draining:

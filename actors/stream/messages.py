@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from domain.auction.commands import Settle
 from domain.auction.terms import Terms
 from domain.auction.views import PublicState
 
@@ -62,7 +63,14 @@ class CloseNow(msgspec.Struct, frozen=True, array_like=True, tag="e"):
     by: int
 
 
-Request = Bid | Buy | GetState | Create | Withdraw | CloseNow
+class SaleSettled(msgspec.Struct, frozen=True, array_like=True, tag="p"):
+    """Money and copies have changed hands, the log is to say so. For workers; answered with the state."""
+
+    auction: int
+    paid: Settle
+
+
+Request = Bid | Buy | GetState | Create | Withdraw | CloseNow | SaleSettled
 
 
 class BidAnswer(msgspec.Struct, frozen=True, array_like=True, tag="a"):

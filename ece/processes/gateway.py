@@ -48,7 +48,6 @@ from gateway.websocket.protocol import SocketProtocol
 from gateway.websocket.session import SessionLimits
 from gateway.websocket.sockets import Sockets
 from gateway.websocket.traffic import Traffic
-from persistence.analytics.following import Analytics
 from persistence.analytics.market import MarketReading
 from persistence.analytics.portfolios import PortfolioReading
 from persistence.auctions.reading import AuctionHistory, AuctionListing
@@ -60,7 +59,6 @@ from persistence.identity.store import RefreshTokens, UserStore
 from persistence.ledger.reading import LedgerReading
 from persistence.ledger.store import Ledger
 from persistence.ledger.withdrawals import Withdrawals
-from persistence.notifications.alerts import Alerts
 from persistence.notifications.saved_searches import SavedSearches
 from persistence.notifications.store import Notifications
 from persistence.notifications.watches import Watches
@@ -183,8 +181,8 @@ async def gateway(settings: Settings, connections: Connections) -> AsyncIterator
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), money_rules(settings)),
         catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
-        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), Alerts(pool), users.told),
-        figures=Figures(PortfolioReading(pool), MarketReading(pool), Analytics(pool)),
+        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool)),
+        figures=Figures(PortfolioReading(pool), MarketReading(pool)),
         router=router,
         hub=hub,
         tokens=tokens,

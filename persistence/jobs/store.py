@@ -18,7 +18,7 @@ from persistence.postgres.guard import guarded
 
 LEASE_MS = 5_000
 ERROR_MAX = 500
-# More waiting jobs of one kind than this are not counted one by one.
+# More jobs than this are not counted.
 COUNTED_MAX = 100_000
 
 NOW_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
@@ -112,8 +112,9 @@ _RETRY = f"""
 _STATUS = f"""
     SELECT kind, count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'running'),
         count(*) FILTER (WHERE state = 'dead'),
-        greatest(0, {NOW_MS} - coalesce(min(run_at) FILTER (WHERE state = 'waiting'), {NOW_MS}))
-    FROM (SELECT kind, run_at, {_STATE} AS state FROM jobs LIMIT {COUNTED_MAX}) AS j GROUP BY kind ORDER BY kind
+        greatest(0, {NOW_MS} - coalesce(min(since) FILTER (WHERE state = 'waiting'), {NOW_MS}))
+    FROM (SELECT kind, greatest(run_at, created_at) AS since, {_STATE} AS state FROM jobs LIMIT {COUNTED_MAX}) AS j
+    GROUP BY kind ORDER BY kind
 """
 
 

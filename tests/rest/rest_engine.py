@@ -25,7 +25,6 @@ from gateway.rest.ledger.services import Money, MoneyRules
 from gateway.rest.notifications.services import Watching
 from gateway.rest.sales.services import Sales
 from gateway.rest.services import Limits, Services
-from persistence.analytics.following import Analytics
 from persistence.analytics.market import MarketReading
 from persistence.analytics.portfolios import PortfolioReading
 from persistence.auctions.reading import AuctionHistory, AuctionListing
@@ -40,12 +39,11 @@ from persistence.ledger.store import Ledger
 from persistence.ledger.withdrawals import Withdrawals
 from persistence.log.event_log import EventLog
 from persistence.log.snapshots import SnapshotStore
-from persistence.notifications.alerts import Alerts
 from persistence.notifications.saved_searches import SavedSearches
 from persistence.notifications.store import Notifications
 from persistence.notifications.watches import Watches
 from persistence.postgres.idempotency import IdempotencyKeys
-from persistence.postgres.pool import close_pool, open_pool
+from persistence.postgres.pool import Pool, close_pool, open_pool
 from persistence.sales.copies import Copies
 from persistence.sales.listings import Listings
 from persistence.sales.second_chances import SecondChances
@@ -121,6 +119,7 @@ class RestEngine:
     services: Services
     router: HostRouter
     host: Host
+    pool: Pool
 
     async def request(
         self, method: str, path: str, *, token: str | None = None, key: str | None = None, **options: Any
@@ -174,8 +173,8 @@ async def rest_engine(
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), rules or MoneyRules(faucet=True)),
         catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
-        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), Alerts(pool)),
-        figures=Figures(PortfolioReading(pool), MarketReading(pool), Analytics(pool)),
+        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool)),
+        figures=Figures(PortfolioReading(pool), MarketReading(pool)),
         router=router,
         hub=None,
         tokens=TokenIssuer(SECRET, 900),
@@ -188,7 +187,7 @@ async def rest_engine(
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://ece/api/v1") as http:
-            yield RestEngine(app, http, services, router, host)
+            yield RestEngine(app, http, services, router, host, pool)
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):

@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 
+from actors.workers.notify import NotifyUsers
 from domain.catalog.rows import CardRow
 from domain.ids import id_text, parse_id
 from persistence.catalog.reading import Wanted
 from persistence.notifications import saved_searches, watches
+from persistence.notifications.alerts import Alerts
+from tests.job_runs import run_due
 from tests.rest.rest_engine import Person, RestEngine
 from tests.rest.test_rest_auctions import problem
 
@@ -160,8 +163,7 @@ async def test_any_words_can_be_searched_for(engine: RestEngine, q: str):
 
 async def told(engine: RestEngine) -> None:
     """Everything that is due was told."""
-    while (await engine.services.watching.alerts.tell(engine.services.now_ms())).tidings:
-        pass
+    await run_due(engine.pool, NotifyUsers(Alerts(engine.pool), engine.services.now_ms, lambda *_: None))
 
 
 async def test_who_watches_an_auction_is_told_of_its_end_and_reads_it(engine: RestEngine):

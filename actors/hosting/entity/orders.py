@@ -1,10 +1,9 @@
-"""What a host is ordered to do: clients' requests, and its own orders."""
+"""What a host is ordered to do: requests, and its own orders."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from actors.stream.messages import Answer, Request
-from domain.auction.commands import Settle
 
 Reply = Callable[[int, Answer], None]
 """Hands (request id, answer) to whoever asked."""
@@ -17,19 +16,11 @@ class TickDue:
     auction: int
 
 
-@dataclass(slots=True, frozen=True)
-class SaleSettled:
-    """The host's own order: money and copies have changed hands, the log is to say so. Answered with the state."""
-
-    auction: int
-    paid: Settle
-
-
 @dataclass(slots=True)
 class Order:
     """One request on its way through a host. ``attempts`` counts how often it was decided on stale state."""
 
-    request: Request | TickDue | SaleSettled
+    request: Request | TickDue
     request_id: int
     reply: Reply | None
     attempts: int = 0

@@ -10,8 +10,19 @@ import msgspec
 import structlog
 
 from actors.hosting.entity.keeper import Keeper, Known, UserKey, answer_of, command_of, head_row, repeated
-from actors.hosting.entity.orders import Order, SaleSettled
-from actors.stream.messages import Answer, Bid, Buy, CloseNow, Create, GetState, Refused, StateAnswer, Withdraw
+from actors.hosting.entity.orders import Order
+from actors.stream.messages import (
+    Answer,
+    Bid,
+    Buy,
+    CloseNow,
+    Create,
+    GetState,
+    Refused,
+    SaleSettled,
+    StateAnswer,
+    Withdraw,
+)
 from domain.auction.commands import Cancel, CloseEarly, Command, Tick
 from domain.auction.events import BID_EVENTS, BoughtNow, Event
 from domain.auction.formats.english import decide, list_auction

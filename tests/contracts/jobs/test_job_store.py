@@ -114,7 +114,9 @@ async def test_a_job_that_is_added_again_while_it_runs_runs_once_more(jobs: JobS
 
 async def test_how_many_there_are_of_each_kind_and_how_late(jobs: JobStore, pool: Pool):
     await jobs.add([JobRow("a", str(n)) for n in range(4)] + [JobRow("b", "1", b"", FAR_FUTURE_MS)])
-    await pool.execute("UPDATE jobs SET run_at = extract(epoch FROM now()) * 1000 - 60000 WHERE kind = 'a'")
+    await pool.execute(
+        "UPDATE jobs SET created_at = 0, run_at = extract(epoch FROM now()) * 1000 - 60000 WHERE kind = 'a'"
+    )
     one, two = await jobs.claim({"a": 2}, "w")
     await jobs.put_back([PutBack(two, 0, 1, dead=True)])
     of_a, of_b = await jobs.status()
