@@ -79,6 +79,7 @@ class Settings(BaseSettings):
         description="auctions that may have a host of their own; by default what nodes bear",
     )
     gateways: int = Field(default=1, ge=1, le=16, description="gateway processes, which share the port")
+    workers: int = Field(default=1, ge=1, le=16, description="processes that run background jobs")
     slots: int = Field(default=256, ge=1, le=65_536, description="slots that auctions map to; fixed for a database")
     disk_reserve_bytes: int = Field(
         default=268_435_456,

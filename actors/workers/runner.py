@@ -21,7 +21,7 @@ log = structlog.get_logger()
 # Where no notification comes; also for jobs whose time comes.
 POLL_S = 0.25
 OUTAGE_S = 1.0
-DRAIN_S = 3.0
+DRAIN_S = 2.0
 # Leases are extended three times before they end.
 EXTENSIONS = 3
 
@@ -99,7 +99,8 @@ class Runner:
         finally:
             self._running.pop(kind.kind, None)
             self._claims.pop(kind.kind, None)
-            if len(batch) >= kind.batch_max or self._batch_max[kind.kind] < kind.batch_max:
+            if kind.every_ms is None:
+                # Others of this kind may have come due meanwhile.
                 self.wake()
 
     async def _attempt(self, kind: Job, batch: Sequence[Claimed]) -> list[PutBack]:

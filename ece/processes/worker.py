@@ -1,6 +1,6 @@
 """`python -m ece.processes.worker`: runs background jobs. Needs PostgreSQL, Redis and the hosts' streams, and no Ray.
 
-SIGTERM: no new jobs; those that run have three seconds to end, the others are left to the next worker.
+SIGTERM: no new jobs; those that run have two seconds to end, the others are left to the next worker.
 """
 
 import asyncio

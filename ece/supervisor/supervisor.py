@@ -28,12 +28,14 @@ from ece.supervisor.processes import Child, Command, adopt_orphans, reap_orphans
 from ece.supervisor.services import (
     ConductorService,
     GatewayService,
+    WorkerService,
     answers_200,
     gateway_names,
     postgres_service,
     server_environment,
     service_logs,
     valkey_service,
+    worker_names,
 )
 from ece.supervisor.terminal import Terminal
 from persistence.placement.directory import agree_on_slots
@@ -111,6 +113,7 @@ class Supervisor:
         await self._migrate()
         await valkey
         await self._start_gateways(tasks)
+        self._start_workers(tasks)
         await hosts
         await self._until_ready()
         self._write_state("ready")
@@ -146,6 +149,11 @@ class Supervisor:
         several = f"{len(guards)} gateways" if len(guards) > 1 else "Gateway"
         with self._terminal.step(f"{several} on {settings.host}:{settings.port}"):
             await asyncio.gather(*(guard.ready.wait() for guard in guards))
+
+    def _start_workers(self, tasks: asyncio.TaskGroup) -> None:
+        """Begin to start them; bids need none, so nobody waits for them."""
+        for name in worker_names(self._settings):
+            self._guard(WorkerService(self._settings, self._instance, name, self._logs[name]).service, tasks)
 
     async def _shown(self, guard: Guard, title: str) -> None:
         with self._terminal.step(title):
@@ -194,8 +202,8 @@ class Supervisor:
         """Stop in the order of dependence, then make sure that nothing is left."""
         self._write_state("stopping")
         servers = [guard for guard in self._guards if guard.service.name in ("postgres", "valkey")]
-        gateways = set(gateway_names(self._settings))
-        for names in (gateways, {"conductor"}):
+        first = {*gateway_names(self._settings), *worker_names(self._settings)}
+        for names in (first, {"conductor"}):
             await asyncio.gather(*(guard.stop() for guard in self._guards if guard.service.name in names))
         await asyncio.gather(*(guard.stop() for guard in servers))
         # The watchdog goes last, told that there is nothing left for it to do.
