@@ -12,11 +12,13 @@ from gateway.http import problems, protocol_docs
 from gateway.http.address_limit import AddressLimit
 from gateway.http.middleware import Frontdoor
 from gateway.monitoring import health
+from gateway.monitoring.job_metrics import JobMetrics
 from gateway.rest.analytics import routes as analytics_routes
 from gateway.rest.auctions import routes as auctions
 from gateway.rest.catalog import media
 from gateway.rest.catalog import routes as catalog
 from gateway.rest.identity.routes import AuthRoutes
+from gateway.rest.jobs import routes as jobs
 from gateway.rest.ledger import routes as ledger
 from gateway.rest.notifications import routes as watching
 from gateway.rest.sales import copies
@@ -54,6 +56,8 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.readiness = health.Readiness(services)
+    app.state.job_metrics = JobMetrics(services.jobs)
+    services.registry.register(app.state.job_metrics)
     limits = services.limits
     app.add_middleware(
         Frontdoor,
@@ -72,6 +76,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(sales.router, responses=_problem_responses())
     app.include_router(watching.router, responses=_problem_responses())
     app.include_router(analytics_routes.router, responses=_problem_responses())
+    app.include_router(jobs.router, responses=_problem_responses())
     app.include_router(copies.router, responses=_problem_responses())
     app.include_router(media.router, responses=_problem_responses())
     app.include_router(health.router)

@@ -8,6 +8,9 @@ import msgspec
 
 from persistence.jobs.store import Claimed
 
+# Of the one job of a periodic kind.
+PERIODIC_KEY = "periodic"
+
 
 class Retry(msgspec.Struct, frozen=True):
     """Attempts and the time between them (ms): twice as long each time, up to ``longest_ms``. Then the job is dead."""
@@ -41,7 +44,7 @@ class Job(ABC):
     # One call takes no longer: then it has failed.
     timeout_s: ClassVar[float] = 60.0
     retry: ClassVar[Retry] = Retry()
-    # For a periodic job, which has the key "": the time from the end of one run to the next. It is never dead.
+    # For a periodic job: the time from the end of one run to the next. It is never dead.
     every_ms: ClassVar[int | None] = None
 
     @abstractmethod

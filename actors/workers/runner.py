@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import structlog
 
-from actors.workers.job import Job
+from actors.workers.job import PERIODIC_KEY, Job
 from persistence.jobs.rows import JobRow
 from persistence.jobs.store import Claimed, JobStore, LeaseLost, PutBack
 from persistence.postgres.errors import StoreError, StoreUnavailable
@@ -68,7 +68,9 @@ class Runner:
             await asyncio.gather(extending, *self._running.values(), return_exceptions=True)
 
     async def _add_periodic(self) -> None:
-        await self._jobs.add([JobRow(kind.kind, "") for kind in self._kinds.values() if kind.every_ms is not None])
+        await self._jobs.add(
+            [JobRow(kind.kind, PERIODIC_KEY) for kind in self._kinds.values() if kind.every_ms is not None]
+        )
 
     async def _claim_forever(self) -> None:
         while not self._stopping:

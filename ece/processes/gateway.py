@@ -56,6 +56,7 @@ from persistence.catalog.reading import CatalogReading
 from persistence.catalog.view import CatalogView
 from persistence.catalog.writing import CatalogWriting
 from persistence.identity.store import RefreshTokens, UserStore
+from persistence.jobs.store import JobStore
 from persistence.ledger.reading import LedgerReading
 from persistence.ledger.store import Ledger
 from persistence.ledger.withdrawals import Withdrawals
@@ -70,7 +71,6 @@ from persistence.redis.announcements import (
     CHANNEL_GROUPS,
     DIRECTORY_CHANNEL,
     USERS_CHANNEL,
-    Announcer,
     Listener,
     news_channel,
 )
@@ -167,9 +167,9 @@ async def gateway(settings: Settings, connections: Connections) -> AsyncIterator
     )
     router = _router(settings, pool, clock)
     redis_url = settings.redis_url.get_secret_value()
-    listener, announcer = _announcements(redis_url)
+    listener = _listener(redis_url)
     cache = CatalogCache(redis_url)
-    users = UserChannels(Notifications(pool), announcer.publish, clock.now_ms)
+    users = UserChannels(Notifications(pool), clock.now_ms)
     hub = Hub(router, history, listener, clock.now_ms, fan_out_limits(settings), users)
     sockets = _sockets(settings, connections, router, hub, tokens, clock)
     services = Services(
@@ -183,6 +183,7 @@ async def gateway(settings: Settings, connections: Connections) -> AsyncIterator
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
         watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool)),
         figures=Figures(PortfolioReading(pool), MarketReading(pool)),
+        jobs=JobStore(pool),
         router=router,
         hub=hub,
         tokens=tokens,
@@ -201,14 +202,12 @@ async def gateway(settings: Settings, connections: Connections) -> AsyncIterator
     app.state.sockets = sockets
     await router.start()
     hub.start()
-    announcer.start()
     connections.start()
     try:
         yield app, sockets
     finally:
         await connections.stop()
         await hub.stop()
-        await announcer.stop()
         await router.stop()
         passwords.close()
         await cache.close()
@@ -238,9 +237,8 @@ def _measure(services: Services, *metrics: Collector) -> None:
     ProcessCollector(registry=services.registry)
 
 
-def _announcements(redis_url: str) -> tuple[Listener, Announcer]:
-    channels = [DIRECTORY_CHANNEL, USERS_CHANNEL, *map(news_channel, range(CHANNEL_GROUPS))]
-    return Listener(redis_url, channels), Announcer(redis_url)
+def _listener(redis_url: str) -> Listener:
+    return Listener(redis_url, [DIRECTORY_CHANNEL, USERS_CHANNEL, *map(news_channel, range(CHANNEL_GROUPS))])
 
 
 def probes(pool: Pool, hub: Hub, listener: Listener, router: Router) -> dict[str, Callable[[], Awaitable[object]]]:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -142,7 +143,7 @@ def main() -> int:
     configure_logs(settings.log_level, settings.log_format)
     settings = with_secrets(settings, DataDir(settings.data_dir))
     tame_collector()
-    uvloop.run(serve(settings, f"{os.environ.get('ECE_SERVICE', 'worker')}@{os.getpid()}"))
+    uvloop.run(serve(settings, f"{socket.gethostname()}:{os.getpid()}"))
     return 0
 
 

@@ -17,12 +17,10 @@ from gateway.fanout.channels import Subscription, Watcher
 from gateway.wire.frames import Codec, EventFrame, Position
 from persistence.notifications.store import Inbox, Notification
 from persistence.postgres.errors import StoreError
-from persistence.redis.announcements import USERS_CHANNEL
 
 USER_PREFIX = "user:"
 # More than so many new ones at once come as a state: the client reads them over REST.
 EVENTS_MAX = 100
-USERS_PER_MESSAGE = 1_000
 USERS_PER_READ = 1_000
 # Should even the word be lost that there is something new.
 LOOK_EVERY_S = 10.0
@@ -91,12 +89,9 @@ class UserChannel:
 class UserChannels:
     """Those of one gateway's clients."""
 
-    def __init__(
-        self, notifications: ReadsNotifications, publish: Callable[[str, bytes], None], now_ms: Callable[[], int]
-    ) -> None:
+    def __init__(self, notifications: ReadsNotifications, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
         self._notifications = notifications
-        self._publish = publish
         self._channels: dict[int, UserChannel] = {}
         self._new: set[int] = set()
         self._wake = asyncio.Event()
@@ -120,14 +115,8 @@ class UserChannels:
 
     # -- who has something new
 
-    def told(self, users: Sequence[int]) -> None:
-        """These users have new notifications: tell them here, and let the other gateways know."""
-        for first in range(0, len(users), USERS_PER_MESSAGE):
-            self._publish(USERS_CHANNEL, msgspec.msgpack.encode(users[first : first + USERS_PER_MESSAGE]))
-        self._look_at(users)
-
     def heard(self, message: bytes) -> None:
-        """Another gateway says so."""
+        """A worker says that these users have new notifications."""
         try:
             self._look_at(_decode_users(message))
         except msgspec.MsgspecError as error:

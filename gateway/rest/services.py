@@ -20,6 +20,7 @@ from gateway.rest.notifications.services import Watching
 from gateway.rest.sales.services import Sales
 from persistence.auctions.reading import AuctionHistory, AuctionListing
 from persistence.identity.store import RefreshTokens, UserStore
+from persistence.jobs.store import JobStore
 from persistence.postgres.idempotency import IdempotencyKeys
 from persistence.sales.listing_quotas import SellerQuota
 
@@ -67,6 +68,7 @@ class Services:
     sales: Sales
     watching: Watching
     figures: Figures
+    jobs: JobStore
     router: Asks
     hub: Any
     tokens: TokenIssuer

@@ -33,6 +33,7 @@ from persistence.catalog.reading import CatalogReading
 from persistence.catalog.view import CatalogView
 from persistence.catalog.writing import CatalogWriting
 from persistence.identity.store import RefreshTokens, UserStore
+from persistence.jobs.store import JobStore
 from persistence.ledger.bid_holds import BidHolds
 from persistence.ledger.reading import LedgerReading
 from persistence.ledger.store import Ledger
@@ -175,6 +176,7 @@ async def rest_engine(
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
         watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool)),
         figures=Figures(PortfolioReading(pool), MarketReading(pool)),
+        jobs=JobStore(pool),
         router=router,
         hub=None,
         tokens=TokenIssuer(SECRET, 900),

@@ -170,7 +170,7 @@ async def test_a_periodic_job_runs_on_one_worker_at_a_time_and_goes_on_whatever_
         retry = Retry(attempts_max=1, first_ms=1, longest_ms=1)
 
     async with working(*(Runner(jobs, [Impatient(run)], worker) for worker in "abc")):
-        await until(lambda: runs >= 20, "it has run often")
+        await until(lambda: runs >= 20, "it has run often", 20)
     assert most == 1
     [job] = await jobs.page("often", None, ("", ""), 10)
     assert (job.state, job.error) == ("waiting", None)

@@ -194,8 +194,7 @@ class Gateway:
         self.admission = Admission(under_way_max)
         self.traffic = Traffic()
         self.inboxes = Inboxes()
-        self.published: list[tuple[str, bytes]] = []
-        self.users = UserChannels(self.inboxes, lambda *message: self.published.append(message), self.clock.now_ms)
+        self.users = UserChannels(self.inboxes, self.clock.now_ms)
         limits = FanOutLimits(**fan_out)  # type: ignore[arg-type]
         self.hub = Hub(self.routes, self.history, self.listener, self.clock.now_ms, limits, self.users)
 
