@@ -1,4 +1,4 @@
-"""`ece analytics`: the figures of portfolios and the market, how far they are, and making them anew."""
+"""`ece analytics`: progress of the analytics of portfolios and the market, and their rebuild."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ BUSY_WAIT_S = 0.1
 BUSY_MAX_S = 300.0
 
 analytics = typer.Typer(
-    no_args_is_help=True, help="Figures of portfolios and the market.\n\nBegin with: scripts/ece analytics status"
+    no_args_is_help=True, help="Analytics of portfolios and the market.\n\nBegin with: scripts/ece analytics status"
 )
 
 
@@ -33,7 +33,7 @@ analytics = typer.Typer(
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")] = False,
 ) -> None:
-    """How far the figures are behind the sales, and what waits to be taken in.
+    """How far analytics are behind the sales, and how many rows wait to be processed.
 
     Example: scripts/ece analytics status
     """
@@ -41,7 +41,7 @@ def status(
     try:
         found = asyncio.run(_status(narration))
     except StoreError as error:
-        raise Failure(f"The figures can't be read: {error}") from error
+        raise Failure(f"Analytics can't be read: {error}") from error
     behind_s = None if found.caught_up_at is None else max(0, _now_ms() - found.caught_up_at) / 1000
     if as_json:
         waiting = {source.source: source.waiting for source in found.sources}
@@ -53,10 +53,10 @@ def status(
 
 @analytics.command()
 def rebuild() -> None:
-    """Empty the figures and count them anew from sales, settlements, refunds and changes of owner.
+    """Empty the analytics tables and recompute them from sales, settlements, refunds and changes of owner.
 
-    While the engine runs or not: gateways help, and until it is done answers say `as_of: null`. Done again after it was
-    broken off, it begins anew. Nothing but the figures is touched.
+    While the engine runs or not; workers help. Until it is done answers have `as_of: null`. If it is interrupted, run
+    it again: it starts from the beginning. No other table is changed.
 
     Example: scripts/ece analytics rebuild
     """
@@ -64,7 +64,7 @@ def rebuild() -> None:
     try:
         rows = asyncio.run(_rebuild(narration))
     except StoreError as error:
-        raise Failure(f"The figures can't be made anew: {error}. Do it again.") from error
+        raise Failure(f"Analytics can't be rebuilt: {error}. Do it again.") from error
     Console(highlight=False).print(f"[green]✓[/] {rows:,} rows in {time.perf_counter() - began:.1f} s.")
 
 
@@ -107,7 +107,7 @@ async def _rebuild(narration: Console) -> int:
 
 def _print_status(out: Console, found: Status, behind_s: float | None) -> None:
     if behind_s is None:
-        out.print("[yellow]![/] The figures are being made anew; until then they are not whole.", soft_wrap=True)
+        out.print("[yellow]![/] A rebuild is running; until it ends analytics are incomplete.", soft_wrap=True)
     else:
         out.print(f"[green]✓[/] Up to date {behind_s:,.1f} s ago.")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

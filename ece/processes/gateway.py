@@ -37,7 +37,7 @@ from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
 from gateway.monitoring.exposition import CatalogMetrics, ConnectionMetrics, HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.monitoring.fleet_metrics import FleetMetrics
-from gateway.rest.analytics.services import Figures
+from gateway.rest.analytics.services import AnalyticsReading
 from gateway.rest.catalog.services import Catalog
 from gateway.rest.ledger.services import Money, MoneyRules
 from gateway.rest.notifications.services import Watching
@@ -182,7 +182,7 @@ async def gateway(settings: Settings, connections: Connections) -> AsyncIterator
         catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
         watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool)),
-        figures=Figures(PortfolioReading(pool), MarketReading(pool)),
+        analytics=AnalyticsReading(PortfolioReading(pool), MarketReading(pool)),
         jobs=JobStore(pool),
         router=router,
         hub=hub,

@@ -13,7 +13,7 @@ from actors.stream.messages import Answer, Request
 from gateway.http.address_limit import LOOPBACK
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
-from gateway.rest.analytics.services import Figures
+from gateway.rest.analytics.services import AnalyticsReading
 from gateway.rest.catalog.services import Catalog
 from gateway.rest.ledger.services import Money
 from gateway.rest.notifications.services import Watching
@@ -67,7 +67,7 @@ class Services:
     catalog: Catalog
     sales: Sales
     watching: Watching
-    figures: Figures
+    analytics: AnalyticsReading
     jobs: JobStore
     router: Asks
     hub: Any

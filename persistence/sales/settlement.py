@@ -1,7 +1,7 @@
 """Auctions that have ended: the winner pays and gets the copies, or the seller has them back. Once, whatever dies.
 
-Every auction's settlement is one transaction, which locks the auction's row first; how far it is stands in that row
-(``due`` → ``paid`` → ``done``, or ``failed``). So a process may be killed at any point, and another goes on from there.
+Every auction's settlement is one transaction, which locks the auction's row first; its progress is a column of
+that row (``due`` → ``paid`` → ``done``, or ``failed``). A process may be killed at any point; another goes on there.
 """
 
 from collections.abc import Sequence

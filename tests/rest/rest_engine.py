@@ -19,7 +19,7 @@ from actors.stream.messages import Answer, Refused, Request
 from gateway.app import create_app
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
-from gateway.rest.analytics.services import Figures
+from gateway.rest.analytics.services import AnalyticsReading
 from gateway.rest.catalog.services import Catalog
 from gateway.rest.ledger.services import Money, MoneyRules
 from gateway.rest.notifications.services import Watching
@@ -175,7 +175,7 @@ async def rest_engine(
         catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
         watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool)),
-        figures=Figures(PortfolioReading(pool), MarketReading(pool)),
+        analytics=AnalyticsReading(PortfolioReading(pool), MarketReading(pool)),
         jobs=JobStore(pool),
         router=router,
         hub=None,

@@ -7,7 +7,7 @@ from persistence.analytics.portfolios import PortfolioReading
 
 
 @dataclass(frozen=True)
-class Figures:
+class AnalyticsReading:
     """Portfolios and the market, as they are read."""
 
     portfolios: PortfolioReading
