@@ -4,7 +4,7 @@ import asyncio
 import itertools
 
 from actors.hosting.host import Host
-from actors.stream.messages import Answer, SaleSettled
+from actors.stream.messages import Answer, Command
 from actors.workers.job import Job
 from persistence.jobs.store import JobStore, PutBack
 from persistence.postgres.pool import Pool
@@ -18,7 +18,7 @@ class DirectHost:
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    async def ask(self, request: SaleSettled, timeout_s: float = 5.0) -> Answer:
+    async def ask(self, request: Command, timeout_s: float = 5.0) -> Answer:
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
         def reply(_: int, answer: Answer) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 
-from actors.stream.messages import Answer, Refused, SaleSettled
+from actors.stream.messages import Answer, Command, Refused, command
 from actors.workers.job import Job, Later, Retry
 from domain.auction.commands import Settle
 from domain.auction.refusal import NOT_SOLD
@@ -18,6 +18,8 @@ from persistence.sales.settlement import SETTLE, Due, Failure
 
 log = structlog.get_logger()
 
+# The kind of entity.
+AUCTION = "auction"
 # Where the auction's host did not answer, or another worker is settling it.
 AGAIN_MS = 250
 ANSWER_WITHIN_S = 10.0
@@ -45,7 +47,7 @@ class Settles(Protocol):
 class Hosts(Protocol):
     """The router."""
 
-    async def ask(self, request: SaleSettled, timeout_s: float = 5.0) -> Answer: ...
+    async def ask(self, request: Command, timeout_s: float = 5.0) -> Answer: ...
 
 
 class SettleAuctions(Job):
@@ -110,7 +112,7 @@ class SettleAuctions(Job):
 
     async def _record(self, paid: dict[int, Settle]) -> list[int]:
         """Have the logs say that these were paid for; those whose hosts did not answer."""
-        requests = [SaleSettled(auction, settle) for auction, settle in paid.items()]
+        requests = [command(auction, AUCTION, settle) for auction, settle in paid.items()]
         answers = await asyncio.gather(*(self._hosts.ask(request, ANSWER_WITHIN_S) for request in requests))
         recorded, again = [], []
         for auction, answer in zip(paid, answers, strict=True):

@@ -72,7 +72,7 @@ from persistence.redis.announcements import (
     DIRECTORY_CHANNEL,
     USERS_CHANNEL,
     Listener,
-    news_channel,
+    updates_channel,
 )
 from persistence.sales.copies import Copies
 from persistence.sales.listing_quotas import SellerQuota
@@ -238,7 +238,7 @@ def _measure(services: Services, *metrics: Collector) -> None:
 
 
 def _listener(redis_url: str) -> Listener:
-    return Listener(redis_url, [DIRECTORY_CHANNEL, USERS_CHANNEL, *map(news_channel, range(CHANNEL_GROUPS))])
+    return Listener(redis_url, [DIRECTORY_CHANNEL, USERS_CHANNEL, *map(updates_channel, range(CHANNEL_GROUPS))])
 
 
 def probes(pool: Pool, hub: Hub, listener: Listener, router: Router) -> dict[str, Callable[[], Awaitable[object]]]:

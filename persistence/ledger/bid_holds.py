@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import asyncpg
 
-from domain.ledger.ids import held_for_auction
 from domain.ledger.refusals import Refusal
-from domain.ledger.rules import Cover
+from domain.ledger.rules import Reserve
 from persistence.ledger.store import HeldFor, Ledger
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.guard import UNAVAILABLE
@@ -34,7 +33,7 @@ class BidHolds:
 
     async def prepare(self) -> None:
         """Do once what the first bids would have to wait for: connect, and plan. Raises StoreUnavailable."""
-        await self.cover([])
+        await self.reserve([])
 
     async def close(self) -> None:
         """End the connection; the next call opens another."""
@@ -42,25 +41,23 @@ class BidHolds:
             self._connection.terminate()
             self._connection = None
 
-    async def cover(self, wanted: Sequence[Cover]) -> Mapping[int, Refusal]:
-        """Bring holds to what is wanted, all at once. Returns, by index, those that the balance does not cover."""
+    async def reserve(self, wanted: Sequence[Reserve]) -> Mapping[int, Refusal]:
+        """Bring holds to what is wanted, all at once. Returns, by index, those whose balance is too small."""
         ledger = await self._ledger()
         try:
-            return await ledger.cover(wanted, CURRENCY)
+            return await ledger.reserve(wanted, CURRENCY)
         except StoreUnavailable:
             await self.close()
             raise
 
-    async def held_for(self, auctions: Sequence[int]) -> list[tuple[int, HeldFor]]:
-        """All that is held for these auctions' bidders, each with its auction."""
+    async def held_for(self, references: Sequence[bytes]) -> list[HeldFor]:
+        """All that is held for these references (``domain.ledger.ids.held_for``)."""
         ledger = await self._ledger()
-        references = {held_for_auction(auction): auction for auction in auctions}
         try:
-            held = await ledger.held_for(list(references), CURRENCY)
+            return await ledger.held_for(references, CURRENCY)
         except StoreUnavailable:
             await self.close()
             raise
-        return [(references[hold.reference], hold) for hold in held]
 
     async def _ledger(self) -> Ledger:
         if self._connection is None or self._connection.is_closed():

@@ -12,7 +12,7 @@ from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
 from domain.ledger.refusals import SET_REFUSED, Refusal
-from domain.ledger.rules import Cover
+from domain.ledger.rules import Reserve
 from persistence.ledger.store import Ledger
 from persistence.postgres.guard import guard, guarded
 from persistence.sales.selling import (
@@ -68,10 +68,7 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 _AUCTION = """
-    SELECT a.seller_id, a.winner_id, a.settlement, a.seq, e.hash FROM auctions a
-    JOIN LATERAL (
-        SELECT hash FROM auction_events e WHERE e.auction_id = a.auction_id ORDER BY seq DESC LIMIT 1
-    ) e ON true
+    SELECT a.seller_id, a.winner_id, a.settlement, a.seq, last_event_hash(a.auction_id) FROM auctions a
     WHERE a.auction_id = $1 FOR NO KEY UPDATE OF a
 """
 _FIRST_ROUND = f"SELECT {SETTLEMENT_COLUMNS} FROM settlements WHERE auction_id = $1 AND round = 1"
@@ -216,7 +213,7 @@ def _unpaid(auction: int, seller: int, seq: int, digest: bytes, now_ms: int) -> 
 async def _give_up(connection: PoolConnectionProxy, wanted: Reversal, winner: int, came_to: Settlement) -> None:
     """Nothing was paid: the winner's money is free again, and nobody owes anything."""
     copies = await connection.fetch(_COPIES, wanted.auction)
-    await Ledger(connection).cover([Cover(held_for_auction(wanted.auction), winner, 0, 0)], CURRENCY)
+    await Ledger(connection).reserve([Reserve(held_for_auction(wanted.auction), winner, 0, 0)], CURRENCY)
     await write_down(connection, msgspec.structs.replace(came_to, copies=len(copies)))
     if wanted.offer is None:
         await connection.execute(_LET_GO, wanted.auction)

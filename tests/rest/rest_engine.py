@@ -10,12 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
+from auction_requests import refused
 from fastapi import FastAPI
 
 from actors.clock import Clock
 from actors.hosting.host import Host
 from actors.hosting.limits import HostLimits
-from actors.stream.messages import Answer, Refused, Request
+from actors.stream.messages import Answer, Request
 from gateway.app import create_app
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
@@ -50,6 +51,7 @@ from persistence.sales.listings import Listings
 from persistence.sales.second_chances import SecondChances
 from persistence.sales.seller_tiers import SellerTiers
 from persistence.sales.settlement import Settlements
+from persistence.summary_tables import SUMMARY_TABLES
 
 SECRET = "a-secret-of-at-least-thirty-two-characters"
 PASSWORD = "correct horse battery"
@@ -75,7 +77,7 @@ class HostRouter:
         self.lost_answers = 0
 
     async def ask(self, request: Request, timeout_s: float = 5.0) -> Answer:
-        lost = Refused("unavailable", self._host.clock.now_ms(), retry_after_ms=500)
+        lost = refused("unavailable", self._host.clock.now_ms(), retry_after_ms=500)
         if self.outage:
             return lost
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -121,6 +123,8 @@ class RestEngine:
     router: HostRouter
     host: Host
     pool: Pool
+    # Entities whose summary rows have changed.
+    moved: set[int]
 
     async def request(
         self, method: str, path: str, *, token: str | None = None, key: str | None = None, **options: Any
@@ -152,15 +156,15 @@ async def rest_engine(
 ) -> AsyncIterator[RestEngine]:
     """Everything open, and closed at the end. ``covered``: bids need a balance."""
     pool = await open_pool(database_url, size_max=4)
-    event_log = EventLog(database_url)
+    event_log = EventLog(database_url, SUMMARY_TABLES)
     await event_log.open()
     clock = Clock()
-    holds = BidHolds(database_url) if covered else None
+    holds, moved = BidHolds(database_url) if covered else None, set[int]()
     host = Host(
         event_log, SnapshotStore(event_log.pool), NoNews(), slots_total=SLOTS, limits=HostLimits(), clock=clock,
-        holds=holds,
+        holds=holds, summarised=lambda entity: moved.add(entity.id),
     )  # fmt: skip
-    host.places.slots = frozenset(range(SLOTS))
+    host.ownership.slots = frozenset(range(SLOTS))
     await host.prepare()
     running = asyncio.create_task(host.run())
     passwords = PasswordHasher(4)
@@ -189,7 +193,7 @@ async def rest_engine(
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://ece/api/v1") as http:
-            yield RestEngine(app, http, services, router, host, pool)
+            yield RestEngine(app, http, services, router, host, pool, moved)
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):

@@ -360,7 +360,7 @@ async def test_the_catalog_says_what_is_for_sale(engine: RestEngine, operator: P
     refresh = RefreshMarket(CatalogMarket(pool))
 
     async def refreshed() -> None:
-        await JobStore(pool).add_again(refresh_jobs(sorted(engine.host.records.take_moved())))
+        await JobStore(pool).add_again(refresh_jobs(sorted(engine.moved)))
         await run_due(pool, refresh)
 
     async def shown() -> tuple[int, int | None]:

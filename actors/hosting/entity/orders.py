@@ -1,4 +1,4 @@
-"""What a host is ordered to do: requests, and its own orders."""
+"""What a host is ordered to do: clients' requests, and what time alone does."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ Reply = Callable[[int, Answer], None]
 
 
 @dataclass(slots=True, frozen=True)
-class TickDue:
-    """The host's own order: this auction's time has come."""
+class DueNow:
+    """The host's own order: this entity's time has come."""
 
-    auction: int
+    entity: int
 
 
 @dataclass(slots=True)
 class Order:
     """One request on its way through a host. ``attempts`` counts how often it was decided on stale state."""
 
-    request: Request | TickDue
+    request: Request | DueNow
     request_id: int
     reply: Reply | None
     attempts: int = 0
 
     def answer(self, answer: Answer) -> None:
-        """Tell whoever asked; once, however often this is called."""
+        """Answer whoever asked; once, however often this is called."""
         reply, self.reply = self.reply, None
         if reply is not None:
             reply(self.request_id, answer)

@@ -1,7 +1,6 @@
 """Two hosts, each a process of its own on a real PostgreSQL, who both believe that they keep the same auctions."""
 
 import asyncio
-import itertools
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,7 +15,6 @@ from bench.faults.checker import Violation, violations
 from bench.faults.recording import Recording
 from domain.ids import id_text
 from persistence.ledger.faucet import fund
-from persistence.postgres.migrations import migrate
 from persistence.postgres.pool import close_pool, open_pool
 from tests.faults.broken import sabotaged
 from tests.faults.hosts import (
@@ -30,32 +28,10 @@ from tests.faults.hosts import (
 )
 from tests.faults.scene import until
 
-_numbers = itertools.count(1)
 BIDDER_FIRST, BIDDERS_MAX = 1_000, 1_000
 HOUR_S = 3_600
 HOUR_MS = HOUR_S * 1_000
 DAY_MS = 24 * HOUR_MS
-
-
-@pytest.fixture
-async def database_url(engine: SharedEngine) -> AsyncIterator[str]:
-    """A database of the test's own, on the engine's PostgreSQL."""
-    engine.wait_until_ready()
-    name = f"fence_{next(_numbers)}"
-    connection = await asyncpg.connect(engine.database_url)
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-        url = with_database(engine.database_url, name)
-        await migrate(url)
-        yield url
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await connection.close()
-
-
-def with_database(url: str, name: str) -> str:
-    before, mark, options = url.partition("?")
-    return f"{before.rpartition('/')[0]}/{name}{mark}{options}"
 
 
 class Stage:
@@ -124,7 +100,7 @@ async def has_stepped_down(host: HostChild) -> bool:
 
 
 async def has_ended(line: Line, auction: int) -> bool:
-    return (await state_of(line, auction)).state.status != "open"
+    return (await state_of(line, auction)).status != "open"
 
 
 async def fund_bidders(database_url: str) -> None:
@@ -218,7 +194,7 @@ async def test_a_host_that_wakes_up_after_its_slots_went_elsewhere_is_harmless(
         await until(lambda: has_stepped_down(sleeper), "the sleeper has stepped down")
         await made.more_acks(bidders, 30)
         if stopped_s:
-            assert (await state_of(made.lines[1], ends_meanwhile)).state.status == "closed"
+            assert (await state_of(made.lines[1], ends_meanwhile)).status == "closed"
         assert await made.end(made.lines[1]) == []
 
 
@@ -249,12 +225,12 @@ async def test_a_wall_clock_that_jumps_by_an_hour_closes_and_opens_nothing(engin
         await host.take_all()
         long = await made.list_auction(line, 30 * 60 * 1_000)
         short = await made.list_auction(line, 3_000)
-        ends_at = (await state_of(line, short)).state.ends_at
+        ends_at = (await state_of(line, short)).ends_at
         bidders = made.bid([line], 4)
         await made.more_acks(bidders, 20)
         await host.tell("set_wall", ahead_s=HOUR_S)
         await made.more_acks(bidders, 20)
-        assert (await state_of(line, long)).state.status == "open"
+        assert (await state_of(line, long)).status == "open"
         await host.tell("set_wall", ahead_s=-HOUR_S)
         await until(lambda: has_ended(line, short), "the short auction has ended")
         await host.tell("set_wall", ahead_s=0)
@@ -280,10 +256,10 @@ async def test_a_host_whose_clock_is_wrong_by_an_hour_takes_over_and_closes_or_r
         await close_auction(made.lines[0], ended)
         await wrong.take_all()
         await made.more_acks(bidders, 20)
-        states = [(await state_of(made.lines[1], auction)).state.status for auction in (open_still, ended)]
+        states = [(await state_of(made.lines[1], auction)).status for auction in (open_still, ended)]
         assert states == ["open", "closed"]
         await right.take_all()
         await made.more_acks(bidders, 20)
-        states = [(await state_of(made.lines[0], auction)).state.status for auction in (open_still, ended)]
+        states = [(await state_of(made.lines[0], auction)).status for auction in (open_still, ended)]
         assert states == ["open", "closed"]
         assert await made.end(made.lines[0]) == []

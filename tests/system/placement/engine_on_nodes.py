@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engines import Up
 
-from actors.hosting.vitals import vitals_of
+from actors.hosting.load_report import load_report_of
 from ece.data_dir import RunState
 from persistence.placement.directory import Directory, HostAddress
 from persistence.placement.operator_wishes import OperatorWishes
@@ -73,7 +73,7 @@ class EngineOnNodes:
     def disturbed(self, scene: Scene) -> list[str]:
         """Why clients had to come or send again, but for what followed a time in which this machine stood still."""
         excused = [(at_ns, at_ns + EXCUSED_FOR_NS) for at_ns in self._stood_still]
-        again = [why for at, why in scene.recording.put_off if not any(a <= at <= b for a, b in excused)]
+        again = [why for at, why in scene.recording.retries if not any(a <= at <= b for a, b in excused)]
         return again + ["a lost connection"] * scene.recording.lost_connections
 
     async def _watch_machine(self) -> None:
@@ -128,7 +128,7 @@ class EngineOnNodes:
 
     async def living(self) -> list[HostAddress]:
         """The hosts whose processes run and serve."""
-        return [host for host in await self.directory.hosts() if is_host(vitals_of(host.vitals).pid)]
+        return [host for host in await self.directory.hosts() if is_host(load_report_of(host.load_report).pid)]
 
     @property
     def directory(self) -> Directory:

@@ -7,20 +7,21 @@ from typing import Any
 import msgspec
 import pytest
 from auction_examples import AUCTION, terms
+from auction_requests import public
 
 from bench.faults import checker
 from bench.faults.auction_log import AuctionLog
 from bench.faults.checker import violations
-from bench.faults.recording import Acked, Order, Recording, RefusedOrder, Seen, ToldEvent, ToldState
+from bench.faults.recording import Acked, Order, ReceivedEvent, ReceivedState, Recording, RefusedOrder, Seen
 from domain.auction.commands import CloseEarly, PlaceBid, Settle
 from domain.auction.events import BidEvent, Event
-from domain.auction.formats.english import decide, list_auction
-from domain.auction.refusal import Refusal
+from domain.auction.formats.english import ENGLISH
 from domain.auction.state import Auction, apply
-from domain.auction.views import outcome_of, public_event, public_state
+from domain.auction.views import outcome_of, public_event
+from domain.entity import Refusal
 from domain.ids import id_text
 from domain.log.chain import LogRow
-from domain.log.codec import command_key, encode_event, first_hash, next_hash
+from domain.log.codec import command_key, encode, first_hash, next_hash
 
 ID = id_text(AUCTION)
 STARTS_AT = 1_000
@@ -29,27 +30,29 @@ NUMBERS = {"ann": 11, "bob": 12}
 
 
 class History:
-    """An auction, its log, and what two bidders and a watcher were told of it; time goes on by 10 with each step."""
+    """An auction, its log, and what two bidders and a watcher received; time goes on by 10 with each step."""
 
     def __init__(self) -> None:
         self.recording = Recording()
         self.rows: list[LogRow] = []
         self.auction: Auction | None = None
         self.now = STARTS_AT
-        self._log(list_auction(terms(starts_at=STARTS_AT, ends_at=STARTS_AT + 3_600_000), self.now))
+        self._log(ENGLISH.open(terms(starts_at=STARTS_AT, ends_at=STARTS_AT + 3_600_000), self.now))
         self.seen = Seen(ID)
         self.recording.seen.append(self.seen)
-        self.seen.tell_state(self.state(), answer=True)
+        self.seen.receive_state(self.state(), answer=True)
 
     def bid(self, bidder: str, key: str, amount: int) -> None:
-        """One bid that is decided, logged, answered and told."""
+        """One bid that is decided, logged, answered and published."""
         self.now += 10
         order = Order(ID, bidder, key, amount, sent_ns=self.now)
         self.recording.orders.append(order)
         assert self.auction is not None
-        decided = decide(self.auction, PlaceBid(NUMBERS[bidder], bidder, amount, key), self.now)
+        decided = ENGLISH.decide(self.auction, PlaceBid(NUMBERS[bidder], bidder, amount, key), self.now)
         if isinstance(decided, Refusal):
-            refused = RefusedOrder(order, decided.code, decided.price, decided.minimum, self.now)
+            refused = RefusedOrder(
+                order, decided.code, decided.details.get("price"), decided.details.get("minimum"), self.now
+            )
             self.recording.refused.append(refused)
             return
         [first, *_] = self._log(decided)
@@ -63,7 +66,7 @@ class History:
     def close(self) -> None:
         self.now += 10
         assert self.auction is not None
-        decided = decide(self.auction, CloseEarly(by=1), self.now)
+        decided = ENGLISH.decide(self.auction, CloseEarly(by=1), self.now)
         assert isinstance(decided, list)
         [seq] = self._log(decided)
         self.tell(seq)
@@ -72,23 +75,23 @@ class History:
         self.now += 10
         assert self.auction is not None
         assert self.auction.winner is not None
-        decided = decide(self.auction, Settle(self.auction.winner, self.auction.price, 5, 0), self.now)
+        decided = ENGLISH.decide(self.auction, Settle(self.auction.winner, self.auction.price, 5, 0), self.now)
         assert isinstance(decided, list)
         [seq] = self._log(decided)
         self.tell(seq)
 
     def tell(self, seq: int) -> None:
         """The watcher hears of this row."""
-        self.seen.tell_event(self.event(seq))
+        self.seen.receive_event(self.event(seq))
 
-    def event(self, seq: int) -> ToldEvent:
+    def event(self, seq: int) -> ReceivedEvent:
         row = self.rows[seq - 1]
         kind, data = public_event(self.log().events[seq])
-        return ToldEvent(row.epoch, seq, kind, row.at, data)
+        return ReceivedEvent(row.epoch, seq, kind, row.at, data)
 
-    def state(self) -> ToldState:
+    def state(self) -> ReceivedState:
         assert self.auction is not None
-        return ToldState(1, len(self.rows), msgspec.to_builtins(public_state(self.auction, self.now)))
+        return ReceivedState(1, len(self.rows), msgspec.to_builtins(public(self.auction, self.now)))
 
     def log(self) -> AuctionLog:
         return AuctionLog(ID, self.rows)
@@ -98,8 +101,8 @@ class History:
 
     def _log(self, events: list[Event], at: int | None = None) -> list[int]:
         for event in events:
-            previous = self.rows[-1].hash if self.rows else first_hash(AUCTION)
-            seq, body, at_ms = len(self.rows) + 1, encode_event(event), self.now if at is None else at
+            previous = self.rows[-1].hash if self.rows else first_hash("auction", AUCTION)
+            seq, body, at_ms = len(self.rows) + 1, encode(event), self.now if at is None else at
             key = command_key(event.bidder, event.key) if isinstance(event, BidEvent) else None
             self.rows.append(LogRow(seq, 1, at_ms, key, body, next_hash(previous, 1, seq, at_ms, body)))
             self.auction = apply(self.auction, event)
@@ -136,7 +139,7 @@ def test_a_true_history_breaks_no_promise():
 
 def test_a_watcher_that_was_given_states_in_place_of_events_saw_no_violation():
     history = a_true_history()
-    history.seen.told[1:] = [history.state()]
+    history.seen.received[1:] = [history.state()]
     assert history.kinds() == set()
 
 
@@ -155,8 +158,8 @@ def refusal(history: History, **changed: Any) -> None:
     history.recording.refused[0] = replace(history.recording.refused[0], **changed)
 
 
-def told(history: History, number: int, **changed: Any) -> None:
-    history.seen.told[number] = replace(history.seen.told[number], **changed)
+def receive(history: History, number: int, **changed: Any) -> None:
+    history.seen.received[number] = replace(history.seen.received[number], **changed)
 
 
 def lost_ack(history: History) -> None:
@@ -187,18 +190,18 @@ def acks_out_of_order(history: History) -> None:
 
 
 def untold_gap(history: History) -> None:
-    history.seen.told, history.seen.position = history.seen.told[:1], (1, 2)
+    history.seen.received, history.seen.position = history.seen.received[:1], (1, 2)
     history.tell(4)
     history.tell(5)
     history.tell(6)
 
 
 def taken_back(history: History) -> None:
-    history.seen.tell_state(ToldState(1, 2, history.seen.states[0].state), answer=True)
+    history.seen.receive_state(ReceivedState(1, 2, history.seen.states[0].state), answer=True)
 
 
 def never_told_the_last_word(history: History) -> None:
-    history.seen.told.pop()
+    history.seen.received.pop()
     history.seen.position = (1, 5)
 
 
@@ -211,17 +214,17 @@ def a_row_changed(history: History) -> None:
 
 
 def told_of_an_earlier_time(history: History) -> None:
-    told(history, 2, at=STARTS_AT - 5)
+    receive(history, 2, at=STARTS_AT - 5)
 
 
 def told_another_state(history: History) -> None:
     state = history.state()
-    history.seen.tell_state(ToldState(1, 6, {**state.state, "price": 1}))
+    history.seen.receive_state(ReceivedState(1, 6, {**state.state, "price": 1}))
 
 
 def told_that_a_closed_auction_is_open(history: History) -> None:
     state = history.state()
-    history.seen.tell_state(ToldState(1, 6, {**state.state, "status": "open"}))
+    history.seen.receive_state(ReceivedState(1, 6, {**state.state, "status": "open"}))
 
 
 def unasked(history: History) -> None:
@@ -240,7 +243,7 @@ def closed_twice(history: History) -> None:
 
 def not_closed(history: History) -> None:
     history.rows.pop()
-    history.seen.told.pop()
+    history.seen.received.pop()
     history.seen.position = (1, 5)
 
 
@@ -270,10 +273,10 @@ BROKEN: list[tuple[Callable[[History], None], str]] = [
     (lambda h: refused_order(h, "ann", 90 * USD, "bid_too_low", USD, 1_250_000), checker.STALE_REFUSAL),
     (untold_gap, checker.GAP),
     (taken_back, checker.GAP),
-    (lambda h: told(h, 1, data={}), checker.NEWS),
-    (lambda h: told(h, 1, type="closed"), checker.NEWS),
-    (lambda h: told(h, 1, epoch=2), checker.NEWS),
-    (lambda h: told(h, 1, seq=60), checker.NEWS),
+    (lambda h: receive(h, 1, data={}), checker.UPDATE),
+    (lambda h: receive(h, 1, type="closed"), checker.UPDATE),
+    (lambda h: receive(h, 1, epoch=2), checker.UPDATE),
+    (lambda h: receive(h, 1, seq=60), checker.UPDATE),
     (told_another_state, checker.STATE),
     (told_that_a_closed_auction_is_open, checker.CLOSING),
     (never_told_the_last_word, checker.BEHIND),

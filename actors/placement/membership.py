@@ -1,0 +1,160 @@
+"""What the director sees: which hosts live, on which nodes, and what they own.
+
+It holds a stream to each host, as gateways do: the kernel closes it the moment that a host's process ends. A process
+that was stopped, or starves, keeps its streams; its heartbeat in the directory stands still.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from actors.hosting.load_report import LoadReport, load_report_of
+from actors.placement.control import Node
+from actors.stream.connection import GatewayStream, HandshakeFailed, open_stream
+from domain.placement.rules import HostPlace
+from persistence.placement.directory import HostAddress
+
+log = structlog.get_logger()
+
+# Six heartbeats.
+STALLED_AFTER_S = 3.0
+# Between two looks that lie further apart nobody knows who was silent: the database was away, or we were.
+BLIND_AFTER_S = 1.5
+SHARED_PREFIX = "host-"
+DEDICATED_PREFIX = "dedicated-"
+
+
+class ReadsDirectory(Protocol):
+    """Where the directory is read; may raise StoreError."""
+
+    async def hosts(self) -> list[HostAddress]: ...
+
+    async def dedicated(self) -> dict[int, str | None]: ...
+
+    async def remove_host(self, host_id: str) -> bool: ...
+
+
+@dataclass(frozen=True)
+class View:
+    """One look. ``owners`` has every slot with its host, be it alive or not; ``dedicated_owners``
+    every entity that has a dedicated host, with it.
+
+    ``registered`` are those in the directory that live or may be expected to come back, ``living`` those that live.
+    """
+
+    nodes: Mapping[str, Node]
+    living: Mapping[str, HostAddress]
+    registered: Mapping[str, HostAddress]
+    owners: Mapping[int, str | None]
+    dedicated_owners: Mapping[int, str | None]
+    reports: Mapping[str, LoadReport] = field(default_factory=dict)
+
+    @property
+    def shared(self) -> list[HostPlace]:
+        """The living hosts for slots."""
+        return [HostPlace(h.host_id, h.node) for h in self.living.values() if h.host_id.startswith(SHARED_PREFIX)]
+
+    @property
+    def dedicated(self) -> list[HostAddress]:
+        """The living hosts for one entity each."""
+        return [h for h in self.living.values() if h.host_id.startswith(DEDICATED_PREFIX)]
+
+    @property
+    def all_placed(self) -> bool:
+        """Whether everything has a living owner."""
+        everyone = (*self.owners.values(), *self.dedicated_owners.values())
+        return all(owner in self.living for owner in everyone)
+
+
+class MembershipMonitor:
+    """Makes views. ``changed`` is called, with what happened, when a host comes or goes between two looks."""
+
+    def __init__(
+        self, directory: ReadsDirectory, secret: bytes, slots_total: int, changed: Callable[[str], None],
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._directory = directory
+        self._secret = secret
+        self._slots_total = slots_total
+        self._changed = changed
+        self._steady = steady
+        self._streams: dict[str, tuple[int, GatewayStream]] = {}
+        self._beats: dict[str, tuple[int, int, float]] = {}
+        self._looked_at: float | None = None
+        self._stalled: set[str] = set()
+
+    async def look(self, nodes: Sequence[Node], known: frozenset[str]) -> View:
+        """Read the directory, and reach for hosts that are not connected. Raises StoreError.
+
+        What neither is reached nor ``known`` is a leftover of an earlier time: nothing will bring it back.
+        """
+        rows = await self._directory.hosts()
+        dedicated = await self._directory.dedicated()
+        by_node = {node.node_id: node for node in nodes}
+        here = [h for h in rows if h.node in by_node]
+        await asyncio.gather(*(self._connect(h) for h in here if not self._connected(h)))
+        registered = {h.host_id: h for h in here if h.host_id in known or self._connected(h)}
+        self._note_beats(registered)
+        living = {h.host_id: h for h in registered.values() if self._connected(h) and h.host_id not in self._stalled}
+        owners: dict[int, str | None] = dict.fromkeys(range(self._slots_total))
+        for host in rows:
+            owners |= dict.fromkeys((slot for slot in host.slots if slot < self._slots_total), host.host_id)
+        reports = {host_id: load_report_of(host.load_report) for host_id, host in living.items()}
+        return View(by_node, living, registered, owners, dedicated, reports)
+
+    def close(self) -> None:
+        """Close all streams."""
+        streams, self._streams = self._streams, {}
+        for _, stream in streams.values():
+            if stream.transport is not None:
+                stream.transport.abort()
+
+    def _note_beats(self, registered: Mapping[str, HostAddress]) -> None:
+        """Find who has been silent while others were not: if all are, the database is the trouble."""
+        now = self._steady()
+        blind = self._looked_at is None or now - self._looked_at > BLIND_AFTER_S
+        self._looked_at = now
+        anybody = False
+        for host in registered.values():
+            known = self._beats.get(host.host_id)
+            beat = (host.incarnation, host.alive_at)
+            if known is None or known[:2] != beat:
+                anybody = True
+                self._beats[host.host_id] = (*beat, now)
+        if blind or not anybody:
+            # Nobody's silence counts for the time in which nothing could be heard.
+            self._beats = (
+                {host_id: (i, at, now) for host_id, (i, at, _) in self._beats.items()} if blind else self._beats
+            )
+            return
+        for host in registered.values():
+            silent_s = now - self._beats[host.host_id][2]
+            if silent_s <= STALLED_AFTER_S:
+                self._stalled.discard(host.host_id)
+            elif host.host_id not in self._stalled and self._connected(host):
+                self._stalled.add(host.host_id)
+                self._changed(f"{host.host_id} lives but has been silent for {silent_s:.1f} s")
+
+    def _connected(self, host: HostAddress) -> bool:
+        known = self._streams.get(host.host_id)
+        return known is not None and known[0] == host.incarnation
+
+    async def _connect(self, host: HostAddress) -> None:
+        def lost() -> None:
+            known = self._streams.get(host.host_id)
+            if known is not None and known[0] == host.incarnation:
+                del self._streams[host.host_id]
+                self._changed(f"{host.host_id} died")
+
+        try:
+            stream = await open_stream(host.address, host.port, self._secret, lambda answers: None, lost)
+        except (OSError, TimeoutError, HandshakeFailed) as error:
+            log.debug("host_unreachable", host=host.host_id, error=str(error))
+            return
+        self._streams[host.host_id] = (host.incarnation, stream)
+        self._beats.pop(host.host_id, None)
+        self._stalled.discard(host.host_id)
