@@ -22,7 +22,7 @@ from gateway.http.connections import CONNECTIONS_PER_ADDRESS_MAX, SOCKETS_MAX, C
 from gateway.identity.passwords import AT_ONCE_MAX
 from gateway.rest.ledger.services import MoneyRules
 from gateway.rest.limits import Limits as RestLimits
-from gateway.websocket.session import SessionLimits
+from gateway.websocket.connection import SessionLimits
 
 PREFIX = "ECE_"
 # The name of a UNIX socket is limited to 107 bytes. The longest one in the runtime directory is Ray's

@@ -33,7 +33,9 @@ from ece.processes.gateway_limits import (
 from ece.processes.gc_tuning import tune_gc
 from ece.settings import Settings, load_settings, revealed
 from gateway.app import create_app
-from gateway.fanout.hub import Hub
+from gateway.fanout.channels import FanOutCounts
+from gateway.fanout.entity_channels import EntityChannels
+from gateway.fanout.hub import Hub, topics_of
 from gateway.fanout.user_channels import UserChannels
 from gateway.http.address_limit import AddressLimit
 from gateway.http.connections import Connections
@@ -49,6 +51,7 @@ from gateway.rest.notifications.services import Watching
 from gateway.rest.sales.services import Sales
 from gateway.rest.services import Services
 from gateway.websocket.admission import Admission
+from gateway.websocket.operations.table import OPERATIONS
 from gateway.websocket.protocol import SocketProtocol
 from gateway.websocket.sockets import Sockets
 from gateway.websocket.traffic import Traffic
@@ -72,14 +75,7 @@ from persistence.placement.directory import Directory
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.idempotency import IdempotencyKeys
 from persistence.postgres.pool import Pool, close_pool, open_pool, pool_use, probe
-from persistence.redis.announcements import (
-    CHANNEL_GROUPS,
-    DIRECTORY_CHANNEL,
-    USERS_CHANNEL,
-    Announcer,
-    Listener,
-    updates_channel,
-)
+from persistence.redis.announcements import Announcer, Listener
 from persistence.sales.copies import Copies
 from persistence.sales.listings import Listings
 from persistence.sales.second_chances import SecondChances
@@ -167,10 +163,11 @@ async def gateway(settings: Settings, connections: Connections) -> AsyncIterator
     passwords = PasswordHasher(settings.bcrypt_cost, at_once_max=settings.passwords_at_once)
     router = Router(Directory(pool), revealed(settings.cluster_secret).encode(), settings.slots, clock)
     redis_url = revealed(settings.redis_url)
-    listener, announcer = _announcements(redis_url)
-    cache = CatalogCache(redis_url)
+    announcer, cache, counts = Announcer(redis_url), CatalogCache(redis_url), FanOutCounts()
     users = UserChannels(Notifications(pool), announcer.publish, clock.now_ms)
-    hub = Hub(router, history, listener, clock.now_ms, users=users)
+    auctions = EntityChannels("auction", router, history, counts)
+    listener = Listener(redis_url, topics_of([auctions, users]))
+    hub = Hub(router, listener, [auctions, users], counts, clock.now_ms)
     sockets = _sockets(settings, connections, router, hub, tokens, clock)
     services = Services(
         users=UserStore(pool),
@@ -181,10 +178,9 @@ async def gateway(settings: Settings, connections: Connections) -> AsyncIterator
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), money_rules(settings)),
         catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
-        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), Alerts(pool), users.told),
+        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), Alerts(pool), users.notify),
         figures=Figures(PortfolioReading(pool), MarketReading(pool), Analytics(pool)),
         router=router,
-        hub=hub,
         tokens=tokens,
         passwords=passwords,
         now_ms=clock.now_ms,
@@ -220,8 +216,8 @@ def _sockets(
 ) -> Sockets:
     by_address = AddressLimit(settings.connections_per_address_max, settings.proxies)
     return Sockets(
-        router, hub, tokens, session_limits(settings), Admission(), Traffic(),
-        sockets_limit(settings, connections), by_address, clock.now_ms,
+        OPERATIONS, router, hub, tokens, session_limits(settings), Admission(),
+        Traffic(), sockets_limit(settings, connections), by_address, clock.now_ms,
     )  # fmt: skip
 
 
@@ -229,11 +225,6 @@ def _measure(services: Services, *metrics: Collector) -> None:
     for one in metrics:
         services.registry.register(one)
     ProcessCollector(registry=services.registry)
-
-
-def _announcements(redis_url: str) -> tuple[Listener, Announcer]:
-    channels = [DIRECTORY_CHANNEL, USERS_CHANNEL, *map(updates_channel, range(CHANNEL_GROUPS))]
-    return Listener(redis_url, channels), Announcer(redis_url)
 
 
 def probes(pool: Pool, hub: Hub, listener: Listener, router: Router) -> dict[str, Callable[[], Awaitable[object]]]:

@@ -10,7 +10,7 @@ from gateway.http.address_limit import AddressLimit
 from gateway.http.connections import CONNECTIONS_BESIDE_SOCKETS, ConnectionLimits, Connections
 from gateway.rest.ledger.services import MoneyRules
 from gateway.rest.limits import Limits
-from gateway.websocket.session import SessionLimits
+from gateway.websocket.connection import SessionLimits
 from persistence.sales.listing_quotas import SellerQuota
 
 # Files that are no client connections: streams to hosts, Redis, logs, pictures, libraries. Database connections come

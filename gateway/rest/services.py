@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 from fastapi import Depends
 from prometheus_client import CollectorRegistry
@@ -23,7 +23,7 @@ from persistence.identity.store import RefreshTokens, UserStore
 from persistence.postgres.idempotency import IdempotencyKeys
 
 
-class Asks(Protocol):
+class Hosts(Protocol):
     """The way to the hosts (``actors.routing.router.Router``): never raises for outages, answers ``Refused``
     instead.
     """
@@ -45,8 +45,7 @@ class Services:
     sales: Sales
     watching: Watching
     figures: Figures
-    router: Asks
-    hub: Any
+    router: Hosts
     tokens: TokenIssuer
     passwords: PasswordHasher
     now_ms: Callable[[], int]

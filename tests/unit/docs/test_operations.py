@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from ece.settings import OTHER_VARIABLES, PREFIX, Settings
 from ece.settings_list import settings_list
+from gateway.fanout.channels import FanOutCounts
 from gateway.fanout.hub import Hub
 from gateway.http.address_limit import AddressLimit
 from gateway.http.connections import Connections
@@ -17,7 +18,7 @@ from gateway.identity.passwords import PasswordHasher
 from gateway.monitoring.exposition import CatalogMetrics, ConnectionMetrics, HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.monitoring.fleet_metrics import FleetMetrics
 from gateway.websocket.admission import Admission
-from gateway.websocket.session import SessionLimits
+from gateway.websocket.connection import SessionLimits
 from gateway.websocket.sockets import Sockets
 from gateway.websocket.traffic import Traffic
 from persistence.postgres.pool import PoolUse
@@ -55,8 +56,10 @@ def test_no_page_names_a_setting_that_does_not_exist() -> None:
 async def test_every_metric_is_documented_and_no_other() -> None:
     registry = CollectorRegistry()
     nothing = cast(Any, SimpleNamespace())
-    hub = Hub(nothing, nothing, nothing, lambda: 0)
-    sockets = Sockets(nothing, hub, nothing, SessionLimits(), Admission(1), Traffic(), 1, AddressLimit(1), lambda: 0)
+    hub = Hub(nothing, nothing, [], FanOutCounts(), lambda: 0)
+    sockets = Sockets(
+        nothing, nothing, hub, nothing, SessionLimits(), Admission(1), Traffic(), 1, AddressLimit(1), lambda: 0
+    )
     passwords = PasswordHasher(4)
     registry.register(ConnectionMetrics(Connections()))
     registry.register(SocketMetrics(sockets))
