@@ -4,10 +4,10 @@ from typing import Any
 
 from domain.auction.commands import BuyNow, Command, PlaceBid
 from domain.auction.events import Event
-from domain.auction.formats.english import decide, list_auction
-from domain.auction.refusal import Refusal
+from domain.auction.formats.english import ENGLISH
 from domain.auction.state import Auction, apply
 from domain.auction.terms import Terms
+from domain.entity import Refusal
 from domain.money import usd
 
 AUCTION = 7_100_000_000_000_001
@@ -49,17 +49,17 @@ def replayed(events: list[Event], auction: Auction | None = None) -> Auction:
 
 def scheduled(**changes: Any) -> Auction:
     """Listed, not yet open."""
-    return replayed(list_auction(terms(**changes), START - 1))
+    return replayed(ENGLISH.open(terms(**changes), START - 1))
 
 
 def opened(**changes: Any) -> Auction:
     """Open, without bids."""
-    return replayed(list_auction(terms(**changes), START))
+    return replayed(ENGLISH.open(terms(**changes), START))
 
 
 def decided(auction: Auction, command: Command, now_ms: int = MIDDLE) -> list[Event]:
     """The events of a command that must not be refused."""
-    events = decide(auction, command, now_ms)
+    events = ENGLISH.decide(auction, command, now_ms)
     assert not isinstance(events, Refusal), events
     return events
 

@@ -3,7 +3,7 @@
 from auction_examples import AUCTION, NAMES, SELLER
 from hypothesis import strategies as st
 
-from domain.auction.commands import BuyNow, Cancel, CloseEarly, Command, PlaceBid, Settle, Tick
+from domain.auction.commands import BuyNow, Cancel, CloseEarly, Command, PlaceBid, Settle
 from domain.auction.events import (
     BoughtNow,
     Cancelled,
@@ -18,11 +18,11 @@ from domain.auction.events import (
     ReserveMet,
     Settled,
 )
-from domain.auction.formats.english import decide, list_auction
+from domain.auction.formats.english import ENGLISH
 from domain.auction.increments import STANDARD_INCREMENTS
-from domain.auction.refusal import Refusal
 from domain.auction.state import Auction, apply
 from domain.auction.terms import SoftClose, Terms
+from domain.entity import Refusal, Tick
 from domain.money import AMOUNT_MAX
 
 START = 1_000
@@ -78,13 +78,13 @@ def history(
     """(before, order, time, events, after) of each order that was not refused."""
     now = START
     auction: Auction | None = None
-    for event in list_auction(terms, now):
+    for event in ENGLISH.open(terms, now):
         auction = apply(auction, event)
     assert auction is not None
     steps = []
     for order, pause in orders:
         now += pause
-        events = decide(auction, order, now)
+        events = ENGLISH.decide(auction, order, now)
         if isinstance(events, Refusal):
             continue
         before = auction

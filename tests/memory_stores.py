@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import SimpleNamespace
 
 from msgspec.structs import replace
 
@@ -13,9 +14,11 @@ from domain.ledger.orders import Transfer
 from domain.ledger.refusals import Refusal
 from domain.ledger.rules import Cover, cover, decide_all
 from domain.sales.settlement import Sale, split
+from persistence.auctions.summary import AUCTIONS
 from persistence.ledger.store import HeldFor
-from persistence.log.event_log import TAIL_PAGE, EventRow, HeadRow, KeyedRow
+from persistence.log.event_log import TAIL_PAGE, EventRow, KeyedRow
 from persistence.log.snapshots import Snapshot
+from persistence.log.summaries import SummaryRow
 from persistence.postgres.errors import KeyTaken, StaleSequence, StoreUnavailable
 from persistence.sales.selling import Settlement
 from persistence.sales.settlement import Due, Failure
@@ -27,7 +30,7 @@ class MemoryTables:
     def __init__(self) -> None:
         self.events: dict[int, list[EventRow]] = {}
         self.keys: dict[tuple[int, bytes], KeyedRow] = {}
-        self.heads: dict[int, HeadRow] = {}
+        self.summaries: dict[int, SummaryRow] = {}
         self.snapshots: dict[int, Snapshot] = {}
         self.epoch = 1
 
@@ -56,57 +59,57 @@ class MemoryEventLog:
         self.weather = weather or Weather()
         self.appends = 0
 
-    async def append(self, events: Sequence[EventRow], heads: Sequence[HeadRow] = ()) -> None:
+    async def append(self, events: Sequence[EventRow], summaries: Sequence[SummaryRow] = ()) -> None:
         await self.weather.pause()
         fate = "lost" if self.weather.down else self.weather.writes.popleft() if self.weather.writes else "fine"
         if fate == "lost":
             raise StoreUnavailable("the connection broke before the write")
-        self._write(events, heads)
+        self._write(events, summaries)
         if fate == "landed":
             raise StoreUnavailable("the connection broke after the write")
         await self.weather.pause()
 
-    def _write(self, events: Sequence[EventRow], heads: Sequence[HeadRow]) -> None:
-        """All of it or none of it; in order within an auction, as the primary key has it."""
+    def _write(self, events: Sequence[EventRow], summaries: Sequence[SummaryRow]) -> None:
+        """All of it or none of it; in order within an entity, as the primary key has it."""
         tables = self.tables
-        taken = {(a, row.seq) for a in {e.auction for e in events} for row in tables.events.get(a, ())}
+        taken = {(a, row.seq) for a in {e.entity for e in events} for row in tables.events.get(a, ())}
         keys: set[tuple[int, bytes]] = set()
         for event in events:
-            if (event.auction, event.seq) in taken:
-                raise StaleSequence(f"{event.auction} {event.seq}")
-            taken.add((event.auction, event.seq))
+            if (event.entity, event.seq) in taken:
+                raise StaleSequence(f"{event.entity} {event.seq}")
+            taken.add((event.entity, event.seq))
             if event.command_key is None:
                 continue
-            key = (event.auction, event.command_key)
+            key = (event.entity, event.command_key)
             if key in tables.keys or key in keys:
-                raise KeyTaken(f"{event.auction} {event.seq}")
+                raise KeyTaken(f"{event.entity} {event.seq}")
             keys.add(key)
         for event in events:
-            rows = tables.events.setdefault(event.auction, [])
+            rows = tables.events.setdefault(event.entity, [])
             rows.append(event)
             rows.sort(key=lambda row: row.seq)
             if event.command_key is not None:
-                tables.keys[event.auction, event.command_key] = KeyedRow(event.seq, event.at, event.epoch, event.body)
-        self._bring_heads(heads)
+                tables.keys[event.entity, event.command_key] = KeyedRow(event.seq, event.at, event.epoch, event.body)
+        self._bring(summaries)
         self.appends += 1
 
-    def _bring_heads(self, heads: Sequence[HeadRow]) -> None:
-        for head in heads:
-            known = self.tables.heads.get(head.auction)
-            if known is None or known.seq <= head.seq:
-                self.tables.heads[head.auction] = head
+    def _bring(self, summaries: Sequence[SummaryRow]) -> None:
+        for row in summaries:
+            known = self.tables.summaries.get(row.entity)
+            if known is None or known.seq <= row.seq:
+                self.tables.summaries[row.entity] = row
 
-    async def write_heads(self, heads: Sequence[HeadRow]) -> None:
+    async def write_summaries(self, summaries: Sequence[SummaryRow]) -> None:
         await self._reach()
-        self._bring_heads(heads)
+        self._bring(summaries)
 
     async def find_keys(self, wanted: Sequence[tuple[int, bytes]]) -> dict[tuple[int, bytes], KeyedRow]:
         await self._reach()
         return {key: self.tables.keys[key] for key in wanted if key in self.tables.keys}
 
-    async def tail(self, auction: int, after_seq: int, limit: int = TAIL_PAGE) -> list[EventRow]:
+    async def tail(self, entity: int, after_seq: int, limit: int = TAIL_PAGE) -> list[EventRow]:
         await self._reach()
-        return [row for row in self.tables.events.get(auction, ()) if row.seq > after_seq][:limit]
+        return [row for row in self.tables.events.get(entity, ()) if row.seq > after_seq][:limit]
 
     async def tails(self, after: Sequence[tuple[int, int]], limit_each: int) -> dict[int, list[EventRow]]:
         await self._reach()
@@ -147,11 +150,10 @@ class MemoryHolds:
                 short[place] = refusal
         return short
 
-    async def held_for(self, auctions: Sequence[int]) -> list[tuple[int, HeldFor]]:
+    async def held_for(self, references: Sequence[bytes]) -> list[HeldFor]:
         await self._reach()
-        references = {held_for_auction(auction): auction for auction in auctions}
         return [
-            (references[reference], HeldFor(reference, owner, hold.amount))
+            HeldFor(reference, owner, hold.amount)
             for (reference, owner), hold in self.books.holds.items()
             if reference in references
         ]
@@ -173,8 +175,16 @@ class MemoryHolds:
             raise StoreUnavailable("the ledger is away")
 
 
+def listed(row: SummaryRow) -> SimpleNamespace:
+    """An auction's summary row, its columns by name."""
+    columns = dict(zip((name.removesuffix("_id") for name in AUCTIONS.names), row.columns, strict=True))
+    return SimpleNamespace(
+        auction=row.entity, slot=row.slot, due_at=row.due_at, epoch=row.epoch, seq=row.seq, **columns
+    )
+
+
 class MemorySettlements:
-    """`persistence.sales.settlement.Settlements` over heads and the pure rules, for auctions without copies."""
+    """`persistence.sales.settlement.Settlements` over summary rows and the pure rules, for auctions without copies."""
 
     FEE_BP = 500
 
@@ -189,7 +199,7 @@ class MemorySettlements:
     async def due(self, slots: Sequence[int], auctions: Sequence[int], limit: int) -> list[Due]:
         await self._reach()
         ended = [
-            head for head in self.tables.heads.values()
+            head for head in map(listed, self.tables.summaries.values())
             if head.status in ("closed", "cancelled") and (head.slot in slots or head.auction in auctions)
             and self.progress.get(head.auction, "due") in ("due", "paid")
         ]  # fmt: skip
@@ -204,7 +214,7 @@ class MemorySettlements:
         return len(done)
 
     async def settle(self, auction: int, now_ms: int) -> Settlement | Failure | None:
-        head = self.tables.heads[auction]
+        head = listed(self.tables.summaries[auction])
         assert head.winner is not None
         if self.progress.get(auction, "due") != "due":
             return None
@@ -268,9 +278,9 @@ class MemorySnapshots:
     async def save(self, snapshots: Sequence[Snapshot]) -> None:
         await self._reach()
         for snapshot in snapshots:
-            known = self.tables.snapshots.get(snapshot.auction)
+            known = self.tables.snapshots.get(snapshot.entity)
             if known is None or known.seq < snapshot.seq:
-                self.tables.snapshots[snapshot.auction] = snapshot
+                self.tables.snapshots[snapshot.entity] = snapshot
 
     async def load(self, auction: int) -> Snapshot | None:
         await self._reach()

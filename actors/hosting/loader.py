@@ -1,4 +1,4 @@
-"""Orders whose auction is not in memory wait here while it is loaded, page by page."""
+"""Orders whose entity is not in memory wait here while it is loaded, page by page."""
 
 import asyncio
 from collections import deque
@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from actors.hosting.entity.keeper import Keeper
+from actors.hosting.entity.entity import Entity
 from actors.hosting.entity.orders import Order
 from actors.hosting.records import Records
 from persistence.postgres.errors import StoreError
@@ -20,36 +20,35 @@ LOAD_PAGE = 250
 
 
 class TakesLoaded(Protocol):
-    """What is told of every auction that was asked for: its keeper, what was wrong, and the orders that waited."""
+    """What is told of every one that was asked for: the entity, what was wrong, and the orders that waited."""
 
-    def __call__(self, keeper: Keeper, fault: Exception | None, parked: list[Order]) -> None: ...
+    def __call__(self, entity: Entity, fault: Exception | None, parked: list[Order]) -> None: ...
 
 
 class Loader:
-    """Loads auctions in the order in which they were first asked for; at most ``LOADERS_MAX`` pages at a time."""
+    """Loads entities in the order in which they were first asked for; at most ``LOADERS_MAX`` pages at a time."""
 
-    def __init__(self, records: Records, new_keeper: Callable[[int], Keeper], loaded: TakesLoaded) -> None:
+    def __init__(self, records: Records, new_entity: Callable[[Order], Entity], loaded: TakesLoaded) -> None:
         self._records = records
-        self._new_keeper = new_keeper
+        self._new_entity = new_entity
         self._loaded = loaded
         self._parked: dict[int, list[Order]] = {}
-        self._to_load: deque[int] = deque()
+        self._to_load: deque[Order] = deque()
         self._loaders = 0
         self.orders_waiting = 0
         self.tasks: set[asyncio.Task[None]] = set()
 
-    def waiting_for(self, auction: int) -> int:
-        """How many orders wait for this auction."""
-        return len(self._parked.get(auction, ()))
+    def waiting_for(self, entity: int) -> int:
+        """How many orders wait for this entity."""
+        return len(self._parked.get(entity, ()))
 
     def park(self, order: Order) -> None:
-        """Let an order wait for its auction; the first one has it loaded."""
-        auction = order.request.auction
-        parked = self._parked.setdefault(auction, [])
+        """Let an order wait for its entity; the first one has it loaded."""
+        parked = self._parked.setdefault(order.request.entity, [])
         parked.append(order)
         self.orders_waiting += 1
         if len(parked) == 1:
-            self._to_load.append(auction)
+            self._to_load.append(order)
             if self._loaders < LOADERS_MAX:
                 self._loaders += 1
                 task = asyncio.create_task(self._load_waiting())
@@ -64,20 +63,20 @@ class Loader:
         finally:
             self._loaders -= 1
 
-    async def _load(self, auctions: list[int]) -> None:
-        left = {auction: self._new_keeper(auction) for auction in auctions}
+    async def _load(self, orders: list[Order]) -> None:
+        left = {order.request.entity: self._new_entity(order) for order in orders}
         try:
-            async for keeper, fault in self._records.load(list(left.values())):
-                del left[keeper.auction_id]
-                self._hand_over(keeper, fault)
+            async for entity, fault in self._records.load(list(left.values())):
+                del left[entity.id]
+                self._hand_over(entity, fault)
         except Exception as error:
             # Of a store, or of ours: what is left of this page is as unknown as before.
             if isinstance(error, StoreError):
-                log.warning("activation_failed", auctions=len(left), error=str(error))
-            for keeper in left.values():
-                self._hand_over(keeper, error)
+                log.warning("activation_failed", entities=len(left), error=str(error))
+            for entity in left.values():
+                self._hand_over(entity, error)
 
-    def _hand_over(self, keeper: Keeper, fault: Exception | None) -> None:
-        parked = self._parked.pop(keeper.auction_id, [])
+    def _hand_over(self, entity: Entity, fault: Exception | None) -> None:
+        parked = self._parked.pop(entity.id, [])
         self.orders_waiting -= len(parked)
-        self._loaded(keeper, fault, parked)
+        self._loaded(entity, fault, parked)

@@ -1,4 +1,4 @@
-"""One alarm clock for all auctions of a host."""
+"""One alarm clock for all entities of a host."""
 
 import asyncio
 import heapq
@@ -11,7 +11,7 @@ ALARM_MAX_S = 1.0
 
 
 class Timers:
-    """Calls ``ring(auction)`` once its time has come. Setting a later time replaces an earlier one."""
+    """Calls ``ring(entity)`` once its time has come. Setting a later time replaces an earlier one."""
 
     def __init__(self, clock: Clock, ring: Callable[[int], None]) -> None:
         self._clock = clock
@@ -24,16 +24,16 @@ class Timers:
     def __len__(self) -> int:
         return len(self._due)
 
-    def set(self, auction: int, due_at: int | None) -> None:
-        """Ring for this auction at this time (ms), or not at all."""
+    def set(self, entity: int, due_at: int | None) -> None:
+        """Ring for this entity at this time (ms), or not at all."""
         if due_at is None:
-            self._due.pop(auction, None)
+            self._due.pop(entity, None)
             return
-        before = self._due.get(auction)
-        self._due[auction] = due_at
+        before = self._due.get(entity)
+        self._due[entity] = due_at
         # A later time needs no entry of its own: the earlier one sees it. So bids that extend don't pile up here.
         if before is None or due_at < before:
-            heapq.heappush(self._heap, (due_at, auction))
+            heapq.heappush(self._heap, (due_at, entity))
             self._arm()
 
     def stop(self) -> None:
@@ -58,14 +58,14 @@ class Timers:
         now = self._clock.now_ms()
         heap, due = self._heap, self._due
         while heap and heap[0][0] <= now:
-            _, auction = heapq.heappop(heap)
-            due_at = due.get(auction)
+            _, entity = heapq.heappop(heap)
+            due_at = due.get(entity)
             if due_at is None:
                 continue
             if due_at <= now:
-                del due[auction]
-                self._ring(auction)
+                del due[entity]
+                self._ring(entity)
             else:
-                heapq.heappush(heap, (due_at, auction))
+                heapq.heappush(heap, (due_at, entity))
         if heap:
             self._arm()

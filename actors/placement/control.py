@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from actors.hosting.ownership.places import Taken
+from actors.hosting.ownership.ownership import Assignment
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,19 @@ class ControlsHosts(Protocol):
     async def end_host(self, host_id: str) -> None:
         """Have this host save what it has, and end."""
 
-    async def take(self, host_id: str, places: Taken) -> None:
-        """Make the host keep these."""
+    async def acquire(self, host_id: str, assigned: Assignment) -> None:
+        """Make the host own these."""
 
-    async def take_back(self, host_id: str, places: Taken) -> None:
-        """Make the host keep these auctions of its slots again."""
+    async def reacquire(self, host_id: str, assigned: Assignment) -> None:
+        """Make the host own these entities of its slots again."""
 
-    async def release(self, host_id: str, slots: Sequence[int], auctions: Sequence[int]) -> int:
-        """Make the host let go of these; the time (ms) from when on another may keep them."""
+    async def hand_off(self, host_id: str, slots: Sequence[int], entities: Sequence[int]) -> int:
+        """Make the host hand these off; the time (ms) from when on another may own them."""
 
 
 @dataclass(frozen=True)
 class DirectorLimits:
-    """On each node ``hosts`` keep slots and ``spare_hosts`` stand by. ``dedicated_max``: None for what nodes bear."""
+    """On each node ``hosts`` own slots and ``spare_hosts`` are spare. ``dedicated_max``: None for what nodes bear."""
 
     slots_total: int
     hosts: int = 1

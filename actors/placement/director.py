@@ -1,7 +1,7 @@
-"""The director sees to it that everything has a keeper: at the start, when a host dies, and when load or nodes change.
+"""The director sees to it that everything has a owner: at the start, when a host dies, and when load or nodes change.
 
-``domain.placement.rules`` decides what is to move; here it is done. What nobody keeps is placed at once, look by look;
-moving what somebody keeps is a task beside that, one step at a time. The director keeps nothing that matters: directory
+``domain.placement.rules`` decides what is to move; here it is done. What nobody owns is placed at once, look by look;
+moving what somebody owns is a task beside that, one step at a time. The director has no state that matters: directory
 and operators' wishes have it all, so it can die at any time, and its next incarnation goes on.
 """
 
@@ -14,11 +14,11 @@ from typing import Protocol
 
 import structlog
 
-from actors.hosting.ownership.places import Taken
+from actors.hosting.ownership.ownership import Assignment
 from actors.placement.control import ControlFailed, ControlsHosts, DirectorLimits
-from actors.placement.fleet import Lookout, ReadsDirectory, View
-from actors.placement.muster import Musters
-from actors.placement.solo import Solos
+from actors.placement.dedicated import DedicatedHosts
+from actors.placement.membership import MembershipMonitor, ReadsDirectory, View
+from actors.placement.reconciler import HostReconciler
 from domain.placement.rules import Move, orphans, rebalance
 from persistence.placement.directory import slot_of
 from persistence.postgres.errors import StoreError
@@ -40,7 +40,7 @@ class ReadsWishes(Protocol):
 
 
 class Director:
-    """``run`` until cancelled. ``placed`` is set while everything has a living keeper."""
+    """``run`` until cancelled. ``placed`` is set while everything has a living owner."""
 
     def __init__(
         self, directory: ReadsDirectory, wishes: ReadsWishes, control: ControlsHosts, secret: bytes, *,
@@ -51,9 +51,9 @@ class Director:
         self._control = control
         self._limits = limits
         self._say = say
-        self._lookout = Lookout(directory, secret, limits.slots_total, self._changed)
-        self._musters = Musters(limits, control, directory, say)
-        self._solos = Solos(limits, control, directory, say)
+        self._membership = MembershipMonitor(directory, secret, limits.slots_total, self._changed)
+        self._hosts = HostReconciler(limits, control, directory, say)
+        self._dedicated = DedicatedHosts(limits, control, directory, say)
         self._improving: asyncio.Task[None] | None = None
         self._gather_until = 0.0
         self._ever_placed = False
@@ -80,11 +80,11 @@ class Director:
             if self._improving is not None:
                 self._improving.cancel()
                 await asyncio.gather(self._improving, return_exceptions=True)
-            self._lookout.close()
+            self._membership.close()
 
     def missing_for_s(self) -> float:
         """How long the longest missing host has been away, 0 when all are there."""
-        return self._musters.missing_for_s()
+        return self._hosts.missing_for_s()
 
     def _changed(self, what: str) -> None:
         self.placed.clear()
@@ -94,15 +94,15 @@ class Director:
 
     async def _look(self) -> None:
         nodes = await self._control.nodes()
-        view = await self._lookout.look(nodes, await self._control.known())
+        view = await self._membership.look(nodes, await self._control.known())
         draining = await self._wishes.drains()
         wishes = await self._wishes.slots()
         self._note_nodes(view)
-        self._musters.note(view, draining)
-        if self._ever_placed or self._musters.complete or time.monotonic() >= self._gather_until:
+        self._hosts.note(view, draining)
+        if self._ever_placed or self._hosts.complete or time.monotonic() >= self._gather_until:
             await self._place(view, draining, wishes)
-        # Last: it takes time, and fails while Ray's control store is away. What nobody keeps does not wait for it.
-        await self._musters.call(view, draining)
+        # Last: it takes time, and fails while Ray's control store is away. What nobody owns does not wait for it.
+        await self._hosts.call(view, draining)
 
     def _note_nodes(self, view: View) -> None:
         """Say which nodes came and went. At the first look: is this the start, or does a director succeed another?"""
@@ -118,7 +118,7 @@ class Director:
         self._nodes = there
 
     async def _place(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> None:
-        """Give what nobody keeps to the living; where nothing is left of that, take a step to improve."""
+        """Give what nobody owns to the living; where nothing is left of that, take a step to improve."""
         given = await self._place_orphans(view, draining, wishes)
         returned = await self._return_strays(view)
         if view.all_placed:
@@ -130,7 +130,7 @@ class Director:
             self._wake.set()  # What has just been placed is seen with the next look.
 
     async def _place_orphans(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> bool:
-        """Give slots that nobody keeps to those who live; whether there were any to give."""
+        """Give slots that nobody owns to those who live; whether there were any to give."""
         moves = defaultdict(list)
         hosts = [host for host in view.shared if host.node not in draining] or view.shared
         lost = {slot: owner if owner in view.living else None for slot, owner in view.owners.items()}
@@ -139,23 +139,23 @@ class Director:
         for slot, host_id in orphans(settled, hosts, self._limits.hosts, wishes).items():
             moves[host_id].append(slot)
         for host_id, slots in moves.items():
-            await self._control.take(host_id, Taken(slots=tuple(slots)))
+            await self._control.acquire(host_id, Assignment(slots=tuple(slots)))
             if self._ever_placed:
                 self._say(f"{host_id} has taken over {len(slots)} slots")
         return bool(moves)
 
     async def _return_strays(self, view: View) -> bool:
-        """Auctions whose own host has died go back to their slots; whether there were any."""
-        by_keeper = defaultdict(list)
-        for auction, owner in view.alone.items():
-            keeper = view.owners[slot_of(auction, self._limits.slots_total)]
-            if owner not in view.living and keeper in view.living:
-                by_keeper[keeper].append(auction)
-        for keeper, auctions in by_keeper.items():
-            assert keeper is not None
-            await self._control.take_back(keeper, Taken(auctions=tuple(auctions)))
-            self._say(f"{keeper} has taken back {len(auctions)} auction(s) of a host of their own that died")
-        return bool(by_keeper)
+        """Entities whose dedicated host has died go back to their slots; whether there were any."""
+        by_owner = defaultdict(list)
+        for entity, dedicated in view.dedicated_owners.items():
+            owner = view.owners[slot_of(entity, self._limits.slots_total)]
+            if dedicated not in view.living and owner in view.living:
+                by_owner[owner].append(entity)
+        for owner, entities in by_owner.items():
+            assert owner is not None
+            await self._control.reacquire(owner, Assignment(entities=tuple(entities)))
+            self._say(f"{owner} has acquired {len(entities)} entities of a dedicated host that died")
+        return bool(by_owner)
 
     async def _improve(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> None:
         """One step towards where everything should be."""
@@ -166,10 +166,10 @@ class Director:
                 await self._move(move)
                 self._wake.set()
                 return
-            if await self._solos.step(view, draining):
+            if await self._dedicated.step(view, draining):
                 self._wake.set()
                 return
-            await self._musters.dismiss(view, draining)
+            await self._hosts.dismiss(view, draining)
         except (StoreError, ControlFailed) as error:
             log.warning("not_improved", error=str(error))
         except Exception:
@@ -177,11 +177,11 @@ class Director:
 
     async def _move(self, move: Move) -> None:
         """Hand slots from a living host to another. Where the other does not take them they go back."""
-        released_at = await self._control.release(move.source, move.slots, ())
-        taken = Taken(slots=move.slots, released_at=released_at)
+        released_at = await self._control.hand_off(move.source, move.slots, ())
+        assigned = Assignment(slots=move.slots, released_at=released_at)
         try:
-            await self._control.take(move.target, taken)
+            await self._control.acquire(move.target, assigned)
         except ControlFailed:
-            await self._control.take(move.source, taken)
+            await self._control.acquire(move.source, assigned)
             raise
         log.info("slots_moved", slots=len(move.slots), source=move.source, target=move.target)

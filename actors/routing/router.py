@@ -1,4 +1,4 @@
-"""From an auction to the host that keeps it: one stream to each host, commands batched without a timer.
+"""From an entity to the host that owns it: one stream to each host, commands batched without a timer.
 
 What is sent within one turn of the event loop travels as one frame. A lost stream means ``unavailable`` at once for
 all that waited on it, and a new look-up in the directory.
@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from actors.clock import Clock
-from actors.routing.moved_requests import MovedRequests
+from actors.routing.hand_off_buffer import HandOffBuffer
 from actors.stream.connection import GatewayStream, HandshakeFailed, open_stream
 from actors.stream.messages import MOVED, Answer, Refused, Request
 from domain.errors import OVERLOADED, UNAVAILABLE
@@ -25,11 +25,11 @@ log = structlog.get_logger()
 # So many requests go out without waiting for the end of the turn: the host can begin with them.
 FRAME_REQUESTS = 32
 ANSWER_TIMEOUT_S = 8.0
-RETRY_AFTER_MS = 500
+RETRY_LATER = {"retry_after_ms": 500}
 LOOK_UP_EVERY_S = 1.0
 LOOK_UP_SOON_S = 0.01
 START_WAIT_S = 5.0
-# A request that stays unanswered for so long after another host has taken over its auction will not be answered.
+# A request that stays unanswered for so long after another host has taken over its entity will not be answered.
 TAKEN_OVER_S = 1.0
 
 OnAnswer = Callable[[Answer], None]
@@ -43,7 +43,7 @@ class LooksUpHosts(Protocol):
 
 @dataclass(frozen=True)
 class RouterLimits:
-    """``pending_max`` requests may wait for one host; ``held_max`` for auctions that are on the move."""
+    """``pending_max`` requests may wait for one host; ``held_max`` for entities that are being handed off."""
 
     pending_max: int = 50_000
     held_max: int = 10_000
@@ -72,7 +72,7 @@ class HostLink:
         self.stream: GatewayStream | None = None
         # Both in the order of their deadlines.
         self.waiting: dict[int, _Waiting] = {}
-        self.hurried: dict[int, _Waiting] = {}
+        self.shortened: dict[int, _Waiting] = {}
         self._router = router
         self._outbox: list[tuple[int, Request]] = []
         self._last_id = 0
@@ -82,7 +82,7 @@ class HostLink:
     def connect_soon(self, secret: bytes) -> "asyncio.Task[None] | None":
         """Begin to open the stream where there is none and none on its way. Each host for itself: one may hang.
 
-        Also to one that stands by: what it is given to keep need not wait for the handshake then.
+        Also to a spare host: what it acquires need not wait for the handshake then.
         """
         if self.stream is not None or self.connecting is not None:
             return None
@@ -113,7 +113,7 @@ class HostLink:
 
     def expire(self, now: float) -> None:
         """Answer ``unavailable`` to what has waited too long."""
-        for queue in (self.waiting, self.hurried):
+        for queue in (self.waiting, self.shortened):
             late = []
             for request_id, waiting in queue.items():
                 if waiting.deadline > now:
@@ -122,18 +122,18 @@ class HostLink:
             for request_id in late:
                 queue.pop(request_id).on_answer(self._router.unavailable())
 
-    def hurry(self, is_taken_over: Callable[[int], bool]) -> None:
-        """Another host keeps some auctions now: what waits for them here is answered very soon, or never."""
+    def shorten_deadlines(self, is_taken_over: Callable[[int], bool]) -> None:
+        """Another host owns some entities now: what waits for them here is answered very soon, or never."""
         deadline = self._loop.time() + TAKEN_OVER_S
         for request_id, waiting in list(self.waiting.items()):
-            if waiting.deadline > deadline and is_taken_over(waiting.request.auction):
+            if waiting.deadline > deadline and is_taken_over(waiting.request.entity):
                 del self.waiting[request_id]
                 waiting.deadline = deadline
-                self.hurried[request_id] = waiting
+                self.shortened[request_id] = waiting
 
-    def waits_for(self, auction: int) -> bool:
-        """Whether a request for this auction is still to be answered."""
-        return any(w.request.auction == auction for w in (*self.waiting.values(), *self.hurried.values()))
+    def waits_for(self, entity: int) -> bool:
+        """Whether a request for this entity is still to be answered."""
+        return any(w.request.entity == entity for w in (*self.waiting.values(), *self.shortened.values()))
 
     def close(self) -> None:
         """Give the stream up; what waits gets ``unavailable``."""
@@ -151,7 +151,7 @@ class HostLink:
     def _on_answers(self, answers: list[tuple[int, Answer]]) -> None:
         pop = self.waiting.pop
         for request_id, answer in answers:
-            waiting = pop(request_id, None) or self.hurried.pop(request_id, None)
+            waiting = pop(request_id, None) or self.shortened.pop(request_id, None)
             if waiting is None:
                 continue
             if isinstance(answer, Refused) and answer.code == MOVED:
@@ -164,8 +164,8 @@ class HostLink:
             return  # It never stood: the next look-up tries again, and not before.
         self.stream = None
         self._outbox.clear()
-        lost = [*self.hurried.values(), *self.waiting.values()]
-        self.waiting, self.hurried = {}, {}
+        lost = [*self.shortened.values(), *self.waiting.values()]
+        self.waiting, self.shortened = {}, {}
         for waiting in lost:
             waiting.on_answer(self._router.unavailable())
         self._router.look_up_soon()
@@ -185,11 +185,9 @@ class Router:
         self._clock = clock
         self._links: dict[tuple[str, int], HostLink] = {}
         self._by_slot: list[HostLink | None] = [None] * slots_total
-        # Auctions with a host of their own.
-        self._alone: dict[int, HostLink] = {}
-        self._on_the_move = MovedRequests(
-            self._forward, self._has_settled, self._is_still_named, clock, limits.held_max
-        )
+        # Entities with a dedicated host.
+        self._dedicated: dict[int, HostLink] = {}
+        self._handed_off = HandOffBuffer(self._forward, self._has_settled, self._is_still_named, clock, limits.held_max)
         self._numbers = 0
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -209,7 +207,7 @@ class Router:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._on_the_move.give_up()
+        self._handed_off.give_up()
         links = list(self._links.values())
         for link in links:
             link.close()
@@ -218,40 +216,40 @@ class Router:
         )
 
     def send(self, request: Request, on_answer: OnAnswer) -> None:
-        """Send a request to the keeper of its auction; ``on_answer`` is called exactly once, perhaps at once."""
+        """Send a request to the owner of its entity; ``on_answer`` is called exactly once, perhaps at once."""
         self._numbers += 1
-        if self._on_the_move and request.auction in self._on_the_move:
-            self._on_the_move.hold(self._numbers, request, on_answer, None, None)
+        if self._handed_off and request.entity in self._handed_off:
+            self._handed_off.hold(self._numbers, request, on_answer, None, None)
         else:
             self._forward(self._numbers, request, on_answer)
 
     def _forward(self, number: int, request: Request, on_answer: OnAnswer, held_since: float | None = None) -> None:
-        link = self._keeper_of(request.auction)
+        link = self._owner_of(request.entity)
         if link is None or link.stream is None:
             if held_since is None:
                 on_answer(self.unavailable())
             else:
-                self._on_the_move.hold(number, request, on_answer, None, held_since)
+                self._handed_off.hold(number, request, on_answer, None, held_since)
         elif len(link.waiting) >= self._limits.pending_max:
-            on_answer(Refused(OVERLOADED, self._clock.now_ms(), retry_after_ms=RETRY_AFTER_MS))
+            on_answer(Refused(OVERLOADED, self._clock.now_ms(), RETRY_LATER))
         else:
             link.send(number, request, on_answer, held_since)
 
-    def _keeper_of(self, auction: int) -> HostLink | None:
-        if self._alone and auction in self._alone:
-            return self._alone[auction]
-        return self._by_slot[slot_of(auction, self._slots_total)]
+    def _owner_of(self, entity: int) -> HostLink | None:
+        if self._dedicated and entity in self._dedicated:
+            return self._dedicated[entity]
+        return self._by_slot[slot_of(entity, self._slots_total)]
 
-    def _has_settled(self, auction: int, left: object) -> bool:
-        """Whether another keeper is named and can be reached, and the one that let go has answered all that it had."""
-        link = self._keeper_of(auction)
+    def _has_settled(self, entity: int, left: object) -> bool:
+        """Whether another owner is named and can be reached, and the former one has answered all that it had."""
+        link = self._owner_of(entity)
         if link is None or link.stream is None:
             return False
-        return link is not left and not (isinstance(left, HostLink) and left.waits_for(auction))
+        return link is not left and not (isinstance(left, HostLink) and left.waits_for(entity))
 
-    def _is_still_named(self, auction: int, left: object) -> bool:
-        """Whether the one that said it is not the keeper is the one that the directory names."""
-        return left is not None and self._keeper_of(auction) is left
+    def _is_still_named(self, entity: int, left: object) -> bool:
+        """Whether the one that said it is not the owner is the one that the directory names."""
+        return left is not None and self._owner_of(entity) is left
 
     async def ask(self, request: Request, timeout_s: float = 5.0) -> Answer:
         """Send a request and wait for its answer; ``unavailable`` when none comes in time."""
@@ -274,12 +272,12 @@ class Router:
 
     def waiting(self) -> dict[str, int]:
         """How many requests wait for each host."""
-        return {link.host.host_id: len(link.waiting) + len(link.hurried) for link in self._links.values()}
+        return {link.host.host_id: len(link.waiting) + len(link.shortened) for link in self._links.values()}
 
     @property
     def held(self) -> int:
-        """How many requests wait for auctions that are on the move."""
-        return self._on_the_move.waiting
+        """How many requests wait for entities that are being handed off."""
+        return self._handed_off.waiting
 
     def ready(self) -> bool:
         """Whether every slot has a host that can be reached."""
@@ -287,11 +285,11 @@ class Router:
 
     def unavailable(self) -> Refused:
         """Nobody knows what became of the request: the same key may be sent again."""
-        return Refused(UNAVAILABLE, self._clock.now_ms(), retry_after_ms=RETRY_AFTER_MS)
+        return Refused(UNAVAILABLE, self._clock.now_ms(), RETRY_LATER)
 
     def moved(self, waiting: _Waiting, left: HostLink) -> None:
-        """The host asked does not keep this auction any more: hold the request until the directory says who does."""
-        self._on_the_move.hold(waiting.number, waiting.request, waiting.on_answer, left, waiting.held_since)
+        """The host asked does not own this entity any more: hold the request until the directory says who does."""
+        self._handed_off.hold(waiting.number, waiting.request, waiting.on_answer, left, waiting.held_since)
         self.look_up_soon()
 
     def look_up_soon(self) -> None:
@@ -308,15 +306,15 @@ class Router:
             self._wake.clear()
             try:
                 await self._look_up()
-                self._on_the_move.settle()
-                if self._on_the_move:
+                self._handed_off.settle()
+                if self._handed_off:
                     self._wake.set()
             except Exception:
                 # Without look-ups this gateway would be cut off for good.
                 log.exception("look_up_failed")
 
     async def _look_up(self) -> list["asyncio.Task[None]"]:
-        """Bring the links to what the directory says; returns the connections to keepers that this began."""
+        """Bring the links to what the directory says; returns the connections to owners that this began."""
         try:
             hosts = await self._directory.hosts()
         except StoreError as error:
@@ -329,25 +327,25 @@ class Router:
             link = self._links.setdefault(key, HostLink(host, self))
             link.host = host
         begun = [(link.host, link.connect_soon(self._secret)) for link in self._links.values()]
-        self._direct_to_keepers()
-        return [task for host, task in begun if task is not None and host.keeps_something]
+        self._direct_to_owners()
+        return [task for host, task in begun if task is not None and host.owns_something]
 
-    def _direct_to_keepers(self) -> None:
-        before, alone_before = self._by_slot, self._alone
+    def _direct_to_owners(self) -> None:
+        before, dedicated_before = self._by_slot, self._dedicated
         by_slot: list[HostLink | None] = [None] * self._slots_total
-        alone: dict[int, HostLink] = {}
+        dedicated: dict[int, HostLink] = {}
         for link in self._links.values():
             for slot in link.host.slots:
                 if slot < self._slots_total:
                     by_slot[slot] = link
-            alone |= dict.fromkeys(link.host.auctions, link)
-        self._by_slot, self._alone = by_slot, alone
+            dedicated |= dict.fromkeys(link.host.entities, link)
+        self._by_slot, self._dedicated = by_slot, dedicated
         left = {link for link, now in zip(before, by_slot, strict=True) if link is not None and link is not now}
-        left |= {link for auction, link in alone_before.items() if alone.get(auction) is not link}
-        slots_of_new = {slot_of(auction, self._slots_total) for auction in alone.keys() - alone_before.keys()}
-        left |= {keeper for slot in slots_of_new if (keeper := by_slot[slot]) is not None}
+        left |= {link for entity, link in dedicated_before.items() if dedicated.get(entity) is not link}
+        slots_of_new = {slot_of(entity, self._slots_total) for entity in dedicated.keys() - dedicated_before.keys()}
+        left |= {owner for slot in slots_of_new if (owner := by_slot[slot]) is not None}
         for link in left:
-            link.hurry(lambda auction, link=link: self._keeper_of(auction) is not link)  # type: ignore[misc]
+            link.shorten_deadlines(lambda entity, link=link: self._owner_of(entity) is not link)  # type: ignore[misc]
 
     async def _expire_forever(self) -> None:
         loop = asyncio.get_running_loop()
@@ -355,4 +353,4 @@ class Router:
             await asyncio.sleep(0.5)
             for link in list(self._links.values()):
                 link.expire(loop.time())
-            self._on_the_move.expire()
+            self._handed_off.expire()

@@ -18,7 +18,7 @@ import structlog
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from actors.hosting.ownership.places import Taken
+from actors.hosting.ownership.ownership import Assignment
 from actors.placement.control import ControlFailed, Node
 from actors.runtime.director_actor import DIRECTOR, DirectorActor, DirectorConfig, Report
 from actors.runtime.host_actor import HostActor
@@ -90,18 +90,18 @@ class RayControl:
         self._handles.pop(host_id, None)
         await asyncio.to_thread(ray.kill, handle, no_restart=True)
 
-    async def take(self, host_id: str, places: Taken) -> None:
-        """As ``HostActor.take``. Raises ControlFailed."""
-        await self._in_time((await self._handle(host_id)).take.remote(places), host_id)
+    async def acquire(self, host_id: str, assigned: Assignment) -> None:
+        """As ``HostActor.acquire``. Raises ControlFailed."""
+        await self._in_time((await self._handle(host_id)).acquire.remote(assigned), host_id)
 
-    async def take_back(self, host_id: str, places: Taken) -> None:
-        """As ``HostActor.take_back``. Raises ControlFailed."""
-        await self._in_time((await self._handle(host_id)).take_back.remote(places), host_id)
+    async def reacquire(self, host_id: str, assigned: Assignment) -> None:
+        """As ``HostActor.reacquire``. Raises ControlFailed."""
+        await self._in_time((await self._handle(host_id)).reacquire.remote(assigned), host_id)
 
-    async def release(self, host_id: str, slots: Sequence[int], auctions: Sequence[int]) -> int:
-        """As ``HostActor.release``. Raises ControlFailed."""
+    async def hand_off(self, host_id: str, slots: Sequence[int], entities: Sequence[int]) -> int:
+        """As ``HostActor.hand_off``. Raises ControlFailed."""
         handle = await self._handle(host_id)
-        released_at: int = await self._in_time(handle.release.remote(slots, auctions), host_id)
+        released_at: int = await self._in_time(handle.hand_off.remote(slots, entities), host_id)
         return released_at
 
     async def _handle(self, host_id: str) -> Any:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from actors.hosting.ownership.places import Taken
+from actors.hosting.ownership.ownership import Assignment
 from actors.runtime.host_process import HostConfig, HostProcess
 from actors.runtime.loop_thread import Done, LoopThread
 
@@ -25,17 +25,17 @@ class HostActor:
         self._process: HostProcess | None = None
         self._thread = LoopThread("host", self._start)
 
-    def take(self, places: Taken) -> None:
-        """Keep these from now on. Raises what went wrong, and TimeoutError."""
-        self._do(lambda process: process.take(places))
+    def acquire(self, assigned: Assignment) -> None:
+        """Own these from now on. Raises what went wrong, and TimeoutError."""
+        self._do(lambda process: process.acquire(assigned))
 
-    def take_back(self, places: Taken) -> None:
-        """Keep these auctions with their slots again. Raises as ``take`` does."""
-        self._do(lambda process: process.take_back(places))
+    def reacquire(self, assigned: Assignment) -> None:
+        """Own these entities with their slots again. Raises as ``acquire`` does."""
+        self._do(lambda process: process.reacquire(assigned))
 
-    def release(self, slots: Sequence[int], auctions: Sequence[int]) -> int:
-        """Keep these no more; the time (ms) from when on another may keep them. Raises as ``take`` does."""
-        return self._do(lambda process: process.release(slots, auctions))
+    def hand_off(self, slots: Sequence[int], entities: Sequence[int]) -> int:
+        """Own these no more; the time (ms) from when on another may own them. Raises as ``acquire`` does."""
+        return self._do(lambda process: process.hand_off(slots, entities))
 
     def stop(self) -> bool:
         """Drain and close; False when that took too long."""
@@ -55,6 +55,6 @@ class HostActor:
         return self._thread.do(order(process), ORDER_TIMEOUT_S)
 
     async def _start(self) -> None:
-        # Another process keeps this host's name: this one is a leftover of a Ray that is gone.
+        # Another process has this host's name: this one is a leftover of a Ray that is gone.
         self._process = HostProcess(self._config, on_superseded=lambda: os._exit(1))
         await self._process.start()

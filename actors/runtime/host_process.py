@@ -10,28 +10,31 @@ import msgspec
 import structlog
 
 from actors.clock import Clock
+from actors.hosting.entity.entity import Entity
 from actors.hosting.host import Host
 from actors.hosting.limits import HostLimits
-from actors.hosting.ownership.places import Taken
+from actors.hosting.load_report import encode_load_report
+from actors.hosting.ownership.ownership import Assignment
 from actors.hosting.ownership.releases import Releases, Returned
-from actors.hosting.vitals import encode_vitals
 from actors.stream.connection import HostStream
 from actors.workers.market_follower import MarketFollower
 from actors.workers.settler import Settler
+from domain.auction.state import Auction
 from persistence.catalog.market import CatalogMarket
 from persistence.ledger.bid_holds import BidHolds
 from persistence.log.event_log import EventLog
 from persistence.log.snapshots import SnapshotStore
-from persistence.placement.directory import Claimed, Directory, DueAuction, Superseded
+from persistence.placement.directory import Claimed, Directory, DueEntity, Superseded
 from persistence.postgres.errors import StoreError
 from persistence.postgres.pool import Pool, close_pool, open_pool
 from persistence.redis.announcements import DIRECTORY_CHANNEL, Announcer
 from persistence.sales.settlement import Settlements
+from persistence.summary_tables import SUMMARY_TABLES
 
 log = structlog.get_logger()
 
 HEARTBEAT_S = 0.5
-CHORES_S = 1.0
+MAINTENANCE_S = 1.0
 PARTITIONS_EVERY_MS = 6 * 3600 * 1000
 STORE_RETRY_S = 0.25
 # Settling has connections of its own. What it locks bids wait for: a process that stops in the midst lets go in time.
@@ -69,7 +72,7 @@ class HostProcess:
         self.clock = Clock()
         self.host: Host | None = None
         self.port: int | None = None
-        self._log = EventLog(config.database_url, writer=config.host_id)
+        self._log = EventLog(config.database_url, SUMMARY_TABLES, writer=config.host_id)
         self._holds = BidHolds(config.database_url) if config.holds else None
         self._announcer = Announcer(config.redis_url, config.limits.news_waiting_max)
         self._incarnation = 0
@@ -80,9 +83,11 @@ class HostProcess:
         self._settling: Pool | None = None
         self._market: MarketFollower | None = None
         self._released = Releases()
+        # Auctions of cards whose summary rows have changed: what the catalog says of those is behind.
+        self._moved: set[int] = set()
 
     async def start(self) -> None:
-        """Open the stores (waiting as long as it takes), enter the directory, serve; slots come by ``take``."""
+        """Open the stores (waiting as long as it takes), enter the directory, serve; slots come by ``acquire``."""
         await _until_it_works(self._log.open)
         pool = self._log.pool
         self._directory = Directory(pool)
@@ -94,6 +99,7 @@ class HostProcess:
             limits=self.config.limits,
             clock=self.clock,
             holds=self._holds,
+            summarised=self._summarised,
         )
         await _until_it_works(self.host.prepare)
         self._announcer.start()
@@ -105,13 +111,13 @@ class HostProcess:
         self._settling = await open_pool(
             self.config.database_url, size_max=SETTLING_CONNECTIONS_MAX, size_min=0, settings=SETTLING_SETTINGS
         )
-        self._market = MarketFollower(CatalogMarket(self._settling), self.host.records.take_moved)
+        self._market = MarketFollower(CatalogMarket(self._settling), self._take_moved)
         settler = Settler(Settlements(self._settling), self.host, self.clock.now_ms, self._market.note)
         self._tasks = [
             asyncio.create_task(settler.run(), name="settler"),
             asyncio.create_task(self.host.run(), name="host"),
             asyncio.create_task(self._beat_forever(), name="heartbeat"),
-            asyncio.create_task(self._chores_forever(), name="chores"),
+            asyncio.create_task(self._maintain_forever(), name="maintenance"),
         ]
         log.info("host_serves", host=self.config.host_id, port=self.port)
 
@@ -122,7 +128,7 @@ class HostProcess:
         if self._server is not None:
             self._server.close()
         for task in self._tasks[:1]:
-            # What it has begun is done or rolled back; who keeps the auctions next goes on from there.
+            # What it has begun is done or rolled back; who owns the entities next goes on from there.
             task.cancel()
         try:
             await asyncio.wait_for(self.host.drain(), 5)
@@ -139,6 +145,14 @@ class HostProcess:
         if self._settling is not None:
             await close_pool(self._settling)
         await self._log.close()
+
+    def _summarised(self, entity: Entity) -> None:
+        if isinstance(entity.state, Auction) and entity.state.terms.copies:
+            self._moved.add(entity.id)
+
+    def _take_moved(self) -> set[int]:
+        moved, self._moved = self._moved, set()
+        return moved
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -158,83 +172,83 @@ class HostProcess:
             unread_bytes_max=limits.stream_unread_bytes_max,
         )  # fmt: skip
 
-    def _vitals(self) -> bytes:
+    def _load_report(self) -> bytes:
         assert self.host is not None
-        vitals = msgspec.structs.replace(
-            self.host.vitals(),
+        report = msgspec.structs.replace(
+            self.host.load_report(),
             streams=len(self._streams),
             unread_bytes=sum(stream.unread_bytes for stream in self._streams),
-            news_waiting=self._announcer.waiting,
-            news_dropped=self._announcer.dropped,
+            updates_waiting=self._announcer.waiting,
+            updates_dropped=self._announcer.dropped,
         )
-        return encode_vitals(vitals)
+        return encode_load_report(report)
 
-    async def take(self, places: Taken) -> None:
-        """Keep these from now on. Raises StoreUnavailable, Superseded.
+    async def acquire(self, assigned: Assignment) -> None:
+        """Own these from now on. Raises StoreUnavailable, Superseded.
 
-        Where they were not released, their former keepers' last appends are ended first: none lands behind our back.
+        Where they were not handed off, their former owners' last appends are ended first: none lands behind our back.
         """
         host, directory = self._serving()
         config = self.config
-        # Were this to fail half-way, the directory would have us as a keeper that does not keep: see `_beat`.
-        self._released.add(places.slots, places.auctions)
-        if places.slots:
-            claimed = await directory.claim(config.host_id, self._incarnation, places.slots)
-            await self._end_appends_of(claimed, places)
+        # Were this to fail half-way, the directory would have us as an owner that does not serve: see `_beat`.
+        self._released.add(assigned.slots, assigned.entities)
+        if assigned.slots:
+            claimed = await directory.claim(config.host_id, self._incarnation, assigned.slots)
+            await self._end_appends_of(claimed, assigned)
             now = self.clock.now_ms()
-            for slot, until in claimed.kept_until.items():
-                host.outages.slot_taken(slot, places.released_at or until, now)
-            host.take_slots(places.slots, claimed.elsewhere)
-            alarms = await directory.due(places.slots)
-            self._set_alarms(due for due in alarms if due.auction not in claimed.elsewhere)
-        if places.auctions:
-            slots = {auction: host.places.slot_of(auction) for auction in places.auctions}
-            await directory.claim_auctions(config.host_id, self._incarnation, slots)
-            self._serve_alone(places)
-            self._set_alarms(await directory.due_auctions(places.auctions))
-        self._released.difference_update(places.slots, places.auctions)
+            for slot, until in claimed.owned_until.items():
+                host.outages.slot_acquired(slot, assigned.released_at or until, now)
+            host.acquire_slots(assigned.slots, claimed.elsewhere)
+            alarms = await directory.due(assigned.slots)
+            self._set_alarms(due for due in alarms if due.entity not in claimed.elsewhere)
+        if assigned.entities:
+            slots = {entity: host.ownership.slot_of(entity) for entity in assigned.entities}
+            await directory.claim_entities(config.host_id, self._incarnation, slots)
+            self._serve_dedicated(assigned)
+            self._set_alarms(await directory.due_entities(assigned.entities))
+        self._released.difference_update(assigned.slots, assigned.entities)
         self._announce_directory()
-        log.info("taken", host=config.host_id, slots=len(places.slots), auctions=len(places.auctions))
+        log.info("acquired", host=config.host_id, slots=len(assigned.slots), entities=len(assigned.entities))
 
-    async def take_back(self, places: Taken) -> None:
-        """Keep these auctions, which had a host of their own, with their slots again. Raises as ``take`` does."""
+    async def reacquire(self, assigned: Assignment) -> None:
+        """Own these entities, which had a dedicated host, with their slots again. Raises as ``acquire`` does."""
         host, directory = self._serving()
-        claimed = await directory.reclaim(self.config.host_id, self._incarnation, places.auctions)
-        await self._end_appends_of(claimed, places)
+        claimed = await directory.reclaim(self.config.host_id, self._incarnation, assigned.entities)
+        await self._end_appends_of(claimed, assigned)
         now = self.clock.now_ms()
-        for auction, until in claimed.kept_until.items():
-            host.outages.auction_taken(auction, places.released_at or until, now)
-        host.take_back(places.auctions)
-        self._set_alarms(await directory.due_auctions(places.auctions))
+        for entity, until in claimed.owned_until.items():
+            host.outages.entity_acquired(entity, assigned.released_at or until, now)
+        host.reacquire(assigned.entities)
+        self._set_alarms(await directory.due_entities(assigned.entities))
         self._announce_directory()
-        log.info("taken_back", host=self.config.host_id, auctions=len(places.auctions))
+        log.info("reacquired", host=self.config.host_id, entities=len(assigned.entities))
 
-    async def release(self, slots: Sequence[int], auctions: Sequence[int]) -> int:
-        """Keep these no more; the time (ms) from when on another may. It has to take them soon: else they come back."""
+    async def hand_off(self, slots: Sequence[int], entities: Sequence[int]) -> int:
+        """Own these no more; the time (ms) from when on another may, which has to be soon: else they come back."""
         host, _ = self._serving()
-        self._released.add(slots, auctions)
-        return await host.release(slots, auctions)
+        self._released.add(slots, entities)
+        return await host.hand_off(slots, entities)
 
     def _serving(self) -> tuple[Host, Directory]:
         assert self.host is not None
         assert self._directory is not None
         return self.host, self._directory
 
-    def _serve_alone(self, places: Taken) -> None:
+    def _serve_dedicated(self, assigned: Assignment) -> None:
         assert self.host is not None
         now = self.clock.now_ms()
-        for auction in places.auctions:
-            self.host.outages.auction_taken(auction, places.released_at or now, now)
-        self.host.take_auctions(places.auctions)
+        for entity in assigned.entities:
+            self.host.outages.entity_acquired(entity, assigned.released_at or now, now)
+        self.host.acquire_dedicated(assigned.entities)
 
-    async def _end_appends_of(self, claimed: Claimed, places: Taken) -> None:
-        if places.released_at is None and claimed.keepers:
-            await self._log.end_writers(sorted(claimed.keepers))
+    async def _end_appends_of(self, claimed: Claimed, assigned: Assignment) -> None:
+        if assigned.released_at is None and claimed.owners:
+            await self._log.end_writers(sorted(claimed.owners))
 
-    def _set_alarms(self, alarms: Iterable[DueAuction]) -> None:
+    def _set_alarms(self, alarms: Iterable[DueEntity]) -> None:
         assert self.host is not None
         for due in alarms:
-            self.host.timers.set(due.auction, due.due_at)
+            self.host.timers.set(due.entity, due.due_at)
 
     def _announce_directory(self) -> None:
         self._announcer.publish(DIRECTORY_CHANNEL, self.config.host_id.encode())
@@ -252,27 +266,30 @@ class HostProcess:
 
     async def _beat(self) -> None:
         host, directory = self._serving()
-        before = host.places
-        slots, alone, now = before.slots, before.dedicated, self.clock.now_ms()
-        kept = await directory.heartbeat(self.config.host_id, self._incarnation, now, self._vitals())
-        lost_slots, lost_auctions = slots - kept.slots, (alone - kept.auctions) | (kept.elsewhere - before.elsewhere)
-        if lost_slots or lost_auctions:
-            log.warning("lost", host=self.config.host_id, slots=len(lost_slots), auctions=len(lost_auctions))
-            host.lose(lost_slots, lost_auctions)
-            self._released.add((), lost_auctions)
+        before = host.ownership
+        slots, dedicated, now = before.slots, before.dedicated, self.clock.now_ms()
+        owned = await directory.heartbeat(self.config.host_id, self._incarnation, now, self._load_report())
+        lost_slots, lost_entities = (
+            slots - owned.slots,
+            (dedicated - owned.entities) | (owned.elsewhere - before.elsewhere),
+        )
+        if lost_slots or lost_entities:
+            log.warning("lost", host=self.config.host_id, slots=len(lost_slots), entities=len(lost_entities))
+            host.lose(lost_slots, lost_entities)
+            self._released.add((), lost_entities)
         host.confirmed(now)
-        self._released.doubt(before.elsewhere - kept.elsewhere)
-        await self._take_again(self._released.returned(kept, before))
+        self._released.doubt(before.elsewhere - owned.elsewhere)
+        await self._acquire_again(self._released.returned(owned, before))
 
-    async def _take_again(self, returned: Returned) -> None:
-        """Keep what we let go of, or were to take, and what is still ours in the directory: nobody else will."""
-        if returned.slots or returned.auctions:
-            log.warning("kept_again", host=self.config.host_id, slots=len(returned.slots))
-            await self.take(Taken(slots=tuple(returned.slots), auctions=tuple(returned.auctions)))
+    async def _acquire_again(self, returned: Returned) -> None:
+        """Own what we handed off, or were to acquire, and what is still ours in the directory: nobody else will."""
+        if returned.slots or returned.entities:
+            log.warning("owned_again", host=self.config.host_id, slots=len(returned.slots))
+            await self.acquire(Assignment(slots=tuple(returned.slots), entities=tuple(returned.entities)))
         if returned.elsewhere:
-            log.warning("kept_again", host=self.config.host_id, auctions=len(returned.elsewhere))
+            log.warning("owned_again", host=self.config.host_id, entities=len(returned.elsewhere))
             self._released.add((), returned.elsewhere)
-            await self.take_back(Taken(auctions=tuple(returned.elsewhere)))
+            await self.reacquire(Assignment(entities=tuple(returned.elsewhere)))
             self._released.difference_update((), returned.elsewhere)
 
     async def _beat_forever(self) -> None:
@@ -291,12 +308,12 @@ class HostProcess:
                 return
             await asyncio.sleep(HEARTBEAT_S)
 
-    async def _chores_forever(self) -> None:
+    async def _maintain_forever(self) -> None:
         assert self.host is not None
         partitions_at = self.clock.now_ms()
         while True:
-            await asyncio.sleep(CHORES_S)
-            self.host.chores_due()
+            await asyncio.sleep(MAINTENANCE_S)
+            self.host.maintain()
             try:
                 if self.clock.now_ms() - partitions_at >= PARTITIONS_EVERY_MS:
                     partitions_at = self.clock.now_ms()

@@ -1,89 +1,79 @@
-"""What gateways and hosts say to each other on a command stream. Version 1.
+"""What gateways and hosts say to each other on a command stream, and what hosts publish. Version 2.
 
 A frame is four bytes of length (big-endian) and msgpack. After the handshake a gateway sends batches
-``[[request_id, request], …]`` and a host answers ``[[request_id, answer], …]``, in any order.
+``[[request_id, request], …]`` and a host answers ``[[request_id, answer], …]``, in any order. Payloads, terms, results
+and states are the kind's own types, encoded: the stream carries any kind.
 """
 
 from typing import Any
 
 import msgspec
 
-from domain.auction.terms import Terms
-from domain.auction.views import PublicState
+from domain.log.codec import encode
 
-STREAM_VERSION = 1
+STREAM_VERSION = 2
 STREAM_FRAME_MAX = 32 * 1024 * 1024
 
+NO_DETAILS: dict[str, int] = {}
 
-class Bid(msgspec.Struct, frozen=True, array_like=True, tag="b"):
-    """Bid up to ``amount`` (base units) for ``bidder``, whose public name is ``name``."""
-
-    auction: int
-    bidder: int
-    name: str
-    amount: int
-    key: str
+UserKey = tuple[int, str]
+"""A user and the key of a command of theirs."""
 
 
-class Buy(msgspec.Struct, frozen=True, array_like=True, tag="n"):
-    """Take the auction at its buy-now price."""
+class Command(msgspec.Struct, frozen=True, array_like=True, tag="c"):
+    """A command to one entity. With a ``key`` its answer is the same however often it is sent: ``Accepted``.
 
-    auction: int
-    bidder: int
-    name: str
-    key: str
+    Without one, the rules know what was done before, and the answer is the state after it: ``StateAnswer``.
+    """
+
+    entity: int
+    kind: str
+    payload: msgspec.Raw
+    key: UserKey | None = None
+
+
+class Open(msgspec.Struct, frozen=True, array_like=True, tag="o"):
+    """Open an entity on these terms; done before on the same terms: its state, ``duplicate``."""
+
+    entity: int
+    kind: str
+    terms: msgspec.Raw
 
 
 class GetState(msgspec.Struct, frozen=True, array_like=True, tag="g"):
-    """The auction's public state and position."""
+    """The entity's public state and position."""
 
-    auction: int
-
-
-class Create(msgspec.Struct, frozen=True, array_like=True, tag="c"):
-    """List the auction that these terms name; done before by the same seller: its state, ``duplicate``."""
-
-    auction: int
-    terms: Terms
+    entity: int
+    kind: str
 
 
-class Withdraw(msgspec.Struct, frozen=True, array_like=True, tag="w"):
-    """Cancel before the first bid. ``by_operator``: also another's auction."""
-
-    auction: int
-    by: int
-    by_operator: bool = False
+Request = Command | Open | GetState
 
 
-class CloseNow(msgspec.Struct, frozen=True, array_like=True, tag="e"):
-    """End the auction now. For operators; done before: its state, ``duplicate``."""
+class Accepted(msgspec.Struct, frozen=True, array_like=True, tag="a"):
+    """The command is in the log, at ``(epoch, seq)``. ``result`` is what its kind answers (``Receipt.result``).
 
-    auction: int
-    by: int
-
-
-Request = Bid | Buy | GetState | Create | Withdraw | CloseNow
-
-
-class BidAnswer(msgspec.Struct, frozen=True, array_like=True, tag="a"):
-    """The bid is in the log, at ``(epoch, seq)``. ``outcome``: ``leading``, ``outbid`` or ``won``."""
+    Hosts put a Struct there; gateways find a list of its fields.
+    """
 
     epoch: int
     seq: int
     at: int
-    outcome: str
-    price: int
-    minimum: int
-    ends_at: int
+    result: Any
     duplicate: bool = False
 
 
 class StateAnswer(msgspec.Struct, frozen=True, array_like=True, tag="s"):
-    """The auction as everyone may see it, after the event at ``(epoch, seq)``."""
+    """The entity as everyone may see it at ``at`` (ms), after the event at ``(epoch, seq)``. ``final``: it has ended.
+
+    ``state`` is a map.
+    """
 
     epoch: int
     seq: int
-    state: PublicState
+    at: int
+    state: msgspec.Raw
+    final: bool
     duplicate: bool = False
 
 
@@ -92,26 +82,29 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag="r"):
 
     code: str
     server_time: int
-    price: int | None = None
-    minimum: int | None = None
-    retry_after_ms: int | None = None
-    available: int | None = None
-    required: int | None = None
+    details: dict[str, int] = NO_DETAILS
+
+    @property
+    def retry_after_ms(self) -> int | None:
+        return self.details.get("retry_after_ms")
 
     def known(self) -> dict[str, Any]:
         """All that it was decided on, by the names that clients know."""
-        known = msgspec.structs.asdict(self)
-        del known["code"]
-        return known
+        return {"server_time": self.server_time, **self.details}
 
 
-Answer = BidAnswer | StateAnswer | Refused
+Answer = Accepted | StateAnswer | Refused
 
 # Beside the codes of domain/errors.py.
-MOVED = "moved"  # between host and gateway only: another host keeps this slot
+MOVED = "moved"  # between host and gateway only: another host owns this entity
 
 
-class AnnouncedEvent(msgspec.Struct, frozen=True, array_like=True):
+def command(entity: int, kind: str, payload: msgspec.Struct, key: UserKey | None = None) -> Command:
+    """A command with its payload encoded."""
+    return Command(entity, kind, msgspec.Raw(encode(payload)), key)
+
+
+class PublicEvent(msgspec.Struct, frozen=True, array_like=True):
     """One event as the public may see it."""
 
     seq: int
@@ -120,15 +113,18 @@ class AnnouncedEvent(msgspec.Struct, frozen=True, array_like=True):
     data: msgspec.Raw
 
 
-class News(msgspec.Struct, frozen=True, array_like=True):
-    """What became of one auction in one commit: its newest state and the events that led there.
+class Update(msgspec.Struct, frozen=True, array_like=True):
+    """What became of one entity in one commit: its newest public state (a map) and the events that led there.
 
-    ``events`` may lack the oldest of a large commit; none at all is a mere reminder of where the auction stands.
+    ``events`` may lack the oldest of a large commit; none at all is a mere reminder of where the entity stands.
+    ``final``: it has ended.
     """
 
-    auction: int
+    entity: int
+    kind: str
     epoch: int
     seq: int
     at: int
-    state: PublicState
-    events: list[AnnouncedEvent] = []
+    state: msgspec.Raw
+    final: bool
+    events: list[PublicEvent] = []

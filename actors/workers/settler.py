@@ -7,9 +7,9 @@ from typing import Protocol
 
 import structlog
 
-from actors.hosting.entity.orders import Reply, SaleSettled
-from actors.hosting.ownership.places import Places
-from actors.stream.messages import Answer, Refused
+from actors.hosting.entity.orders import Reply
+from actors.hosting.ownership.ownership import Ownership
+from actors.stream.messages import Answer, Command, Refused, command
 from domain.auction.commands import Settle
 from domain.auction.refusal import NOT_SOLD
 from domain.ids import id_text
@@ -49,9 +49,9 @@ class Settles(Protocol):
 class Keeps(Protocol):
     """The host."""
 
-    places: Places
+    ownership: Ownership
 
-    def submit(self, request: SaleSettled, request_id: int, reply: Reply) -> None: ...
+    def submit(self, request: Command, request_id: int, reply: Reply) -> None: ...
 
 
 class Settler:
@@ -86,11 +86,11 @@ class Settler:
 
     async def work_once(self) -> bool:
         """Take what is due one step further, of some auctions; whether that did anything. Raises StoreError."""
-        places = self._host.places
-        if not (places.slots or places.dedicated):
+        ownership = self._host.ownership
+        if not (ownership.slots or ownership.dedicated):
             return False
-        due = await self._settlements.due(sorted(places.slots), sorted(places.dedicated), ROUND_MAX)
-        mine = [one for one in due if places.keep(one.auction)]
+        due = await self._settlements.due(sorted(ownership.slots), sorted(ownership.dedicated), ROUND_MAX)
+        mine = [one for one in due if ownership.owns(one.auction)]
         unsold = [one.auction for one in mine if not one.sold]
         steps = 0
         if unsold:
@@ -126,7 +126,7 @@ class Settler:
 
     async def _say(self, paid: dict[int, Settle]) -> int:
         """Have the logs say that these were paid for; of how many. Those not answered now are asked again later."""
-        waiting = [(auction, self._submit(SaleSettled(auction, order))) for auction, order in paid.items()]
+        waiting = [(auction, self._submit(command(auction, "auction", order))) for auction, order in paid.items()]
         async with asyncio.timeout(ANSWER_WITHIN_S):
             answers = [(auction, await answer) for auction, answer in waiting]
         for auction, answer in answers:
@@ -138,7 +138,7 @@ class Settler:
             await self._settlements.done(said)
         return len(said)
 
-    def _submit(self, order: SaleSettled) -> "asyncio.Future[Answer]":
+    def _submit(self, order: Command) -> "asyncio.Future[Answer]":
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
         def reply(_: int, answer: Answer) -> None:

@@ -8,9 +8,11 @@ from itertools import pairwise
 from domain.auction.events import BidEvent, Closed, Event
 from domain.auction.state import Auction, apply
 from domain.ids import parse_id
+from domain.kinds import kind_of
 from domain.log.chain import LogRow
-from domain.log.codec import UnreadableEvent, decode_event
+from domain.log.codec import Unreadable
 from persistence.log.event_log import EventLog
+from persistence.summary_tables import SUMMARY_TABLES
 
 CONNECTIONS_MAX = 2
 
@@ -42,8 +44,8 @@ class AuctionLog:
     def _read(self, rows: Sequence[LogRow]) -> None:
         for row in rows:
             try:
-                event = decode_event(row.body)
-            except UnreadableEvent:
+                event = kind_of("auction").codec.decode_event(row.body)
+            except Unreadable:
                 continue
             self.events[row.seq] = event
             if isinstance(event, BidEvent):
@@ -67,7 +69,7 @@ class AuctionLog:
 
 async def read_logs(database_url: str, auctions: Sequence[str]) -> dict[str, AuctionLog]:
     """The whole logs of these auctions. Raises StoreUnavailable."""
-    log = EventLog(database_url, pool_max=CONNECTIONS_MAX)
+    log = EventLog(database_url, SUMMARY_TABLES, pool_max=CONNECTIONS_MAX)
     await log.open()
     try:
         return {auction: AuctionLog(auction, await _rows(log, parse_id(auction))) for auction in auctions}

@@ -13,12 +13,13 @@ from bench.faults.auction_log import AuctionLog
 from bench.faults.recording import Acked, Recording, RefusedOrder, Seen, ToldEvent, ToldState
 from domain.auction.commands import PlaceBid
 from domain.auction.events import BoughtNow, Cancelled, Closed, Settled
-from domain.auction.formats.english import decide
-from domain.auction.refusal import Refusal
+from domain.auction.refusal import refused as refusal
+from domain.auction.rules import AUCTIONS
 from domain.auction.state import Auction
-from domain.auction.views import outcome_of, public_event, public_state
+from domain.auction.views import outcome_of, public_event
 from domain.errors import ALREADY_LEADING, AUCTION_CLOSED, AUCTION_NOT_OPEN, BID_TOO_LOW
 from domain.ids import parse_id
+from domain.kinds import kind_of
 from domain.log.verification import LogVerifier
 
 LOST = "lost"
@@ -96,7 +97,7 @@ def _by_bidder(recording: Recording) -> defaultdict[tuple[str, str], list[Acked]
 
 
 def _log_is_sound(log: AuctionLog) -> Iterator[Violation]:
-    verifier = LogVerifier(parse_id(log.auction))
+    verifier = LogVerifier(kind_of("auction"), parse_id(log.auction))
     for seq in sorted(log.rows):
         verifier.feed(log.rows[seq])
     for finding in verifier.finish().findings:
@@ -209,7 +210,7 @@ def _refusal_is_true(
 def _was_refused_by_the_rules(refused: RefusedOrder, log: AuctionLog, since_seq: int) -> bool:
     seqs = range(since_seq, len(log.states) + 1)
     candidates = seqs if refused.price is None else log.standing_at(refused.price, since_seq)
-    expected = Refusal(refused.code, refused.price, refused.minimum)
+    expected = refusal(refused.code, refused.price, refused.minimum)
     now_ms = refused.server_time or 0
     return any(_decision(log.states[seq], refused, now_ms) == expected for seq in candidates if seq in log.states)
 
@@ -218,7 +219,7 @@ def _decision(auction: Auction, refused: RefusedOrder, now_ms: int) -> object:
     order = refused.order
     # The public name stands for the bidder: recordings know no numbers.
     bidder = auction.leader if auction.leader is not None and auction.leader_name == order.bidder else -1
-    return decide(auction, PlaceBid(bidder, order.bidder, order.amount, order.key), now_ms)
+    return AUCTIONS.decide(auction, PlaceBid(bidder, order.bidder, order.amount, order.key), now_ms)
 
 
 # --- news ---
@@ -248,7 +249,7 @@ def _state_fault(told: ToldState, log: AuctionLog) -> str | None:
         return f"a watcher was told the state after {told.seq}, which the log does not have"
     if auction is None:
         return None
-    expected: dict[str, Any] = msgspec.to_builtins(public_state(auction, 0))
+    expected: dict[str, Any] = msgspec.to_builtins(AUCTIONS.public_state(auction, 0, "shared"))
     wrong = {
         name: (told.state.get(name), expected.get(name))
         for name in expected.keys() | told.state.keys()

@@ -9,12 +9,13 @@ from msgspec.structs import replace
 from bench.loads.load import STARTING_PRICE, STEP
 from domain.auction.commands import PlaceBid
 from domain.auction.events import Event
-from domain.auction.formats.english import decide, list_auction
-from domain.auction.refusal import Refusal
+from domain.auction.formats.english import ENGLISH
 from domain.auction.state import Auction, apply
 from domain.auction.terms import Terms
-from domain.log.codec import HASH_BYTES, command_key, encode_event, first_hash, next_hash
+from domain.entity import Refusal
+from domain.log.codec import HASH_BYTES, command_key, encode, first_hash, next_hash
 from persistence.log.event_log import EventLog, EventRow
+from persistence.summary_tables import SUMMARY_TABLES
 
 NOW_MS = 1_800_000_000_000
 DAY_MS = 86_400_000
@@ -45,7 +46,7 @@ async def measure_micro(database_url: str) -> dict[str, Any]:
         "apply": _figures("apply its event to the state", bidding.apply_s, BIDS),
         "encode_and_hash": _figures("encode the event, chain its hash", encode_s, BIDS),
     }
-    log = EventLog(database_url)
+    log = EventLog(database_url, SUMMARY_TABLES)
     await log.open()
     try:
         for number, batch in enumerate(BATCHES):
@@ -62,7 +63,7 @@ def run_auction(bids: int) -> Bidding:
     """Decide and apply rising bids of two bidders by turns."""
     terms = Terms(1, SELLER, "seller", "Bench", STARTING_PRICE, NOW_MS, NOW_MS + DAY_MS, increments=((0, STEP),))
     auction: Auction | None = None
-    for event in list_auction(terms, NOW_MS):
+    for event in ENGLISH.open(terms, NOW_MS):
         auction = apply(auction, event)
     assert auction is not None
     events: list[Event] = []
@@ -70,7 +71,7 @@ def run_auction(bids: int) -> Bidding:
     for number in range(bids):
         bid = PlaceBid(2 + number % 2, "bidder", STARTING_PRICE + 2 * STEP * (number + 1), f"key-{number}")
         from_s = time.perf_counter()
-        decided = decide(auction, bid, NOW_MS)
+        decided = ENGLISH.decide(auction, bid, NOW_MS)
         decided_s = time.perf_counter()
         assert not isinstance(decided, Refusal), decided
         for event in decided:
@@ -84,19 +85,21 @@ def run_auction(bids: int) -> Bidding:
 def encoded(events: list[Event]) -> tuple[list[EventRow], float]:
     """The rows of the log, and the seconds that encoding and hashing took."""
     rows = []
-    previous = first_hash(AUCTION_ID_FIRST)
+    previous = first_hash(ENGLISH.kind, AUCTION_ID_FIRST)
     assert len(previous) == HASH_BYTES
     from_s = time.perf_counter()
     for seq, event in enumerate(events, 1):
-        body = encode_event(event)
+        body = encode(event)
         previous = next_hash(previous, 1, seq, NOW_MS, body)
-        rows.append(EventRow(AUCTION_ID_FIRST, seq, 1, NOW_MS, command_key(2, f"key-{seq}"), body, previous))
+        rows.append(
+            EventRow(AUCTION_ID_FIRST, ENGLISH.kind, seq, 1, NOW_MS, command_key(2, f"key-{seq}"), body, previous)
+        )
     return rows, time.perf_counter() - from_s
 
 
 async def _append(log: EventLog, auction: int, rows: list[EventRow], batch: int) -> float:
     """Seconds that APPENDS commits of `batch` events each took, one after the other."""
-    own = [replace(row, auction=auction) for row in rows[: (APPENDS + 1) * batch]]
+    own = [replace(row, entity=auction) for row in rows[: (APPENDS + 1) * batch]]
     # The first opens the connection and prepares the statement.
     await log.append(own[:batch])
     from_s = time.perf_counter()

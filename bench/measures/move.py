@@ -27,8 +27,9 @@ from bench.measures.live import HOT, SPREAD, Engine, Shape, open_seats
 from bench.percentiles import p50_p99
 from domain.auction.events import BidEvent
 from domain.ids import parse_id
-from domain.log.codec import decode_event
+from domain.kinds import kind_of
 from persistence.log.event_log import EventLog
+from persistence.summary_tables import SUMMARY_TABLES
 
 MOVES = 20
 SWAPS = 2
@@ -326,7 +327,7 @@ def verdict_of(bids: Sequence[Bid], run: Run, kept: dict[str, dict[str, int]], u
 
 async def logged_bids(database_url: str, auctions: Sequence[str]) -> dict[str, dict[str, int]]:
     """The sequence number of each key that the log has a bid for, by auction. Raises StoreUnavailable."""
-    log = EventLog(database_url, pool_max=2)
+    log = EventLog(database_url, SUMMARY_TABLES, pool_max=2)
     await log.open()
     try:
         return {auction: await _logged(log, parse_id(auction)) for auction in auctions}
@@ -339,7 +340,7 @@ async def _logged(log: EventLog, auction: int) -> dict[str, int]:
     seq = 0
     while rows := await log.tail(auction, seq):
         for row in rows:
-            event = decode_event(row.body)
+            event = kind_of("auction").codec.decode_event(row.body)
             if isinstance(event, BidEvent):
                 found[event.key] = row.seq
         seq = rows[-1].seq

@@ -1,9 +1,9 @@
-"""Orders to one auction. Who sends them and how they travel is no concern of these."""
+"""Commands to one auction, as they travel on the stream: msgpack arrays, the tag first."""
 
 import msgspec
 
 
-class PlaceBid(msgspec.Struct, frozen=True):
+class PlaceBid(msgspec.Struct, frozen=True, array_like=True, tag="bid"):
     """Bid up to ``amount`` (base units) on behalf of ``bidder``. ``key`` is made by the client: same key, same bid."""
 
     bidder: int
@@ -12,7 +12,7 @@ class PlaceBid(msgspec.Struct, frozen=True):
     key: str
 
 
-class BuyNow(msgspec.Struct, frozen=True):
+class BuyNow(msgspec.Struct, frozen=True, array_like=True, tag="buy"):
     """Take the auction at its buy-now price."""
 
     bidder: int
@@ -20,19 +20,20 @@ class BuyNow(msgspec.Struct, frozen=True):
     key: str
 
 
-class Cancel(msgspec.Struct, frozen=True):
-    """Withdraw the auction; only before the first bid."""
+class Cancel(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
+    """Withdraw the auction before the first bid. For its seller; ``by_operator``: also another's auction."""
 
     by: int
+    by_operator: bool = False
 
 
-class CloseEarly(msgspec.Struct, frozen=True):
+class CloseEarly(msgspec.Struct, frozen=True, array_like=True, tag="close"):
     """End the auction now, selling to the leader as if its time had run out. For operators."""
 
     by: int
 
 
-class Settle(msgspec.Struct, frozen=True):
+class Settle(msgspec.Struct, frozen=True, array_like=True, tag="settle"):
     """The sale has been paid for: ``fee`` and ``royalties`` are parts of ``price`` (base units)."""
 
     winner: int
@@ -41,13 +42,4 @@ class Settle(msgspec.Struct, frozen=True):
     royalties: int
 
 
-class Tick(msgspec.Struct, frozen=True):
-    """Time has passed: open or close what is due.
-
-    ``outage`` is the span (from, to) in which the engine could take no bids, if the auction's end lies in one.
-    """
-
-    outage: tuple[int, int] | None = None
-
-
-Command = PlaceBid | BuyNow | Cancel | CloseEarly | Settle | Tick
+Command = PlaceBid | BuyNow | Cancel | CloseEarly | Settle

@@ -1,15 +1,16 @@
-"""Why a command was refused. A refusal is a value: nothing happened."""
+"""Refusals that say what a bid was decided on."""
 
-import msgspec
-
-
-class Refusal(msgspec.Struct, frozen=True, array_like=True):
-    """``code`` is stable (see docs/protocol.md); the prices say what a bid was decided on."""
-
-    code: str
-    price: int | None = None
-    minimum: int | None = None
-
+from domain.entity import Refusal
 
 # Told to the engine alone: it is no client who says that a sale is paid for.
 NOT_SOLD = "not_sold"
+
+
+def refused(code: str, price: int | None = None, minimum: int | None = None) -> Refusal:
+    """A refusal with the price and the minimum that it was decided on (base units)."""
+    details = {}
+    if price is not None:
+        details["price"] = price
+    if minimum is not None:
+        details["minimum"] = minimum
+    return Refusal(code, details)

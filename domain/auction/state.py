@@ -34,7 +34,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Auction(msgspec.Struct, frozen=True):
+class Auction(msgspec.Struct, frozen=True, tag="auction"):
     """One auction after some number of events. Size does not grow with bids."""
 
     terms: Terms

@@ -45,8 +45,6 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
 
 def terms_fault(terms: Terms) -> str | None:
     """Why an auction can't be listed on these terms, or None when it can."""
-    if terms.format != "english":
-        return "format must be 'english'"
     if not 1 <= len(terms.title) <= TITLE_LENGTH_MAX:
         return f"title must have 1 to {TITLE_LENGTH_MAX} characters"
     if any(ord(character) < 32 for character in terms.title):

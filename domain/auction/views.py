@@ -19,7 +19,7 @@ from domain.auction.events import (
     ReserveMet,
     Settled,
 )
-from domain.auction.state import Auction, minimum_bid
+from domain.auction.state import Auction
 from domain.ids import id_text
 
 
@@ -47,10 +47,19 @@ class PublicState(msgspec.Struct, frozen=True, omit_defaults=True):
     settled: bool = False
 
 
-def public_state(auction: Auction, now_ms: int, placement: str = "shared") -> PublicState:
+class BidResult(msgspec.Struct, frozen=True, array_like=True):
+    """What a bidder is answered of an accepted bid. ``outcome``: ``leading``, ``outbid`` or ``won``."""
+
+    outcome: str
+    price: int
+    minimum: int
+    ends_at: int
+
+
+def public_state(auction: Auction, now_ms: int, placement: str, minimum: int) -> PublicState:
     """What everybody may know of the auction now. The reserve is ``none``, ``unmet`` or ``met``, never a number.
 
-    ``placement`` is where it is kept now: ``shared`` or ``dedicated``.
+    ``placement`` is where it is owned now: ``shared`` or ``dedicated``.
     """
     terms = auction.terms
     return PublicState(
@@ -60,7 +69,7 @@ def public_state(auction: Auction, now_ms: int, placement: str = "shared") -> Pu
         seller=terms.seller_name,
         status=auction.status.value,
         price=auction.price,
-        minimum=minimum_bid(auction),
+        minimum=minimum,
         leader=auction.leader_name,
         bids=auction.bids,
         # Who buys at once pays at least the reserve: what is sold is never "unmet".
@@ -114,3 +123,13 @@ def public_event(event: Event) -> tuple[str, dict[str, Any]]:
             return "cancelled", {}
         case Settled(_, price):
             return "settled", {"price": price}
+
+
+def summary(auction: Auction, public: PublicState) -> tuple[Any, ...]:
+    """The columns of the table ``auctions`` (``persistence.auctions.summary``)."""
+    terms = auction.terms
+    return (
+        terms.seller, terms.seller_name, terms.title, terms.format, public.status, public.placement, public.price,
+        public.minimum, auction.leader, auction.leader_name, auction.winner, auction.bids, public.reserve,
+        public.buy_now, terms.starts_at, auction.ends_at, auction.closed_reason,
+    )  # fmt: skip

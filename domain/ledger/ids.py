@@ -4,8 +4,7 @@ import hashlib
 
 from domain.ledger.orders import ID_BYTES
 
-_AUCTION = b"auction:"
-_TRADE = b"trade:\0\0"
+REFERENCE_KIND_BYTES = 8
 
 
 def transfer_id(purpose: str, *parts: int | bytes | str) -> bytes:
@@ -18,11 +17,11 @@ def transfer_id(purpose: str, *parts: int | bytes | str) -> bytes:
     return digest.digest()
 
 
+def held_for(kind: str, entity: int) -> bytes:
+    """What names the holds of an entity's users. ``kind`` has at most seven letters."""
+    return f"{kind}:".encode().ljust(REFERENCE_KIND_BYTES, b"\0") + entity.to_bytes(8, "big")
+
+
 def held_for_auction(auction: int) -> bytes:
     """What names the holds of an auction's bidders."""
-    return _AUCTION + auction.to_bytes(8, "big")
-
-
-def held_for_trade(trade: int) -> bytes:
-    """What names the holds of a trade's parties."""
-    return _TRADE + trade.to_bytes(8, "big")
+    return held_for("auction", auction)

@@ -1,4 +1,4 @@
-"""Whether the rows of an auction's log are those that were written: none changed, missing, or out of place."""
+"""Whether the rows of an entity's log are those that were written: none changed, missing, or out of place."""
 
 from collections.abc import Iterator
 
@@ -51,9 +51,9 @@ class _Suspect(msgspec.Struct, frozen=True):
 class ChainCheck:
     """Takes the rows in the order of ``seq``; its memory does not grow with them."""
 
-    def __init__(self, auction: int) -> None:
+    def __init__(self, kind: str, entity: int) -> None:
         # None: the row before is missing, so the next one's hash can't be checked.
-        self._previous: bytes | None = first_hash(auction)
+        self._previous: bytes | None = first_hash(kind, entity)
         self._suspects: list[_Suspect] = []
         self.last_seq = 0
 

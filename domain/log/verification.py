@@ -1,35 +1,18 @@
-"""Checking an auction's log: the hash chain, and that each event follows from the rules.
+"""Checking an entity's log: the hash chain, and that each event follows from the rules.
 
-The command behind each event is made up again from the event, and ``decide`` on the state before it must give
-exactly these events at that time. So state, winner and price are those that the rules give, or a row is named.
+The command behind each event is made up again from the event, and ``decide`` on the state before it must give exactly
+these events at that time. So the state is the one that the rules give, or a row is named.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
-from domain.auction.commands import BuyNow, Cancel, CloseEarly, Command, PlaceBid, Settle, Tick
-from domain.auction.events import (
-    BidEvent,
-    BoughtNow,
-    Cancelled,
-    Closed,
-    Event,
-    Extended,
-    LeadDefended,
-    LeadRaised,
-    LeadTaken,
-    Listed,
-    Opened,
-    Settled,
-)
-from domain.auction.formats.english import decide, list_auction
-from domain.auction.refusal import Refusal
-from domain.auction.state import Auction, apply
-from domain.auction.terms import terms_fault
+from domain.entity import Refusal, Tick
 from domain.log.chain import MISSING, ChainCheck, Finding, LogRow, missing_rows
-from domain.log.codec import UnreadableEvent, command_key, decode_auction, decode_event
+from domain.log.codec import Unreadable, command_key
+from domain.log.kind import Kind
 
 FINDINGS_MAX = 200
 
@@ -42,15 +25,15 @@ CLAIM = "claim"
 
 
 class Claim(Protocol):
-    """What another store says of the auction after the row ``seq``."""
+    """What another store says of the entity after the row ``seq``."""
 
     @property
     def seq(self) -> int: ...
     @property
     def source(self) -> str: ...
 
-    def fault(self, auction: Auction, row_hash: bytes) -> str | None:
-        """How it differs from what the log gives."""
+    def fault(self, kind: Kind, state: Any, at_ms: int, row_hash: bytes) -> str | None:
+        """How it differs from what the log gives, where the row was written at ``at_ms``."""
 
 
 class SnapshotClaim(msgspec.Struct, frozen=True):
@@ -61,40 +44,37 @@ class SnapshotClaim(msgspec.Struct, frozen=True):
     state: bytes
     source: str = "the snapshot"
 
-    def fault(self, auction: Auction, row_hash: bytes) -> str | None:
+    def fault(self, kind: Kind, state: Any, at_ms: int, row_hash: bytes) -> str | None:
         if self.hash != row_hash:
             return "its hash is not the row's"
         try:
-            state = decode_auction(self.state)
-        except UnreadableEvent:
+            found = kind.codec.decode_state(self.state)
+        except Unreadable:
             return "it can't be read"
-        return None if state == auction else f"it differs in {_differences(state, auction)}"
+        return None if found == state else f"it differs in {_differences(found, state)}"
 
 
-class ListingClaim(msgspec.Struct, frozen=True):
-    """A row of the read model."""
+class SummaryClaim(msgspec.Struct, frozen=True):
+    """A summary row: its columns' names and values, as ``Rules.summary`` gives them."""
 
     seq: int
-    status: str
-    price: int
-    leader: int | None
-    winner: int | None
-    bids: int
-    ends_at: int
-    source: str = "the list of auctions"
+    names: tuple[str, ...]
+    values: tuple[Any, ...]
+    source: str = "the summary row"
 
-    def fault(self, auction: Auction, row_hash: bytes) -> str | None:
-        names = ("status", "price", "leader", "winner", "bids", "ends_at")
+    def fault(self, kind: Kind, state: Any, at_ms: int, row_hash: bytes) -> str | None:
+        expected = kind.rules.summary(state, at_ms, "shared")
         wrong = [
-            f"{n} {getattr(self, n)} for {getattr(auction, n)}"
-            for n in names
-            if getattr(self, n) != getattr(auction, n)
+            f"{name} {found} for {right}"
+            for name, found, right in zip(self.names, self.values, expected, strict=True)
+            # Where it is owned is not in the log.
+            if found != right and name != "placement"
         ]
         return f"it says {', '.join(wrong)}" if wrong else None
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """``findings`` are the first ones by row, ``found`` says how many there are. ``auction`` is what the log gives.
+    """``findings`` are the first ones by row, ``found`` says how many there are. ``state`` is what the log gives.
 
     ``judged_to`` is the last row that could be held against the rules: after a row that is not as it was written the
     state is a guess.
@@ -105,15 +85,16 @@ class Verdict(msgspec.Struct, frozen=True):
     judged_to: int
     found: int
     findings: tuple[Finding, ...]
-    auction: Auction | None
+    state: Any
 
 
 class LogVerifier:
-    """Takes the rows of one auction in the order of ``seq``; its memory does not grow with them."""
+    """Takes the rows of one entity in the order of ``seq``; its memory does not grow with them."""
 
-    def __init__(self, auction: int, claims: Sequence[Claim] = ()) -> None:
-        self._chain = ChainCheck(auction)
-        self._rules = RuleCheck(auction)
+    def __init__(self, kind: Kind, entity: int, claims: Sequence[Claim] = ()) -> None:
+        self._kind = kind
+        self._chain = ChainCheck(kind.name, entity)
+        self._rules = RuleCheck(kind, entity)
         self._claims = list(claims)
         self._findings: list[Finding] = []
         self._found = 0
@@ -127,8 +108,8 @@ class LogVerifier:
         if self._chain.last_seq == before:
             return
         try:
-            event = decode_event(row.body)
-        except UnreadableEvent:
+            event = self._kind.codec.decode_event(row.body)
+        except Unreadable:
             self._note([Finding(row.seq, UNDECODABLE, f"row {row.seq} is no event of this version")])
             self._rules.lose_track()
             return
@@ -151,13 +132,13 @@ class LogVerifier:
             gap = missing_rows(last_seq + 1, known.seq)
             self._note([Finding(gap.seq, MISSING, f"{gap.detail}: {known.source} knows of them")])
         findings = tuple(sorted(self._findings, key=lambda finding: finding.seq))
-        return Verdict(self._rows, last_seq, self._rules.judged_to, self._found, findings, self._rules.auction)
+        return Verdict(self._rows, last_seq, self._rules.judged_to, self._found, findings, self._rules.state)
 
     def _against_claims(self, row: LogRow) -> Iterator[Finding]:
-        auction = self._rules.auction
+        state = self._rules.state
         for claim in self._claims:
-            if claim.seq == row.seq and auction is not None and self._rules.on_track:
-                fault = claim.fault(auction, row.hash)
+            if claim.seq == row.seq and state is not None and self._rules.on_track:
+                fault = claim.fault(self._kind, state, row.at, row.hash)
                 if fault is not None:
                     yield Finding(row.seq, CLAIM, f"{claim.source} is not what the log gives at row {row.seq}: {fault}")
 
@@ -171,33 +152,34 @@ class LogVerifier:
 class RuleCheck:
     """Whether each event follows from the state before it. Says nothing more once it has lost track."""
 
-    def __init__(self, auction: int) -> None:
-        self._id = auction
-        self.auction: Auction | None = None
+    def __init__(self, kind: Kind, entity: int) -> None:
+        self._rules = kind.rules
+        self._id = entity
+        self.state: Any = None
         self.on_track = True
         self.judged_to = 0
         self._at = 0
         self._epoch = 0
         # The rest of what one command gave: these events must come next, at the same time.
-        self._pending: list[Event] = []
+        self._pending: list[Any] = []
 
     def lose_track(self) -> None:
         """A row is missing or not as it was: from here on the state is a guess."""
         self.on_track = False
         self._pending = []
 
-    def follow(self, row: LogRow, event: Event) -> list[Finding]:
+    def follow(self, row: LogRow, event: Any) -> list[Finding]:
         """What is wrong with this event here; then it counts as having happened."""
         findings: list[Finding] = []
         if self.on_track:
             findings += self._faults(row, event)
             self.judged_to = row.seq
         self._at, self._epoch = row.at, row.epoch
-        if isinstance(event, Listed) != (self.auction is None):
+        if (self._rules.opening(event) is None) == (self.state is None):
             # Can't be applied; ``_faults`` has said so.
             self.lose_track()
             return findings
-        self.auction = apply(self.auction, event)
+        self.state = self._rules.apply(self.state, event)
         return findings
 
     def finish(self, last_seq: int) -> list[Finding]:
@@ -206,28 +188,32 @@ class RuleCheck:
             return []
         return [Finding(last_seq + 1, MISSING, f"row {last_seq + 1} is missing: {_name(self._pending[0])} must follow")]
 
-    def _faults(self, row: LogRow, event: Event) -> Iterator[Finding]:
+    def _faults(self, row: LogRow, event: Any) -> Iterator[Finding]:
         seq = row.seq
         if row.at < self._at:
             yield Finding(seq, TIME, f"row {seq} is {self._at - row.at} ms earlier than the row before it")
         if row.epoch < self._epoch:
             yield Finding(seq, TIME, f"row {seq} has epoch {row.epoch}, the row before it has {self._epoch}")
-        fault = self._first_fault(event, row.at) if self.auction is None else self._rule_fault(self.auction, row, event)
+        fault = self._first_fault(event, row.at) if self.state is None else self._rule_fault(self.state, row, event)
         if fault is not None:
-            yield Finding(seq, FIRST_ROW if self.auction is None else RULES, f"row {seq}: {fault}")
-        key = command_key(event.bidder, event.key) if isinstance(event, BidEvent) else None
-        if row.command_key != key:
+            yield Finding(seq, FIRST_ROW if self.state is None else RULES, f"row {seq}: {fault}")
+        receipt = self._rules.receipt(event)
+        if row.command_key != (None if receipt is None else command_key(receipt.user, receipt.key)):
             yield Finding(seq, KEY, f"row {seq} is found under another key than its command's")
 
-    def _first_fault(self, event: Event, at: int) -> str | None:
-        if not isinstance(event, Listed):
-            return f"a log begins with Listed, not with {_name(event)}"
-        if event.terms.auction != self._id:
-            return "it lists another auction"
-        self._pending = list_auction(event.terms, at)[1:]
-        return terms_fault(event.terms)
+    def _first_fault(self, event: Any, at: int) -> str | None:
+        opening = self._rules.opening(event)
+        if opening is None:
+            return f"a log does not begin with {_name(event)}"
+        entity, terms = opening
+        if entity != self._id:
+            return "it opens another entity"
+        fault = self._rules.terms_fault(terms)
+        if fault is None:
+            self._pending = self._rules.open(terms, at)[1:]
+        return fault
 
-    def _rule_fault(self, auction: Auction, row: LogRow, event: Event) -> str | None:
+    def _rule_fault(self, state: Any, row: LogRow, event: Any) -> str | None:
         if self._pending:
             expected = self._pending.pop(0)
             if event != expected or row.at != self._at:
@@ -236,10 +222,10 @@ class RuleCheck:
                     f"{_name(expected)} must come here, at the time of the row before; {_difference(event, expected)}"
                 )
             return None
-        command = _command_behind(auction, event)
+        command = self._rules.command_behind(state, event)
         if command is None:
             return f"{_name(event)} can't come by itself here"
-        decided = decide(auction, command, row.at)
+        decided = self._rules.decide(state, command, row.at)
         if isinstance(decided, Refusal):
             return f"the rules refuse this {_name(event)}: {decided.code}"
         if not decided:
@@ -251,29 +237,7 @@ class RuleCheck:
         return None
 
 
-def _command_behind(auction: Auction, event: Event) -> Command | None:
-    match event:
-        case LeadTaken() | LeadRaised() | LeadDefended():
-            return PlaceBid(event.bidder, event.name, event.maximum, event.key)
-        case BoughtNow():
-            return BuyNow(event.bidder, event.name, event.key)
-        case Opened() | Closed(reason="time"):
-            return Tick()
-        case Closed(reason="operator"):
-            return CloseEarly(by=0)
-        case Cancelled(by):
-            return Cancel(by)
-        case Settled(winner, price, fee, royalties):
-            return Settle(winner, price, fee, royalties)
-        case Extended(ends_at, "outage") if ends_at > auction.ends_at:
-            # Only the length of the outage is in the log: any that covers the end and is as long will do.
-            began = auction.ends_at - 1
-            return Tick((began, began + ends_at - auction.ends_at))
-        case _:
-            return None
-
-
-def _difference(event: Event, expected: Event) -> str:
+def _difference(event: Any, expected: Any) -> str:
     if type(event) is not type(expected):
         return f"it is {_name(event)}, the rules give {_name(expected)}"
     return f"{_name(event)} differs from what the rules give: {_differences(event, expected)}"
@@ -289,5 +253,5 @@ def _differences(found: msgspec.Struct, expected: msgspec.Struct) -> str:
     return ", ".join(parts)
 
 
-def _name(event: Event) -> str:
+def _name(event: Any) -> str:
     return type(event).__name__

@@ -1,13 +1,14 @@
-"""Where auctions are kept. Pure: from who lives and who keeps what now, to what has to move.
+"""Who owns what. Pure: from who lives and who owns what now, to what has to move.
 
-Most auctions share a host by their slot; some have a host of their own. `orphans` must move at once, since nobody keeps
-them; `rebalance` and `own_hosts` are improvements, a few at a time, and never such that the next look would undo them.
+Most entities share a host by their slot; some have a dedicated one. `orphans` must move at once, since nobody owns
+them; `rebalance` and `dedicated_hosts` are improvements, a few at a time, and never such that the next look would undo
+them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-# An auction with so many orders a second gets a host of its own, where one is left, and gives it back below the other.
+# An entity with so many orders a second gets a dedicated host, where one is left, and gives it back below the other.
 HOT_PER_S = 300
 COLD_PER_S = 60
 # ... and if it is at least such a part (a quarter) of what its host has to do: else the host has no need of relief.
@@ -25,7 +26,7 @@ HOSTS_PER_CORE = 2
 
 @dataclass(frozen=True)
 class HostPlace:
-    """A living host that keeps slots, or could. ``node``: where it runs."""
+    """A living host that owns slots, or could. ``node``: where it runs."""
 
     host_id: str
     node: str = ""
@@ -42,52 +43,52 @@ class Move:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A live auction that is kept with its slot, and all orders of its host a second.
+    """A live entity that is owned with its slot, and all orders of its host a second.
 
-    ``wished``: its seller asked for a host of its own.
+    ``wished``: a dedicated host was asked for it.
     """
 
-    auction: int
+    entity: int
     rate: int
     wished: bool = False
     host_rate: int = 0
 
     @property
     def hot(self) -> bool:
-        """Whether it, and those beside it, would be better off if it had a host of its own."""
+        """Whether it, and those beside it, would be better off if it had a dedicated host."""
         return self.rate >= HOT_PER_S and self.rate * HOT_PART >= self.host_rate
 
 
 @dataclass(frozen=True)
-class Alone:
-    """An auction with a host of its own, for so long, and below COLD_PER_S for so long."""
+class Dedicated:
+    """An entity with a dedicated host, for so long, and below COLD_PER_S for so long."""
 
-    auction: int
+    entity: int
     rate: int
     wished: bool = False
-    finished: bool = False
+    ended: bool = False
     stayed_ms: int = 0
     cool_ms: int = 0
 
 
 @dataclass(frozen=True)
-class OwnHosts:
-    """Which auction gets a host of its own now, and which gives it back; one each at most, not both."""
+class DedicatedChange:
+    """Which entity gets a dedicated host now, and which gives it back; one each at most, not both."""
 
     promote: int | None = None
     demote: int | None = None
 
 
 def budget(memory_bytes: int, cores: int) -> int:
-    """How many auctions of one node may have a host of their own. Each is a process: memory and cores limit them."""
+    """How many entities of one node may have a dedicated host. Each is a process: memory and cores limit them."""
     by_memory = memory_bytes // MEMORY_PART // HOST_BYTES
     return max(0, min(by_memory, cores * HOSTS_PER_CORE))
 
 
 def active_hosts(kept: Mapping[str, int], hosts: Sequence[HostPlace], per_node: int) -> list[str]:
-    """Who is to keep slots: on each node so many, first those that keep most already. The others stand by.
+    """Who is to own slots: on each node so many, first those that own most already. The others stand by.
 
-    ``kept`` has how many slots each host keeps now.
+    ``kept`` has how many slots each host owns now.
     """
     by_node: dict[str, list[str]] = {}
     for host in hosts:
@@ -102,9 +103,9 @@ def active_hosts(kept: Mapping[str, int], hosts: Sequence[HostPlace], per_node: 
 def orphans(
     owners: Mapping[int, str | None], hosts: Sequence[HostPlace], per_node: int, wishes: Mapping[int, str] | None = None
 ) -> dict[int, str]:
-    """Slot → host for every slot whose keeper is none of these hosts; empty when all is well, or when no host lives.
+    """Slot → host for every slot whose owner is none of these hosts; empty when all is well, or when no host lives.
 
-    ``owners`` has every slot, with the host that keeps it (alive or not) or None; ``wishes`` the slots that an operator
+    ``owners`` has every slot, with the host that owns it (alive or not) or None; ``wishes`` the slots that an operator
     wants on a certain host.
     """
     kept = {host.host_id: 0 for host in hosts}
@@ -137,9 +138,9 @@ def rebalance(
     wishes: Mapping[int, str] | None = None,
     slots_max: int = 32,
 ) -> Move | None:
-    """The next step towards an even spread, or None when it is reached. Only slots with a living keeper move.
+    """The next step towards an even spread, or None when it is reached. Only slots with a living owner move.
 
-    ``leaving`` are hosts that live and are to keep nothing. A step moves at most ``slots_max`` slots between one pair
+    ``leaving`` are hosts that live and are to own nothing. A step moves at most ``slots_max`` slots between one pair
     of hosts, and makes the spread more even or fulfils a wish: so a series of steps ends, and stays where it ended.
     """
     staying = [host for host in hosts if host.host_id not in leaving]
@@ -190,34 +191,34 @@ def _evener(by_host: Mapping[str, list[int]], active: set[str], pinned: frozense
     return Move(tuple(free[source][: min(number, slots_max)]), source, target)
 
 
-def own_hosts(candidates: Sequence[Candidate], alone: Sequence[Alone], places: int) -> OwnHosts:
-    """The next change of who has a host of its own, of which there are so many ``places``.
+def dedicated_hosts(candidates: Sequence[Candidate], current: Sequence[Dedicated], places: int) -> DedicatedChange:
+    """The next change of who has a dedicated host, of which there are so many ``places``.
 
-    Wishes go first, then heat. Whoever got a place keeps it for STAY_MS, gives it back when finished or cold for
-    COOL_MS, and loses it before only to a wish, or to one that is HOTTER times as hot.
+    Wishes go first, then heat. Whoever got a place keeps it for STAY_MS, gives it back when it has ended or been cold
+    for COOL_MS, and loses it before only to a wish, or to one that is HOTTER times as hot.
     """
-    over = [one for one in alone if one.finished or _is_cold(one)]
+    over = [one for one in current if one.ended or _is_cold(one)]
     if over:
-        return OwnHosts(demote=min(over, key=lambda one: (not one.finished, one.rate, one.auction)).auction)
-    if len(alone) > places:
-        return OwnHosts(demote=min(alone, key=_least_worth).auction)
+        return DedicatedChange(demote=min(over, key=lambda one: (not one.ended, one.rate, one.entity)).entity)
+    if len(current) > places:
+        return DedicatedChange(demote=min(current, key=_least_worth).entity)
     worthy = [one for one in candidates if one.wished or one.hot]
     if not worthy or not places:
-        return OwnHosts()
-    best = max(worthy, key=lambda one: (one.wished, one.rate, -one.auction))
-    if len(alone) < places:
-        return OwnHosts(promote=best.auction)
-    weakest = min(alone, key=_least_worth)
+        return DedicatedChange()
+    best = max(worthy, key=lambda one: (one.wished, one.rate, -one.entity))
+    if len(current) < places:
+        return DedicatedChange(promote=best.entity)
+    weakest = min(current, key=_least_worth)
     if weakest.wished or weakest.stayed_ms < STAY_MS:
-        return OwnHosts()
+        return DedicatedChange()
     if best.wished or best.rate >= HOTTER * max(weakest.rate, COLD_PER_S):
-        return OwnHosts(demote=weakest.auction)
-    return OwnHosts()
+        return DedicatedChange(demote=weakest.entity)
+    return DedicatedChange()
 
 
-def _is_cold(one: Alone) -> bool:
+def _is_cold(one: Dedicated) -> bool:
     return not one.wished and one.stayed_ms >= STAY_MS and one.cool_ms >= COOL_MS
 
 
-def _least_worth(one: Alone) -> tuple[bool, int, int]:
-    return one.wished, one.rate, one.auction
+def _least_worth(one: Dedicated) -> tuple[bool, int, int]:
+    return one.wished, one.rate, one.entity

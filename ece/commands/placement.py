@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from actors.hosting.vitals import Vitals, vitals_of
+from actors.hosting.load_report import LoadReport, load_report_of
 from domain.ids import id_text
 from ece.data_dir import DataDir
 from ece.failure import Failure
@@ -124,19 +124,19 @@ async def _pool() -> AsyncIterator[Pool]:
 async def _list_nodes(pool: Pool) -> None:
     hosts, draining = await Directory(pool).hosts(), await OperatorWishes(pool).drains()
     table = Table(box=None, pad_edge=False)
-    for column in ("NODE", "STATE", "HOSTS", "SLOTS", "OWN HOSTS", "ORDERS/S", "MEMORY"):
+    for column in ("NODE", "STATE", "HOSTS", "SLOTS", "DEDICATED", "ORDERS/S", "MEMORY"):
         table.add_column(column, justify="left" if column in ("NODE", "STATE") else "right", no_wrap=True)
-    for name in sorted({host.node for host in hosts if _alive(host) or host.keeps_something} | draining):
-        there = [host for host in hosts if host.node == name and (_alive(host) or host.keeps_something)]
-        vitals = [vitals_of(host.vitals) for host in there if _alive(host)]
+    for name in sorted({host.node for host in hosts if _alive(host) or host.owns_something} | draining):
+        there = [host for host in hosts if host.node == name and (_alive(host) or host.owns_something)]
+        reports = [load_report_of(host.load_report) for host in there if _alive(host)]
         table.add_row(
             name[:NODE_CHARACTERS] or "?",
             _state_of_node(name in draining, there),
-            str(len(vitals)),
+            str(len(reports)),
             str(sum(len(host.slots) for host in there)),
-            str(sum(len(host.auctions) for host in there)),
-            f"{sum(said.orders_rate for said in vitals):,.0f}",
-            f"{sum(said.rss_bytes for said in vitals) / MIB:,.0f} MiB",
+            str(sum(len(host.entities) for host in there)),
+            f"{sum(said.orders_rate for said in reports):,.0f}",
+            f"{sum(said.rss_bytes for said in reports) / MIB:,.0f} MiB",
         )
     _console().print(table)
 
@@ -150,18 +150,18 @@ def _state_of_node(drained: bool, hosts: list[HostAddress]) -> str:
 async def _list_hosts(pool: Pool) -> None:
     hosts, wishes = await Directory(pool).hosts(), await OperatorWishes(pool).slots()
     table = Table(box=None, pad_edge=False)
-    for column in ("HOST", "NODE", "STATE", "SLOTS", "AUCTIONS", "ORDERS/S", "COMMIT", "WAITING", "HOTTEST"):
+    for column in ("HOST", "NODE", "STATE", "SLOTS", "ENTITIES", "ORDERS/S", "COMMIT", "WAITING", "HOTTEST"):
         right = column not in ("HOST", "NODE", "STATE", "HOTTEST")
         table.add_column(column, justify="right" if right else "left", no_wrap=True)
     for host in hosts:
-        if _alive(host) or host.keeps_something:
-            said = vitals_of(host.vitals)
+        if _alive(host) or host.owns_something:
+            said = load_report_of(host.load_report)
             table.add_row(
                 host.host_id,
                 host.node[:NODE_CHARACTERS] or "?",
                 _state_of_host(host),
                 str(len(host.slots)),
-                f"{said.auctions:,}",
+                f"{said.entities:,}",
                 f"{said.orders_rate:,.0f}",
                 f"{said.commit_ms:.1f} ms",
                 f"{said.inbox + said.loading:,}",
@@ -175,22 +175,22 @@ async def _list_hosts(pool: Pool) -> None:
 def _state_of_host(host: HostAddress) -> str:
     if not _alive(host):
         return "silent"
-    if host.auctions:
-        return "own host"
-    return "serving" if host.slots else "stands by"
+    if host.entities:
+        return "dedicated"
+    return "serving" if host.slots else "spare"
 
 
-def _hottest(host: HostAddress, said: Vitals) -> str:
-    if host.auctions:
-        return ", ".join(id_text(auction) for auction in host.auctions)
-    return ", ".join(f"{id_text(heat.auction)} ({heat.rate:,}/s)" for heat in said.hottest[:2])
+def _hottest(host: HostAddress, said: LoadReport) -> str:
+    if host.entities:
+        return ", ".join(id_text(entity) for entity in host.entities)
+    return ", ".join(f"{id_text(heat.entity)} ({heat.rate:,}/s)" for heat in said.hottest[:2])
 
 
 async def _drain(pool: Pool, name: str, wait_s: float) -> None:
     directory, wishes = Directory(pool), OperatorWishes(pool)
     hosts, draining = await directory.hosts(), await wishes.drains()
     alive = {host.node for host in hosts if _alive(host)}
-    full = _only_one(name, alive | {host.node for host in hosts if host.keeps_something} | draining)
+    full = _only_one(name, alive | {host.node for host in hosts if host.owns_something} | draining)
     if not alive - draining - {full}:
         raise Failure("No other node has a living host: there is nowhere to move things to. Add a node first.")
     await wishes.drain(full)
@@ -200,10 +200,10 @@ async def _drain(pool: Pool, name: str, wait_s: float) -> None:
 
     async def left() -> int:
         there = [host for host in await directory.hosts() if host.node == full]
-        return sum(len(host.slots) + len(host.auctions) for host in there) + sum(1 for host in there if _alive(host))
+        return sum(len(host.slots) + len(host.entities) for host in there) + sum(1 for host in there if _alive(host))
 
     await _until_none(left, f"Draining {full[:NODE_CHARACTERS]}", wait_s)
-    _console().print(f"{full[:NODE_CHARACTERS]} keeps nothing any more, and can be taken away.")
+    _console().print(f"{full[:NODE_CHARACTERS]} owns nothing any more, and can be taken away.")
 
 
 async def _undrain(pool: Pool, name: str) -> None:

@@ -1,4 +1,4 @@
-"""`ece verify`: an auction's log, checked row by row."""
+"""`ece verify`: an entity's log, checked row by row."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -16,19 +17,22 @@ from rich.table import Table
 
 from domain.auction.state import Auction
 from domain.ids import InvalidId, id_text, parse_id
+from domain.kinds import UnknownKind, kind_of
 from domain.log.chain import LogRow
-from domain.log.verification import Claim, ListingClaim, LogVerifier, SnapshotClaim, Verdict
+from domain.log.kind import Kind
+from domain.log.verification import Claim, LogVerifier, SnapshotClaim, SummaryClaim, Verdict
 from domain.money import UNITS_PER_USD
 from ece.engine.running import database_of
 from ece.failure import Failure
 from ece.settings import Settings, load_settings
-from persistence.auctions.reading import AuctionHistory, AuctionListing
 from persistence.log.event_log import EventLog
+from persistence.log.history import EntityHistory
 from persistence.log.snapshots import SnapshotStore
 from persistence.postgres.errors import StoreError
+from persistence.summary_tables import SUMMARY_TABLES
 
 ROWS_A_PAGE = 5_000
-AUCTIONS_A_PAGE = 500
+ENTITIES_A_PAGE = 500
 BROKEN_MAX = 200
 EXIT_BROKEN = 1
 EXIT_USAGE = 2
@@ -60,8 +64,7 @@ class Stores:
 
     def __init__(self, event_log: EventLog) -> None:
         self.event_log = event_log
-        self.listing = AuctionListing(event_log.pool)
-        self.history = AuctionHistory(event_log.pool)
+        self.history = EntityHistory(event_log.pool)
         self.snapshots = SnapshotStore(event_log.pool)
 
 
@@ -113,10 +116,13 @@ async def _verify_one(settings: Settings, auction: int, narration: Console, *, a
     async with _stores(settings, narration) as stores:
         with _progress(narration) as bar:
             task = bar.add_task("rows", total=None)
-            verdict = await verified(stores, auction, lambda more, all_: bar.update(task, advance=more, total=all_))
-    if verdict.rows == 0 and not verdict.found:
-        narration.print(f"ece: there is no auction {id_text(auction)}")
-        raise typer.Exit(EXIT_USAGE)
+            kind = await stores.history.kind(auction)
+            if kind is None:
+                narration.print(f"ece: there is no auction {id_text(auction)}")
+                raise typer.Exit(EXIT_USAGE)
+            verdict = await verified(
+                stores, auction, kind, lambda more, all_: bar.update(task, advance=more, total=all_)
+            )
     if as_json:
         sys.stdout.write(json.dumps(_verdict_json(auction, verdict)) + "\n")
     else:
@@ -128,9 +134,9 @@ async def _verify_all(settings: Settings, narration: Console, *, as_json: bool) 
     summary = Summary()
     async with _stores(settings, narration) as stores:
         with _progress(narration) as bar:
-            task = bar.add_task("auctions", total=await stores.history.auctions_count())
-            async for auction in _every_auction(stores):
-                summary.count(auction, await verified(stores, auction))
+            task = bar.add_task("entities", total=await stores.history.entities_count())
+            async for entity, kind in _every_entity(stores):
+                summary.count(entity, await verified(stores, entity, kind))
                 bar.advance(task)
     if as_json:
         members = {"auctions": summary.auctions, "rows": summary.rows, "broken": summary.broken_count}
@@ -141,20 +147,19 @@ async def _verify_all(settings: Settings, narration: Console, *, as_json: bool) 
     return not summary.broken_count
 
 
-async def verified(stores: Stores, auction: int, on_rows: OnRows | None = None) -> Verdict:
-    """Read and check one auction's log, page by page. Raises StoreError."""
+async def verified(stores: Stores, entity: int, kind: str, on_rows: OnRows | None = None) -> Verdict:
+    """Read and check one entity's log, page by page. Raises StoreError."""
     # What others claim is read first: the log, which may be growing, is then at least as far.
     claims: list[Claim] = []
-    head = await stores.listing.get(auction)
-    if head is not None:
-        claims.append(
-            ListingClaim(head.seq, head.status, head.price, head.leader, head.winner, head.bids, head.ends_at)
-        )
-    snapshot = await stores.snapshots.load(auction)
+    summary = await stores.event_log.summary(kind, entity)
+    if summary is not None:
+        claims.append(SummaryClaim(*summary))
+    snapshot = await stores.snapshots.load(entity)
     if snapshot is not None:
         claims.append(SnapshotClaim(snapshot.seq, snapshot.hash, snapshot.state))
-    verifier, after, total = LogVerifier(auction, claims), -1, max([0, *(claim.seq for claim in claims)])
-    while rows := await stores.event_log.tail(auction, after, ROWS_A_PAGE):
+    verifier = LogVerifier(_known(kind), entity, claims)
+    after, total = -1, max([0, *(claim.seq for claim in claims)])
+    while rows := await stores.event_log.tail(entity, after, ROWS_A_PAGE):
         for row in rows:
             verifier.feed(LogRow(row.seq, row.epoch, row.at, row.command_key, row.body, row.hash))
         after = rows[-1].seq
@@ -163,12 +168,19 @@ async def verified(stores: Stores, auction: int, on_rows: OnRows | None = None) 
     return verifier.finish()
 
 
-async def _every_auction(stores: Stores) -> AsyncIterator[int]:
+def _known(kind: str) -> Kind:
+    try:
+        return kind_of(kind)
+    except UnknownKind:
+        raise Failure(f"This version has no rules for the kind {kind!r}: use the version that wrote it.") from None
+
+
+async def _every_entity(stores: Stores) -> AsyncIterator[tuple[int, str]]:
     last = -1
-    while page := await stores.history.auctions_after(last, AUCTIONS_A_PAGE):
-        for auction in page:
-            yield auction
-        last = page[-1]
+    while page := await stores.history.entities_after(last, ENTITIES_A_PAGE):
+        for entity, kind in page:
+            yield entity, kind
+        last = page[-1][0]
 
 
 @asynccontextmanager
@@ -179,7 +191,7 @@ async def _stores(settings: Settings, narration: Console) -> AsyncIterator[Store
 
 @asynccontextmanager
 async def _opened(database_url: str) -> AsyncIterator[Stores]:
-    event_log = EventLog(database_url, pool_max=2)
+    event_log = EventLog(database_url, SUMMARY_TABLES, pool_max=2)
     await event_log.open()
     try:
         yield Stores(event_log)
@@ -200,19 +212,22 @@ def _verdict_json(auction: int, verdict: Verdict) -> dict[str, Any]:
         "judged_to": verdict.judged_to,
         "found": verdict.found,
         "findings": [{"row": f.seq, "kind": f.kind, "detail": f.detail} for f in verdict.findings],
-        "result": None if verdict.auction is None else _result(verdict.auction),
+        "result": None if verdict.state is None else _result(verdict.state),
     }
 
 
-def _result(auction: Auction) -> dict[str, Any]:
+def _result(state: Any) -> dict[str, Any]:
+    """The state that the log gives: an auction's main fields, else all that it has."""
+    if not isinstance(state, Auction):
+        return dict(msgspec.to_builtins(state))
     return {
-        "status": auction.status.value,
-        "price": auction.price,
-        "bids": auction.bids,
-        "leader": auction.leader_name,
-        "winner": auction.leader_name if auction.winner is not None else None,
-        "closed_reason": auction.closed_reason,
-        "ends_at": auction.ends_at,
+        "status": state.status.value,
+        "price": state.price,
+        "bids": state.bids,
+        "leader": state.leader_name,
+        "winner": state.leader_name if state.winner is not None else None,
+        "closed_reason": state.closed_reason,
+        "ends_at": state.ends_at,
     }
 
 
@@ -224,8 +239,8 @@ def _print_verdict(out: Console, auction: int, verdict: Verdict) -> None:
         out.print(_findings_table({auction: verdict}))
         if verdict.found > len(verdict.findings):
             out.print(f"  … and {verdict.found - len(verdict.findings):,} more.")
-    if verdict.auction is not None:
-        out.print("  " + escape(_said(verdict.auction)))
+    if isinstance(verdict.state, Auction):
+        out.print("  " + escape(_said(verdict.state)))
     if verdict.judged_to < verdict.last_seq:
         out.print(
             f"  The rules could be followed to row {verdict.judged_to:,}; what comes after it is as the log says."

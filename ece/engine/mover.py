@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from actors.placement.fleet import SHARED_PREFIX
+from actors.placement.membership import SHARED_PREFIX
 from domain.ids import id_text, parse_id
 from persistence.placement.directory import Directory, slot_of
 from persistence.placement.operator_wishes import OperatorWishes

@@ -74,7 +74,7 @@ from persistence.redis.announcements import (
     USERS_CHANNEL,
     Announcer,
     Listener,
-    news_channel,
+    updates_channel,
 )
 from persistence.sales.copies import Copies
 from persistence.sales.listing_quotas import SellerQuota
@@ -241,7 +241,7 @@ def _measure(services: Services, *metrics: Collector) -> None:
 
 
 def _announcements(redis_url: str) -> tuple[Listener, Announcer]:
-    channels = [DIRECTORY_CHANNEL, USERS_CHANNEL, *map(news_channel, range(CHANNEL_GROUPS))]
+    channels = [DIRECTORY_CHANNEL, USERS_CHANNEL, *map(updates_channel, range(CHANNEL_GROUPS))]
     return Listener(redis_url, channels), Announcer(redis_url)
 
 

@@ -12,8 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from actors.stream.messages import AnnouncedEvent, News, StateAnswer
-from domain.auction.views import PublicState
+from actors.stream.messages import PublicEvent, StateAnswer, Update
 from gateway.wire.frames import Codec, EventFrame
 
 # News goes out at once, then at most so often; where much happens less often still, which nobody can see.
@@ -192,14 +191,15 @@ class Channel:
         self.epoch = 0
         self.seq = -1
         self.at = 0
-        self.state: PublicState | None = None
+        self.state: msgspec.Raw | None = None
+        self.final = False
         self.loading: asyncio.Task[None] | None = None
         self.catching_up: asyncio.Task[None] | None = None
         # Watchers on their way in: the channel must not be forgotten under them.
         self.joining = 0
-        self.early: deque[News] = deque(maxlen=EARLY_NEWS_MAX)
-        self.tail: deque[AnnouncedEvent] = deque(maxlen=TAIL_EVENTS_MAX)
-        self._pending: list[AnnouncedEvent] = []
+        self.early: deque[Update] = deque(maxlen=EARLY_NEWS_MAX)
+        self.tail: deque[PublicEvent] = deque(maxlen=TAIL_EVENTS_MAX)
+        self._pending: list[PublicEvent] = []
         self._must_send_state = False
         self._flushed_at = 0.0
         self._flush_every_s = FLUSH_EVERY_S
@@ -208,7 +208,7 @@ class Channel:
         self._newest: dict[Codec, bytes] = {}
         self._newest_at = (0, -1)
 
-    def take(self, news: News) -> None:
+    def take(self, news: Update) -> None:
         """Follow the auction to where the news says it stands; old news is dropped."""
         if self.state is None:
             self.early.append(news)
@@ -225,19 +225,20 @@ class Channel:
             self._counts.gaps += 1
             self.tail.clear()
             self.tail.extend(fresh)
-        self.epoch, self.seq, self.at, self.state = news.epoch, news.seq, news.at, news.state
+        self.epoch, self.seq, self.at = news.epoch, news.seq, news.at
+        self.state, self.final = news.state, news.final
         self._schedule()
 
     def loaded(self, answer: StateAnswer) -> None:
         """Begin, or begin again, from a host's own word."""
         if self.state is None:
-            self.epoch, self.seq, self.state = answer.epoch, answer.seq, answer.state
-            self.at = answer.state.server_time
+            self.epoch, self.seq, self.at = answer.epoch, answer.seq, answer.at
+            self.state, self.final = answer.state, answer.final
             for news in self.early:
                 self.take(news)
             self.early.clear()
         else:
-            self.take(News(self.auction, answer.epoch, answer.seq, answer.state.server_time, answer.state))
+            self.take(Update(self.auction, "auction", answer.epoch, answer.seq, answer.at, answer.state, answer.final))
 
     @property
     def watchers(self) -> int:
@@ -256,10 +257,11 @@ class Channel:
         return frame
 
     def _state_frame(self) -> EventFrame:
-        return EventFrame(self.name, self.epoch, self.seq, "state", self.at, self.state, self.watchers)
+        assert self.state is not None
+        return EventFrame(self.name, self.epoch, self.seq, "state", self.at, decode_data(self.state), self.watchers)
 
     def _is_over(self) -> bool:
-        return self.state is not None and self.state.status not in ("open", "scheduled")
+        return self.final
 
     def _schedule(self) -> None:
         if self._wave is not None:

@@ -10,17 +10,15 @@ from typing import Any, Protocol
 
 import msgspec
 import structlog
-from msgspec.structs import replace
 
-from actors.stream.messages import Answer, GetState, News, Refused, Request, StateAnswer
-from domain.auction.views import PublicState, public_event
+from actors.stream.messages import Answer, GetState, Refused, Request, StateAnswer, Update
 from domain.errors import OVERLOADED, UNAVAILABLE
 from domain.ids import InvalidId, parse_id
-from domain.log.codec import UnreadableEvent
+from domain.log.codec import Unreadable
 from gateway.fanout.channels import Channel, FanOutCounts, FanOutLimits, Subscription, decode_data
 from gateway.fanout.user_channels import USER_PREFIX, UserChannels
 from gateway.wire.frames import EventFrame, Position
-from persistence.auctions.reading import LoggedEvent
+from persistence.log.history import LoggedEvent
 from persistence.postgres.errors import StoreError
 from persistence.redis.announcements import DIRECTORY_CHANNEL, USERS_CHANNEL, Listener
 
@@ -34,7 +32,7 @@ CATCH_UP_PAUSE_MAX_S = 5.0
 
 USUAL_LIMITS = FanOutLimits()
 
-_decode_news = msgspec.msgpack.Decoder(list[News]).decode
+_decode_news = msgspec.msgpack.Decoder(list[Update]).decode
 
 
 class SubscribeFailed(Exception):
@@ -157,11 +155,6 @@ class Hub:
         subscription.active = False
         self._forget_later(channel)
 
-    def state_of(self, auction: int) -> PublicState | None:
-        """The newest state that is known here, if the auction is watched."""
-        channel = self._channels.get(auction)
-        return None if channel is None else channel.state
-
     def _channel(self, name: str) -> Channel:
         auction = _auction_of(name)
         channel = self._channels.get(auction)
@@ -183,7 +176,7 @@ class Hub:
 
     async def _load(self, channel: Channel) -> None:
         try:
-            answer = await self._router.ask(GetState(channel.auction))
+            answer = await self._router.ask(GetState(channel.auction, "auction"))
             if isinstance(answer, StateAnswer):
                 channel.loaded(answer)
             elif isinstance(answer, Refused):
@@ -205,7 +198,7 @@ class Hub:
         self.counts.log_reads_under_way += 1
         try:
             return await self._history.events_after(channel.auction, since.seq, self._limits.resume_events_max)
-        except (StoreError, UnreadableEvent) as error:
+        except (StoreError, Unreadable) as error:
             log.warning("resume_from_log_failed", channel=channel.name, error=str(error))
             return []  # as well
         finally:
@@ -222,14 +215,13 @@ class Hub:
                 return reply | {"recovered": True, "events": events}
         assert channel.state is not None
         self.counts.subscribed["state"] += 1
-        return reply | {"state": replace(channel.state, server_time=self._now_ms())}
+        return reply | {"state": decode_data(channel.state) | {"server_time": self._now_ms()}}
 
     @staticmethod
     def _missed(channel: Channel, since: Position, older: list[LoggedEvent]) -> list[EventFrame] | None:
         """The events from ``since`` to the channel's position, or None where they are not all at hand."""
         events = {
-            e.seq: EventFrame(channel.name, e.epoch, e.seq, kind, e.at, data)
-            for e, (kind, data) in ((e, public_event(e.event)) for e in older if e.seq <= channel.seq)
+            e.seq: EventFrame(channel.name, e.epoch, e.seq, e.type, e.at, e.data) for e in older if e.seq <= channel.seq
         }
         for e in channel.tail:
             if e.seq > since.seq and e.seq not in events:
@@ -266,7 +258,7 @@ class Hub:
                 continue
             channels = self._channels
             for news in page:
-                found = channels.get(news.auction)
+                found = channels.get(news.entity)
                 if found is not None:
                     found.take(news)
 
@@ -279,7 +271,7 @@ class Hub:
 
     async def _ask_where(self, channel: Channel) -> bool:
         """Bring the channel to where its host says that the auction is; False where asking again may help."""
-        answer = await self._router.ask(GetState(channel.auction))
+        answer = await self._router.ask(GetState(channel.auction, "auction"))
         if isinstance(answer, StateAnswer):
             channel.loaded(answer)
         return not isinstance(answer, Refused) or answer.code not in (UNAVAILABLE, OVERLOADED)

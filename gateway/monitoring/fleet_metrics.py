@@ -1,31 +1,31 @@
-"""How the hosts are doing, as they say in the directory, and what waits for them here; for /metrics."""
+"""How the hosts are doing, as they report in the directory, and what waits for them here; for /metrics."""
 
 from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from actors.hosting.vitals import Vitals, vitals_of
+from actors.hosting.load_report import LoadReport, load_report_of
 from actors.routing.router import Router
 
-# Name, what it is, the field of the vitals. All with the label `host`: hosts are few, and their names stay.
+# Name, what it is, the field of the load report. All with the label `host`: hosts are few, and their names stay.
 _GAUGES = (
     ("ece_host_orders_per_second", "orders that the host decides on", "orders_rate"),
     ("ece_host_inbox", "orders that wait at the host", "inbox"),
     ("ece_host_inbox_max", "orders that may wait there", "inbox_max"),
-    ("ece_host_loading", "orders that wait for their auction to be loaded", "loading"),
-    ("ece_host_auctions", "auctions in memory", "auctions"),
-    ("ece_host_timers", "auctions that time alone will change", "timers"),
+    ("ece_host_loading", "orders that wait for their entity to be loaded", "loading"),
+    ("ece_host_entities", "entities in memory", "entities"),
+    ("ece_host_timers", "entities that time alone will change", "timers"),
     ("ece_host_resident_bytes", "memory of the host's process", "rss_bytes"),
     ("ece_host_streams", "command streams", "streams"),
     ("ece_host_unread_bytes", "answers that gateways have not read yet", "unread_bytes"),
-    ("ece_host_news_waiting", "announcements that wait for Redis", "news_waiting"),
+    ("ece_host_updates_waiting", "updates that wait for Redis", "updates_waiting"),
 )
 _COUNTERS = (
     ("ece_host_commits", "appends to the log", "commits"),
     ("ece_host_conflicts", "appends that another writer came before", "conflicts"),
     ("ece_host_overloaded", "orders refused because too many waited", "refused_overloaded"),
-    ("ece_host_news_dropped", "announcements dropped because Redis was away", "news_dropped"),
+    ("ece_host_updates_dropped", "updates dropped because Redis was away", "updates_dropped"),
 )
 
 
@@ -36,28 +36,30 @@ class FleetMetrics(Collector):
         self._router = router
 
     def collect(self) -> Iterator[Metric]:
-        hosts = [(host, vitals_of(host.vitals)) for host in self._router.hosts() if host.vitals != b"{}"]
-        vitals = {host.host_id: said for host, said in hosts}
+        hosts = [(host, load_report_of(host.load_report)) for host in self._router.hosts() if host.load_report != b"{}"]
+        reports = {host.host_id: said for host, said in hosts}
         for name, about, field in _GAUGES:
-            yield _family(GaugeMetricFamily(name, about, labels=["host"]), vitals, field)
+            yield _family(GaugeMetricFamily(name, about, labels=["host"]), reports, field)
         for name, about, field in _COUNTERS:
-            yield _family(CounterMetricFamily(name, about, labels=["host"]), vitals, field)
+            yield _family(CounterMetricFamily(name, about, labels=["host"]), reports, field)
         commit = GaugeMetricFamily("ece_host_commit_seconds", "how long a commit takes, smoothed", labels=["host"])
-        slots = GaugeMetricFamily("ece_host_slots", "slots that the host keeps", labels=["host"])
-        own = GaugeMetricFamily("ece_host_own_auctions", "auctions of which it is the own host", labels=["host"])
+        slots = GaugeMetricFamily("ece_host_slots", "slots that the host owns", labels=["host"])
+        dedicated = GaugeMetricFamily(
+            "ece_host_dedicated_entities", "entities of which it is the dedicated host", labels=["host"]
+        )
         for host, said in hosts:
             commit.add_metric([host.host_id], said.commit_ms / 1000)
             slots.add_metric([host.host_id], len(host.slots))
-            own.add_metric([host.host_id], len(host.auctions))
-        yield from (commit, slots, own)
+            dedicated.add_metric([host.host_id], len(host.entities))
+        yield from (commit, slots, dedicated)
         pending = GaugeMetricFamily("ece_router_pending", "requests that wait for a host", labels=["host"])
         for host_id, waiting in self._router.waiting().items():
             pending.add_metric([host_id], waiting)
         yield pending
-        yield GaugeMetricFamily("ece_router_held", "requests that wait for auctions on the move", self._router.held)
+        yield GaugeMetricFamily("ece_router_held", "requests that wait for a hand-off to end", self._router.held)
 
 
-def _family(family: GaugeMetricFamily | CounterMetricFamily, vitals: dict[str, Vitals], field: str) -> Metric:
-    for host_id, said in vitals.items():
+def _family(family: GaugeMetricFamily | CounterMetricFamily, reports: dict[str, LoadReport], field: str) -> Metric:
+    for host_id, said in reports.items():
         family.add_metric([host_id], getattr(said, field))
     return family

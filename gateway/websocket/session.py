@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import structlog
 
-from actors.stream.messages import Answer, Bid, BidAnswer, Buy, Refused
+from actors.stream.messages import Accepted, Answer, Command, Refused, command
 from domain import errors
+from domain.auction.commands import BuyNow, PlaceBid
 from domain.ids import InvalidId, id_text, parse_id
 from gateway.fanout.channels import Subscription
 from gateway.fanout.hub import Hub, SubscribeFailed
@@ -225,13 +226,15 @@ class Session:
         who = self._admitted("bid", frame)
         if who is not None:
             identity, auction = who
-            self._order("bid", frame, Bid(auction, identity.user_id, identity.name, frame.amount, frame.key))
+            bid = PlaceBid(identity.user_id, identity.name, frame.amount, frame.key)
+            self._order("bid", frame, command(auction, "auction", bid, (identity.user_id, frame.key)))
 
     def _buy(self, frame: BuyNowFrame) -> None:
         who = self._admitted("buy_now", frame)
         if who is not None:
             identity, auction = who
-            self._order("buy_now", frame, Buy(auction, identity.user_id, identity.name, frame.key))
+            buy = BuyNow(identity.user_id, identity.name, frame.key)
+            self._order("buy_now", frame, command(auction, "auction", buy, (identity.user_id, frame.key)))
 
     def _admitted(self, op: str, frame: BidFrame | BuyNowFrame) -> tuple[Identity, int] | None:
         """Who bids, and in which auction, with a place taken for it; or None, and the client was told why."""
@@ -258,7 +261,7 @@ class Session:
         self._connection.pause()
         self._answer(self.codec.frame(ErrorReply(request_id, False, self._overloaded_error)), more_to_come=True)
 
-    def _order(self, op: str, frame: BidFrame | BuyNowFrame, request: Bid | Buy) -> None:
+    def _order(self, op: str, frame: BidFrame | BuyNowFrame, request: Command) -> None:
         """Send it on its way; it has its place until its answer comes, which always does."""
         received_s = time.perf_counter()
 
@@ -270,12 +273,13 @@ class Session:
         self._router.send(request, answered)
 
     def _bid_answered(self, op: str, frame: BidFrame | BuyNowFrame, answer: Answer) -> None:
-        if isinstance(answer, BidAnswer):
+        if isinstance(answer, Accepted):
+            outcome, price, minimum, ends_at = answer.result
             self._reply(
                 op,
                 BidReply(
-                    frame.id, True, frame.auction, answer.epoch, answer.seq, answer.at, answer.outcome, answer.price,
-                    answer.minimum, answer.ends_at, answer.duplicate,
+                    frame.id, True, frame.auction, answer.epoch, answer.seq, answer.at, outcome, price, minimum,
+                    ends_at, answer.duplicate,
                 ),
             )  # fmt: skip
         elif isinstance(answer, Refused):

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import asyncpg
 
-from domain.ledger.ids import held_for_auction
 from domain.ledger.refusals import Refusal
 from domain.ledger.rules import Cover
 from persistence.ledger.store import HeldFor, Ledger
@@ -51,16 +50,14 @@ class BidHolds:
             await self.close()
             raise
 
-    async def held_for(self, auctions: Sequence[int]) -> list[tuple[int, HeldFor]]:
-        """All that is held for these auctions' bidders, each with its auction."""
+    async def held_for(self, references: Sequence[bytes]) -> list[HeldFor]:
+        """All that is held for these references (``domain.ledger.ids.held_for``)."""
         ledger = await self._ledger()
-        references = {held_for_auction(auction): auction for auction in auctions}
         try:
-            held = await ledger.held_for(list(references), CURRENCY)
+            return await ledger.held_for(references, CURRENCY)
         except StoreUnavailable:
             await self.close()
             raise
-        return [(references[hold.reference], hold) for hold in held]
 
     async def _ledger(self) -> Ledger:
         if self._connection is None or self._connection.is_closed():

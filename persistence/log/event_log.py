@@ -1,16 +1,26 @@
-"""The auctions' event log in PostgreSQL: group commit, recovery, command keys.
+"""The event log of all entities in PostgreSQL: group commit, recovery, command keys.
 
 One `EventLog` belongs to one host. Appends go over one connection of their own, one statement a batch, so one
-round trip and one fsync commit every auction of the batch, or none.
+round trip and one fsync commit every entity of the batch, or none.
 """
 
 import asyncio
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import asyncpg
 import msgspec
 
+from persistence.log.summaries import (
+    ENTITY_COLUMNS,
+    SummaryRow,
+    SummaryTable,
+    summary_values,
+    upsert_entities,
+    upsert_summaries,
+)
 from persistence.postgres.errors import KeyTaken, StaleSequence, StoreUnavailable
 from persistence.postgres.guard import UNAVAILABLE, guarded
 
@@ -25,40 +35,14 @@ BACKEND_END_WAIT_MS = 3_000
 class EventRow(msgspec.Struct, frozen=True, array_like=True):
     """One row of the log. ``command_key`` is 16 bytes, None for events that no client's key names."""
 
-    auction: int
+    entity: int
+    kind: str
     seq: int
     epoch: int
     at: int
     command_key: bytes | None
     body: bytes
     hash: bytes
-
-
-class HeadRow(msgspec.Struct, frozen=True, array_like=True):
-    """One row of the read model: where an auction stands after (epoch, seq)."""
-
-    auction: int
-    slot: int
-    seller: int
-    seller_name: str
-    title: str
-    format: str
-    status: str
-    placement: str
-    price: int
-    minimum: int
-    leader: int | None
-    leader_name: str | None
-    winner: int | None
-    bids: int
-    reserve: str
-    buy_now: int | None
-    starts_at: int
-    ends_at: int
-    closed_reason: str | None
-    due_at: int | None
-    epoch: int
-    seq: int
 
 
 class KeyedRow(msgspec.Struct, frozen=True):
@@ -70,27 +54,18 @@ class KeyedRow(msgspec.Struct, frozen=True):
     body: bytes
 
 
-_EVENTS = """
-    INSERT INTO auction_events (auction_id, seq, epoch, at, command_key, body, hash)
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[])
+_COLUMNS = "entity_id, kind, seq, epoch, at, command_key, body, hash"
+_EVENTS = f"""
+    INSERT INTO entity_events ({_COLUMNS})
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::int[], $5::bigint[], $6::bytea[], $7::bytea[],
+        $8::bytea[])
 """
 
-_HEAD_COLUMNS = (
-    ("auction_id", "bigint"), ("slot", "int"), ("seller_id", "bigint"), ("seller_name", "text"), ("title", "text"),
-    ("format", "text"), ("status", "text"), ("placement", "text"), ("price", "bigint"), ("minimum", "bigint"),
-    ("leader_id", "bigint"), ("leader_name", "text"), ("winner_id", "bigint"), ("bids", "bigint"),
-    ("reserve", "text"), ("buy_now", "bigint"), ("starts_at", "bigint"), ("ends_at", "bigint"),
-    ("closed_reason", "text"), ("due_at", "bigint"), ("epoch", "int"), ("seq", "bigint"),
-)  # fmt: skip
-
-_FOLLOWED = ("slot", "status", "price", "minimum", "leader_id", "leader_name", "winner_id", "bids", "reserve",
-             "buy_now", "ends_at", "closed_reason", "due_at", "epoch", "seq")  # fmt: skip
-
-_TAILS = """
-    SELECT e.* FROM unnest($1::bigint[], $2::bigint[]) AS w (auction_id, after_seq), LATERAL (
-        SELECT auction_id, seq, epoch, at, command_key, body, hash FROM auction_events
-        WHERE auction_id = w.auction_id AND seq > w.after_seq ORDER BY seq LIMIT $3
-    ) e ORDER BY e.auction_id, e.seq
+_TAILS = f"""
+    SELECT e.* FROM unnest($1::bigint[], $2::bigint[]) AS w (entity_id, after_seq), LATERAL (
+        SELECT {_COLUMNS} FROM entity_events
+        WHERE entity_id = w.entity_id AND seq > w.after_seq ORDER BY seq LIMIT $3
+    ) e ORDER BY e.entity_id, e.seq
 """
 
 _END_BACKEND = """
@@ -102,6 +77,7 @@ _END_WRITERS = """
     WHERE left(application_name, -16) = ANY($1::text[])
 """
 # An application's name may have 63 bytes; 16 of them tell one connection from the next.
+_PARAMETER = re.compile(r"\$(\d+)")
 WRITER_BYTES_MAX = 63 - len("ece-log--") - 16
 
 
@@ -109,25 +85,15 @@ def _writer_prefix(writer: str) -> str:
     return f"ece-log-{writer[:WRITER_BYTES_MAX]}-"
 
 
-def _heads_statement(first_parameter: int) -> str:
-    columns = ", ".join(name for name, _ in _HEAD_COLUMNS)
-    arrays = ", ".join(f"${i}::{kind}[]" for i, (_, kind) in enumerate(_HEAD_COLUMNS, first_parameter))
-    follow = ", ".join(f"{name} = excluded.{name}" for name in _FOLLOWED)
-    return (
-        f"INSERT INTO auctions ({columns}) SELECT * FROM unnest({arrays}) "
-        f"ON CONFLICT (auction_id) DO UPDATE SET {follow} WHERE auctions.seq <= excluded.seq"
-    )
-
-
-_HEADS = _heads_statement(1)
-_EVENTS_AND_HEADS = f"WITH heads AS ({_heads_statement(8)}) {_EVENTS}"
-
-
 class EventLog:
     """Reads and appends. Failures are StoreErrors; ``StoreUnavailable`` from ``append`` leaves the outcome unknown."""
 
-    def __init__(self, database_url: str, *, writer: str = "", pool_max: int = 4) -> None:
-        """``writer`` names who appends: see ``end_writers``."""
+    def __init__(
+        self, database_url: str, tables: Mapping[str, SummaryTable], *, writer: str = "", pool_max: int = 4
+    ) -> None:
+        """``tables``: the summary tables, by kind. ``writer`` names who appends: see ``end_writers``."""
+        self._tables = tables
+        self._statements: dict[tuple[str, ...], str] = {}
         self._url = database_url
         self._prefix = _writer_prefix(writer)
         self._pool_max = pool_max
@@ -172,24 +138,22 @@ class EventLog:
         """Do once what the first append would have to do: connect, and plan the statements. Raises StoreUnavailable."""
         try:
             connection = self._writer or await self._new_writer()
-            nothing: list[list[object]] = [[] for _ in EventRow.__struct_fields__]
-            await connection.execute(_EVENTS, *nothing, timeout=APPEND_TIMEOUT_S)
-            nothing += [[] for _ in HeadRow.__struct_fields__]
-            await connection.execute(_EVENTS_AND_HEADS, *nothing, timeout=APPEND_TIMEOUT_S)
+            for kinds in ((), *((kind,) for kind in self._tables)):
+                statement = self._append_statement(tuple(kinds), summaries=bool(kinds))
+                await connection.execute(statement, *_empty(statement), timeout=APPEND_TIMEOUT_S)
         except UNAVAILABLE as error:
             self._drop_writer()
             raise StoreUnavailable(str(error) or type(error).__name__) from error
 
-    async def append(self, events: Sequence[EventRow], heads: Sequence[HeadRow] = ()) -> None:
-        """Append every event of the batch, across auctions, or none; and bring the read model to ``heads``.
+    async def append(self, events: Sequence[EventRow], summaries: Sequence[SummaryRow] = ()) -> None:
+        """Append every event of the batch, across entities, or none; and bring the read models to ``summaries``.
 
         Raises StaleSequence or KeyTaken (nothing was written), StoreUnavailable (nobody knows).
         """
-        columns = list(zip(*map(msgspec.structs.astuple, events), strict=True))
-        statement = _EVENTS
-        if heads:
-            statement = _EVENTS_AND_HEADS
-            columns += zip(*map(msgspec.structs.astuple, heads), strict=True)
+        columns: list[Any] = list(zip(*map(msgspec.structs.astuple, events), strict=True))
+        by_kind = self._by_kind(summaries)
+        columns += _summary_columns(summaries, by_kind)
+        statement = self._append_statement(tuple(by_kind), summaries=bool(summaries))
         try:
             connection = self._writer or await self._new_writer()
             await connection.execute(statement, *columns, timeout=APPEND_TIMEOUT_S)
@@ -199,33 +163,76 @@ class EventLog:
             self._drop_writer()
             raise StoreUnavailable(str(error) or type(error).__name__) from error
 
-    async def write_heads(self, heads: Sequence[HeadRow]) -> None:
-        """Bring the read model to these heads; older ones than it has are ignored."""
-        if heads:
-            await guarded(self.pool.execute(_HEADS, *zip(*map(msgspec.structs.astuple, heads), strict=True)))
+    async def write_summaries(self, summaries: Sequence[SummaryRow]) -> None:
+        """Bring the read models to these rows; older ones than they have are ignored."""
+        if summaries:
+            by_kind = self._by_kind(summaries)
+            statement = self._summaries_statement(tuple(by_kind))
+            await guarded(self.pool.execute(statement, *_summary_columns(summaries, by_kind)))
+
+    def _by_kind(self, summaries: Sequence[SummaryRow]) -> dict[str, list[SummaryRow]]:
+        """The rows of the kinds that have a table, by kind, always in the same order of kinds."""
+        found: dict[str, list[SummaryRow]] = {}
+        for row in summaries:
+            if row.kind in self._tables:
+                found.setdefault(row.kind, []).append(row)
+        return dict(sorted(found.items()))
+
+    def _append_statement(self, kinds: tuple[str, ...], *, summaries: bool) -> str:
+        if not summaries:
+            return _EVENTS
+        known = self._statements.get(("append", *kinds))
+        if known is None:
+            parts = self._summary_parts(kinds, len(EventRow.__struct_fields__) + 1)
+            known = self._statements["append", *kinds] = f"WITH {', '.join(parts)} {_EVENTS}"
+        return known
+
+    def _summaries_statement(self, kinds: tuple[str, ...]) -> str:
+        known = self._statements.get(("summaries", *kinds))
+        if known is None:
+            parts = self._summary_parts(kinds, 1)
+            known = self._statements["summaries", *kinds] = f"WITH {', '.join(parts)} SELECT"
+        return known
+
+    def _summary_parts(self, kinds: tuple[str, ...], first: int) -> list[str]:
+        parts = [f"of_all AS ({upsert_entities(first)})"]
+        first += len(ENTITY_COLUMNS)
+        for number, kind in enumerate(kinds):
+            table = self._tables[kind]
+            parts.append(f"of_kind_{number} AS ({upsert_summaries(table, first)})")
+            first += len(table.columns) + 3
+        return parts
+
+    async def summary(self, kind: str, entity: int) -> tuple[int, tuple[str, ...], tuple[Any, ...]] | None:
+        """The summary row of an entity: its ``seq``, and the kind's columns with their values."""
+        table = self._tables.get(kind)
+        if table is None:
+            return None
+        statement = f"SELECT seq, {', '.join(table.names)} FROM {table.name} WHERE {table.key} = $1"
+        row = await guarded(self.pool.fetchrow(statement, entity))
+        return None if row is None else (row[0], table.names, tuple(row[1:]))
 
     async def find_keys(self, wanted: Sequence[tuple[int, bytes]]) -> dict[tuple[int, bytes], KeyedRow]:
-        """Which of these (auction, command key) the log has, and where. Final: see ``_settle``."""
+        """Which of these (entity, command key) the log has, and where. Final: see ``_settle``."""
         await self._settle()
         rows = await guarded(
             self.pool.fetch(
-                "SELECT e.auction_id, e.command_key, e.seq, e.at, e.epoch, e.body"
-                " FROM unnest($1::bigint[], $2::bytea[]) AS w (auction_id, command_key)"
-                " JOIN auction_events e USING (auction_id, command_key)",
-                [auction for auction, _ in wanted],
+                "SELECT e.entity_id, e.command_key, e.seq, e.at, e.epoch, e.body"
+                " FROM unnest($1::bigint[], $2::bytea[]) AS w (entity_id, command_key)"
+                " JOIN entity_events e USING (entity_id, command_key)",
+                [entity for entity, _ in wanted],
                 [key for _, key in wanted],
             )
         )
         return {(r[0], r[1]): KeyedRow(seq=r[2], at=r[3], epoch=r[4], body=r[5]) for r in rows}
 
-    async def tail(self, auction: int, after_seq: int, limit: int = TAIL_PAGE) -> list[EventRow]:
-        """The next events of one auction, in order. Final: see ``_settle``."""
+    async def tail(self, entity: int, after_seq: int, limit: int = TAIL_PAGE) -> list[EventRow]:
+        """The next events of one entity, in order. Final: see ``_settle``."""
         await self._settle()
         rows = await guarded(
             self.pool.fetch(
-                "SELECT auction_id, seq, epoch, at, command_key, body, hash FROM auction_events"
-                " WHERE auction_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
-                auction,
+                f"SELECT {_COLUMNS} FROM entity_events WHERE entity_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+                entity,
                 after_seq,
                 limit,
             )
@@ -233,15 +240,13 @@ class EventLog:
         return [EventRow(*row) for row in rows]
 
     async def tails(self, after: Sequence[tuple[int, int]], limit_each: int) -> dict[int, list[EventRow]]:
-        """The next events of each (auction, after this seq), in order, with one query. Final: see ``_settle``.
+        """The next events of each (entity, after this seq), in order, with one query. Final: see ``_settle``.
 
-        An auction with fewer than ``limit_each`` has no more; one with none is not in the result.
+        An entity with fewer than ``limit_each`` has no more; one with none is not in the result.
         """
         await self._settle()
         rows = await guarded(
-            self.pool.fetch(
-                _TAILS, [auction for auction, _ in after], [after_seq for _, after_seq in after], limit_each
-            )
+            self.pool.fetch(_TAILS, [entity for entity, _ in after], [after_seq for _, after_seq in after], limit_each)
         )
         found: dict[int, list[EventRow]] = {}
         for row in rows:
@@ -263,7 +268,7 @@ class EventLog:
             self.pool.fetchval(_END_WRITERS, [_writer_prefix(writer) for writer in writers], BACKEND_END_WAIT_MS)
         )
         if not ended:
-            raise StoreUnavailable("the backend of a former keeper's append does not end")
+            raise StoreUnavailable("the backend of a former owner's append does not end")
 
     async def _settle(self) -> None:
         """End a backend that may still be at an append which we gave up: what it has not written by now it never will.
@@ -291,3 +296,20 @@ class EventLog:
             self._in_doubt = self._writer_name
             self._writer.terminate()
             self._writer = None
+
+
+def _summary_columns(summaries: Sequence[SummaryRow], by_kind: Mapping[str, Sequence[SummaryRow]]) -> list[Any]:
+    """The arrays for ``_summary_parts``."""
+    if not summaries:
+        return []
+    columns: list[Any] = list(
+        zip(*(msgspec.structs.astuple(row)[: len(ENTITY_COLUMNS)] for row in summaries), strict=True)
+    )
+    for rows in by_kind.values():
+        columns += zip(*map(summary_values, rows), strict=True)
+    return columns
+
+
+def _empty(statement: str) -> list[list[object]]:
+    """Arrays of nothing for all its parameters."""
+    return [[] for _ in range(max(map(int, _PARAMETER.findall(statement))))]

@@ -3,7 +3,7 @@
 import asyncpg
 import msgspec
 
-from persistence.auctions.reading import HEAD_COLUMNS, ListedAuction
+from persistence.auctions.reading import SUMMARY_COLUMNS, ListedAuction
 from persistence.catalog.reading import CARD_COLUMNS, Card
 from persistence.postgres.errors import StoreError
 from persistence.postgres.guard import guard, guarded
@@ -44,7 +44,7 @@ _HAS = "SELECT EXISTS (SELECT FROM watches WHERE user_id = $1 AND kind = $2 AND 
 _REMOVE = "DELETE FROM watches WHERE user_id = $1 AND kind = $2 AND target_id = $3"
 
 _PAGE = f"""
-    SELECT w.watch_id, w.kind, w.target_id, w.at, {HEAD_COLUMNS}, {CARD_COLUMNS}, 0
+    SELECT w.watch_id, w.kind, w.target_id, w.at, {SUMMARY_COLUMNS}, {CARD_COLUMNS}, 0
     FROM watches w
     LEFT JOIN auctions ON w.kind = 'auction' AND auctions.auction_id = w.target_id
     LEFT JOIN cards c ON w.kind = 'card' AND c.card_id = w.target_id

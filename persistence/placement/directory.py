@@ -1,4 +1,4 @@
-"""Which host keeps which slot, and where it listens. A hint: the log's sequence is what keeps writers apart."""
+"""Which host owns which slot, and where it listens. A hint: the log's sequence is what keeps writers apart."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,10 +13,10 @@ Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 
 class HostAddress(msgspec.Struct, frozen=True):
-    """A host's command stream, what it keeps, and when it last said that it can commit (ms).
+    """A host's command stream, what it owns, and when it last said that it can commit (ms).
 
-    ``slots`` it keeps but for the auctions in them that have a host of their own; ``auctions`` are those of which it is
-    that host. ``vitals`` is JSON: see actors/hosting/vitals.py.
+    ``slots`` it owns but for the entities in them that have a dedicated host; ``entities`` are those of which it is
+    that host. ``load_report`` is JSON: see actors/hosting/load_report.py.
     """
 
     host_id: str
@@ -25,36 +25,36 @@ class HostAddress(msgspec.Struct, frozen=True):
     port: int
     alive_at: int
     slots: tuple[int, ...]
-    auctions: tuple[int, ...] = ()
+    entities: tuple[int, ...] = ()
     node: str = ""
-    vitals: bytes = b"{}"
+    load_report: bytes = b"{}"
 
     @property
-    def keeps_something(self) -> bool:
+    def owns_something(self) -> bool:
         """Whether anything is to be asked of it."""
-        return bool(self.slots or self.auctions)
+        return bool(self.slots or self.entities)
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """What came with slots: until when (ms) each was kept, by whom, and the auctions in them that others keep."""
+    """What came with slots: until when (ms) each was owned, by whom, and the entities in them that others own."""
 
-    kept_until: dict[int, int]
-    keepers: frozenset[str] = frozenset()
+    owned_until: dict[int, int]
+    owners: frozenset[str] = frozenset()
     elsewhere: frozenset[int] = frozenset()
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """What a host keeps, as the directory has it."""
+class Owned(msgspec.Struct, frozen=True):
+    """What a host owns, as the directory has it."""
 
     slots: frozenset[int] = frozenset()
-    auctions: frozenset[int] = frozenset()
+    entities: frozenset[int] = frozenset()
     elsewhere: frozenset[int] = frozenset()
 
 
-class DueAuction(msgspec.Struct, frozen=True):
-    """An auction that time alone will change."""
+class DueEntity(msgspec.Struct, frozen=True):
+    """An entity that time alone will change."""
 
-    auction: int
+    entity: int
     slot: int
     due_at: int
 
@@ -76,55 +76,55 @@ async def agree_on_slots(database_url: str, slots: int) -> int:
     return agreed
 
 
-def slot_of(auction: int, slots: int) -> int:
-    """The slot of an auction: its id's counter spreads evenly, its time alone would not."""
-    return (auction * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) * slots >> 64
+def slot_of(entity: int, slots: int) -> int:
+    """The slot of an entity: its id's counter spreads evenly, its time alone would not."""
+    return (entity * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) * slots >> 64
 
 
-# A host that is about to keep something locks its own row: it must still be the one that is entered.
+# A host that is about to own something locks its own row: it must still be the one that is entered.
 _ENTERED = "SELECT incarnation FROM hosts WHERE host_id = $1 FOR SHARE"
 
 _CLAIM_SLOTS = """
     WITH taken AS (
         INSERT INTO slots AS s (slot, host_id) SELECT slot, $1 FROM unnest($2::int[]) slot
-        ON CONFLICT (slot) DO UPDATE SET host_id = excluded.host_id, kept_until = NULL
-        RETURNING new.slot, old.host_id AS keeper, old.kept_until
-    ) SELECT slot, coalesce(kept_until, alive_at), keeper FROM taken LEFT JOIN hosts ON host_id = keeper
+        ON CONFLICT (slot) DO UPDATE SET host_id = excluded.host_id, owned_until = NULL
+        RETURNING new.slot, old.host_id AS owner, old.owned_until
+    ) SELECT slot, coalesce(owned_until, alive_at), owner FROM taken LEFT JOIN hosts ON host_id = owner
 """
 
-_CLAIM_AUCTIONS = """
-    INSERT INTO dedicated (auction_id, slot, host_id) SELECT a, s, $1 FROM unnest($2::bigint[], $3::int[]) AS w (a, s)
-    ON CONFLICT (auction_id) DO UPDATE SET host_id = excluded.host_id, kept_until = NULL
+_CLAIM_ENTITIES = """
+    INSERT INTO dedicated (entity_id, slot, host_id) SELECT a, s, $1 FROM unnest($2::bigint[], $3::int[]) AS w (a, s)
+    ON CONFLICT (entity_id) DO UPDATE SET host_id = excluded.host_id, owned_until = NULL
 """
 
 _RECLAIM = """
     WITH back AS (
-        DELETE FROM dedicated WHERE auction_id = ANY($1::bigint[]) RETURNING auction_id, host_id, kept_until
-    ) SELECT auction_id, coalesce(kept_until, alive_at), host_id FROM back LEFT JOIN hosts USING (host_id)
+        DELETE FROM dedicated WHERE entity_id = ANY($1::bigint[]) RETURNING entity_id, host_id, owned_until
+    ) SELECT entity_id, coalesce(owned_until, alive_at), host_id FROM back LEFT JOIN hosts USING (host_id)
 """
 
 _FORGET_INCARNATION = """
     WITH before AS (SELECT alive_at FROM hosts WHERE host_id = $1 FOR UPDATE),
-    solo AS (UPDATE dedicated SET host_id = NULL, kept_until = before.alive_at FROM before WHERE host_id = $1)
-    UPDATE slots SET host_id = NULL, kept_until = before.alive_at FROM before WHERE host_id = $1
+    freed AS (UPDATE dedicated SET host_id = NULL, owned_until = before.alive_at FROM before WHERE host_id = $1)
+    UPDATE slots SET host_id = NULL, owned_until = before.alive_at FROM before WHERE host_id = $1
 """
 
 _HEARTBEAT = """
     WITH beat AS (
-        UPDATE hosts SET alive_at = $3, vitals = $4 WHERE host_id = $1 AND incarnation = $2 RETURNING host_id
+        UPDATE hosts SET alive_at = $3, load_report = $4 WHERE host_id = $1 AND incarnation = $2 RETURNING host_id
     ) SELECT (SELECT coalesce(array_agg(slot), '{}') FROM slots JOIN beat USING (host_id)),
-             (SELECT coalesce(array_agg(auction_id), '{}') FROM dedicated JOIN beat USING (host_id)),
-             (SELECT coalesce(array_agg(d.auction_id), '{}') FROM dedicated d JOIN slots s USING (slot)
+             (SELECT coalesce(array_agg(entity_id), '{}') FROM dedicated JOIN beat USING (host_id)),
+             (SELECT coalesce(array_agg(d.entity_id), '{}') FROM dedicated d JOIN slots s USING (slot)
               JOIN beat ON beat.host_id = s.host_id WHERE d.host_id IS DISTINCT FROM beat.host_id)
       FROM beat
 """
 
 _HOSTS = """
     SELECT h.host_id, h.incarnation, h.address, h.port, h.alive_at,
-           coalesce(s.slots, '{}'), coalesce(d.auctions, '{}'), h.node, h.vitals::text
+           coalesce(s.slots, '{}'), coalesce(d.entities, '{}'), h.node, h.load_report::text
     FROM hosts h
     LEFT JOIN (SELECT host_id, array_agg(slot ORDER BY slot) AS slots FROM slots GROUP BY host_id) s USING (host_id)
-    LEFT JOIN (SELECT host_id, array_agg(auction_id ORDER BY auction_id) AS auctions FROM dedicated GROUP BY host_id) d
+    LEFT JOIN (SELECT host_id, array_agg(entity_id ORDER BY entity_id) AS entities FROM dedicated GROUP BY host_id) d
         USING (host_id)
     ORDER BY h.host_id
 """
@@ -144,7 +144,7 @@ class Directory:
                 "INSERT INTO hosts AS h (host_id, incarnation, address, port, alive_at, node)"
                 " VALUES ($1, 1, $2, $3, $4, $5)"
                 " ON CONFLICT (host_id) DO UPDATE SET incarnation = h.incarnation + 1, address = excluded.address,"
-                " port = excluded.port, alive_at = excluded.alive_at, node = excluded.node, vitals = '{}'"
+                " port = excluded.port, alive_at = excluded.alive_at, node = excluded.node, load_report = '{}'"
                 " RETURNING incarnation",
                 host_id,
                 address,
@@ -155,44 +155,44 @@ class Directory:
         return incarnation
 
     async def claim(self, host_id: str, incarnation: int, slots: Sequence[int]) -> Claimed:
-        """Take these slots, from whoever kept them. Raises Superseded when this incarnation is not the one entered."""
+        """Acquire these slots. Raises Superseded when this incarnation is not the one that is entered."""
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             await _must_be_entered(connection, host_id, incarnation)
             rows = await connection.fetch(_CLAIM_SLOTS, host_id, slots)
             elsewhere = await connection.fetch(
-                "SELECT auction_id FROM dedicated WHERE slot = ANY($1::int[]) AND host_id IS DISTINCT FROM $2",
+                "SELECT entity_id FROM dedicated WHERE slot = ANY($1::int[]) AND host_id IS DISTINCT FROM $2",
                 slots,
                 host_id,
             )
         return _claimed(host_id, rows, frozenset(row[0] for row in elsewhere))
 
-    async def claim_auctions(self, host_id: str, incarnation: int, auctions: Mapping[int, int]) -> None:
-        """Become the own host of these auctions (with their slots). Raises Superseded as ``claim`` does."""
+    async def claim_entities(self, host_id: str, incarnation: int, entities: Mapping[int, int]) -> None:
+        """Become the dedicated host of these entities (with their slots). Raises Superseded as ``claim`` does."""
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             await _must_be_entered(connection, host_id, incarnation)
-            await connection.execute(_CLAIM_AUCTIONS, host_id, list(auctions), list(auctions.values()))
+            await connection.execute(_CLAIM_ENTITIES, host_id, list(entities), list(entities.values()))
 
-    async def reclaim(self, host_id: str, incarnation: int, auctions: Sequence[int]) -> Claimed:
-        """Take auctions back to their slot, which this host keeps. Raises Superseded as ``claim`` does."""
+    async def reclaim(self, host_id: str, incarnation: int, entities: Sequence[int]) -> Claimed:
+        """Acquire entities with their slot again, which this host owns. Raises Superseded as ``claim`` does."""
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             await _must_be_entered(connection, host_id, incarnation)
-            rows = await connection.fetch(_RECLAIM, auctions)
+            rows = await connection.fetch(_RECLAIM, entities)
         return _claimed(host_id, rows, frozenset())
 
-    async def heartbeat(self, host_id: str, incarnation: int, now_ms: int, vitals: bytes = b"{}") -> Kept:
-        """Say that this host can commit; returns what it keeps. Raises Superseded when it is not entered any more."""
-        row = await guarded(self._pool.fetchrow(_HEARTBEAT, host_id, incarnation, now_ms, vitals.decode()))
+    async def heartbeat(self, host_id: str, incarnation: int, now_ms: int, load_report: bytes = b"{}") -> Owned:
+        """Say that this host can commit; returns what it owns. Raises Superseded when it is not entered any more."""
+        row = await guarded(self._pool.fetchrow(_HEARTBEAT, host_id, incarnation, now_ms, load_report.decode()))
         if row is None:
             raise Superseded(host_id)
-        return Kept(frozenset(row[0]), frozenset(row[1]), frozenset(row[2]))
+        return Owned(frozenset(row[0]), frozenset(row[1]), frozenset(row[2]))
 
     async def hosts(self) -> list[HostAddress]:
-        """All hosts with what they keep."""
+        """All hosts with what they own."""
         rows = await guarded(self._pool.fetch(_HOSTS))
         return [HostAddress(r[0], r[1], r[2], r[3], r[4], tuple(r[5]), tuple(r[6]), r[7], r[8].encode()) for r in rows]
 
     async def remove_host(self, host_id: str) -> bool:
-        """Strike off a host that was ended on purpose; False, and nothing happens, where it still keeps something."""
+        """Strike off a host that was ended on purpose; False, and nothing happens, where it still owns something."""
         done = await guarded(
             self._pool.execute(
                 "DELETE FROM hosts h WHERE host_id = $1"
@@ -204,30 +204,30 @@ class Directory:
         return bool(done == "DELETE 1")
 
     async def dedicated(self) -> dict[int, str | None]:
-        """Every auction that is not with its slot, and its own host; None where that came again and lost it."""
-        rows = await guarded(self._pool.fetch("SELECT auction_id, host_id FROM dedicated"))
+        """Every entity that is not with its slot, and its dedicated host; None where that came again and lost it."""
+        rows = await guarded(self._pool.fetch("SELECT entity_id, host_id FROM dedicated"))
         return {row[0]: row[1] for row in rows}
 
-    async def due(self, slots: Sequence[int]) -> list[DueAuction]:
-        """The auctions in these slots that time alone will change. ``due_at`` may be too early, never too late."""
+    async def due(self, slots: Sequence[int]) -> list[DueEntity]:
+        """The entities in these slots that time alone will change. ``due_at`` may be too early, never too late."""
         rows = await guarded(
             self._pool.fetch(
-                "SELECT auction_id, slot, due_at FROM auctions WHERE due_at IS NOT NULL AND slot = ANY($1::int[])",
+                "SELECT entity_id, slot, due_at FROM entities WHERE due_at IS NOT NULL AND slot = ANY($1::int[])",
                 slots,
             )
         )
-        return [DueAuction(r[0], r[1], r[2]) for r in rows]
+        return [DueEntity(r[0], r[1], r[2]) for r in rows]
 
-    async def due_auctions(self, auctions: Sequence[int]) -> list[DueAuction]:
-        """Those of these auctions that time alone will change, as ``due``."""
+    async def due_entities(self, entities: Sequence[int]) -> list[DueEntity]:
+        """Those of these entities that time alone will change, as ``due``."""
         rows = await guarded(
             self._pool.fetch(
-                "SELECT auction_id, slot, due_at FROM auctions WHERE due_at IS NOT NULL"
-                " AND auction_id = ANY($1::bigint[])",
-                auctions,
+                "SELECT entity_id, slot, due_at FROM entities WHERE due_at IS NOT NULL"
+                " AND entity_id = ANY($1::bigint[])",
+                entities,
             )
         )
-        return [DueAuction(r[0], r[1], r[2]) for r in rows]
+        return [DueEntity(r[0], r[1], r[2]) for r in rows]
 
 
 async def _must_be_entered(connection: Connection, host_id: str, incarnation: int) -> None:
@@ -237,7 +237,7 @@ async def _must_be_entered(connection: Connection, host_id: str, incarnation: in
 
 def _claimed(host_id: str, rows: Sequence[asyncpg.Record], elsewhere: frozenset[int]) -> Claimed:
     return Claimed(
-        kept_until={row[0]: row[1] for row in rows if row[1] is not None},
-        keepers=frozenset(row[2] for row in rows if row[2] not in (None, host_id)),
+        owned_until={row[0]: row[1] for row in rows if row[1] is not None},
+        owners=frozenset(row[2] for row in rows if row[2] not in (None, host_id)),
         elsewhere=elsewhere,
     )

@@ -26,9 +26,9 @@ _SOCKET_TIMEOUT_S = 5.0
 _QUIET_S = 2.5
 
 
-def news_channel(slot: int) -> str:
-    """Where news of the auctions in this slot is published."""
-    return f"ece:news:{slot % CHANNEL_GROUPS}"
+def updates_channel(slot: int) -> str:
+    """Where updates of the entities in this slot are published."""
+    return f"ece:updates:{slot % CHANNEL_GROUPS}"
 
 
 class Announcer:

@@ -40,7 +40,7 @@ _LOCK = """
     UPDATE copies SET place = 'listed', locked_by = $2, locked_at = $3 WHERE copy_id = ANY($1::bigint[])
 """
 
-_EXISTS = "SELECT EXISTS (SELECT FROM auction_events WHERE auction_id = $1)"
+_EXISTS = "SELECT is_logged($1)"
 
 _LISTED = """
     INSERT INTO listings (auction_id, seller_id, fee_bp, listed_at, dedicated)
@@ -53,13 +53,13 @@ _COPIES_OF = "SELECT copy_id FROM listed_copies WHERE auction_id = $1 ORDER BY c
 _FREE = """
     UPDATE copies SET place = 'free', locked_by = NULL, locked_at = NULL
     WHERE copy_id = ANY($2::bigint[]) AND locked_by = $1 AND place = 'listed'
-        AND NOT EXISTS (SELECT FROM auction_events WHERE auction_id = $1)
+        AND NOT is_logged($1)
 """
 
 _FREE_STALE = """
     UPDATE copies SET place = 'free', locked_by = NULL, locked_at = NULL WHERE copy_id IN (
         SELECT copy_id FROM copies c WHERE place = 'listed' AND locked_at < $1
-            AND NOT EXISTS (SELECT FROM auction_events e WHERE e.auction_id = c.locked_by)
+            AND NOT is_logged(c.locked_by)
         ORDER BY copy_id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
     ) AND place = 'listed' AND locked_at < $1
 """

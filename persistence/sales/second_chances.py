@@ -68,10 +68,7 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 _AUCTION = """
-    SELECT a.seller_id, a.winner_id, a.settlement, a.seq, e.hash FROM auctions a
-    JOIN LATERAL (
-        SELECT hash FROM auction_events e WHERE e.auction_id = a.auction_id ORDER BY seq DESC LIMIT 1
-    ) e ON true
+    SELECT a.seller_id, a.winner_id, a.settlement, a.seq, last_event_hash(a.auction_id) FROM auctions a
     WHERE a.auction_id = $1 FOR NO KEY UPDATE OF a
 """
 _FIRST_ROUND = f"SELECT {SETTLEMENT_COLUMNS} FROM settlements WHERE auction_id = $1 AND round = 1"

@@ -40,6 +40,7 @@ class Failure(msgspec.Struct, frozen=True):
 _DUE = """
     SELECT auction_id, winner_id IS NOT NULL, settlement = 'paid', s.buyer_id, s.price, s.fee, s.royalties FROM (
         SELECT auction_id, winner_id, settlement FROM auctions
+        JOIN entities ON entity_id = auction_id
         WHERE slot = ANY($1::int[]) AND status IN ('closed', 'cancelled') AND settlement IN ('due', 'paid')
         UNION
         SELECT auction_id, winner_id, settlement FROM auctions
@@ -49,8 +50,7 @@ _DUE = """
 
 _UNSOLD = """
     WITH ended AS (
-        SELECT a.auction_id, a.seller_id, a.status, a.seq, e.hash
-        FROM auctions a JOIN auction_events e ON e.auction_id = a.auction_id AND e.seq = a.seq
+        SELECT a.auction_id, a.seller_id, a.status, a.seq, event_hash(a.auction_id, a.seq) AS hash FROM auctions a
         WHERE a.auction_id = ANY($1::bigint[]) AND a.status IN ('closed', 'cancelled') AND a.winner_id IS NULL
             AND a.settlement = 'due'
         ORDER BY a.auction_id FOR NO KEY UPDATE OF a SKIP LOCKED
@@ -68,8 +68,8 @@ _UNSOLD = """
 """
 
 _SOLD = f"""
-    SELECT a.seller_id, a.winner_id, a.price, a.seq, e.hash, {FEE_BP}
-    FROM auctions a JOIN auction_events e ON e.auction_id = a.auction_id AND e.seq = a.seq {FEE_JOINS}
+    SELECT a.seller_id, a.winner_id, a.price, a.seq, event_hash(a.auction_id, a.seq), {FEE_BP}
+    FROM auctions a {FEE_JOINS}
     WHERE a.auction_id = $1 AND a.status = 'closed' AND a.winner_id IS NOT NULL AND a.settlement = 'due'
     FOR NO KEY UPDATE OF a SKIP LOCKED
 """

@@ -13,10 +13,10 @@ import msgspec
 
 import actors.runtime.host_process
 from actors.clock import Clock
-from actors.hosting.ownership.places import Taken
+from actors.hosting.ownership.ownership import Assignment
 from actors.runtime.host_process import HostConfig, HostProcess
 from ece.logs import configure_logs
-from persistence.placement.directory import Kept
+from persistence.placement.directory import Owned
 
 
 class Wall:
@@ -49,20 +49,20 @@ class Puppet:
 
     async def take(self, slots: list[int], released_at: int | None = None) -> None:
         """Keep these slots."""
-        await self._process.take(Taken(slots=tuple(slots), released_at=released_at))
+        await self._process.acquire(Assignment(slots=tuple(slots), released_at=released_at))
 
     async def release(self, slots: list[int]) -> dict[str, Any]:
         """Let go of these slots, for another to take."""
-        return {"released_at": await self._process.release(slots, ())}
+        return {"released_at": await self._process.hand_off(slots, ())}
 
     async def deafen(self) -> None:
         """Believe from now on that every slot is still kept: the heartbeat hears of no other."""
         directory, host = self._process._directory, self._process.host
         assert directory is not None
         assert host is not None
-        believed, beat = host.places.slots, directory.heartbeat
+        believed, beat = host.ownership.slots, directory.heartbeat
 
-        async def heartbeat(*arguments: Any, **named: Any) -> Kept:
+        async def heartbeat(*arguments: Any, **named: Any) -> Owned:
             kept = await beat(*arguments, **named)
             return msgspec.structs.replace(kept, slots=kept.slots | believed)
 
@@ -80,7 +80,7 @@ class Puppet:
     async def health(self) -> dict[str, Any]:
         """How many slots it believes to keep, and what its clock shows."""
         assert self._process.host is not None
-        return {"slots": len(self._process.host.places.slots), "now_ms": self._process.clock.now_ms()}
+        return {"slots": len(self._process.host.ownership.slots), "now_ms": self._process.clock.now_ms()}
 
 
 def say(answer: dict[str, Any]) -> None:

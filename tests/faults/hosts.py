@@ -13,10 +13,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from auction_requests import bid_request, close_request, open_request, refused, result_of, state_in, state_request
+
 from actors.stream.connection import GatewayStream, HandshakeFailed, open_stream
-from actors.stream.messages import Answer, Bid, BidAnswer, CloseNow, Create, GetState, Refused, Request, StateAnswer
+from actors.stream.messages import Accepted, Answer, Command, Refused, Request, StateAnswer
 from bench.faults.recording import Acked, Order, Recording, RefusedOrder
 from domain.auction.terms import Terms
+from domain.auction.views import PublicState
 from domain.ids import id_text
 
 SECRET = "a secret of the fault tests' own hosts"
@@ -134,7 +137,7 @@ class Line:
         asked, self._asked = self._asked, {}
         for future in asked.values():
             if not future.done():
-                future.set_result(Refused("unavailable", 0))
+                future.set_result(refused("unavailable", 0))
 
 
 class StreamBidder:
@@ -165,16 +168,22 @@ class StreamBidder:
             await self._until_known(auction, order)
 
     async def _until_known(self, auction: int, order: Order) -> None:
-        request = Bid(auction, self.number, self.name, order.amount, order.key)
+        request = bid_request(auction, self.number, self.name, order.amount, order.key)
         while not (self.stopping and self.lines[self._at].child.process.returncode is not None):
             answer = await self._try(request, order)
-            if isinstance(answer, BidAnswer):
-                self._minimum[auction] = answer.minimum
+            if isinstance(answer, Accepted):
+                self._minimum[auction] = result_of(answer).minimum
                 return
             if isinstance(answer, Refused) and answer.code not in UNKNOWN:
-                self._minimum[auction] = max(self._minimum.get(auction, 0), answer.minimum or 0)
+                self._minimum[auction] = max(self._minimum.get(auction, 0), answer.details.get("minimum", 0))
                 self._recording.refused.append(
-                    RefusedOrder(order, answer.code, answer.price, answer.minimum, answer.server_time)
+                    RefusedOrder(
+                        order,
+                        answer.code,
+                        answer.details.get("price"),
+                        answer.details.get("minimum"),
+                        answer.server_time,
+                    )
                 )
                 return
             if isinstance(answer, Refused) and answer.code == "moved":
@@ -184,7 +193,7 @@ class StreamBidder:
             self._at = (self._at + 1) % len(self.lines)
             await asyncio.sleep(0.02)
 
-    async def _try(self, request: Bid, order: Order) -> Answer | None:
+    async def _try(self, request: Command, order: Order) -> Answer | None:
         """None: it did not answer in time. What it says later is heard all the same, if it is an ack."""
         try:
             coming = await self.lines[self._at].send(request)
@@ -196,21 +205,22 @@ class StreamBidder:
         except TimeoutError:
             coming.add_done_callback(lambda late: self._heard_late(order, late.result()))
             return None
-        if isinstance(answer, BidAnswer):
+        if isinstance(answer, Accepted):
             self._note(order, answer)
         return answer
 
     def _heard_late(self, order: Order, answer: Answer) -> None:
         """A gateway has given up by then, and forgets what comes; an ack must be true nevertheless."""
-        if isinstance(answer, BidAnswer):
+        if isinstance(answer, Accepted):
             self.late_acks += 1
             self._note(order, answer)
 
-    def _note(self, order: Order, answer: BidAnswer) -> None:
+    def _note(self, order: Order, answer: Accepted) -> None:
         self.acks += 1
+        won = result_of(answer)
         self._recording.acks.append(
-            Acked(order, time.monotonic_ns(), answer.seq, answer.at, answer.outcome, answer.price, answer.minimum,
-                  answer.ends_at, answer.duplicate)
+            Acked(order, time.monotonic_ns(), answer.seq, answer.at, won.outcome, won.price, won.minimum, won.ends_at,
+                  answer.duplicate)
         )  # fmt: skip
 
 
@@ -218,16 +228,16 @@ async def open_auction(line: Line, auction: int, starts_at: int, duration_ms: in
     """List an auction that is open at once."""
     terms = Terms(auction=auction, seller=1, seller_name="seller", title="Two hosts", starting_price=USD,
                   starts_at=starts_at, ends_at=starts_at + duration_ms)  # fmt: skip
-    answer = await line.ask(Create(auction, terms))
+    answer = await line.ask(open_request(auction, terms))
     assert isinstance(answer, StateAnswer), answer
 
 
-async def state_of(line: Line, auction: int) -> StateAnswer:
-    answer = await line.ask(GetState(auction))
+async def state_of(line: Line, auction: int) -> PublicState:
+    answer = await line.ask(state_request(auction))
     assert isinstance(answer, StateAnswer), answer
-    return answer
+    return state_in(answer)
 
 
 async def close_auction(line: Line, auction: int) -> None:
-    answer = await line.ask(CloseNow(auction, 1))
+    answer = await line.ask(close_request(auction, 1))
     assert isinstance(answer, StateAnswer) or (isinstance(answer, Refused) and answer.code == "auction_closed"), answer

@@ -10,12 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
+from auction_requests import refused
 from fastapi import FastAPI
 
 from actors.clock import Clock
 from actors.hosting.host import Host
 from actors.hosting.limits import HostLimits
-from actors.stream.messages import Answer, Refused, Request
+from actors.stream.messages import Answer, Request
 from gateway.app import create_app
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
@@ -51,6 +52,7 @@ from persistence.sales.listings import Listings
 from persistence.sales.second_chances import SecondChances
 from persistence.sales.seller_tiers import SellerTiers
 from persistence.sales.settlement import Settlements
+from persistence.summary_tables import SUMMARY_TABLES
 
 SECRET = "a-secret-of-at-least-thirty-two-characters"
 PASSWORD = "correct horse battery"
@@ -76,7 +78,7 @@ class HostRouter:
         self.lost_answers = 0
 
     async def ask(self, request: Request, timeout_s: float = 5.0) -> Answer:
-        lost = Refused("unavailable", self._host.clock.now_ms(), retry_after_ms=500)
+        lost = refused("unavailable", self._host.clock.now_ms(), retry_after_ms=500)
         if self.outage:
             return lost
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -152,7 +154,7 @@ async def rest_engine(
 ) -> AsyncIterator[RestEngine]:
     """Everything open, and closed at the end. ``covered``: bids need a balance."""
     pool = await open_pool(database_url, size_max=4)
-    event_log = EventLog(database_url)
+    event_log = EventLog(database_url, SUMMARY_TABLES)
     await event_log.open()
     clock = Clock()
     holds = BidHolds(database_url) if covered else None
@@ -160,7 +162,7 @@ async def rest_engine(
         event_log, SnapshotStore(event_log.pool), NoNews(), slots_total=SLOTS, limits=HostLimits(), clock=clock,
         holds=holds,
     )  # fmt: skip
-    host.places.slots = frozenset(range(SLOTS))
+    host.ownership.slots = frozenset(range(SLOTS))
     await host.prepare()
     running = asyncio.create_task(host.run())
     passwords = PasswordHasher(4)

@@ -1,4 +1,4 @@
-"""One group commit in the making: what its orders come to in each auction, and the answers that wait for the log."""
+"""One group commit in the making: what its orders come to in each entity, and the answers that wait for the log."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ from persistence.log.event_log import EventRow
 
 @dataclass(slots=True)
 class Batch:
-    """What is decided together: one overlay for each auction that has an order in it. Nothing has happened yet."""
+    """What is decided together: one overlay for each entity that has an order in it. Nothing has happened yet."""
 
     now_ms: int
     # What is answered where nobody can tell.
@@ -18,9 +18,9 @@ class Batch:
     orders: list[Order] = field(default_factory=list)
     overlays: dict[int, Overlay] = field(default_factory=dict)
     answers: list[tuple[Order, Answer]] = field(default_factory=list)
-    # Refusals in auctions whose older keys are only in the log: perhaps a retry of a bid that was accepted.
-    doubtful: list[tuple[Order, Answer]] = field(default_factory=list)
-    # The auctions that it changes.
+    # Refusals in entities whose older keys are only in the log: perhaps retries of commands that were accepted.
+    maybe_duplicates: list[tuple[Order, Answer]] = field(default_factory=list)
+    # The entities that it changes.
     touched: list[Overlay] = field(default_factory=list)
 
     def encode(self) -> None:
@@ -29,7 +29,7 @@ class Batch:
             overlay.encode()
 
     def rows(self) -> list[EventRow]:
-        """The rows of the log, by auction."""
+        """The rows of the log, by entity."""
         return [row for overlay in self.touched for row in overlay.rows]
 
     def close(self) -> None:
@@ -39,4 +39,6 @@ class Batch:
                 self.touched.append(overlay)
             for decision in overlay.decisions:
                 if decision.order is not None and decision.answer is not None:
-                    (self.doubtful if decision.doubtful else self.answers).append((decision.order, decision.answer))
+                    (self.maybe_duplicates if decision.maybe_duplicate else self.answers).append(
+                        (decision.order, decision.answer)
+                    )

@@ -1,4 +1,4 @@
-"""The port for funds: what a bidder may lose by winning is held before their bid is decided."""
+"""The port for funds: what a user may lose is held before a command counts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -14,8 +14,8 @@ class Holds(Protocol):
     async def cover(self, wanted: Sequence[Cover]) -> Mapping[int, Refusal]:
         """Bring holds to what is wanted, all at once. Returns, by index, those that the balance does not cover."""
 
-    async def held_for(self, auctions: Sequence[int]) -> list[tuple[int, HeldFor]]:
-        """All that is held for these auctions' bidders, each with its auction."""
+    async def held_for(self, references: Sequence[bytes]) -> list[HeldFor]:
+        """All that is held for these references (``domain.ledger.ids.held_for``)."""
 
     async def close(self) -> None:
         """Let go of what it is connected to."""

@@ -3,13 +3,13 @@
 from actors.hosting.commit.batch import Batch
 from actors.stream.messages import Refused
 
-# What the log does not fence, refusals, is only said while the directory has lately confirmed that we are the keeper.
-# A host that is silent for longer (actors/placement/director.py) loses what it keeps.
+# What the log does not fence, refusals, is only said while the directory has lately confirmed that we are the owner.
+# A host that is silent for longer (actors/placement/director.py) loses what it owns.
 LEASE_MS = 2_000
 
 
 class Lease:
-    """Runs from when the directory last said what this host keeps (ms)."""
+    """Runs from when the directory last said what this host owns (ms)."""
 
     def __init__(self) -> None:
         self.confirmed_at: int | None = None
@@ -22,11 +22,11 @@ class Lease:
         """Once it has run out, say no refusal that no row of the batch vouches for: another host may have moved on."""
         if self.runs(batch.now_ms):
             return
-        vouched = {overlay.auction_id for overlay in batch.touched}
+        vouched = {overlay.entity_id for overlay in batch.touched}
         batch.answers = [
             (
                 order,
-                batch.unavailable if isinstance(answer, Refused) and order.request.auction not in vouched else answer,
+                batch.unavailable if isinstance(answer, Refused) and order.request.entity not in vouched else answer,
             )
             for order, answer in batch.answers
         ]

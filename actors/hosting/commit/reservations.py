@@ -1,16 +1,16 @@
-"""What bidders may lose is reserved of their balances before a batch is in the log.
+"""What users may lose is reserved of their balances before a batch is in the log.
 
 A batch is decided on overlays first; what its decisions newly reserve is asked of the ledger in one call for all,
 and the rows are encoded meanwhile. Whoever is outbid within the batch has to have what they offered, but nothing of it
-is reserved. A decision that its author can't pay for is dropped, what followed in the same auction is decided again,
+is reserved. A decision that its author can't pay for is dropped, what followed in the same entity is decided again,
 and only that is asked for again. What is not needed any more is released once the log has the batch: with the next
 call, or at once where there is none.
 
 Only one batch at a time is at work, and nothing else touches these reservations but the end of a sale. One that was
-made by a host that died, or for a batch that was lost, is found when the auction is loaded (``check``), or in time, by
+made by a host that died, or for a batch that was lost, is found when the entity is loaded (``check``), or in time, by
 a check of all.
 
-Another host may own an auction by now, and its reservations be for newer bids. So a release names the most that it is
+Another host may own an entity by now, and its reservations be for newer bids. So a release names the most that it is
 about, and what is reserved is compared with a state only between batches, and while the directory vouches for us.
 """
 
@@ -22,10 +22,9 @@ import structlog
 
 from actors.hosting.commit.batch import Batch
 from actors.hosting.commit.holds import Holds
-from actors.hosting.entity.keeper import Keeper
+from actors.hosting.entity.entity import Entity
 from actors.hosting.entity.overlay import Overlay
-from domain.auction.reserving import reserved
-from domain.ledger.ids import held_for_auction
+from domain.ledger.ids import held_for
 from domain.ledger.rules import Cover, asked
 from persistence.ledger.store import HeldFor
 from persistence.postgres.errors import StoreError
@@ -33,10 +32,10 @@ from persistence.postgres.errors import StoreError
 log = structlog.get_logger()
 
 CHECKS_A_BATCH_MAX = 500
-# Beyond this, what is to be released waits in the auctions themselves: they are checked.
+# Beyond this, what is to be released waits in the entities themselves: they are checked.
 RELEASES_MAX = 10_000
 # How often the ledger is asked for one batch. A batch needs more than two rounds only where users without enough funds
-# bid in several of its auctions; bids that are left after the last round are answered ``unavailable``.
+# bid in several of its entities; bids that are left after the last round are answered ``unavailable``.
 ROUNDS_MAX = 8
 
 
@@ -45,14 +44,14 @@ class NotReserved(Exception):
 
 
 class Need(NamedTuple):
-    """What one user needs in one auction of a batch."""
+    """What one user needs in one entity of a batch."""
 
     overlay: Overlay
     cover: Cover
 
 
 class Reservations:
-    """Without ``holds`` nothing is reserved, and nobody refused: for a host whose auctions are about no money."""
+    """Without ``holds`` nothing is reserved, and nobody refused: for a host whose entities are about no money."""
 
     def __init__(self, holds: Holds | None) -> None:
         self._holds = holds
@@ -75,12 +74,12 @@ class Reservations:
                 asking = list(dict.fromkeys(overlay for overlay, _, _ in short))
                 for overlay, user, available in short:
                     overlay.drop(user, available)
-            log.warning("reservations_given_up", auctions=len(asking))
+            log.warning("reservations_given_up", entities=len(asking))
         except StoreError as error:
             log.error("holds_failed", error=str(error))
         for overlay in asking:
             if overlay.do_without_ledger():
-                self.check(overlay.keeper)
+                self.check(overlay.entity)
         batch.encode()
 
     def verify(self, batch: Batch) -> None:
@@ -90,28 +89,28 @@ class Reservations:
         for overlay in batch.touched:
             for user, reservation in overlay.reserved.items():
                 if overlay.held.get(user, 0) < reservation.amount:
-                    raise NotReserved(f"auction {overlay.auction_id}: user {user}")
+                    raise NotReserved(f"entity {overlay.entity_id}: user {user}")
 
     def release(self, batch: Batch, forgotten: Iterable[int] = ()) -> None:
-        """What the batch decided stands: release the rest. ``forgotten`` auctions are checked when they are loaded."""
+        """What the batch decided stands: release the rest. ``forgotten`` entities are checked when they are loaded."""
         if self._holds is None:
             return
         gone = set(forgotten)
         for overlay in batch.overlays.values():
-            if overlay.auction_id in gone:
+            if overlay.entity_id in gone:
                 continue
-            kept = reserved(overlay.keeper.auction)
+            kept = overlay.entity.rules.reserved(overlay.entity.state)
             for user, most in overlay.held.items():
                 keep = kept[user].amount if user in kept else 0
                 if most > keep:
-                    self._release(overlay.keeper, user, most, keep)
+                    self._release(overlay.entity, user, most, keep)
 
     # -- between batches
 
-    def check(self, keeper: Keeper) -> None:
-        """Have what is reserved for this auction compared with what its log says, between two batches."""
+    def check(self, entity: Entity) -> None:
+        """Have what is reserved for this entity compared with what its log says, between two batches."""
         if self._holds is not None:
-            self._unchecked[keeper.auction_id] = None
+            self._unchecked[entity.id] = None
 
     @property
     def behind(self) -> bool:
@@ -120,7 +119,7 @@ class Reservations:
 
     @property
     def unchecked(self) -> bool:
-        """Whether there is an auction to check."""
+        """Whether there is an entity to check."""
         return bool(self._unchecked)
 
     async def catch_up(self) -> None:
@@ -128,27 +127,27 @@ class Reservations:
         if self._releases:
             await self._cover([])
 
-    async def check_some(self, keepers: Mapping[int, Keeper], vouched_for: Callable[[], bool]) -> None:
-        """Compare what is reserved for some auctions with their states, and bring it there. Only between two batches.
+    async def check_some(self, entities: Mapping[int, Entity], vouched_for: Callable[[], bool]) -> None:
+        """Compare what is reserved for some entities with their states, and bring it there. Only between two batches.
 
         Those that are no longer in memory are checked when they are loaded; nothing is done while ``vouched_for`` says
         no, for another host may have moved on. Raises StoreError: then it is still to be done.
         """
         assert self._holds is not None
-        for auction_id in [auction_id for auction_id in self._unchecked if auction_id not in keepers]:
-            del self._unchecked[auction_id]
-        some = [keepers[auction_id] for auction_id in list(self._unchecked)[:CHECKS_A_BATCH_MAX]]
+        for gone in [entity_id for entity_id in self._unchecked if entity_id not in entities]:
+            del self._unchecked[gone]
+        some = [entities[entity_id] for entity_id in list(self._unchecked)[:CHECKS_A_BATCH_MAX]]
         if not some or not vouched_for():
             return
-        held = await self._holds.held_for([keeper.auction_id for keeper in some])
+        held = await self._holds.held_for([reference_of(entity) for entity in some])
         if not vouched_for():
             return
         corrections = _corrections(some, held)
         if corrections:
             for index in await self._holds.cover(corrections):
                 log.error("leader_not_covered", wanted=corrections[index].at_least, next_step="ece ledger check")
-        for keeper in some:
-            self._unchecked.pop(keeper.auction_id, None)
+        for entity in some:
+            self._unchecked.pop(entity.id, None)
 
     async def close(self) -> None:
         """Release what there is to release, and close the way to the ledger."""
@@ -193,49 +192,55 @@ class Reservations:
                 del self._releases[key]
         return {number - len(releases): refusal.available or 0 for number, refusal in short.items()}
 
-    def _release(self, keeper: Keeper, user: int, most: int, keep: int) -> None:
+    def _release(self, entity: Entity, user: int, most: int, keep: int) -> None:
         if len(self._releases) >= RELEASES_MAX:
-            self.check(keeper)
+            self.check(entity)
             return
-        known = self._releases.get((keeper.auction_id, user))
+        known = self._releases.get((entity.id, user))
         if known is not None and known.unless_above is not None:
             most = max(most, known.unless_above)
-        self._releases[keeper.auction_id, user] = Cover(held_for_auction(keeper.auction_id), user, 0, keep, most)
+        self._releases[entity.id, user] = Cover(reference_of(entity), user, 0, keep, most)
 
 
 def needs_of(overlay: Overlay) -> list[Need]:
-    """What the decisions of one auction newly need: for each user the most that they are asked for.
+    """What the decisions of one entity newly need: for each user the most that they are asked for.
 
     Who is outbid within the batch is only asked for it; what stays reserved after the batch is reserved.
     """
     most: dict[int, int] = {}
     for decision in overlay.decisions:
-        if decision.required is not None:
-            user, amount = decision.required
+        for user, amount in decision.required:
             most[user] = max(amount, most.get(user, 0))
     after = overlay.reserved
     for user, reservation in after.items():
         if reservation.amount > overlay.held.get(user, 0):
             most[user] = max(reservation.amount, most.get(user, 0))
-    reference = held_for_auction(overlay.auction_id)
+    reference = reference_of(overlay.entity)
     return [
         Need(overlay, Cover(reference, user, amount) if user in after else asked(reference, user, amount))
         for user, amount in most.items()
     ]
 
 
-def _corrections(checked: list[Keeper], held: Iterable[tuple[int, HeldFor]]) -> list[Cover]:
-    """What brings the reservations for these auctions to what their states say. What is final is never raised."""
-    wanted = {keeper.auction_id: reserved(keeper.auction) for keeper in checked if keeper.auction is not None}
+def reference_of(entity: Entity) -> bytes:
+    """What names the holds of this entity's users."""
+    return held_for(entity.kind.name, entity.id)
+
+
+def _corrections(checked: list[Entity], held: Iterable[HeldFor]) -> list[Cover]:
+    """What brings the reservations for these entities to what their states say. What is final is never raised."""
+    wanted = {
+        reference_of(entity): entity.rules.reserved(entity.state) for entity in checked if entity.state is not None
+    }
     covers = []
-    for auction_id, hold in held:
-        if auction_id in wanted:
-            reservation = wanted[auction_id].get(hold.owner)
+    for hold in held:
+        if hold.reference in wanted:
+            reservation = wanted[hold.reference].get(hold.owner)
             keep = 0 if reservation is None else reservation.amount
             if hold.amount > keep:
                 covers.append(Cover(hold.reference, hold.owner, 0, keep, hold.amount))
-    for auction_id, reservations in wanted.items():
+    for reference, reservations in wanted.items():
         for user, reservation in reservations.items():
             if not reservation.final:
-                covers.append(Cover(held_for_auction(auction_id), user, reservation.amount))
+                covers.append(Cover(reference, user, reservation.amount))
     return covers

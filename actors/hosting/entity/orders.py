@@ -1,41 +1,32 @@
-"""What a host is ordered to do: clients' requests, and its own orders."""
+"""What a host is ordered to do: clients' requests, and what time alone does."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from actors.stream.messages import Answer, Request
-from domain.auction.commands import Settle
 
 Reply = Callable[[int, Answer], None]
 """Hands (request id, answer) to whoever asked."""
 
 
 @dataclass(slots=True, frozen=True)
-class TickDue:
-    """The host's own order: this auction's time has come."""
+class DueNow:
+    """The host's own order: this entity's time has come."""
 
-    auction: int
-
-
-@dataclass(slots=True, frozen=True)
-class SaleSettled:
-    """The host's own order: money and copies have changed hands, the log is to say so. Answered with the state."""
-
-    auction: int
-    paid: Settle
+    entity: int
 
 
 @dataclass(slots=True)
 class Order:
     """One request on its way through a host. ``attempts`` counts how often it was decided on stale state."""
 
-    request: Request | TickDue | SaleSettled
+    request: Request | DueNow
     request_id: int
     reply: Reply | None
     attempts: int = 0
 
     def answer(self, answer: Answer) -> None:
-        """Tell whoever asked; once, however often this is called."""
+        """Answer whoever asked; once, however often this is called."""
         reply, self.reply = self.reply, None
         if reply is not None:
             reply(self.request_id, answer)

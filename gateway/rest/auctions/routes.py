@@ -6,11 +6,15 @@ import msgspec
 from fastapi import Header, Query
 from starlette.responses import Response
 
-from actors.stream.messages import Answer, Bid, BidAnswer, Buy, CloseNow, Create, GetState, Refused, Request, Withdraw
-from domain.auction.terms import Terms, terms_fault
-from domain.auction.views import outcome_of
+from actors.stream.messages import Accepted, Answer, Command, GetState, Open, Refused, Request, StateAnswer, command
+from domain.auction.commands import BuyNow, Cancel, CloseEarly, PlaceBid
+from domain.auction.rules import AUCTIONS
+from domain.auction.terms import Terms
+from domain.auction.views import BidResult as AcceptedBid
+from domain.auction.views import PublicState, outcome_of
 from domain.errors import QUOTA_EXCEEDED, UNAVAILABLE
 from domain.ids import id_text
+from domain.log.codec import encode as encode_terms
 from gateway.http.problems import Problem, refusal_problem
 from gateway.identity.tokens import Identity
 from gateway.rest import API_PREFIX
@@ -48,6 +52,7 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 AuctionStatus = Literal["scheduled", "open", "closed", "cancelled"]
 
 encode = msgspec.json.encode
+decode_state = msgspec.msgpack.Decoder(PublicState).decode
 
 
 @router.post("/auctions", status_code=201, response_model=AuctionState, summary="List an auction")
@@ -56,7 +61,7 @@ async def create(services: ServicesDep, caller: Caller, key: IdempotencyKey, bod
 
     async def work(begun: Begun) -> tuple[int, bytes]:
         terms = terms_of(body, begun.created_id, caller, begun.received_at)
-        fault = terms_fault(terms)
+        fault = AUCTIONS.terms_fault(terms)
         if fault is not None:
             raise Mistaken("invalid_request", fault)
         return 201, encode(await _listed(services, terms, caller))
@@ -115,7 +120,7 @@ async def get_auction(
         raise Problem("not_found", "there is no such auction")
     if row.status in ENDED:
         return _ended(row, if_none_match, services.now_ms())
-    answer = await services.router.ask(GetState(auction), services.limits.ask_timeout_s)
+    answer = await services.router.ask(GetState(auction, AUCTIONS.kind), services.limits.ask_timeout_s)
     if isinstance(answer, Refused):
         # No host has it just now: what was last known is better than nothing, and says how old it is by its seq.
         return answered(listed_json(row, services.now_ms()))
@@ -129,7 +134,7 @@ async def cancel(
     """For its seller, and for operators."""
 
     async def work(_begun: Begun) -> tuple[int, bytes]:
-        order = Withdraw(auction, caller.user_id, OPERATOR in caller.roles)
+        order = command(auction, AUCTIONS.kind, Cancel(caller.user_id, OPERATOR in caller.roles))
         return 200, encode(await _asked_state(services, order))
 
     return await once(services, Posted(caller, key, f"cancel {auction}"), work)
@@ -158,8 +163,8 @@ async def list_bids(
 @router.post("/auctions/{auction_id}/bids", status_code=201, response_model=BidResult, summary="Bid")
 async def bid(services: ServicesDep, caller: Caller, key: IdempotencyKey, auction: AuctionId, body: NewBid) -> Response:
     """The same as ``bid`` on the WebSocket, where the key is the frame's ``key``."""
-    order = Bid(auction, caller.user_id, caller.name, body.amount, key)
-    return await _place(services, order)
+    order = PlaceBid(caller.user_id, caller.name, body.amount, key)
+    return await _place(services, command(auction, AUCTIONS.kind, order, (caller.user_id, key)))
 
 
 @router.post("/auctions/{auction_id}/buy-now", status_code=201, response_model=BidResult, summary="Buy at once")
@@ -167,7 +172,8 @@ async def buy_now(
     services: ServicesDep, caller: Caller, key: IdempotencyKey, auction: AuctionId, _body: Nothing = None
 ) -> Response:
     """The same as ``buy_now`` on the WebSocket."""
-    return await _place(services, Buy(auction, caller.user_id, caller.name, key))
+    order = BuyNow(caller.user_id, caller.name, key)
+    return await _place(services, command(auction, AUCTIONS.kind, order, (caller.user_id, key)))
 
 
 @router.post(
@@ -179,7 +185,8 @@ async def close_auction(
     """Sells to the leader as if the time had run out. For operators."""
 
     async def work(_begun: Begun) -> tuple[int, bytes]:
-        return 200, encode(await _asked_state(services, CloseNow(auction, operator.user_id)))
+        order = command(auction, AUCTIONS.kind, CloseEarly(operator.user_id))
+        return 200, encode(await _asked_state(services, order))
 
     return await once(services, Posted(operator, key, f"close {auction}"), work)
 
@@ -197,7 +204,8 @@ async def _listed(services: Services, terms: Terms, caller: Identity) -> dict[st
         raise _quota_problem(locked, now_ms)
     if isinstance(locked, CopyRefusal):
         raise copy_problem(locked)
-    answer = await services.router.ask(Create(terms.auction, terms), services.limits.ask_timeout_s)
+    opening = Open(terms.auction, AUCTIONS.kind, msgspec.Raw(encode_terms(terms)))
+    answer = await services.router.ask(opening, services.limits.ask_timeout_s)
     if isinstance(answer, Refused) and answer.code != UNAVAILABLE and locked.fresh:
         await listings.free(terms.auction, locked.fresh)
     return _state_of(answer)
@@ -215,16 +223,24 @@ async def _asked_state(services: Services, order: Request) -> dict[str, Any]:
 def _state_of(answer: Answer) -> dict[str, Any]:
     if isinstance(answer, Refused):
         raise refusal_problem(answer)
-    assert not isinstance(answer, BidAnswer), "only bids are answered so"
-    return state_json(answer.state, answer.epoch, answer.seq)
+    assert isinstance(answer, StateAnswer), "commands without a key are answered so"
+    return state_json(decode_state(answer.state), answer.epoch, answer.seq)
 
 
-async def _place(services: Services, order: Bid | Buy) -> Response:
+async def _place(services: Services, order: Command) -> Response:
     answer = await services.router.ask(order, services.limits.ask_timeout_s)
     if isinstance(answer, Refused):
         raise refusal_problem(answer)
-    assert isinstance(answer, BidAnswer), "bids are answered so"
-    return answered({"auction": id_text(order.auction)} | msgspec.structs.asdict(answer), 201)
+    assert isinstance(answer, Accepted), "bids are answered so"
+    return answered(_accepted_json(order, answer), 201)
+
+
+def _accepted_json(order: Command, answer: Accepted) -> dict[str, Any]:
+    result = msgspec.convert(answer.result, AcceptedBid)
+    return {
+        "auction": id_text(order.entity), "epoch": answer.epoch, "seq": answer.seq, "at": answer.at,
+        **msgspec.structs.asdict(result), "duplicate": answer.duplicate,
+    }  # fmt: skip
 
 
 def _bid_json(bid: LoggedBid, visitor: Identity | None, *, ended: bool) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from gateway.rest.sales.bodies import (
 )
 from gateway.rest.sales.copies import parsed, user_named
 from gateway.rest.services import Services, ServicesDep
-from persistence.auctions.reading import EVENTS_MAX
+from persistence.auctions.reading import BIDS_MAX
 from persistence.postgres.idempotency import Begun
 from persistence.sales.second_chances import PAGE_MAX, Reversal, RunnerUp
 
@@ -205,7 +205,7 @@ async def _runner_up(services: Services, auction: int, expires_at: int) -> Runne
     first = await services.history.events_after(auction, 0, 1)
     assert isinstance(first[0].event, Listed), "a log begins so"
     highest, after = HighestBids(row.winner), 0
-    while bids := await services.history.bids(auction, after, EVENTS_MAX):
+    while bids := await services.history.bids(auction, after, BIDS_MAX):
         for bid in bids:
             highest.add(bid.event.bidder, bid.event.name, bid.event.maximum)
         after = bids[-1].seq

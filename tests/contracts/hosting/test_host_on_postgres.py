@@ -8,17 +8,20 @@ from contextlib import asynccontextmanager
 
 import pytest
 from auction_examples import AUCTION, terms
+from auction_requests import bid_request, open_request, state_in, state_request
 
 from actors.clock import Clock
 from actors.hosting.host import Host
 from actors.hosting.limits import HostLimits
-from actors.stream.messages import Answer, Bid, BidAnswer, Create, GetState, Refused, Request, StateAnswer
+from actors.stream.messages import Accepted, Answer, Refused, Request, StateAnswer
+from domain.kinds import kind_of
 from domain.log.chain import LogRow
 from domain.log.codec import command_key
 from domain.log.verification import LogVerifier
 from persistence.log.event_log import EventLog
 from persistence.log.snapshots import SnapshotStore
 from persistence.postgres.pool import Pool
+from persistence.summary_tables import SUMMARY_TABLES
 
 _numbers = itertools.count(1)
 BIDDERS = range(10, 18)
@@ -52,7 +55,7 @@ class Client:
         for _ in range(200):
             answer = await self.ask(request)
             if not isinstance(answer, Refused) or answer.code != "unavailable":
-                self.acks += isinstance(answer, BidAnswer)
+                self.acks += isinstance(answer, Accepted)
                 return answer
             self.doubts += 1
             await asyncio.sleep(0.01)
@@ -69,26 +72,26 @@ async def cut_connections(pool: Pool, chance: random.Random) -> None:
         )
 
 
-async def bid_along(client: Client, bidder: int, chance: random.Random) -> dict[Bid, Answer]:
+async def bid_along(client: Client, bidder: int, chance: random.Random) -> dict[tuple[int, str], Answer]:
     """Ever higher bids, each to its certain end, until enough of them were in doubt for a time."""
-    told: dict[Bid, Answer] = {}
+    told: dict[tuple[int, str], Answer] = {}
     for number in range(BIDS_EACH_MAX):
         if client.doubts >= DOUBTS and client.acks >= ACKS:
             break
         amount = 1_000_000 + chance.randrange(200_000) + number * 900_000
-        order = Bid(AUCTION, bidder, f"n{bidder}", amount, f"k{number}")
-        told[order] = await client.surely(order)
+        order = bid_request(AUCTION, bidder, f"n{bidder}", amount, f"k{number}")
+        told[bidder, f"k{number}"] = await client.surely(order)
         await asyncio.sleep(chance.uniform(0, 0.01))
     return told
 
 
 @asynccontextmanager
 async def host_at_work(database_url: str) -> AsyncIterator[Client]:
-    log = EventLog(database_url)
+    log = EventLog(database_url, SUMMARY_TABLES)
     await log.open()
     limits = HostLimits(snapshot_every_events=20)
     host = Host(log, SnapshotStore(log.pool), NoNews(), slots_total=8, limits=limits, clock=Clock())
-    host.places.slots = frozenset(range(8))
+    host.ownership.slots = frozenset(range(8))
     await host.prepare()
     running = asyncio.create_task(host.run())
     try:
@@ -112,31 +115,31 @@ async def connections_cut(pool: Pool, chance: random.Random) -> AsyncIterator[No
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_cut_connections_lose_no_ack_and_make_none_false(database_url: str, pool: Pool, seed: int):
-    await pool.execute("TRUNCATE auction_events, auction_snapshots, auctions")
+    await pool.execute("TRUNCATE entity_events, entity_snapshots, entities, auctions")
     async with host_at_work(database_url) as client:
         now = client.host.clock.now_ms()
-        listed = await client.surely(Create(AUCTION, terms(starts_at=now, ends_at=now + 3_600_000)))
+        listed = await client.surely(open_request(AUCTION, terms(starts_at=now, ends_at=now + 3_600_000)))
         assert isinstance(listed, StateAnswer)
         async with connections_cut(pool, random.Random(seed)):
             days = await asyncio.gather(*(bid_along(client, who, random.Random(seed + who)) for who in BIDDERS))
-        standing = await client.surely(GetState(AUCTION))
+        standing = await client.surely(state_request(AUCTION))
         assert client.doubts >= DOUBTS, "hardly an append was cut off"
         assert client.acks >= ACKS, "hardly a bid went through"
-    await reckon(pool, {order: answer for day in days for order, answer in day.items()}, standing)
+    await reckon(pool, {key: answer for day in days for key, answer in day.items()}, standing)
 
 
-async def reckon(pool: Pool, told: dict[Bid, Answer], standing: Answer) -> None:
+async def reckon(pool: Pool, told: dict[tuple[int, str], Answer], standing: Answer) -> None:
     rows = await pool.fetch(
-        "SELECT seq, epoch, at, command_key, body, hash FROM auction_events WHERE auction_id = $1 ORDER BY seq", AUCTION
+        "SELECT seq, epoch, at, command_key, body, hash FROM entity_events WHERE entity_id = $1 ORDER BY seq", AUCTION
     )
-    verifier = LogVerifier(AUCTION)
+    verifier = LogVerifier(kind_of("auction"), AUCTION)
     for row in rows:
         verifier.feed(LogRow(*row))
     verdict = verifier.finish()
     assert verdict.findings == ()
     assert isinstance(standing, StateAnswer)
-    assert (standing.seq, standing.state.price) == (len(rows), verdict.auction and verdict.auction.price)
+    assert (standing.seq, state_in(standing).price) == (len(rows), verdict.state.price)
     places = {row["command_key"]: row["seq"] for row in rows if row["command_key"] is not None}
-    acks = {command_key(o.bidder, o.key): a.seq for o, a in told.items() if isinstance(a, BidAnswer)}
+    acks = {command_key(*key): a.seq for key, a in told.items() if isinstance(a, Accepted)}
     # What was acknowledged is there, in the place that was told; what was refused for good is not.
     assert acks == places

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from auction_examples import AUCTION, terms
+from auction_requests import open_request, state_in, state_request
 
 from actors.hosting.ownership import releases as releases_module
-from actors.hosting.ownership.places import Taken
+from actors.hosting.ownership.ownership import Assignment
 from actors.runtime import host_process as host_process_module
 from actors.runtime.host_process import HostConfig, HostProcess
-from actors.stream.messages import Answer, Create, GetState, Refused, Request, StateAnswer
+from actors.stream.messages import Answer, Open, Refused, Request, StateAnswer
 from persistence.placement.directory import Directory, slot_of
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.pool import Pool
@@ -31,7 +32,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def directory(pool: Pool) -> Directory:
-    await pool.execute("TRUNCATE hosts, slots, dedicated, auctions, auction_events, auction_snapshots CASCADE")
+    await pool.execute("TRUNCATE hosts, slots, dedicated, auctions, entity_events, entity_snapshots CASCADE")
     return Directory(pool)
 
 
@@ -56,8 +57,8 @@ async def ask(process: HostProcess, request: Request) -> Answer:
 
 
 async def said(process: HostProcess, request: Request | None = None) -> str:
-    answer = await ask(process, request or GetState(AUCTION))
-    return answer.code if isinstance(answer, Refused) else answer.state.placement  # type: ignore[union-attr]
+    answer = await ask(process, request or state_request(AUCTION))
+    return answer.code if isinstance(answer, Refused) else state_in(answer).placement
 
 
 async def until(condition: Any, what: str) -> None:
@@ -67,15 +68,15 @@ async def until(condition: Any, what: str) -> None:
         await asyncio.sleep(0.02)
 
 
-def creation() -> Create:
-    return Create(AUCTION, terms(auction=AUCTION, starts_at=4_000_000_000_000, ends_at=4_000_000_900_000))
+def creation() -> Open:
+    return open_request(AUCTION, terms(auction=AUCTION, starts_at=4_000_000_000_000, ends_at=4_000_000_900_000))
 
 
 async def test_what_was_released_and_taken_by_nobody_is_kept_again(directory: Directory, database_url: str):
     async with serving(database_url, "h1") as host:
-        await host.take(Taken(slots=ALL))
+        await host.acquire(Assignment(slots=ALL))
         assert isinstance(await ask(host, creation()), StateAnswer)
-        await host.release((HERE,), ())
+        await host.hand_off((HERE,), ())
         assert await said(host) == "moved"
 
         async def keeps_again() -> bool:
@@ -89,9 +90,9 @@ async def test_what_was_released_and_taken_by_nobody_is_kept_again(directory: Di
 
 async def test_an_auction_that_got_no_host_of_its_own_after_all_is_kept_again(directory: Directory, database_url: str):
     async with serving(database_url, "h1") as host:
-        await host.take(Taken(slots=ALL))
+        await host.acquire(Assignment(slots=ALL))
         await ask(host, creation())
-        await host.release((), (AUCTION,))
+        await host.hand_off((), (AUCTION,))
         assert await said(host) == "moved"
 
         async def keeps_again() -> bool:
@@ -104,7 +105,7 @@ async def test_a_take_that_broke_off_half_way_is_carried_through(
     directory: Directory, database_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     async with serving(database_url, "h1") as first, serving(database_url, "h2") as second:
-        await first.take(Taken(slots=ALL))
+        await first.acquire(Assignment(slots=ALL))
         await ask(first, creation())
 
         async def broken(writers: Any) -> None:
@@ -113,7 +114,7 @@ async def test_a_take_that_broke_off_half_way_is_carried_through(
         with monkeypatch.context() as patch:
             patch.setattr(second._log, "end_writers", broken)
             with pytest.raises(StoreUnavailable):
-                await second.take(Taken(slots=ALL))
+                await second.acquire(Assignment(slots=ALL))
             assert await said(second) == "moved"
         assert {host.host_id: host.slots for host in await directory.hosts()} == {"h1": (), "h2": ALL}
 
@@ -128,26 +129,26 @@ async def test_an_auction_goes_to_its_own_host_and_comes_back_when_that_host_com
     directory: Directory, database_url: str
 ):
     async with serving(database_url, "h1") as shared:
-        await shared.take(Taken(slots=ALL))
+        await shared.acquire(Assignment(slots=ALL))
         await ask(shared, creation())
         async with serving(database_url, "s1") as own:
-            released_at = await shared.release((), (AUCTION,))
-            await own.take(Taken(auctions=(AUCTION,), released_at=released_at))
+            released_at = await shared.hand_off((), (AUCTION,))
+            await own.acquire(Assignment(entities=(AUCTION,), released_at=released_at))
             assert (await said(own), await said(shared)) == ("dedicated", "moved")
             assert await directory.dedicated() == {AUCTION: "s1"}
         async with serving(database_url, "s1") as again:
             assert await directory.dedicated() == {AUCTION: None}
-            await shared.take_back(Taken(auctions=(AUCTION,)))
+            await shared.reacquire(Assignment(entities=(AUCTION,)))
             assert (await said(again), await said(shared)) == ("moved", "shared")
             assert await directory.dedicated() == {}
 
 
 async def test_one_who_believes_that_an_auction_is_elsewhere_is_put_right(directory: Directory, database_url: str):
     async with serving(database_url, "h1") as host:
-        await host.take(Taken(slots=ALL))
+        await host.acquire(Assignment(slots=ALL))
         await ask(host, creation())
         assert host.host is not None
-        host.host.places.let_go((AUCTION,))
+        host.host.ownership.hand_off((AUCTION,))
         assert await said(host) == "moved"
 
         async def keeps() -> bool:
@@ -158,10 +159,10 @@ async def test_one_who_believes_that_an_auction_is_elsewhere_is_put_right(direct
 
 async def test_who_takes_over_from_one_that_did_not_let_go_ends_its_appends(directory: Directory, database_url: str):
     async with serving(database_url, "h1") as first, serving(database_url, "h2") as second:
-        await first.take(Taken(slots=ALL))
+        await first.acquire(Assignment(slots=ALL))
         await ask(first, creation())
         writers = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'ece-log-h1-%'"
         assert len(await first._log.pool.fetch(writers)) == 1
-        await second.take(Taken(slots=ALL))
+        await second.acquire(Assignment(slots=ALL))
         assert await first._log.pool.fetch(writers) == []
         assert await said(second) == "shared"

@@ -5,16 +5,16 @@ import itertools
 import random
 
 from auction_examples import terms
+from auction_requests import bid_request, close_request, decode_event, open_request, state_request
 
 from actors.hosting.host import Host
-from actors.stream.messages import Answer, Bid, BidAnswer, CloseNow, Create, GetState, Refused, Request, StateAnswer
+from actors.stream.messages import Accepted, Answer, Refused, Request, StateAnswer
 from actors.workers.settler import Settler
 from domain.auction.state import Auction, apply
 from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
 from domain.ledger.rules import Cover, Done
-from domain.log.codec import decode_event
 from domain.money import usd
 from persistence.ledger.bid_holds import BidHolds
 from persistence.ledger.store import Ledger
@@ -48,7 +48,7 @@ async def bid_along(host: Host, dice: random.Random, codes: list[str]) -> None:
     for _ in range(BIDS_A_LIFE // AT_ONCE):
         bidder, auction = dice.choice(BIDDERS), dice.choice(AUCTIONS)
         amount = usd(dice.randint(*OFFERS_USD), dice.randrange(100))
-        answer = await surely(host, Bid(auction, bidder, f"n{bidder}", amount, f"k{next(_numbers)}"))
+        answer = await surely(host, bid_request(auction, bidder, f"n{bidder}", amount, f"k{next(_numbers)}"))
         codes.append(answer.code if isinstance(answer, Refused) else "accepted")
 
 
@@ -70,7 +70,7 @@ async def cut_one(pool: Pool) -> None:
 
 async def replayed(pool: Pool, auction: int) -> Auction:
     state: Auction | None = None
-    for row in await pool.fetch("SELECT body FROM auction_events WHERE auction_id = $1 ORDER BY seq", auction):
+    for row in await pool.fetch("SELECT body FROM entity_events WHERE entity_id = $1 ORDER BY seq", auction):
         state = apply(state, decode_event(row[0]))
     assert state is not None
     return state
@@ -96,7 +96,7 @@ async def settled_down(host: Host, pool: Pool) -> None:
     """Until what is held is what the log says; fails where that does not come to be."""
     async with asyncio.timeout(30):
         while await present_holds(pool) != await expected_holds(pool):
-            host.chores_due()
+            host.maintain()
             await asyncio.sleep(0.05)
 
 
@@ -117,7 +117,7 @@ async def test_fifty_bidders_with_funds_for_three_auctions_of_fifty_through_kill
     for life in range(LIVES):
         async with a_life(database_url) as host:
             for auction in AUCTIONS:
-                listed = await surely(host, Create(auction, terms(auction=auction, ends_at=ENDS_AT_MS)))
+                listed = await surely(host, open_request(auction, terms(auction=auction, ends_at=ENDS_AT_MS)))
                 assert isinstance(listed, StateAnswer)
             bidding = [asyncio.create_task(bid_along(host, dice, codes)) for _ in range(AT_ONCE)]
             for _ in range(3):
@@ -134,10 +134,10 @@ async def test_fifty_bidders_with_funds_for_three_auctions_of_fifty_through_kill
 
     async with a_life(database_url) as host:
         for auction in AUCTIONS:
-            assert isinstance(await surely(host, GetState(auction)), StateAnswer)
+            assert isinstance(await surely(host, state_request(auction)), StateAnswer)
         await settled_down(host, pool)
         for auction in AUCTIONS[::2]:
-            await surely(host, CloseNow(auction, OPERATOR))
+            await surely(host, close_request(auction, OPERATOR))
         await settled_down(host, pool)
         held = await pool.fetchval("SELECT sum(held) FROM ledger_accounts")
         paid = await settled(host, pool)
@@ -150,11 +150,11 @@ async def test_fifty_bidders_with_funds_for_three_auctions_of_fifty_through_kill
 async def test_a_bidder_without_an_account_hears_that_there_is_nothing(database_url: str):
     auction = AUCTIONS[-1] + 1
     async with a_life(database_url) as host:
-        await surely(host, Create(auction, terms(auction=auction, ends_at=ENDS_AT_MS)))
-        answer = await surely(host, Bid(auction, 999_999, "nobody", usd(5), "k"))
+        await surely(host, open_request(auction, terms(auction=auction, ends_at=ENDS_AT_MS)))
+        answer = await surely(host, bid_request(auction, 999_999, "nobody", usd(5), "k"))
     assert isinstance(answer, Refused)
-    assert not isinstance(answer, BidAnswer)
-    assert (answer.code, answer.available, answer.required) == ("insufficient_funds", 0, usd(5))
+    assert not isinstance(answer, Accepted)
+    assert (answer.code, answer.details) == ("insufficient_funds", {"available": 0, "required": usd(5)})
 
 
 async def test_once_holds_are_prepared_the_first_bid_opens_no_connection(database_url: str, pool: Pool):

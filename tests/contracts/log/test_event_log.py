@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from memory_stores import MemoryEventLog
-from msgspec.structs import astuple
 
 from domain.ids import first_id_at
-from persistence.auctions.reading import AuctionListing
-from persistence.log.event_log import EventLog, EventRow, HeadRow, KeyedRow
+from persistence.log.event_log import EventLog, EventRow, KeyedRow
+from persistence.log.summaries import SummaryRow
 from persistence.postgres.errors import KeyTaken, StaleSequence, StoreUnavailable
 from persistence.postgres.pool import Pool
+from persistence.summary_tables import SUMMARY_TABLES
 
 _counter = itertools.count()
 
@@ -27,17 +27,17 @@ def new_auction() -> int:
 
 def row(auction: int, seq: int, key: bytes | None = None, **changes: Any) -> EventRow:
     fields = {"epoch": 1, "at": 1_000 + seq, "body": f"event {seq}".encode(), "hash": bytes([seq % 256]) * 32}
-    return EventRow(auction=auction, seq=seq, command_key=key, **(fields | changes))
+    return EventRow(entity=auction, kind="auction", seq=seq, command_key=key, **(fields | changes))
 
 
-def head(auction: int, seq: int, **changes: Any) -> HeadRow:
-    fields: dict[str, Any] = {
-        "slot": 3, "seller": 1, "seller_name": "sel", "title": "Charizard", "format": "english", "status": "open",
-        "placement": "shared", "price": 5, "minimum": 6, "leader": 2, "leader_name": "ann", "winner": None, "bids": 1,
-        "reserve": "none", "buy_now": None, "starts_at": 10, "ends_at": 20, "closed_reason": None, "due_at": 20,
-        "epoch": 1,
+def head(auction: int, seq: int, *, due_at: int | None = 20, epoch: int = 1, **changes: Any) -> SummaryRow:
+    columns: dict[str, Any] = {
+        "seller_id": 1, "seller_name": "sel", "title": "Charizard", "format": "english", "status": "open",
+        "placement": "shared", "price": 5, "minimum": 6, "leader_id": 2, "leader_name": "ann", "winner_id": None,
+        "bids": 1, "reserve": "none", "buy_now": None, "starts_at": 10, "ends_at": 20, "closed_reason": None,
     }  # fmt: skip
-    return HeadRow(auction=auction, seq=seq, **(fields | changes))
+    assert changes.keys() <= columns.keys()
+    return SummaryRow(auction, "auction", 3, due_at, due_at is None, epoch, seq, tuple((columns | changes).values()))
 
 
 @pytest.fixture(params=["postgresql", "memory"])
@@ -50,7 +50,7 @@ async def log(log_url: str | None) -> AsyncIterator[Log]:
     if log_url is None:
         yield MemoryEventLog()
         return
-    real = EventLog(log_url)
+    real = EventLog(log_url, SUMMARY_TABLES)
     await real.open()
     yield real
     await real.close()
@@ -58,17 +58,25 @@ async def log(log_url: str | None) -> AsyncIterator[Log]:
 
 @pytest.fixture
 async def real_log(database_url: str) -> AsyncIterator[EventLog]:
-    real = EventLog(database_url)
+    real = EventLog(database_url, SUMMARY_TABLES)
     await real.open()
     yield real
     await real.close()
 
 
-async def head_of(log: Log, auction: int) -> HeadRow | None:
+async def head_of(log: Log, auction: int) -> SummaryRow | None:
     if isinstance(log, MemoryEventLog):
-        return log.tables.heads.get(auction)
-    listed = await AuctionListing(log.pool).get(auction)
-    return None if listed is None else HeadRow(*astuple(listed)[: len(HeadRow.__struct_fields__)])
+        return log.tables.summaries.get(auction)
+    row = await log.pool.fetchrow(
+        "SELECT entity_id, kind, slot, due_at, ended, epoch, seq FROM entities WHERE entity_id = $1", auction
+    )
+    summary = await log.summary("auction", auction)
+    if row is None or summary is None:
+        assert row is None
+        assert summary is None
+        return None
+    assert summary[0] == row["seq"]
+    return SummaryRow(*row, summary[2])
 
 
 async def test_what_was_appended_is_read_back_as_it_was(log: Log):
@@ -157,25 +165,25 @@ async def test_the_read_model_goes_with_the_events(log: Log):
     auction = new_auction()
     await log.append([row(auction, 1)], [head(auction, 1)])
     assert await head_of(log, auction) == head(auction, 1)
-    closed = head(auction, 2, status="closed", winner=2, due_at=None, closed_reason="time", price=9, bids=4)
+    closed = head(auction, 2, status="closed", winner_id=2, due_at=None, closed_reason="time", price=9, bids=4)
     await log.append([row(auction, 2)], [closed])
     assert await head_of(log, auction) == closed
 
 
 async def test_an_older_head_never_replaces_a_newer(log: Log):
     auction = new_auction()
-    await log.write_heads([head(auction, 5, price=50)])
-    await log.write_heads([head(auction, 4, price=40)])
+    await log.write_summaries([head(auction, 5, price=50)])
+    await log.write_summaries([head(auction, 4, price=40)])
     assert await head_of(log, auction) == head(auction, 5, price=50)
     await log.append([row(auction, 1)], [head(auction, 3, price=30)])
     assert await head_of(log, auction) == head(auction, 5, price=50)
     # The same row again may say more: an end that time alone has moved.
-    await log.write_heads([head(auction, 5, price=51)])
+    await log.write_summaries([head(auction, 5, price=51)])
     assert await head_of(log, auction) == head(auction, 5, price=51)
 
 
 async def test_no_heads_are_written_without_trouble(log: Log):
-    await log.write_heads([])
+    await log.write_summaries([])
 
 
 async def test_of_writers_at_the_same_time_one_wins_and_all_others_are_refused(log: Log):
@@ -183,7 +191,7 @@ async def test_of_writers_at_the_same_time_one_wins_and_all_others_are_refused(l
     if isinstance(log, MemoryEventLog):
         logs: list[Log] = [MemoryEventLog(log.tables) for _ in range(4)]
     else:
-        logs = [EventLog(log._url, pool_max=1) for _ in range(4)]
+        logs = [EventLog(log._url, SUMMARY_TABLES, pool_max=1) for _ in range(4)]
         for other in logs:
             await other.open()
     try:
@@ -232,13 +240,13 @@ async def test_a_writer_whose_connection_was_killed_says_so_and_then_works_again
 
 
 async def test_once_appends_are_prepared_the_first_one_opens_no_connection(database_url: str, pool: Pool):
-    log, auction = EventLog(database_url, writer="prepared"), new_auction()
+    log, auction = EventLog(database_url, SUMMARY_TABLES, writer="prepared"), new_auction()
     mine = "SELECT array_agg(pid) FROM pg_stat_activity WHERE application_name LIKE 'ece-log-prepared-%'"
     await log.open()
     try:
-        before = await pool.fetchval("SELECT count(*) FROM auction_events")
+        before = await pool.fetchval("SELECT count(*) FROM entity_events")
         await log.prepare_appends()
-        assert await pool.fetchval("SELECT count(*) FROM auction_events") == before
+        assert await pool.fetchval("SELECT count(*) FROM entity_events") == before
         writers = await pool.fetchval(mine)
         assert len(writers) == 1
         await log.append([row(auction, 1)], [head(auction, 1)])
@@ -275,7 +283,7 @@ async def test_a_killed_connection_in_the_middle_of_an_append_leaves_all_or_noth
     backend = real_log._writer.get_server_pid()
     async with pool.acquire() as locker, locker.transaction():
         # The append waits for this lock, and is cut off there.
-        await locker.execute("LOCK TABLE auction_events IN EXCLUSIVE MODE")
+        await locker.execute("LOCK TABLE entity_events IN EXCLUSIVE MODE")
         appending = asyncio.create_task(real_log.append([row(auction, 2), row(auction, 3)]))
         await wait_until_waiting(pool, backend)
         await locker.execute("SELECT pg_terminate_backend($1)", backend)
@@ -293,7 +301,7 @@ async def wait_until_waiting(pool: Pool, backend: int) -> None:
 
 
 async def test_a_database_that_is_not_there_is_unavailable(database_url: str, tmp_path):
-    nowhere = EventLog(f"postgresql://postgres@/nothing?host={tmp_path}")
+    nowhere = EventLog(f"postgresql://postgres@/nothing?host={tmp_path}", SUMMARY_TABLES)
     with pytest.raises(StoreUnavailable):
         await nowhere.open()
 
@@ -306,27 +314,27 @@ async def test_events_of_this_month_lie_in_its_partition_and_strays_in_the_defau
     await real_log.ensure_partitions()
     await real_log.append([row(now, 1), row(ancient, 1)])
     places = await pool.fetch(
-        "SELECT auction_id, tableoid::regclass::text AS place FROM auction_events WHERE auction_id = ANY($1::bigint[])"
-        " ORDER BY auction_id",
+        "SELECT entity_id, tableoid::regclass::text AS place FROM entity_events WHERE entity_id = ANY($1::bigint[])"
+        " ORDER BY entity_id",
         [now, ancient],
     )
     month = await pool.fetchval("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')")
-    assert [(r["auction_id"], r["place"]) for r in places] == [
-        (ancient, "auction_events_other"),
-        (now, f"auction_events_{month}"),
+    assert [(r["entity_id"], r["place"]) for r in places] == [
+        (ancient, "entity_events_other"),
+        (now, f"entity_events_{month}"),
     ]
 
 
 async def test_hosts_may_make_partitions_at_the_same_time(real_log: EventLog, pool: Pool):
     coming = await pool.fetchval(
         "SELECT string_agg(inhrelid::regclass::text, ',') FROM pg_inherits"
-        " WHERE inhparent = 'auction_events'::regclass AND inhrelid::regclass::text ~ '_2[0-9]{3}_'"
-        " AND inhrelid::regclass::text <> 'auction_events_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')"
+        " WHERE inhparent = 'entity_events'::regclass AND inhrelid::regclass::text ~ '_2[0-9]{3}_'"
+        " AND inhrelid::regclass::text <> 'entity_events_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')"
     )
     await pool.execute(f"DROP TABLE {coming}")
     await asyncio.gather(*(real_log.ensure_partitions() for _ in range(4)))
     made = await pool.fetchval(
-        "SELECT count(*) FROM pg_inherits WHERE inhparent = 'auction_events'::regclass"
+        "SELECT count(*) FROM pg_inherits WHERE inhparent = 'entity_events'::regclass"
         " AND inhrelid::regclass::text ~ '_2[0-9]{3}_'"
     )
     assert made == 3
@@ -348,7 +356,7 @@ async def test_an_append_given_up_never_lands_behind_the_back_of_a_reader(
     # Only now: the writer's connection has to be made in the same time.
     monkeypatch.setattr("persistence.log.event_log.APPEND_TIMEOUT_S", 0.2)
     async with pool.acquire() as locker, locker.transaction():
-        await locker.execute("LOCK TABLE auction_events IN EXCLUSIVE MODE")
+        await locker.execute("LOCK TABLE entity_events IN EXCLUSIVE MODE")
         with pytest.raises(StoreUnavailable):
             await real_log.append([row(auction, 2, b"b" * 16)])
         seen = [r.seq for r in await real_log.tail(auction, 0)]

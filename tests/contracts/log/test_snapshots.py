@@ -20,7 +20,7 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 def snapshot(auction: int, seq: int, state: bytes = b"state") -> Snapshot:
-    return Snapshot(auction, seq, epoch=1, at=seq * 10, hash=bytes([seq]) * 32, state=state)
+    return Snapshot(auction, "auction", seq, epoch=1, at=seq * 10, hash=bytes([seq]) * 32, state=state)
 
 
 async def test_what_was_never_saved_is_not_there(store: Store):
@@ -30,14 +30,14 @@ async def test_what_was_never_saved_is_not_there(store: Store):
 async def test_many_are_saved_at_once_and_loaded_as_they_were(store: Store):
     wanted = [snapshot(next(_auctions), seq, b"\x00\xff" * seq) for seq in range(1, 30)]
     await store.save(wanted)
-    assert [await store.load(s.auction) for s in wanted] == wanted
+    assert [await store.load(s.entity) for s in wanted] == wanted
 
 
 async def test_those_that_are_there_are_loaded_together(store: Store):
     wanted = [snapshot(next(_auctions), seq) for seq in range(1, 30)]
     await store.save(wanted)
     missing = next(_auctions)
-    assert await store.load_many([missing, *[s.auction for s in wanted]]) == {s.auction: s for s in wanted}
+    assert await store.load_many([missing, *[s.entity for s in wanted]]) == {s.entity: s for s in wanted}
     assert await store.load_many([missing]) == {}
     assert await store.load_many([]) == {}
 

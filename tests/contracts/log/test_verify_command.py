@@ -50,11 +50,11 @@ async def test_a_sound_auction_is_verified(engine: RestEngine, database_url: str
 
 
 DAMAGES = {
-    "changed": ("UPDATE auction_events SET body = set_byte(body, 20, 7) WHERE auction_id = $1 AND seq = 5", 5),
-    "missing": ("DELETE FROM auction_events WHERE auction_id = $1 AND seq = 5", 5),
-    "missing at the end": ("DELETE FROM auction_events WHERE auction_id = $1 AND seq = 8", 8),
+    "changed": ("UPDATE entity_events SET body = set_byte(body, 20, 7) WHERE entity_id = $1 AND seq = 5", 5),
+    "missing": ("DELETE FROM entity_events WHERE entity_id = $1 AND seq = 5", 5),
+    "missing at the end": ("DELETE FROM entity_events WHERE entity_id = $1 AND seq = 8", 8),
     "reordered": (
-        "UPDATE auction_events SET seq = CASE seq WHEN 4 THEN -6 ELSE -4 END WHERE auction_id = $1 AND seq IN (4, 6);",
+        "UPDATE entity_events SET seq = CASE seq WHEN 4 THEN -6 ELSE -4 END WHERE entity_id = $1 AND seq IN (4, 6);",
         4,
     ),
     "claim": ("UPDATE auctions SET winner_id = 7 WHERE auction_id = $1", 8),
@@ -66,7 +66,7 @@ async def test_damage_is_named(engine: RestEngine, database_url: str, pool: Pool
     auction = await an_ended_auction(engine)
     statement, row = DAMAGES[damage]
     await pool.execute(statement.rstrip(";"), parse_id(auction))
-    await pool.execute("UPDATE auction_events SET seq = -seq WHERE auction_id = $1 AND seq < 0", parse_id(auction))
+    await pool.execute("UPDATE entity_events SET seq = -seq WHERE entity_id = $1 AND seq < 0", parse_id(auction))
     found = await findings(database_url, auction)
     assert (row, damage.removesuffix(" at the end")) in found
     shown = await ece_verify(database_url, auction)
@@ -77,15 +77,13 @@ async def test_damage_is_named(engine: RestEngine, database_url: str, pool: Pool
 async def test_all_auctions_are_verified_and_the_broken_ones_named(engine: RestEngine, database_url: str, pool: Pool):
     await an_ended_auction(engine)
     gone = await an_ended_auction(engine)
-    await pool.execute("DELETE FROM auction_events WHERE auction_id = $1", parse_id(gone))
+    await pool.execute("DELETE FROM entity_events WHERE entity_id = $1", parse_id(gone))
     result = await ece_verify(database_url, "--all", "--json")
     summary = json.loads(result.stdout)
     assert result.exit_code == 1
     assert summary["auctions"] == await pool.fetchval("SELECT count(*) FROM auctions")
     broken = {finding["auction"]: finding for finding in summary["findings"]}
-    assert [f["detail"] for f in broken[gone]["findings"]] == [
-        "rows 1 to 8 are missing: the list of auctions knows of them"
-    ]
+    assert [f["detail"] for f in broken[gone]["findings"]] == ["rows 1 to 8 are missing: the summary row knows of them"]
     assert gone in (await ece_verify(database_url, "--all")).stdout
 
 

@@ -67,9 +67,9 @@ class Market:
                 card, seller, auction,
             )  # fmt: skip
         await self.pool.execute(
-            "INSERT INTO auctions (auction_id, slot, seller_id, seller_name, title, format, status, placement, price,"
+            "INSERT INTO auctions (auction_id, seller_id, seller_name, title, format, status, placement, price,"
             " minimum, bids, reserve, starts_at, ends_at, epoch, seq)"
-            " VALUES ($1, 0, $2, 'ann', 'An auction', 'english', $3, 'shared', $4, $4, 0, 'none', 0, $5, 1, 1)",
+            " VALUES ($1, $2, 'ann', 'An auction', 'english', $3, 'shared', $4, $4, 0, 'none', 0, $5, 1, 1)",
             auction, seller, status, price, ends_at,
         )  # fmt: skip
         return auction

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from persistence.placement.directory import Claimed, Directory, DueAuction, HostAddress, Kept, Superseded, slot_of
+from persistence.placement.directory import Claimed, Directory, DueEntity, HostAddress, Owned, Superseded, slot_of
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.pool import Pool, close_pool, open_pool
 
@@ -30,11 +30,11 @@ async def test_nobody_there_is_no_error(directory: Directory):
 async def test_a_host_that_comes_again_has_lost_its_slots_and_learns_until_when_they_were_kept(directory: Directory):
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.claim("h1", 1, [0, 1])
-    assert await directory.heartbeat("h1", 1, 5_000) == Kept(frozenset({0, 1}))
+    assert await directory.heartbeat("h1", 1, 5_000) == Owned(frozenset({0, 1}))
     assert await directory.register("h1", "10.0.0.9", 4001, 9_000) == 2
     assert await directory.hosts() == [HostAddress("h1", 2, "10.0.0.9", 4001, 9_000, ())]
     assert await directory.claim("h1", 2, [0, 1, 2]) == Claimed({0: 5_000, 1: 5_000})
-    assert await directory.heartbeat("h1", 2, 9_500) == Kept(frozenset({0, 1, 2}))
+    assert await directory.heartbeat("h1", 2, 9_500) == Owned(frozenset({0, 1, 2}))
 
 
 async def test_slots_taken_from_a_dead_host_come_with_its_last_sign_of_life(directory: Directory):
@@ -47,21 +47,21 @@ async def test_slots_taken_from_a_dead_host_come_with_its_last_sign_of_life(dire
         HostAddress("h1", 1, "127.0.0.1", 4000, 3_000, (0,)),
         HostAddress("h2", 1, "127.0.0.1", 4001, 8_000, (1, 2)),
     ]
-    assert await directory.heartbeat("h1", 1, 8_100) == Kept(frozenset({0}))
+    assert await directory.heartbeat("h1", 1, 8_100) == Owned(frozenset({0}))
 
 
 async def test_an_auction_with_a_host_of_its_own_is_no_longer_with_the_host_of_its_slot(directory: Directory):
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.register("s1", "127.0.0.1", 4001, 1_000, node="n1")
     await directory.claim("h1", 1, [0, 1])
-    await directory.claim_auctions("s1", 1, {77: 1})
+    await directory.claim_entities("s1", 1, {77: 1})
     assert await directory.hosts() == [
         HostAddress("h1", 1, "127.0.0.1", 4000, 1_000, (0, 1)),
         HostAddress("s1", 1, "127.0.0.1", 4001, 1_000, (), (77,), "n1"),
     ]
     assert await directory.dedicated() == {77: "s1"}
-    assert await directory.heartbeat("h1", 1, 2_000) == Kept(frozenset({0, 1}), elsewhere=frozenset({77}))
-    assert await directory.heartbeat("s1", 1, 2_000) == Kept(auctions=frozenset({77}))
+    assert await directory.heartbeat("h1", 1, 2_000) == Owned(frozenset({0, 1}), elsewhere=frozenset({77}))
+    assert await directory.heartbeat("s1", 1, 2_000) == Owned(entities=frozenset({77}))
     # Whoever takes the slot over learns of it; it stays where it is.
     await directory.register("h2", "127.0.0.1", 4002, 3_000)
     taken = await directory.claim("h2", 1, [0, 1])
@@ -73,32 +73,32 @@ async def test_an_auction_goes_back_to_its_slot_with_its_own_hosts_last_sign_of_
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.register("s1", "127.0.0.1", 4001, 1_000)
     await directory.claim("h1", 1, [1])
-    await directory.claim_auctions("s1", 1, {77: 1})
+    await directory.claim_entities("s1", 1, {77: 1})
     await directory.heartbeat("s1", 1, 4_000)
     assert await directory.reclaim("h1", 1, [77]) == Claimed({77: 4_000}, frozenset({"s1"}))
     assert await directory.dedicated() == {}
-    assert await directory.heartbeat("h1", 1, 5_000) == Kept(frozenset({1}))
-    assert await directory.heartbeat("s1", 1, 5_000) == Kept()
+    assert await directory.heartbeat("h1", 1, 5_000) == Owned(frozenset({1}))
+    assert await directory.heartbeat("s1", 1, 5_000) == Owned()
 
 
 async def test_an_own_host_that_comes_again_has_lost_its_auction(directory: Directory):
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.register("s1", "127.0.0.1", 4001, 1_000)
     await directory.claim("h1", 1, [1])
-    await directory.claim_auctions("s1", 1, {77: 1})
+    await directory.claim_entities("s1", 1, {77: 1})
     await directory.heartbeat("s1", 1, 4_000)
     await directory.register("s1", "127.0.0.1", 4009, 9_000)
     assert await directory.dedicated() == {77: None}
-    assert await directory.heartbeat("s1", 2, 9_500) == Kept()
+    assert await directory.heartbeat("s1", 2, 9_500) == Owned()
     assert await directory.reclaim("h1", 1, [77]) == Claimed({77: 4_000})
 
 
 async def test_what_a_host_says_of_itself_stands_in_the_directory_until_it_comes_again(directory: Directory):
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.heartbeat("h1", 1, 2_000, b'{"inbox": 7}')
-    assert [host.vitals for host in await directory.hosts()] == [b'{"inbox": 7}']
+    assert [host.load_report for host in await directory.hosts()] == [b'{"inbox": 7}']
     await directory.register("h1", "127.0.0.1", 4000, 3_000)
-    assert [host.vitals for host in await directory.hosts()] == [b"{}"]
+    assert [host.load_report for host in await directory.hosts()] == [b"{}"]
 
 
 async def test_a_host_that_keeps_nothing_can_be_struck_off(directory: Directory):
@@ -109,7 +109,7 @@ async def test_a_host_that_keeps_nothing_can_be_struck_off(directory: Directory)
     assert [host.host_id for host in await directory.hosts()] == ["h1"]
 
 
-async def test_only_the_incarnation_that_is_entered_can_take_slots(directory: Directory):
+async def test_only_the_incarnation_that_is_entered_can_acquire_slots(directory: Directory):
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.register("h1", "127.0.0.1", 4001, 2_000)
     for host_id, incarnation in (("h1", 1), ("stranger", 1)):
@@ -141,17 +141,16 @@ async def test_of_incarnations_that_register_at_the_same_time_each_has_its_own_n
 
 
 async def test_what_is_due_is_told_by_slot(directory: Directory, pool: Pool):
-    for auction, slot, due_at in ((1, 5, 50), (2, 5, None), (3, 6, 60), (4, 7, 70)):
+    for entity, slot, due_at in ((1, 5, 50), (2, 5, None), (3, 6, 60), (4, 7, 70)):
         await pool.execute(
-            "INSERT INTO auctions (auction_id, slot, seller_id, seller_name, title, format, status, placement, price,"
-            " minimum, bids, reserve, starts_at, ends_at, due_at, epoch, seq) VALUES ($1, $2, 1, 'sel', 'Charizard',"
-            " 'english', 'open', 'shared', 1, 1, 0, 'none', 1, 2, $3, 1, 1)",
-            auction,
+            "INSERT INTO entities (entity_id, kind, slot, due_at, ended, epoch, seq)"
+            " VALUES ($1, 'auction', $2, $3, $3::bigint IS NULL, 1, 1)",
+            entity,
             slot,
             due_at,
         )
     due = await directory.due([5, 6])
-    assert sorted(due, key=lambda d: d.auction) == [DueAuction(1, 5, 50), DueAuction(3, 6, 60)]
+    assert sorted(due, key=lambda d: d.entity) == [DueEntity(1, 5, 50), DueEntity(3, 6, 60)]
 
 
 async def test_without_a_database_every_question_is_unavailable(database_url: str):

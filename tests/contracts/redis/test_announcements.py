@@ -11,7 +11,7 @@ import pytest
 from valkey_server import Valkey
 from virtual_time import until
 
-from persistence.redis.announcements import ANNOUNCEMENT_QUEUE_MAX, CHANNEL_GROUPS, Announcer, Listener, news_channel
+from persistence.redis.announcements import ANNOUNCEMENT_QUEUE_MAX, CHANNEL_GROUPS, Announcer, Listener, updates_channel
 from tests.faults.proxy import Proxy
 
 
@@ -148,7 +148,7 @@ async def test_stopping_ends_at_once_also_while_the_server_is_away(directory: Pa
 
 
 def test_the_groups_of_channels_cover_every_slot():
-    assert {news_channel(slot) for slot in range(64)} == {f"ece:news:{n}" for n in range(CHANNEL_GROUPS)}
+    assert {updates_channel(slot) for slot in range(64)} == {f"ece:updates:{n}" for n in range(CHANNEL_GROUPS)}
 
 
 async def test_a_pause_of_the_server_in_which_announcements_are_lost_is_told_to_listeners(

@@ -8,18 +8,18 @@ from typing import Any
 
 import asyncpg
 from auction_examples import terms
+from auction_requests import bid_request, close_request, decode_event, open_request
 
 from actors.clock import Clock
 from actors.hosting.host import Host
 from actors.hosting.limits import HostLimits
-from actors.stream.messages import Answer, Bid, BidAnswer, CloseNow, Create, Refused, Request, StateAnswer
+from actors.stream.messages import Accepted, Answer, Refused, Request, StateAnswer
 from actors.workers.settler import Settler
 from domain.auction.events import Event
 from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
 from domain.ledger.rules import Done
-from domain.log.codec import decode_event
 from domain.money import usd
 from persistence.ledger.bid_holds import BidHolds
 from persistence.ledger.check import CHECKS, ledger_checker
@@ -31,6 +31,7 @@ from persistence.postgres.pool import Pool
 from persistence.sales.copies import Copies, NewCopies
 from persistence.sales.listings import Listings, Locked
 from persistence.sales.settlement import Settlements
+from persistence.summary_tables import SUMMARY_TABLES
 
 NOW = 1_800_000_000_000
 ENDS_AT_MS = 4_000_000_000_000
@@ -51,7 +52,7 @@ class NoNews:
 @asynccontextmanager
 async def a_life(database_url: str) -> AsyncIterator[Host]:
     """A host that works, and is killed at the end. Nothing settles its auctions: tests do that step by step."""
-    event_log, holds = EventLog(database_url), BidHolds(database_url)
+    event_log, holds = EventLog(database_url, SUMMARY_TABLES), BidHolds(database_url)
     await event_log.open()
     host = Host(
         event_log,
@@ -62,7 +63,7 @@ async def a_life(database_url: str) -> AsyncIterator[Host]:
         clock=Clock(),
         holds=holds,
     )
-    host.places.slots = frozenset([0])
+    host.ownership.slots = frozenset([0])
     await host.prepare()
     running = asyncio.create_task(host.run())
     try:
@@ -127,12 +128,12 @@ class Scene:
         auction: int = await self.pool.fetchval("SELECT next_id()")
         assert isinstance(await self.listings.lock(auction, seller, copies, NOW), Locked)
         conditions = terms(auction=auction, seller=seller, copies=tuple(copies), ends_at=ENDS_AT_MS, **changes)
-        assert isinstance(await ask(host, Create(auction, conditions)), StateAnswer)
+        assert isinstance(await ask(host, open_request(auction, conditions)), StateAnswer)
         return auction
 
     async def bid(self, host: Host, auction: int, bidder: int, amount: int) -> None:
-        answer = await ask(host, Bid(auction, bidder, f"n{bidder}", amount, f"k{next(_numbers)}"))
-        assert isinstance(answer, BidAnswer), answer
+        answer = await ask(host, bid_request(auction, bidder, f"n{bidder}", amount, f"k{next(_numbers)}"))
+        assert isinstance(answer, Accepted), answer
 
     async def sold(self, host: Host, price_usd: int = 100) -> tuple[int, int, int, int]:
         """An auction of one copy that has ended at this price: (auction, copy, seller, buyer)."""
@@ -145,7 +146,7 @@ class Scene:
         return auction, copy, seller, buyer
 
     async def close(self, host: Host, auction: int) -> None:
-        assert not isinstance(await ask(host, CloseNow(auction, OPERATOR)), Refused)
+        assert not isinstance(await ask(host, close_request(auction, OPERATOR)), Refused)
 
     async def settle(self, host: Host, settlements: Settlements | None = None) -> None:
         """Until nothing is due that can be done."""
@@ -171,7 +172,7 @@ class Scene:
         assert isinstance(outcome, Done), outcome
 
     async def events(self, auction: int) -> list[Event]:
-        rows = await self.pool.fetch("SELECT body FROM auction_events WHERE auction_id = $1 ORDER BY seq", auction)
+        rows = await self.pool.fetch("SELECT body FROM entity_events WHERE entity_id = $1 ORDER BY seq", auction)
         return [decode_event(row[0]) for row in rows]
 
     async def progress(self, auction: int) -> str:

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+from auction_requests import cancel_request
 
 from actors.hosting.host import Host
 from actors.runtime.host_process import SETTLING_SETTINGS
-from actors.stream.messages import Refused, Withdraw
+from actors.stream.messages import Refused
 from domain.auction.events import Closed, Settled
 from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction
@@ -91,7 +92,7 @@ async def test_what_nobody_bought_is_its_sellers_again(scene: Scene, database_ur
         assert await scene.owner_and_place(unsold) == (seller, "listed")
         await scene.bid(host, first, bidder, usd(5))
         await scene.close(host, first)
-        assert not isinstance(await ask(host, Withdraw(second, seller)), Refused)
+        assert not isinstance(await ask(host, cancel_request(second, seller)), Refused)
         await scene.settle(host)
     assert [await scene.owner_and_place(copy) for copy in (unsold, withdrawn)] == [(seller, "free")] * 2
     assert [(await scene.settlements.of(a))[0].outcome for a in (first, second)] == ["unsold", "cancelled"]

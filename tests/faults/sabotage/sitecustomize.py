@@ -29,9 +29,9 @@ def ack_before_commit(module: Any) -> None:
                 await write(log, *log.waiting[0])
             log.waiting.pop(0)
 
-    async def append(log: Any, events: Any, heads: Any = ()) -> None:
+    async def append(log: Any, events: Any, summaries: Any = ()) -> None:
         waiting = log.__dict__.setdefault("waiting", [])
-        waiting.append((events, heads))
+        waiting.append((events, summaries))
         if len(waiting) == 1:
             log.writing = asyncio.create_task(write_later(log))
 
@@ -42,9 +42,9 @@ def no_fence(module: Any) -> None:
     """A writer that comes second does not hear of it."""
     write = module.EventLog.append
 
-    async def append(log: Any, events: Any, heads: Any = ()) -> None:
+    async def append(log: Any, events: Any, summaries: Any = ()) -> None:
         try:
-            await write(log, events, heads)
+            await write(log, events, summaries)
         except module.StaleSequence:
             return
 
@@ -56,10 +56,10 @@ def lose_news(module: Any) -> None:
     import msgspec
 
     publish = module.Announcer.publish
-    position_of_events = 5
+    position_of_events = 7
 
     def lossy(announcer: Any, channel: str, message: bytes) -> None:
-        page = msgspec.msgpack.decode(message) if channel.startswith("ece:news") else []
+        page = msgspec.msgpack.decode(message) if channel.startswith("ece:updates") else []
         if any(len(news) > position_of_events and news[position_of_events] for news in page):
             announcer.told = announcer.__dict__.get("told", 0) + 1
             if announcer.told % 3 == 0:
@@ -79,7 +79,8 @@ def forget_gaps(module: Any) -> None:
             fresh = [event for event in news.events if event.seq > channel.seq]
             channel._pending += fresh
             channel.tail.extend(fresh)
-            channel.epoch, channel.seq, channel.at, channel.state = news.epoch, news.seq, news.at, news.state
+            channel.epoch, channel.seq, channel.at = news.epoch, news.seq, news.at
+            channel.state, channel.final = news.state, news.final
             channel._schedule()
 
     module.Channel.take = take

@@ -124,7 +124,7 @@ async def has_stepped_down(host: HostChild) -> bool:
 
 
 async def has_ended(line: Line, auction: int) -> bool:
-    return (await state_of(line, auction)).state.status != "open"
+    return (await state_of(line, auction)).status != "open"
 
 
 async def fund_bidders(database_url: str) -> None:
@@ -218,7 +218,7 @@ async def test_a_host_that_wakes_up_after_its_slots_went_elsewhere_is_harmless(
         await until(lambda: has_stepped_down(sleeper), "the sleeper has stepped down")
         await made.more_acks(bidders, 30)
         if stopped_s:
-            assert (await state_of(made.lines[1], ends_meanwhile)).state.status == "closed"
+            assert (await state_of(made.lines[1], ends_meanwhile)).status == "closed"
         assert await made.end(made.lines[1]) == []
 
 
@@ -249,12 +249,12 @@ async def test_a_wall_clock_that_jumps_by_an_hour_closes_and_opens_nothing(engin
         await host.take_all()
         long = await made.list_auction(line, 30 * 60 * 1_000)
         short = await made.list_auction(line, 3_000)
-        ends_at = (await state_of(line, short)).state.ends_at
+        ends_at = (await state_of(line, short)).ends_at
         bidders = made.bid([line], 4)
         await made.more_acks(bidders, 20)
         await host.tell("set_wall", ahead_s=HOUR_S)
         await made.more_acks(bidders, 20)
-        assert (await state_of(line, long)).state.status == "open"
+        assert (await state_of(line, long)).status == "open"
         await host.tell("set_wall", ahead_s=-HOUR_S)
         await until(lambda: has_ended(line, short), "the short auction has ended")
         await host.tell("set_wall", ahead_s=0)
@@ -280,10 +280,10 @@ async def test_a_host_whose_clock_is_wrong_by_an_hour_takes_over_and_closes_or_r
         await close_auction(made.lines[0], ended)
         await wrong.take_all()
         await made.more_acks(bidders, 20)
-        states = [(await state_of(made.lines[1], auction)).state.status for auction in (open_still, ended)]
+        states = [(await state_of(made.lines[1], auction)).status for auction in (open_still, ended)]
         assert states == ["open", "closed"]
         await right.take_all()
         await made.more_acks(bidders, 20)
-        states = [(await state_of(made.lines[0], auction)).state.status for auction in (open_still, ended)]
+        states = [(await state_of(made.lines[0], auction)).status for auction in (open_still, ended)]
         assert states == ["open", "closed"]
         assert await made.end(made.lines[0]) == []

@@ -23,7 +23,7 @@ from tests.faults.scene import Scene, until
 
 pytestmark = pytest.mark.timeout(240)
 
-EVENTS_OF_NEWS = 5
+EVENTS_OF_NEWS = 7
 # Longer than any deadline of those who publish and listen.
 LONG_PAUSE_S = 12.0
 
@@ -68,7 +68,7 @@ def scene(network: Network) -> Scene:
 def has_events(message: Message) -> bool:
     """News of something that happened, not a reminder of where things stand."""
     _, channel, payload = message
-    if not channel.startswith(b"ece:news"):
+    if not channel.startswith(b"ece:updates"):
         return False
     return any(len(news) > EVENTS_OF_NEWS and news[EVENTS_OF_NEWS] for news in msgspec.msgpack.decode(payload))
 

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from auction_requests import bid_request, decode_event, open_request
 from engines import SharedEngine
 
-from actors.stream.messages import Bid, BidAnswer, Create, StateAnswer
+from actors.stream.messages import Accepted, StateAnswer
 from domain.auction.events import Closed, Settled
 from domain.auction.terms import Terms
-from domain.log.codec import decode_event
 from persistence.ledger.check import CHECKS, ledger_checker
 from persistence.ledger.faucet import FUNDS, fund
 from persistence.postgres.migrations import migrate
@@ -71,9 +71,9 @@ class Sale:
         now_ms: int = (await line.child.tell("health"))["now_ms"]
         terms = Terms(auction=self.auction, seller=SELLER, seller_name="seller", title="One copy", starting_price=PRICE,
                       starts_at=now_ms, ends_at=now_ms + DAY_MS, copies=(self.copy,))  # fmt: skip
-        assert isinstance(await line.ask(Create(self.auction, terms)), StateAnswer)
-        bid = await line.ask(Bid(self.auction, self.buyer, "buyer", 2 * PRICE, "k"))
-        assert isinstance(bid, BidAnswer), bid
+        assert isinstance(await line.ask(open_request(self.auction, terms)), StateAnswer)
+        bid = await line.ask(bid_request(self.auction, self.buyer, "buyer", 2 * PRICE, "k"))
+        assert isinstance(bid, Accepted), bid
 
     async def is_done(self) -> bool:
         return bool(
@@ -84,9 +84,7 @@ class Sale:
         """All that there is to be seen of it."""
         owner = await self.pool.fetchrow("SELECT owner_id, place FROM copies WHERE copy_id = $1", self.copy)
         reasons = await self.pool.fetch("SELECT reason FROM provenance WHERE copy_id = $1 ORDER BY seq", self.copy)
-        bodies = await self.pool.fetch(
-            "SELECT body FROM auction_events WHERE auction_id = $1 ORDER BY seq", self.auction
-        )
+        bodies = await self.pool.fetch("SELECT body FROM entity_events WHERE entity_id = $1 ORDER BY seq", self.auction)
         money = await self.pool.fetchrow(
             "SELECT posted, held FROM ledger_accounts WHERE owner_id = $1 AND kind = 'user'", self.buyer
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engines import Up
 
-from actors.hosting.vitals import vitals_of
+from actors.hosting.load_report import load_report_of
 from ece.data_dir import RunState
 from persistence.placement.directory import Directory, HostAddress
 from persistence.placement.operator_wishes import OperatorWishes
@@ -128,7 +128,7 @@ class EngineOnNodes:
 
     async def living(self) -> list[HostAddress]:
         """The hosts whose processes run and serve."""
-        return [host for host in await self.directory.hosts() if is_host(vitals_of(host.vitals).pid)]
+        return [host for host in await self.directory.hosts() if is_host(load_report_of(host.load_report).pid)]
 
     @property
     def directory(self) -> Directory:

@@ -40,7 +40,7 @@ class Fleet:
 
     async def own_host_of(self, auction: str) -> int:
         """The process that keeps this auction alone, 0 where there is none: hot ones may have such hosts, too."""
-        ports = {host.port for host in await self.directory.hosts() if parse_id(auction) in host.auctions}
+        ports = {host.port for host in await self.directory.hosts() if parse_id(auction) in host.entities}
         return next((pid for pid, port in listening() if port in ports), 0)
 
 

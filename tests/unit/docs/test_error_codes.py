@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from auction_requests import refused
 from test_papers import AUCTION_ID, MESSAGES, NOW, ROOT, SCHEMAS, Served, codec, faults, table
 
 from actors.stream.messages import MOVED, Refused
@@ -67,7 +68,7 @@ def test_the_docs_say_which_errors_leave_open_what_happened() -> None:
 def as_decided(code: str) -> tuple[Refused, dict[str, Any]]:
     """What a host refuses with this code, and what a client has to be told beside code and text."""
     known = {name: value for name, value in DECIDED_ON.items() if name in of_catalogue(code)}
-    return Refused(code, NOW, **known), {"server_time": NOW} | known
+    return refused(code, NOW, **known), {"server_time": NOW} | known
 
 
 def from_hosts(codes: dict[str, Any]) -> list[str]:
@@ -97,7 +98,7 @@ def test_rest_tells_all_that_a_host_decided_on(code: str) -> None:
 
 
 async def test_a_key_that_is_used_again_is_an_invalid_frame_on_the_socket(codec: Codec) -> None:
-    served = Served(codec, Refused(KEY_REUSED, NOW))
+    served = Served(codec, refused(KEY_REUSED, NOW))
     await served.greet()
     served.say(op="bid", id="b", auction=id_text(AUCTION_ID), amount=5_000_000, key="k1")
     (frame,) = await served.heard(1)
@@ -105,14 +106,14 @@ async def test_a_key_that_is_used_again_is_an_invalid_frame_on_the_socket(codec:
 
 
 async def test_a_code_that_only_newer_hosts_know_is_unavailable(codec: Codec) -> None:
-    served = Served(codec, Refused("unheard_of", NOW))
+    served = Served(codec, refused("unheard_of", NOW))
     await served.greet()
     served.say(op="bid", id="b", auction=id_text(AUCTION_ID), amount=5_000_000, key="k1")
     (frame,) = await served.heard(1)
     assert frame["error"] == {
         "code": UNAVAILABLE, "message": ERRORS[UNAVAILABLE].text, "server_time": NOW, "retry_after_ms": 500
     }  # fmt: skip
-    assert refusal_problem(Refused("unheard_of", NOW)).code == UNAVAILABLE
+    assert refusal_problem(refused("unheard_of", NOW)).code == UNAVAILABLE
 
 
 def test_an_error_that_is_to_be_sent_again_always_says_when() -> None:

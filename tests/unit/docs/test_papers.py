@@ -10,14 +10,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import auction_requests
 import httpx
 import msgspec
 import pytest
 import yaml
+from auction_requests import public, state_answer
 from fastapi import FastAPI
 from jsonschema import Draft7Validator
 
-from actors.stream.messages import AnnouncedEvent, Answer, BidAnswer, News, Request, StateAnswer
+from actors.stream.messages import Answer, PublicEvent, Request, Update
 from domain.auction.events import (
     BoughtNow,
     Cancelled,
@@ -34,7 +36,7 @@ from domain.auction.events import (
 )
 from domain.auction.state import Auction, apply
 from domain.auction.terms import Terms
-from domain.auction.views import public_event, public_state
+from domain.auction.views import public_event
 from domain.ids import id_text
 from gateway.fanout.hub import Hub
 from gateway.http import protocol_docs
@@ -167,7 +169,7 @@ WRONG: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def accepted(codec: Codec, frame: Any) -> bool:
+def answered(codec: Codec, frame: Any) -> bool:
     encoded = codec.encode(frame)
     try:
         codec.decode(encoded if codec.binary else encoded.decode())
@@ -201,7 +203,7 @@ def test_the_gateway_takes_exactly_the_frames_that_the_schemas_allow(
     checker = validator(schema_of(message))
     for frame in variants(payload):
         allowed = checker.is_valid(frame) and (codec.binary or not has_float_for_integer(frame))
-        assert accepted(codec, frame) == allowed, frame
+        assert answered(codec, frame) == allowed, frame
 
 
 # -- what the gateway sends
@@ -312,7 +314,7 @@ def test_each_event_goes_out_as_documented(codec: Codec, event: Event) -> None:
 
 @pytest.mark.parametrize("auction", ALL_STATES, ids=lambda auction: auction.status)
 def test_each_state_goes_out_as_documented(codec: Codec, auction: Auction) -> None:
-    state = public_state(auction, NOW)
+    state = public(auction, NOW)
     (frame,) = payloads(codec, codec.frame(EventFrame(CHANNEL, 1, 3, "state", NOW, state, watchers=7)))
     assert faults("StateFrame", frame) == []
 
@@ -333,21 +335,21 @@ async def test_hello_and_ping_are_answered_as_documented(codec: Codec) -> None:
 
 @pytest.mark.parametrize("outcome", ["leading", "outbid", "won"])
 async def test_a_bid_is_answered_as_documented(codec: Codec, outcome: str) -> None:
-    served = Served(codec, BidAnswer(1, 3, NOW, outcome, 2_000_000, 2_250_000, NOW + 1, duplicate=True))
+    served = Served(codec, auction_requests.answered(1, 3, NOW, outcome, 2_000_000, 2_250_000, NOW + 1, True))
     await served.greet()
     served.say(op="bid", id="b", auction=id_text(AUCTION_ID), amount=5_000_000, key="k1")
     assert faults("BidReply", (await served.heard(1))[0]) == []
 
 
 async def test_following_an_auction_is_answered_as_documented(codec: Codec) -> None:
-    served = Served(codec, StateAnswer(1, 2, public_state(auction_after(Opened()), NOW)))
+    served = Served(codec, state_answer(1, 2, public(auction_after(Opened()), NOW)))
     await served.greet()
     served.say(op="subscribe", id=1, channel=CHANNEL)
     (fresh,) = await served.heard(1)
     kind, data = public_event(LeadTaken(*BID))
-    bid = AnnouncedEvent(3, NOW, kind, msgspec.Raw(msgspec.msgpack.encode(data)))
-    state = public_state(auction_after(Opened(), LeadTaken(*BID)), NOW)
-    served.hub._channels[AUCTION_ID].take(News(AUCTION_ID, 1, 3, NOW, state, [bid]))
+    bid = PublicEvent(3, NOW, kind, msgspec.Raw(msgspec.msgpack.encode(data)))
+    raw = msgspec.Raw(msgspec.msgpack.encode(public(auction_after(Opened(), LeadTaken(*BID)), NOW)))
+    served.hub._channels[AUCTION_ID].take(Update(AUCTION_ID, "auction", 1, 3, NOW, raw, False, [bid]))
     (event,) = await served.heard(1)
     served.say(op="subscribe", id=2, channel=CHANNEL, since={"epoch": 1, "seq": 2})
     (resumed,) = await served.heard(1)

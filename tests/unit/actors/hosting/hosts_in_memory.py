@@ -8,14 +8,15 @@ from typing import Any
 
 import msgspec
 from auction_examples import NAMES, terms
+from auction_requests import bid_request, buy_request, decode_event, open_request, state_in, state_request
 from memory_stores import MemoryEventLog, MemorySnapshots, MemoryTables, Weather
 from virtual_time import EPOCH_MS, VirtualClock
 
 from actors.hosting.host import Host
 from actors.hosting.limits import HostLimits
-from actors.stream.messages import Answer, Bid, Buy, Create, GetState, News, Refused, Request, StateAnswer
+from actors.stream.messages import Answer, Command, Open, Refused, Request, StateAnswer, Update
 from domain.auction.state import Auction, apply
-from domain.log.codec import decode_event, first_hash, next_hash
+from domain.log.codec import first_hash, next_hash
 from domain.money import usd
 from persistence.placement.directory import slot_of
 
@@ -24,20 +25,20 @@ HOUR_MS = 3_600_000
 AUCTIONS = tuple(7_000_000_000_000_000 + i for i in range(1, 40))
 FIRST = AUCTIONS[0]
 
-_decode_news = msgspec.msgpack.Decoder(list[News]).decode
+_decode_news = msgspec.msgpack.Decoder(list[Update]).decode
 
 
 class Heard:
     """Takes what hosts announce."""
 
     def __init__(self) -> None:
-        self.pages: list[tuple[str, list[News]]] = []
+        self.pages: list[tuple[str, list[Update]]] = []
 
     def publish(self, channel: str, message: bytes) -> None:
         self.pages.append((channel, _decode_news(message)))
 
     @property
-    def news(self) -> list[News]:
+    def news(self) -> list[Update]:
         return [news for _, page in self.pages for news in page]
 
 
@@ -60,7 +61,7 @@ class World:
             clock=clock or self.clock,
             holds=holds,
         )
-        host.places.slots = frozenset(range(SLOTS))
+        host.ownership.slots = frozenset(range(SLOTS))
         host.outages.works(self.clock.now_ms())
         return host
 
@@ -92,7 +93,7 @@ class World:
     def replayed(self, auction: int = FIRST) -> Auction:
         """The state that the log gives, its chain checked."""
         state: Auction | None = None
-        digest = first_hash(auction)
+        digest = first_hash("auction", auction)
         for number, row in enumerate(self.tables.events[auction], 1):
             digest = next_hash(digest, row.epoch, row.seq, row.at, row.body)
             assert (row.seq, row.hash) == (number, digest)
@@ -118,6 +119,9 @@ class Client:
         return number
 
     def _take(self, number: int, answer: Answer) -> None:
+        if isinstance(answer, StateAnswer):
+            # As a gateway would read it.
+            answer = msgspec.structs.replace(answer, state=state_in(answer))  # type: ignore[arg-type]
         self.answers[number].append(answer)
         self._arrived.set()
 
@@ -144,7 +148,7 @@ class Client:
         return await self.ask(creation(auction, **changes))
 
     async def state(self, auction: int = FIRST) -> StateAnswer:
-        answer = await self.ask(GetState(auction))
+        answer = await self.ask(state_request(auction))
         assert isinstance(answer, StateAnswer), answer
         return answer
 
@@ -154,18 +158,18 @@ class Client:
         return answer.code
 
 
-def creation(auction: int = FIRST, **changes: Any) -> Create:
+def creation(auction: int = FIRST, **changes: Any) -> Open:
     """An auction that begins now and lasts an hour."""
     times = {"starts_at": EPOCH_MS, "ends_at": EPOCH_MS + HOUR_MS}
-    return Create(auction, terms(**({"auction": auction} | times | changes)))
+    return open_request(auction, terms(**({"auction": auction} | times | changes)))
 
 
-def bid(bidder: int, dollars: int, key: str | None = None, auction: int = FIRST) -> Bid:
-    return Bid(auction, bidder, NAMES.get(bidder, f"n{bidder}"), usd(dollars), key or f"{bidder}-{dollars}")
+def bid(bidder: int, dollars: int, key: str | None = None, auction: int = FIRST) -> Command:
+    return bid_request(auction, bidder, NAMES.get(bidder, f"n{bidder}"), usd(dollars), key or f"{bidder}-{dollars}")
 
 
-def buy(bidder: int, key: str = "buy", auction: int = FIRST) -> Buy:
-    return Buy(auction, bidder, NAMES.get(bidder, f"n{bidder}"), key)
+def buy(bidder: int, key: str = "buy", auction: int = FIRST) -> Command:
+    return buy_request(auction, bidder, NAMES.get(bidder, f"n{bidder}"), key)
 
 
 def slot(auction: int = FIRST) -> int:

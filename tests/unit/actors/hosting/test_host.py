@@ -2,17 +2,18 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from auction_examples import ANN, BOB, CID, SELLER
+from auction_requests import accepted, cancel_request, close_request, public, refused, state_request
 from structlog.testing import capture_logs
 from virtual_time import EPOCH_MS, until, virtual
 
 from actors.hosting.inbox import BATCH_SOFT_MAX
 from actors.hosting.limits import HostLimits
-from actors.stream.messages import BidAnswer, CloseNow, GetState, Refused, StateAnswer, Withdraw
+from actors.stream.messages import Accepted, StateAnswer
 from domain.auction.state import Status
 from domain.auction.terms import SoftClose
-from domain.auction.views import public_state
 from domain.money import usd
 from tests.unit.actors.hosting.hosts_in_memory import AUCTIONS, FIRST, HOUR_MS, World, bid, buy, creation, slot
 
@@ -24,7 +25,7 @@ async def test_an_auction_is_listed_bid_on_and_closed_on_time():
     world = World()
     async with world.running() as client:
         assert isinstance(await client.create(), StateAnswer)
-        assert await client.ask(bid(ANN, 10)) == BidAnswer(
+        assert await client.ask(bid(ANN, 10)) == accepted(
             1, 3, world.clock.now_ms(), "leading", usd(1), usd(1, 25), EPOCH_MS + HOUR_MS
         )
         await asyncio.sleep(HOUR_MS / 1000 - 1)
@@ -59,7 +60,7 @@ async def test_an_ack_comes_only_after_the_append():
         assert len(world.tables.events[FIRST]) == 2
         written.set()
         await client.settled()
-        assert isinstance(client.answer(number), BidAnswer)
+        assert isinstance(client.answer(number), Accepted)
         assert len(world.tables.events[FIRST]) == 3
 
 
@@ -99,7 +100,7 @@ async def test_within_an_auction_orders_are_decided_as_they_came():
         numbers = [client.send(bid(bidder, 10 + 10 * i)) for i, bidder in enumerate([ANN, BOB, CID] * 20)]
         await client.settled()
     answers = [client.answer(number) for number in numbers]
-    assert all(isinstance(answer, BidAnswer) for answer in answers)
+    assert all(isinstance(answer, Accepted) for answer in answers)
     assert [answer.seq for answer in answers] == list(range(3, 63))
 
 
@@ -111,11 +112,9 @@ async def test_the_same_key_gives_the_same_answer_once():
         first = await client.ask(bid(ANN, 10, "k"))
         await client.ask(bid(BOB, 20))
         again = await client.ask(bid(ANN, 10, "k"))
-    assert isinstance(first, BidAnswer)
-    assert isinstance(again, BidAnswer)
-    assert again == BidAnswer(
-        first.epoch, first.seq, first.at, first.outcome, first.price, first.minimum, first.ends_at, True
-    )
+    assert isinstance(first, Accepted)
+    assert isinstance(again, Accepted)
+    assert again == accepted(first.epoch, first.seq, first.at, *msgspec.structs.astuple(first.result), True)
     assert world.replayed().bids == 2
 
 
@@ -148,7 +147,7 @@ async def test_a_key_used_again_with_other_content_is_refused():
         await client.ask(bid(ANN, 10, "k"))
         assert await client.code(bid(ANN, 11, "k")) == "key_reused"
         assert await client.code(buy(ANN, "k")) == "key_reused"
-        assert isinstance(await client.ask(buy(ANN, "b")), BidAnswer)
+        assert isinstance(await client.ask(buy(ANN, "b")), Accepted)
         assert await client.code(bid(ANN, 10, "b")) == "key_reused"
         assert (await client.ask(buy(ANN, "b"))).duplicate is True
     assert world.replayed().bids == 2
@@ -158,14 +157,14 @@ async def test_a_key_used_again_with_other_content_is_refused():
 async def test_keys_that_memory_has_forgotten_are_found_in_the_log():
     world = World()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("actors.hosting.entity.keeper.RECENT_KEYS_MAX", 4)
+        patch.setattr("actors.hosting.entity.entity.RECENT_KEYS_MAX", 4)
         async with world.running() as client:
             await client.create()
             answers = {dollars: await client.ask(bid(ANN + dollars % 2, dollars)) for dollars in range(10, 40, 2)}
-            assert len(client.host.keepers[FIRST]._recent) == 4
+            assert len(client.host.entities[FIRST]._recent) == 4
             for dollars, first in answers.items():
                 again = await client.ask(bid(ANN + dollars % 2, dollars))
-                assert (again.seq, again.duplicate, again.price) == (first.seq, True, first.price)
+                assert (again.seq, again.duplicate, again.result) == (first.seq, True, first.result)
             # Other content under a forgotten key: higher, so that the rules alone would accept it.
             assert await client.code(bid(ANN, 900, f"{ANN}-10")) == "key_reused"
             assert await client.code(buy(ANN, f"{ANN}-10")) == "key_reused"
@@ -179,7 +178,7 @@ async def test_a_retry_after_the_close_gives_the_first_answer():
     async with world.running() as client:
         await client.create()
         first = await client.ask(bid(ANN, 10, "k"))
-        await client.ask(CloseNow(FIRST, 99))
+        await client.ask(close_request(FIRST, 99))
         again = await client.ask(bid(ANN, 10, "k"))
         assert (again.seq, again.duplicate) == (first.seq, True)
         assert await client.code(bid(ANN, 12, "l")) == "auction_closed"
@@ -194,12 +193,11 @@ async def test_refusals_say_what_they_were_decided_on_and_write_nothing():
         await asyncio.sleep(1)
         rows = list(world.tables.events[FIRST])
         now = world.clock.now_ms()
-        refused = await client.ask(bid(BOB, 1))
-        assert refused == Refused("bid_too_low", now, usd(1), usd(1, 25))
+        assert await client.ask(bid(BOB, 1)) == refused("bid_too_low", now, usd(1), usd(1, 25))
         assert await client.code(bid(SELLER, 50)) == "own_auction"
         assert await client.code(buy(BOB)) == "buy_now_gone"
-        assert await client.code(Withdraw(FIRST, SELLER)) == "has_bids"
-        assert await client.code(Withdraw(FIRST, BOB)) == "forbidden"
+        assert await client.code(cancel_request(FIRST, SELLER)) == "has_bids"
+        assert await client.code(cancel_request(FIRST, BOB)) == "forbidden"
     assert world.tables.events[FIRST] == rows
 
 
@@ -207,9 +205,15 @@ async def test_refusals_say_what_they_were_decided_on_and_write_nothing():
 async def test_an_auction_that_is_not_there_is_not_found():
     world = World()
     async with world.running() as client:
-        for request in (bid(ANN, 10), buy(ANN), GetState(FIRST), Withdraw(FIRST, SELLER), CloseNow(FIRST, 99)):
+        for request in (
+            bid(ANN, 10),
+            buy(ANN),
+            state_request(FIRST),
+            cancel_request(FIRST, SELLER),
+            close_request(FIRST, 99),
+        ):
             assert await client.code(request) == "not_found"
-        assert client.host.keepers == {}
+        assert client.host.entities == {}
 
 
 @virtual
@@ -239,23 +243,26 @@ async def test_listing_again_after_the_auction_left_memory_gives_its_state():
 async def test_ending_an_auction_twice_gives_its_state():
     world = World()
     async with world.running() as client:
-        for auction, order in ((AUCTIONS[0], Withdraw(AUCTIONS[0], SELLER)), (AUCTIONS[1], CloseNow(AUCTIONS[1], 9))):
+        for auction, order in (
+            (AUCTIONS[0], cancel_request(AUCTIONS[0], SELLER)),
+            (AUCTIONS[1], close_request(AUCTIONS[1], 9)),
+        ):
             await client.create(auction)
             first, again = await client.ask(order), await client.ask(order)
             assert (again.seq, again.duplicate, again.state.status) == (first.seq, True, first.state.status)
-        assert await client.code(CloseNow(AUCTIONS[0], 9)) == "auction_closed"
-        assert await client.code(Withdraw(AUCTIONS[1], SELLER)) == "auction_closed"
+        assert await client.code(close_request(AUCTIONS[0], 9)) == "auction_closed"
+        assert await client.code(cancel_request(AUCTIONS[1], SELLER)) == "auction_closed"
         assert (await client.create(AUCTIONS[2])).state.status == "open"
         # An operator may withdraw what is another's.
-        assert (await client.ask(Withdraw(AUCTIONS[2], 99, by_operator=True))).state.status == "cancelled"
+        assert (await client.ask(cancel_request(AUCTIONS[2], 99, by_operator=True))).state.status == "cancelled"
 
 
 @virtual
 async def test_a_slot_that_this_host_does_not_keep_has_moved():
     world = World()
     async with world.running() as client:
-        client.host.places.slots = frozenset(range(8)) - {slot()}
-        assert client.answer(client.send(bid(ANN, 10))) == Refused(
+        client.host.ownership.slots = frozenset(range(8)) - {slot()}
+        assert client.answer(client.send(bid(ANN, 10))) == refused(
             "moved", world.clock.now_ms(), retry_after_ms=500
         )  # fmt: skip
 
@@ -275,7 +282,7 @@ async def test_a_full_mailbox_and_a_full_inbox_answer_overloaded_at_once():
         await client.settled()
         assert world.replayed().bids == 4
         # Later there is room again.
-        assert isinstance(await client.ask(bid(ANN, 90)), BidAnswer)
+        assert isinstance(await client.ask(bid(ANN, 90)), Accepted)
 
 
 @virtual
@@ -286,7 +293,7 @@ async def test_orders_that_wait_for_auctions_to_be_loaded_are_bounded_too():
         world.weather.pause = loaded.wait
         numbers = []
         for auction in AUCTIONS[:10]:
-            numbers.append(client.send(GetState(auction)))
+            numbers.append(client.send(state_request(auction)))
             await asyncio.sleep(0.01)
         codes = [client.answer(n).code for n in numbers if client.answers[n]]
         assert codes == ["overloaded"] * 5
@@ -342,7 +349,7 @@ async def test_an_outage_over_the_end_gives_its_length_back():
         world.weather.down = False
         await asyncio.sleep(1)
         assert (await client.state()).state.status == "open"
-        assert isinstance(await client.ask(bid(ANN, 10)), BidAnswer)
+        assert isinstance(await client.ask(bid(ANN, 10)), Accepted)
         moved = world.replayed().ends_at - (EPOCH_MS + HOUR_MS)
         assert 60_000 <= moved <= 62_000
         await asyncio.sleep(70)
@@ -358,7 +365,7 @@ async def test_the_time_before_a_host_took_the_slot_is_an_outage():
         await asyncio.sleep(HOUR_MS / 1000 - 10)
     await asyncio.sleep(100)
     host = world.host()
-    host.outages.slot_taken(slot(), EPOCH_MS + HOUR_MS - 10_000, world.clock.now_ms())
+    host.outages.slot_acquired(slot(), EPOCH_MS + HOUR_MS - 10_000, world.clock.now_ms())
     async with world.running(host) as client:
         assert (await client.state()).state.ends_at == EPOCH_MS + HOUR_MS + 100_000
 
@@ -370,17 +377,17 @@ async def test_what_nobody_uses_leaves_memory_and_comes_back_as_it_was():
         await client.create()
         for dollars in range(10, 30):
             await client.ask(bid(ANN + dollars % 2, dollars))
-        before = client.host.keepers[FIRST]
-        state, seq, digest = before.auction, before.seq, before.hash
+        before = client.host.entities[FIRST]
+        state, seq, digest = before.state, before.seq, before.hash
         await asyncio.sleep(61)
-        client.host.chores_due()
-        await until(lambda: not client.host.keepers)
+        client.host.maintain()
+        await until(lambda: not client.host.entities)
         await client.host.records.flush()
         assert world.tables.snapshots[FIRST].seq == seq
         await client.state()
-        after = client.host.keepers[FIRST]
+        after = client.host.entities[FIRST]
         assert after is not before
-        assert (after.auction, after.seq, after.hash) == (state, seq, digest)
+        assert (after.state, after.seq, after.hash) == (state, seq, digest)
         # A retry of long ago is still known, and time still closes it.
         assert (await client.ask(bid(ANN, 10))).duplicate is True
         await asyncio.sleep(HOUR_MS / 1000)
@@ -393,8 +400,8 @@ async def test_an_auction_out_of_memory_closes_on_time():
     async with world.running(limits=HostLimits(passivate_after_ms=1_000)) as client:
         await client.create()
         await asyncio.sleep(10)
-        client.host.chores_due()
-        await until(lambda: not client.host.keepers)
+        client.host.maintain()
+        await until(lambda: not client.host.entities)
         await asyncio.sleep(HOUR_MS / 1000)
     assert world.replayed().status is Status.CLOSED
     assert world.tables.events[FIRST][-1].at - (EPOCH_MS + HOUR_MS) <= 50
@@ -411,7 +418,8 @@ async def test_recovery_reads_the_newest_snapshot_and_what_follows():
     assert world.tables.snapshots[FIRST].seq == 30
     async with world.running() as client:
         answer = await client.state()
-    assert answer == StateAnswer(1, 37, public_state(world.replayed(), answer.state.server_time))
+    assert (answer.epoch, answer.seq) == (1, 37)
+    assert answer.state == public(world.replayed(), answer.state.server_time)
 
 
 @virtual
@@ -425,10 +433,10 @@ async def test_rows_that_are_missing_make_an_auction_unavailable_and_are_logged(
     with capture_logs() as logs:
         async with world.running() as client:
             assert await client.code(bid(BOB, 20)) == "unavailable"
-            assert await client.code(GetState(FIRST)) == "unavailable"
+            assert await client.code(state_request(FIRST)) == "unavailable"
             # Others are not harmed.
-            assert isinstance(await client.ask(bid(BOB, 20, auction=AUCTIONS[1])), BidAnswer)
-    assert {(entry["event"], entry["auction"]) for entry in logs} == {("auction_unreadable", FIRST)}
+            assert isinstance(await client.ask(bid(BOB, 20, auction=AUCTIONS[1])), Accepted)
+    assert {(entry["event"], entry["entity"]) for entry in logs} == {("entity_unreadable", FIRST)}
 
 
 @virtual
@@ -437,11 +445,11 @@ async def test_rows_that_are_damaged_make_an_auction_unavailable():
     async with world.running() as client:
         await client.create()
     row = world.tables.events[FIRST][1]
-    world.tables.events[FIRST][1] = type(row)(FIRST, 2, 1, row.at, None, b"\xc1", row.hash)
+    world.tables.events[FIRST][1] = type(row)(FIRST, "auction", 2, 1, row.at, None, b"\xc1", row.hash)
     with capture_logs() as logs:
         async with world.running() as client:
             assert await client.code(bid(BOB, 20)) == "unavailable"
-    assert [entry["event"] for entry in logs] == ["auction_unreadable"]
+    assert [entry["event"] for entry in logs] == ["entity_unreadable"]
 
 
 @virtual
@@ -454,10 +462,10 @@ async def test_news_of_a_commit_is_announced_after_it_and_again_with_the_reminde
             (2, ["listed", "opened"]),
             (3, ["bid"]),
         ]
-        client.host.chores_due()
+        client.host.maintain()
         await until(lambda: len(world.heard.news) == 3)
         assert (world.heard.news[-1].seq, world.heard.news[-1].events) == (3, [])
-        client.host.chores_due()
+        client.host.maintain()
         await asyncio.sleep(1)
         assert len(world.heard.news) == 3
 

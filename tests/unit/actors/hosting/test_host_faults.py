@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from auction_examples import ANN, BOB, CID
+from auction_requests import bid_request, close_request, decode_event, ordered, state_in, state_request
 from structlog.testing import capture_logs
 from virtual_time import EPOCH_MS, turns, until, virtual
 
-from actors.hosting.entity import overlay as overlay_module
 from actors.hosting.host import ATTEMPTS_MAX
 from actors.hosting.limits import HostLimits
-from actors.stream.messages import Bid, BidAnswer, CloseNow, GetState, Refused
+from actors.stream.messages import Accepted, Command, Refused
+from domain.auction.rules import AUCTIONS as auction_rules
 from domain.auction.state import Status
 from domain.money import usd
 from persistence.postgres.errors import StoreUnavailable
@@ -55,11 +56,11 @@ async def test_nobody_hears_of_what_may_not_have_landed():
         await client.ask(bid(ANN, 10))
         assert len(world.heard.news) == heard
         # Not by the reminder either: it says where the log is.
-        client.host.chores_due()
+        client.host.maintain()
         await client.state()
-        client.host.chores_due()
+        client.host.maintain()
         await asyncio.sleep(1)
-        assert {(n.seq, n.state.bids) for n in world.heard.news} == {(2, 0)}
+        assert {(n.seq, state_in(n).bids) for n in world.heard.news} == {(2, 0)}
 
 
 @virtual
@@ -81,10 +82,10 @@ async def test_what_was_refused_on_staged_state_is_not_told_when_that_state_did_
     async with world.running() as client:
         await client.create()
         world.weather.writes.append("lost")
-        numbers = [client.send(bid(ANN, 90)), client.send(bid(BOB, 1)), client.send(GetState(FIRST))]
+        numbers = [client.send(bid(ANN, 90)), client.send(bid(BOB, 1)), client.send(state_request(FIRST))]
         await client.settled()
         assert [client.answer(n).code for n in numbers] == ["unavailable"] * 3
-        assert isinstance(await client.ask(bid(BOB, 1)), BidAnswer)
+        assert isinstance(await client.ask(bid(BOB, 1)), Accepted)
 
 
 @virtual
@@ -92,7 +93,7 @@ async def test_two_hosts_on_one_log_answer_rightly_and_in_one_order():
     world = World()
     async with world.running() as one, world.running() as other:
         await one.create()
-        numbers: list[tuple[Any, int, Bid]] = []
+        numbers: list[tuple[Any, int, Command]] = []
         for step in range(60):
             client = (one, other)[step % 2]
             request = bid((ANN, BOB, CID)[step % 3], 10 + step * 7, f"k{step}")
@@ -101,12 +102,16 @@ async def test_two_hosts_on_one_log_answer_rightly_and_in_one_order():
         await one.settled()
         await other.settled()
         rows = {row.seq: row for row in world.tables.events[FIRST]}
-        acks = [(c.answer(n), request) for c, n, request in numbers if isinstance(c.answer(n), BidAnswer)]
+        acks = [(c.answer(n), request) for c, n, request in numbers if isinstance(c.answer(n), Accepted)]
         assert len(acks) == len({answer.seq for answer, _ in acks}) == world.replayed().bids
         for answer, request in acks:
-            event = overlay_module.codec.decode_event(rows[answer.seq].body)
-            assert (event.bidder, event.key, event.maximum) == (request.bidder, request.key, request.amount)
-            assert (event.price, event.minimum, event.ends_at) == (answer.price, answer.minimum, answer.ends_at)
+            event = decode_event(rows[answer.seq].body)
+            assert (event.bidder, event.key, event.maximum) == (request.key[0], request.key[1], ordered(request).amount)
+            assert (event.price, event.minimum, event.ends_at) == (
+                answer.result.price,
+                answer.result.minimum,
+                answer.result.ends_at,
+            )
         # Whatever was not acknowledged was refused by a rule, or gave up after so many conflicts: nothing in between.
         codes = {c.answer(n).code for c, n, _ in numbers if isinstance(c.answer(n), Refused)}
         assert codes <= {"bid_too_low", "unavailable", "already_leading"}
@@ -121,7 +126,7 @@ async def test_a_host_that_was_overtaken_steps_aside_and_decides_on_what_the_log
         await new.ask(bid(BOB, 50))
         # The old one believes that Ann leads at 10: it must not take 20 for the lead.
         answer = await old.ask(bid(CID, 20, "k"))
-        assert (answer.outcome, answer.seq, answer.price) == ("outbid", 5, usd(20, 50))
+        assert (answer.result.outcome, answer.seq, answer.result.price) == ("outbid", 5, usd(20, 50))
         assert (await old.ask(bid(CID, 20, "k"))).duplicate is True
 
 
@@ -142,7 +147,7 @@ async def test_an_auction_that_another_host_closed_is_closed():
     world = World()
     async with world.running() as old, world.running() as new:
         await old.create()
-        await new.ask(CloseNow(FIRST, 99))
+        await new.ask(close_request(FIRST, 99))
         assert await old.code(bid(ANN, 10)) == "auction_closed"
     assert len(world.tables.events[FIRST]) == 3
 
@@ -189,7 +194,7 @@ async def test_who_always_comes_second_gives_up_with_unavailable():
 async def test_a_key_reused_long_ago_harms_nobody_else_in_the_batch():
     world = World()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("actors.hosting.entity.keeper.RECENT_KEYS_MAX", 2)
+        patch.setattr("actors.hosting.entity.entity.RECENT_KEYS_MAX", 2)
         async with world.running() as client:
             for auction in AUCTIONS[:2]:
                 await client.create(auction)
@@ -201,9 +206,9 @@ async def test_a_key_reused_long_ago_harms_nobody_else_in_the_batch():
                 client.send(bid(CID, 30, auction=AUCTIONS[1])),
             ]
             await client.settled()
-            assert isinstance(client.answer(numbers[0]), BidAnswer)
+            assert isinstance(client.answer(numbers[0]), Accepted)
             assert client.answer(numbers[1]).code == "key_reused"
-            assert isinstance(client.answer(numbers[2]), BidAnswer)
+            assert isinstance(client.answer(numbers[2]), Accepted)
     assert (world.replayed().bids, world.replayed(AUCTIONS[1]).bids) == (11, 1)
 
 
@@ -211,7 +216,7 @@ async def test_a_key_reused_long_ago_harms_nobody_else_in_the_batch():
 async def test_when_doubts_can_not_be_resolved_the_answer_is_unavailable():
     world = World()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("actors.hosting.entity.keeper.RECENT_KEYS_MAX", 2)
+        patch.setattr("actors.hosting.entity.entity.RECENT_KEYS_MAX", 2)
         async with world.running() as client:
             await client.create()
             for dollars in range(10, 20):
@@ -231,10 +236,10 @@ async def test_an_auction_that_can_not_be_loaded_now_is_unavailable_and_later_is
         await client.create()
     async with world.running() as client:
         world.weather.down = True
-        assert await client.code(GetState(FIRST)) == "unavailable"
+        assert await client.code(state_request(FIRST)) == "unavailable"
         assert await client.code(bid(ANN, 10)) == "unavailable"
         world.weather.down = False
-        assert isinstance(await client.ask(bid(ANN, 10)), BidAnswer)
+        assert isinstance(await client.ask(bid(ANN, 10)), Accepted)
 
 
 @virtual
@@ -257,8 +262,8 @@ async def test_an_auction_due_while_the_database_is_away_is_closed_afterwards_wi
     async with world.running(limits=HostLimits(passivate_after_ms=1_000)) as client:
         await client.create()
         await asyncio.sleep(60)
-        client.host.chores_due()
-        await until(lambda: not client.host.keepers)
+        client.host.maintain()
+        await until(lambda: not client.host.entities)
         await asyncio.sleep(HOUR_MS / 1000 - 61)
         world.weather.down = True
         await asyncio.sleep(20)
@@ -270,7 +275,7 @@ async def test_an_auction_due_while_the_database_is_away_is_closed_afterwards_wi
 @virtual
 async def test_a_fault_in_one_order_harms_nobody_else_in_its_batch():
     world = World()
-    decide = overlay_module.decide
+    decide = auction_rules.decide
 
     def faulty(auction: Any, command: Any, now_ms: int) -> Any:
         if getattr(command, "name", "") == "bad":
@@ -278,13 +283,13 @@ async def test_a_fault_in_one_order_harms_nobody_else_in_its_batch():
         return decide(auction, command, now_ms)
 
     with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
-        patch.setattr("actors.hosting.entity.overlay.decide", faulty)
+        patch.setattr(auction_rules, "decide", faulty)
         async with world.running() as client:
             for auction in AUCTIONS[:2]:
                 await client.create(auction)
             numbers = [
                 client.send(bid(ANN, 10)),
-                client.send(Bid(FIRST, BOB, "bad", usd(20), "k")),
+                client.send(bid_request(FIRST, BOB, "bad", usd(20), "k")),
                 client.send(bid(CID, 30)),
                 client.send(bid(CID, 30, auction=AUCTIONS[1])),
             ]
@@ -306,9 +311,9 @@ async def test_a_listing_that_fails_leaves_no_empty_auction_behind():
 
     async with world.running() as client:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("actors.hosting.entity.overlay.list_auction", faulty)
+            patch.setattr(auction_rules, "open", faulty)
             assert await client.code(creation()) == "unavailable"
-        assert client.host.keepers == {}
+        assert client.host.entities == {}
         assert await client.code(bid(ANN, 10)) == "not_found"
         assert (await client.create()).duplicate is False
 
@@ -325,7 +330,7 @@ async def test_a_fault_of_the_store_that_nobody_foresaw_answers_everyone_once_an
             await client.settled()
         assert [client.answer(n).code for n in numbers] == ["unavailable"] * 3
         assert [entry["event"] for entry in logs] == ["batch_failed"]
-        assert isinstance(await client.ask(bid(ANN, 10)), BidAnswer)
+        assert isinstance(await client.ask(bid(ANN, 10)), Accepted)
     assert world.replayed().bids == 1
 
 
@@ -346,7 +351,7 @@ async def test_a_fault_before_anything_is_staged_answers_everyone_once():
             async with asyncio.timeout(60):
                 await one.settled()
         assert [one.answer(n).code for n in numbers] == ["unavailable"] * 3
-        assert isinstance(await one.ask(bid(ANN, 90)), BidAnswer)
+        assert isinstance(await one.ask(bid(ANN, 90)), Accepted)
 
 
 @virtual
@@ -358,12 +363,12 @@ async def test_an_unforeseen_fault_while_loading_answers_everyone_who_waited():
     async with world.running() as client:
         with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
             patch.setattr(client.host._log, "tails", _failing)
-            numbers = [client.send(request) for request in (bid(BOB, 20), GetState(FIRST), creation())]
+            numbers = [client.send(request) for request in (bid(BOB, 20), state_request(FIRST), creation())]
             async with asyncio.timeout(60):
                 await client.settled()
         assert [client.answer(n).code for n in numbers][:2] == ["unavailable"] * 2
         assert "activation_failed" in [entry["event"] for entry in logs]
-        assert isinstance(await client.ask(bid(BOB, 20)), BidAnswer)
+        assert isinstance(await client.ask(bid(BOB, 20)), Accepted)
         # And time still closes it: the alarm was not lost with the fault.
         await asyncio.sleep(HOUR_MS / 1000 + 10)
     assert world.replayed().status is Status.CLOSED
@@ -375,14 +380,14 @@ async def test_a_fault_in_the_news_after_a_commit_answers_nobody_twice():
     async with world.running() as client:
         await client.create()
         with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
-            patch.setattr(client.host.newsroom, "announce", _faulty)
+            patch.setattr(client.host.updates, "add", _faulty)
             numbers = [client.send(bid(ANN, 10 + i)) for i in range(3)]
             await client.settled()
             await asyncio.sleep(1)
         assert [len(client.answers[n]) for n in numbers] == [1, 1, 1]
         assert [entry["event"] for entry in logs] == ["batch_failed"]
         assert (await client.ask(bid(ANN, 10))).duplicate is True
-        assert isinstance(await client.ask(bid(ANN, 20)), BidAnswer)
+        assert isinstance(await client.ask(bid(ANN, 20)), Accepted)
         await asyncio.sleep(HOUR_MS / 1000 + 10)
     assert world.replayed().status is Status.CLOSED
 
@@ -397,7 +402,7 @@ async def test_listing_while_the_auction_is_being_looked_for_lists_it():
     async with world.running() as client:
         loaded = asyncio.Event()
         world.weather.pause = loaded.wait
-        looking = client.send(GetState(FIRST))
+        looking = client.send(state_request(FIRST))
         await asyncio.sleep(0.01)
         listing = client.send(creation())
         await asyncio.sleep(0.01)
@@ -421,7 +426,7 @@ async def test_a_store_that_fails_while_an_auction_is_listed_does_not_cost_it_it
             raise StoreUnavailable("it failed late")
 
         log.tails = late_failure  # type: ignore[method-assign]
-        looking = client.send(GetState(FIRST))
+        looking = client.send(state_request(FIRST))
         await asyncio.sleep(0.01)
         await client.create()
         loaded.set()

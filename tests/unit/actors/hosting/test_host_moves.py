@@ -7,12 +7,12 @@ from virtual_time import EPOCH_MS, until, virtual
 
 from actors.hosting.commit.lease import LEASE_MS
 from actors.hosting.limits import HostLimits
-from actors.hosting.ownership.places import Places
+from actors.hosting.load_report import Heat
+from actors.hosting.ownership.ownership import Ownership
 from actors.hosting.ownership.releases import RETURN_AFTER_S, Releases, Returned
-from actors.hosting.vitals import Heat
-from actors.stream.messages import BidAnswer, Refused, StateAnswer
+from actors.stream.messages import Accepted, Refused, StateAnswer
 from domain.auction.state import Status
-from persistence.placement.directory import Kept, slot_of
+from persistence.placement.directory import Owned, slot_of
 from tests.unit.actors.hosting.hosts_in_memory import AUCTIONS, FIRST, HOUR_MS, SLOTS, World, bid, slot
 
 HERE = frozenset({slot()})
@@ -21,21 +21,27 @@ ELSEWHERE = next(a for a in AUCTIONS if slot_of(a, SLOTS) != slot())
 
 
 def outcome(answer: object) -> str:
-    return answer.outcome if isinstance(answer, BidAnswer) else answer.code if isinstance(answer, Refused) else "state"
+    return (
+        answer.result.outcome
+        if isinstance(answer, Accepted)
+        else answer.code
+        if isinstance(answer, Refused)
+        else "state"
+    )
 
 
 @virtual
 async def test_a_slot_goes_on_where_it_was_with_the_next_host():
     world = World()
     async with world.running() as old, world.running() as new:
-        new.host.places.clear()
+        new.host.ownership.clear()
         await old.create()
         await old.ask(bid(ANN, 10))
-        await old.host.release(HERE, ())
-        assert old.host.keepers == {}
+        await old.host.hand_off(HERE, ())
+        assert old.host.entities == {}
         assert world.tables.snapshots[FIRST].seq == len(world.tables.events[FIRST])
         assert await old.code(bid(BOB, 20)) == "moved"
-        new.host.take_slots(HERE, ())
+        new.host.acquire_slots(HERE, ())
         assert outcome(await new.ask(bid(BOB, 20))) == "leading"
         assert outcome(await new.ask(bid(ANN, 10))) == "leading"  # a retry: the answer of then
         assert (await new.state()).state.bids == 2
@@ -51,7 +57,7 @@ async def test_what_waits_when_a_slot_is_released_is_decided_or_moved_and_never_
         numbers = [old.send(bid(ANN, 10 + n, f"k{n}")) for n in range(20)]
         other = old.send(bid(BOB, 10, auction=ELSEWHERE))
         await asyncio.sleep(0)
-        await old.host.release(HERE, ())
+        await old.host.hand_off(HERE, ())
         await old.settled()
         said = [outcome(old.answer(number)) for number in numbers]
         assert outcome(old.answer(other)) == "leading"
@@ -69,23 +75,23 @@ async def test_an_auction_that_is_being_loaded_when_its_slot_goes_is_not_kept():
     async with world.running() as old:
         number = old.send(bid(ANN, 10))
         await until(lambda: old.host._loader.orders_waiting, step_s=0)
-        await old.host.release(HERE, ())
+        await old.host.hand_off(HERE, ())
         await old.settled()
         assert outcome(old.answer(number)) == "moved"
-        assert old.host.keepers == {}
+        assert old.host.entities == {}
 
 
 @virtual
 async def test_time_passes_only_where_the_auction_is():
     world = World()
     async with world.running() as old, world.running() as new:
-        new.host.places.clear()
+        new.host.ownership.clear()
         await old.create()
-        await old.host.release(HERE, ())
-        new.host.take_slots(HERE, ())
+        await old.host.hand_off(HERE, ())
+        new.host.acquire_slots(HERE, ())
         new.host.timers.set(FIRST, EPOCH_MS + HOUR_MS)
         await asyncio.sleep(HOUR_MS / 1000 + 1)
-        assert old.host.pulse.conflicts == new.host.pulse.conflicts == 0
+        assert old.host.meter.conflicts == new.host.meter.conflicts == 0
     assert world.replayed().status is Status.CLOSED
 
 
@@ -93,19 +99,19 @@ async def test_time_passes_only_where_the_auction_is():
 async def test_an_auction_gets_a_host_of_its_own_and_its_neighbours_stay():
     world = World()
     async with world.running() as shared, world.running() as own:
-        own.host.places.clear()
+        own.host.ownership.clear()
         await shared.create()
         await shared.create(NEIGHBOUR)
         assert (await shared.state()).state.placement == "shared"
-        await shared.host.release((), (FIRST,))
-        own.host.take_auctions((FIRST,))
+        await shared.host.hand_off((), (FIRST,))
+        own.host.acquire_dedicated((FIRST,))
         assert (await own.state()).state.placement == "dedicated"
         assert await shared.code(bid(ANN, 10)) == "moved"
         assert outcome(await shared.ask(bid(ANN, 10, auction=NEIGHBOUR))) == "leading"
         assert await own.code(bid(ANN, 10, auction=NEIGHBOUR)) == "moved"
         # And back again.
-        await own.host.release((), (FIRST,))
-        shared.host.take_back((FIRST,))
+        await own.host.hand_off((), (FIRST,))
+        shared.host.reacquire((FIRST,))
         answer = await shared.state()
         assert isinstance(answer, StateAnswer)
         assert answer.state.placement == "shared"
@@ -120,7 +126,7 @@ async def test_a_host_that_took_a_slot_for_its_own_while_another_keeps_it_is_sto
         for dollars in range(10, 30, 2):
             assert outcome(await one.ask(bid(ANN, dollars))) == "leading"
             assert outcome(await other.ask(bid(BOB, dollars + 1))) == "leading"
-        assert one.host.pulse.conflicts + other.host.pulse.conflicts >= 10
+        assert one.host.meter.conflicts + other.host.meter.conflicts >= 10
     assert world.replayed().bids == 20
 
 
@@ -159,7 +165,7 @@ async def test_a_batch_that_collides_says_no_refusal_of_others_either_when_not_c
         await stopped.settled()
         assert outcome(stopped.answer(refused)) == "unavailable"
         assert outcome(stopped.answer(collides)) == "leading"
-        assert stopped.host.pulse.conflicts == 1
+        assert stopped.host.meter.conflicts == 1
 
 
 @virtual
@@ -170,9 +176,9 @@ async def test_slots_that_were_taken_away_are_forgotten_with_all_that_is_in_memo
         old.host.lose(HERE, ())
         assert await old.code(bid(ANN, 10)) == "moved"
         await new.ask(bid(BOB, 50))
-        old.host.take_slots(HERE, ())
+        old.host.acquire_slots(HERE, ())
         assert (await old.state()).state.leader == (await new.state()).state.leader == "bob"
-        assert old.host.pulse.conflicts == 0
+        assert old.host.meter.conflicts == 0
 
 
 @virtual
@@ -182,21 +188,21 @@ async def test_a_host_says_what_is_hot_and_who_wishes_for_a_host_of_its_own():
         await client.create()
         await client.create(ELSEWHERE, placement="dedicated")
         await client.create(NEIGHBOUR, placement="shared")
-        client.host.vitals()
+        client.host.load_report()
         for second in range(20):
             for n in range(10):
                 await client.ask(bid(ANN, 1_000 * second + 20 * n + 10))
             await client.ask(bid(BOB, 1_000 * second + 10, auction=NEIGHBOUR))
             await asyncio.sleep(1)
-            vitals = client.host.vitals()
-        assert vitals.hottest == [Heat(FIRST, 10)]  # the neighbour's seller wants no host of its own
-        assert vitals.wishes == [ELSEWHERE]
-        assert 10 < vitals.orders_rate <= 11
-        assert (vitals.auctions, vitals.inbox, vitals.inbox_max) == (3, 0, 20_000)
-        assert vitals.commits > 100
-        client.host.take_auctions((ELSEWHERE,))
+            report = client.host.load_report()
+        assert report.hottest == [Heat(FIRST, 10)]  # the neighbour's seller wants no host of its own
+        assert report.dedicated_wanted == [ELSEWHERE]
+        assert 10 < report.orders_rate <= 11
+        assert (report.entities, report.inbox, report.inbox_max) == (3, 0, 20_000)
+        assert report.commits > 100
+        client.host.acquire_dedicated((ELSEWHERE,))
         await asyncio.sleep(HOUR_MS / 1000)
-        assert client.host.vitals().finished == [ELSEWHERE]
+        assert client.host.load_report().ended == [ELSEWHERE]
 
 
 @virtual
@@ -207,35 +213,35 @@ async def test_a_full_inbox_refuses_and_counts_it():
         numbers = [client.send(bid(ANN, 10 + n, f"k{n}")) for n in range(9)]
         await client.settled()
         said = [outcome(client.answer(number)) for number in numbers]
-        assert said.count("overloaded") == client.host.vitals().refused_overloaded == 4
+        assert said.count("overloaded") == client.host.load_report().refused_overloaded == 4
 
 
 def test_places_with_and_without_hosts_of_their_own():
-    places = Places(SLOTS)
-    places.add(HERE, [NEIGHBOUR])
-    assert [places.keep(a) for a in (FIRST, NEIGHBOUR, ELSEWHERE)] == [True, False, False]
-    places.let_go([FIRST])
-    places.dedicated |= {ELSEWHERE}
-    assert [places.keep(a) for a in (FIRST, NEIGHBOUR, ELSEWHERE)] == [False, False, True]
-    places.take_back([FIRST, NEIGHBOUR])
-    places.let_go([ELSEWHERE])
-    assert [places.keep(a) for a in (FIRST, NEIGHBOUR, ELSEWHERE)] == [True, True, False]
-    places.add((), [NEIGHBOUR])
-    places.remove(HERE)
-    assert (places.slots, places.elsewhere) == (frozenset(), frozenset())
+    ownership = Ownership(SLOTS)
+    ownership.add(HERE, [NEIGHBOUR])
+    assert [ownership.owns(a) for a in (FIRST, NEIGHBOUR, ELSEWHERE)] == [True, False, False]
+    ownership.hand_off([FIRST])
+    ownership.dedicated |= {ELSEWHERE}
+    assert [ownership.owns(a) for a in (FIRST, NEIGHBOUR, ELSEWHERE)] == [False, False, True]
+    ownership.reacquire([FIRST, NEIGHBOUR])
+    ownership.hand_off([ELSEWHERE])
+    assert [ownership.owns(a) for a in (FIRST, NEIGHBOUR, ELSEWHERE)] == [True, True, False]
+    ownership.add((), [NEIGHBOUR])
+    ownership.remove(HERE)
+    assert (ownership.slots, ownership.elsewhere) == (frozenset(), frozenset())
 
 
 def test_what_nobody_took_comes_back_and_what_somebody_took_does_not():
     now = 100.0
-    releases, places = Releases(lambda: now), Places(SLOTS)
+    releases, ownership = Releases(lambda: now), Ownership(SLOTS)
     other = slot_of(ELSEWHERE, SLOTS)
     releases.add([slot(), other], [FIRST, ELSEWHERE])
-    in_vain = Kept(slots=HERE, auctions=frozenset({ELSEWHERE}))
-    assert releases.returned(in_vain, places) == Returned()
+    in_vain = Owned(slots=HERE, entities=frozenset({ELSEWHERE}))
+    assert releases.returned(in_vain, ownership) == Returned()
     now += RETURN_AFTER_S
-    assert releases.returned(in_vain, places) == Returned(HERE, frozenset({ELSEWHERE}), frozenset({FIRST}))
-    assert releases.returned(in_vain, places) == Returned()
+    assert releases.returned(in_vain, ownership) == Returned(HERE, frozenset({ELSEWHERE}), frozenset({FIRST}))
+    assert releases.returned(in_vain, ownership) == Returned()
     releases.add([slot()], [FIRST])
     now += RETURN_AFTER_S
-    taken = Kept(slots=HERE, elsewhere=frozenset({FIRST}))
-    assert releases.returned(taken, places) == Returned(slots=HERE)
+    taken = Owned(slots=HERE, elsewhere=frozenset({FIRST}))
+    assert releases.returned(taken, ownership) == Returned(slots=HERE)

@@ -11,15 +11,19 @@ from dataclasses import dataclass, field
 
 import pytest
 from auction_examples import SELLER
+from auction_requests import bid_request, buy_request, decode_event, ordered, refused, state_in, state_request
+from memory_stores import listed
 from structlog.testing import capture_logs
 from virtual_time import EPOCH_MS, virtual
 
 from actors.hosting.host import Host
 from actors.hosting.limits import HostLimits
-from actors.stream.messages import Answer, Bid, BidAnswer, Buy, GetState, Refused, Request, StateAnswer
+from actors.stream.messages import Accepted, Answer, Command, Refused, Request, StateAnswer
+from domain.auction.commands import PlaceBid
 from domain.auction.terms import SoftClose
+from domain.kinds import kind_of
 from domain.log.chain import LogRow
-from domain.log.codec import command_key, decode_event
+from domain.log.codec import command_key
 from domain.log.verification import LogVerifier
 from persistence.postgres.errors import StoreUnavailable
 from tests.unit.actors.hosting.hosts_in_memory import AUCTIONS, World, creation
@@ -27,15 +31,20 @@ from tests.unit.actors.hosting.hosts_in_memory import AUCTIONS, World, creation
 SEEDS = range(int(os.environ.get("ECE_SIMULATIONS", "12")))
 UNCERTAIN = {"unavailable", "overloaded", "moved"}
 DAY_MS = 20_000
-LOST = Refused("unavailable", 0)
+LOST = refused("unavailable", 0)
+
+
+def key_of(order: Command) -> tuple[int, str]:
+    assert order.key is not None
+    return order.key
 
 
 @dataclass
 class Promise:
     """What a client was told, for good, of one of its orders."""
 
-    order: Bid | Buy
-    answers: list[BidAnswer] = field(default_factory=list)
+    order: Command
+    answers: list[Accepted] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
 
 
@@ -63,16 +72,16 @@ class Day:
     async def start_host(self) -> None:
         host = self.world.host(self.limits)
         self.hosts.append(host)
-        self.tasks[host] = [asyncio.create_task(host.run()), asyncio.create_task(self.chores(host))]
+        self.tasks[host] = [asyncio.create_task(host.run()), asyncio.create_task(self.maintain(host))]
         # As the directory would tell it.
-        for auction, head in self.world.tables.heads.items():
+        for auction, head in self.world.tables.summaries.items():
             host.timers.set(auction, head.due_at)
 
-    async def chores(self, host: Host) -> None:
+    async def maintain(self, host: Host) -> None:
         while True:
             await asyncio.sleep(0.3)
             host.outages.works(self.world.clock.now_ms())
-            host.chores_due()
+            host.maintain()
             with suppress(StoreUnavailable):
                 await host.records.flush()
 
@@ -117,13 +126,13 @@ class Day:
                 await self.until_certain(self.random.choice(self.of(bidder)).order)
             await asyncio.sleep(self.random.uniform(0, 0.05))
 
-    def new_order(self, bidder: int) -> Bid | Buy:
+    def new_order(self, bidder: int) -> Command:
         auction = self.random.choice(AUCTIONS[:3])
         key = f"k{len(self.promises)}"
         height = self.heights[auction] = self.heights.get(auction, 0) + self.random.randrange(-40_000, 400_000)
-        order: Bid | Buy = Bid(auction, bidder, f"n{bidder}", max(1, 1_000_000 + height), key)
+        order: Command = bid_request(auction, bidder, f"n{bidder}", max(1, 1_000_000 + height), key)
         if self.random.random() < 0.02:
-            order = Buy(auction, bidder, f"n{bidder}", key)
+            order = buy_request(auction, bidder, f"n{bidder}", key)
         self.promises[auction, bidder, key] = Promise(order)
         return order
 
@@ -132,11 +141,11 @@ class Day:
             promise for (_, who, _), promise in self.promises.items() if who == bidder
         ]
 
-    async def until_certain(self, order: Bid | Buy) -> None:
-        promise = self.promises[order.auction, order.bidder, order.key]
+    async def until_certain(self, order: Command) -> None:
+        promise = self.promises[order.entity, *key_of(order)]
         for _ in range(200):
             answer = await self.ask(order)
-            if isinstance(answer, BidAnswer):
+            if isinstance(answer, Accepted):
                 promise.answers.append(answer)
                 return
             assert isinstance(answer, Refused), answer
@@ -186,7 +195,7 @@ class Day:
         self.world.weather.writes.clear()
         self.world.weather.down = False
         await asyncio.sleep(60)
-        self.states = [await self.ask(GetState(auction)) for auction in AUCTIONS[:3]]
+        self.states = [await self.ask(state_request(auction)) for auction in AUCTIONS[:3]]
         for host in list(self.hosts):
             await self.kill(host)
 
@@ -203,22 +212,23 @@ class Day:
     def check_log(self, auction: int) -> None:
         """The chain, and that each row follows from the rules; closed once, and everyone sees that."""
         rows = self.world.tables.events[auction]
-        verifier = LogVerifier(auction)
+        verifier = LogVerifier(kind_of("auction"), auction)
         for row in rows:
             verifier.feed(LogRow(row.seq, row.epoch, row.at, row.command_key, row.body, row.hash))
         verdict = verifier.finish()
         assert verdict.findings == ()
-        assert verdict.auction is not None
-        assert verdict.auction.status.value == "closed"
-        state = self.states[AUCTIONS.index(auction)]
-        assert isinstance(state, StateAnswer)
-        assert (state.seq, state.state.price, state.state.status) == (len(rows), verdict.auction.price, "closed")
-        head = self.world.tables.heads[auction]
-        assert (head.seq, head.winner, head.due_at) == (len(rows), verdict.auction.winner, None)
+        assert verdict.state is not None
+        assert verdict.state.status.value == "closed"
+        answer = self.states[AUCTIONS.index(auction)]
+        assert isinstance(answer, StateAnswer)
+        state = state_in(answer)
+        assert (answer.seq, state.price, state.status) == (len(rows), verdict.state.price, "closed")
+        summary = listed(self.world.tables.summaries[auction])
+        assert (summary.seq, summary.winner, summary.due_at) == (len(rows), verdict.state.winner, None)
 
     def check_promise(self, promise: Promise) -> None:
         order, answers = promise.order, promise.answers
-        found = self.world.tables.keys.get((order.auction, command_key(order.bidder, order.key)))
+        found = self.world.tables.keys.get((order.entity, command_key(*key_of(order))))
         if not answers:
             assert promise.refusals, "nobody is left without an answer"
             assert found is None, f"{promise.refusals} was told of a bid that counts"
@@ -228,17 +238,22 @@ class Day:
         event = decode_event(found.body)
         for answer in answers:
             assert (answer.seq, answer.at, answer.epoch) == (found.seq, found.at, found.epoch)
-            assert (answer.price, answer.minimum, answer.ends_at) == (event.price, event.minimum, event.ends_at)
-        if isinstance(order, Bid):
-            assert event.maximum == order.amount
-        assert event.bidder == order.bidder
+            assert (answer.result.price, answer.result.minimum, answer.result.ends_at) == (
+                event.price,
+                event.minimum,
+                event.ends_at,
+            )
+        command = ordered(order)
+        if isinstance(command, PlaceBid):
+            assert event.maximum == command.amount
+        assert event.bidder == command.bidder
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_happens_no_ack_is_lost_none_is_false_and_every_request_is_answered_once(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("actors.hosting.entity.keeper.RECENT_KEYS_MAX", 3)
+    monkeypatch.setattr("actors.hosting.entity.entity.RECENT_KEYS_MAX", 3)
 
     @virtual
     async def scenario() -> None:

@@ -13,11 +13,11 @@ from virtual_time import EPOCH_MS, virtual
 
 from actors.hosting import loader as loader_module
 from actors.hosting import records as records_module
-from actors.hosting.entity.keeper import BrokenChain, Keeper
-from actors.hosting.inbox import BATCH_TICKS_MAX
+from actors.hosting.entity.entity import BrokenChain, Entity
+from actors.hosting.inbox import BATCH_DUE_MAX
 from actors.hosting.limits import HostLimits
 from actors.hosting.records import Records
-from actors.stream.messages import BidAnswer, Refused
+from actors.stream.messages import Accepted, Refused
 from domain.auction.state import Status
 from persistence.log.snapshots import Snapshot
 from persistence.placement.directory import slot_of
@@ -33,14 +33,18 @@ async def answers_of(client: Client, requests: Sequence[Any]) -> list[Any]:
     return [client.answer(number) for number in numbers]
 
 
-def keeper(auction: int) -> Keeper:
-    return Keeper(auction, slot_of(auction, SLOTS), 1)
+def entity(auction: int) -> Entity:
+    return Entity(auction, "auction", slot_of(auction, SLOTS), 1)
 
 
 def closings(world: World, auctions: Sequence[int]) -> list[int]:
     """How long after its end each was closed (ms)."""
     assert {world.replayed(auction).status for auction in auctions} == {Status.CLOSED}
     return [world.tables.events[auction][-1].at - (EPOCH_MS + HOUR_MS) for auction in auctions]
+
+
+def nobody(_: Entity) -> None:
+    """Nobody follows the summary rows."""
 
 
 @virtual
@@ -53,7 +57,7 @@ async def test_ten_thousand_that_end_at_the_same_moment_are_closed_within_a_seco
         late_ms = closings(world, MANY)
         assert 0 <= min(late_ms) <= max(late_ms) <= 1_000
         # Each commit takes as many as it may.
-        assert client.host._log.appends - before <= len(MANY) / BATCH_TICKS_MAX + 5
+        assert client.host._log.appends - before <= len(MANY) / BATCH_DUE_MAX + 5
 
 
 @virtual
@@ -76,7 +80,7 @@ async def test_while_ten_thousand_end_a_bid_elsewhere_waits_for_no_more_than_the
 
         world.weather.pause = bid_in_the_middle
         await asyncio.sleep(HOUR_MS / 1000 + 1)
-        assert isinstance(client.answer(sent[0]), BidAnswer)
+        assert isinstance(client.answer(sent[0]), Accepted)
         assert answered_after <= [5]
         assert log.appends - before > 40
 
@@ -111,7 +115,7 @@ async def test_bids_after_a_restart_load_their_auctions_page_by_page():
             patch.setattr(client.host.records._store, "load_many", noted)
             patch.setattr(loader_module, "LOAD_PAGE", 25)
             answers = await answers_of(client, [bid(ANN, 10, auction=auction) for auction in SOME])
-        assert {type(answer) for answer in answers} == {BidAnswer}
+        assert {type(answer) for answer in answers} == {Accepted}
         assert pages == [25, 25, 10]
 
 
@@ -124,8 +128,8 @@ async def test_an_auction_that_can_not_be_read_costs_those_loaded_with_it_nothin
         await answers_of(client, [bid(ANN, 10, auction=auction) for auction in SOME])
     tables = world.tables
     unreadable, broken, odd = SOME[3], SOME[30], SOME[59]
-    tables.snapshots[unreadable] = Snapshot(unreadable, 2, 1, EPOCH_MS, b"h" * 32, b"no state")
-    tables.snapshots[broken] = Snapshot(broken, 1, 1, EPOCH_MS, b"h" * 32, tables.snapshots[broken].state)
+    tables.snapshots[unreadable] = Snapshot(unreadable, "auction", 2, 1, EPOCH_MS, b"h" * 32, b"no state")
+    tables.snapshots[broken] = Snapshot(broken, "auction", 1, 1, EPOCH_MS, b"h" * 32, tables.snapshots[broken].state)
     del tables.events[broken][1]
     del tables.snapshots[odd]
     # An event that no rule foresees there: a bid before the listing.
@@ -135,10 +139,10 @@ async def test_an_auction_that_can_not_be_read_costs_those_loaded_with_it_nothin
             answers = await answers_of(client, [bid(BOB, 20, auction=auction) for auction in SOME])
     refused = {a: answer.code for a, answer in zip(SOME, answers, strict=True) if isinstance(answer, Refused)}
     assert refused == dict.fromkeys((unreadable, broken, odd), "unavailable")
-    assert sorted((log["event"], log["auction"]) for log in logs) == [
+    assert sorted((log["event"], log["entity"]) for log in logs) == [
         ("activation_failed", odd),
-        ("auction_unreadable", unreadable),
-        ("auction_unreadable", broken),
+        ("entity_unreadable", unreadable),
+        ("entity_unreadable", broken),
     ]
 
 
@@ -157,11 +161,11 @@ async def test_a_long_tail_is_read_in_bounded_pages_and_holds_up_none_with_a_sho
         return await tails(after, limit_each)
 
     event_log.tails = noted  # type: ignore[method-assign]
-    records = Records(event_log, MemorySnapshots(world.tables, world.weather), 1_000)  # type: ignore[arg-type]
+    records = Records(event_log, MemorySnapshots(world.tables, world.weather), 1_000, nobody)  # type: ignore[arg-type]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(records_module, "TAIL_PAGE", 20)
-        given = [found async for found in records.load([keeper(auction) for auction in SOME[:4]])]
-    assert [(found.auction_id, found.seq, fault) for found, fault in given] == [
+        given = [found async for found in records.load([entity(auction) for auction in SOME[:4]])]
+    assert [(found.id, found.seq, fault) for found, fault in given] == [
         (SOME[1], 2, None),
         (SOME[2], 2, None),
         (SOME[3], 2, None),
@@ -177,5 +181,5 @@ async def test_a_gap_in_one_tail_is_that_auctions_own():
         await answers_of(client, [creation(auction) for auction in SOME[:3]])
     del world.tables.events[SOME[1]][0]
     stores = MemoryEventLog(world.tables, world.weather), MemorySnapshots(world.tables, world.weather)
-    given = [found async for found in Records(*stores, 1_000).load([keeper(a) for a in SOME[:3]])]  # type: ignore[arg-type]
+    given = [found async for found in Records(*stores, 1_000, nobody).load([entity(a) for a in SOME[:3]])]  # type: ignore[arg-type]
     assert [type(fault) for _, fault in given] == [type(None), BrokenChain, type(None)]

@@ -49,15 +49,15 @@ def test_an_outage_covers_what_came_after_it_began_up_to_its_end():
 
 def test_the_time_between_two_keepers_of_a_slot_is_an_outage_of_that_slot_alone():
     outages = Outages()
-    outages.slot_taken(7, 1_000, 5_000)
+    outages.slot_acquired(7, 1_000, 5_000)
     outages.works(5_000)
     assert outages.covering(7, 3_000, 5_000) == (1_000, 5_000)
     assert outages.covering(8, 3_000, 5_000) is None
 
 
-def test_a_slot_taken_from_one_who_was_alive_a_moment_ago_knows_no_outage():
+def test_a_slot_acquired_from_one_who_was_alive_a_moment_ago_knows_no_outage():
     outages = Outages()
-    outages.slot_taken(7, 5_000, 5_000)
+    outages.slot_acquired(7, 5_000, 5_000)
     assert outages.covering(7, 5_000, 5_000) is None
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from auction_examples import ANN, BOB, CID, SELLER
+from auction_requests import close_request
 from memory_stores import MemoryHolds
 from virtual_time import virtual
 
-from actors.stream.messages import BidAnswer, CloseNow, Refused, StateAnswer
-from domain.auction.formats.english import decide
+from actors.stream.messages import Accepted, Refused, StateAnswer
+from domain.auction.formats.english import ENGLISH
+from domain.auction.rules import AUCTIONS as auction_rules
 from domain.auction.state import Status
 from domain.ledger.ids import held_for_auction
 from domain.ledger.rules import Cover, asked
@@ -24,7 +26,7 @@ async def settle_down(client: Client) -> None:
     """Time and chores enough for what is let go of between batches."""
     for _ in range(3):
         await asyncio.sleep(1)
-        client.host.chores_due()
+        client.host.maintain()
     await asyncio.sleep(1)
 
 
@@ -54,10 +56,14 @@ async def test_what_is_promised_in_one_auction_can_not_be_promised_in_another():
         await client.ask(bid(ANN, 70))
         refused = await client.ask(bid(ANN, 31, auction=SECOND))
         assert isinstance(refused, Refused)
-        assert (refused.code, refused.available, refused.required) == ("insufficient_funds", usd(30), usd(31))
+        assert (refused.code, refused.details["available"], refused.details["required"]) == (
+            "insufficient_funds",
+            usd(30),
+            usd(31),
+        )
         assert (await client.state(SECOND)).state.bids == 0
         await client.ask(bid(BOB, 90))
-        assert isinstance(await client.ask(bid(ANN, 100, auction=SECOND)), BidAnswer)
+        assert isinstance(await client.ask(bid(ANN, 100, auction=SECOND)), Accepted)
 
 
 @virtual
@@ -68,8 +74,12 @@ async def test_in_one_batch_those_without_funds_are_refused_and_whoever_leads_is
         numbers = [client.send(bid(who, dollars)) for who, dollars in ((ANN, 10), (BOB, 90), (CID, 30), (ANN, 20))]
         await client.settled()
         answers = [client.answer(n) for n in numbers]
-        assert [type(answer).__name__ for answer in answers] == ["BidAnswer", "Refused", "BidAnswer", "BidAnswer"]
-        assert (answers[1].code, answers[1].available, answers[1].required) == ("insufficient_funds", usd(5), usd(90))
+        assert [type(answer).__name__ for answer in answers] == ["Accepted", "Refused", "Accepted", "Accepted"]
+        assert (answers[1].code, answers[1].details["available"], answers[1].details["required"]) == (
+            "insufficient_funds",
+            usd(5),
+            usd(90),
+        )
         await settle_down(client)
         assert holds.held == {(FIRST, CID): usd(30)}
 
@@ -107,8 +117,8 @@ async def test_of_several_bids_of_one_batch_those_are_accepted_that_their_bidder
         numbers = [client.send(bid(who, dollars)) for who, dollars in ((BOB, 40), (ANN, 45), (BOB, 60), (ANN, 80))]
         await client.settled()
         answers = [client.answer(n) for n in numbers]
-        assert [type(answer).__name__ for answer in answers] == ["BidAnswer", "BidAnswer", "Refused", "BidAnswer"]
-        assert (answers[2].available, answers[2].required) == (usd(50), usd(60))
+        assert [type(answer).__name__ for answer in answers] == ["Accepted", "Accepted", "Refused", "Accepted"]
+        assert (answers[2].details["available"], answers[2].details["required"]) == (usd(50), usd(60))
         await settle_down(client)
         assert holds.held == {(FIRST, ANN): usd(80)}
 
@@ -122,7 +132,7 @@ async def test_one_balance_is_asked_for_in_many_auctions_at_once_and_held_in_one
         numbers = [client.send(bid(ANN, 100, auction=auction)) for auction in AUCTIONS[:3]]
         numbers += [client.send(bid(BOB, 200, auction=auction)) for auction in AUCTIONS[:2]]
         await client.settled()
-        assert [type(client.answer(n)).__name__ for n in numbers] == ["BidAnswer"] * 5
+        assert [type(client.answer(n)).__name__ for n in numbers] == ["Accepted"] * 5
         await settle_down(client)
         assert holds.held == {(AUCTIONS[0], BOB): usd(200), (AUCTIONS[1], BOB): usd(200), (AUCTIONS[2], ANN): usd(100)}
 
@@ -136,11 +146,11 @@ async def test_each_order_is_decided_once_and_only_what_follows_one_that_falls_i
 
     def noted(*arguments: Any) -> Any:
         decided.append(arguments[1])
-        return decide(*arguments)
+        return ENGLISH.decide(*arguments)
 
     async with world.running(holds=holds) as client:
         await client.create()
-        monkeypatch.setattr("actors.hosting.entity.overlay.decide", noted)
+        monkeypatch.setattr(auction_rules, "decide", noted)
         numbers = [client.send(bid(who, dollars)) for who, dollars in ((ANN, 10), (BOB, 20), (ANN, 5), (ANN, 30))]
         await client.settled()
         assert [(order.bidder, order.amount) for order in decided] == [
@@ -176,7 +186,9 @@ async def test_a_flood_of_bids_that_their_author_can_not_pay_falls_at_once_and_h
         assert [getattr(answer, "code", "accepted") for answer in answers] == [
             "accepted", "accepted", *["insufficient_funds"] * 4, "accepted"
         ]  # fmt: skip
-        assert [(a.available, a.required) for a in answers[2:6]] == [(usd(25), usd(n)) for n in (30, 40, 50, 60)]
+        assert [(a.details["available"], a.details["required"]) for a in answers[2:6]] == [
+            (usd(25), usd(n)) for n in (30, 40, 50, 60)
+        ]
         assert len(holds.calls) - before == 2
 
 
@@ -191,7 +203,7 @@ async def test_where_the_rounds_end_those_left_are_unavailable_and_may_try_again
         assert [client.answer(n).code for n in numbers] == ["insufficient_funds", "unavailable"]
         await settle_down(client)
         assert holds.held == {}
-        assert isinstance(await client.ask(bid(ANN, 40)), BidAnswer)
+        assert isinstance(await client.ask(bid(ANN, 40)), Accepted)
 
 
 @virtual
@@ -217,8 +229,8 @@ async def test_a_retry_is_answered_though_its_funds_are_gone():
         await client.ask(bid(BOB, 150))
         await client.ask(bid(ANN, 95, auction=SECOND))
         again = await client.ask(bid(ANN, 90))
-        assert isinstance(first, BidAnswer)
-        assert isinstance(again, BidAnswer)
+        assert isinstance(first, Accepted)
+        assert isinstance(again, Accepted)
         assert (again.seq, again.duplicate) == (first.seq, True)
 
 
@@ -231,7 +243,7 @@ async def test_while_the_ledger_is_away_bids_are_unavailable_and_nothing_else_is
         assert await client.code(bid(ANN, 10)) == "unavailable"
         assert (await client.state()).state.bids == 0
         holds.weather.down = False
-        assert isinstance(await client.ask(bid(ANN, 10)), BidAnswer)
+        assert isinstance(await client.ask(bid(ANN, 10)), Accepted)
 
 
 @virtual
@@ -242,8 +254,8 @@ async def test_an_unsold_end_lets_go_and_a_sold_one_keeps_the_hold_for_its_settl
         await client.create(SECOND)
         await client.ask(bid(ANN, 40))
         await client.ask(bid(BOB, 40, auction=SECOND))
-        await client.ask(CloseNow(FIRST, SELLER))
-        await client.ask(CloseNow(SECOND, SELLER))
+        await client.ask(close_request(FIRST, SELLER))
+        await client.ask(close_request(SECOND, SELLER))
         await settle_down(client)
         assert holds.held == {(SECOND, BOB): usd(40)}
 
@@ -254,7 +266,7 @@ async def test_buying_at_once_holds_the_price():
     async with world.running(holds=holds) as client:
         await client.create(buy_now_price=usd(50))
         assert await client.code(buy(BOB)) == "insufficient_funds"
-        assert isinstance(await client.ask(buy(ANN)), BidAnswer)
+        assert isinstance(await client.ask(buy(ANN)), Accepted)
         assert holds.held == {(FIRST, ANN): usd(50)}
 
 
@@ -296,7 +308,7 @@ async def test_the_leader_of_an_unsold_auction_is_let_go_of_though_the_host_died
         await client.create(reserve_price=usd(90))
         await client.ask(bid(ANN, 40))
         holds.weather.down = True
-        await client.ask(CloseNow(FIRST, SELLER))
+        await client.ask(close_request(FIRST, SELLER))
     assert holds.held == {(FIRST, ANN): usd(40)}
     holds.weather.down = False
     async with world.running(holds=holds) as client:
@@ -313,7 +325,7 @@ async def test_a_host_that_wakes_late_lets_go_of_nothing_that_has_grown_elsewher
         await old.ask(bid(ANN, 40))
         numbers = [old.send(bid(BOB, 50))]
         await old.settled()
-        assert isinstance(old.answer(numbers[0]), BidAnswer)
+        assert isinstance(old.answer(numbers[0]), Accepted)
         late = dict(old.host._reservations._releases)
         async with world.running(holds=holds) as new:
             await new.ask(bid(ANN, 90))
@@ -334,12 +346,12 @@ async def test_a_host_that_nobody_vouches_for_compares_nothing_with_its_old_stat
         async with world.running(holds=holds) as new:
             await new.ask(bid(BOB, 90))
             await asyncio.sleep(3)
-            old.host._reservations.check(old.host.keepers[FIRST])
+            old.host._reservations.check(old.host.entities[FIRST])
             await settle_down(old)
             assert holds.held == {(FIRST, BOB): usd(90)}
             # Vouched for again it does what it is told: the test would see it.
             old.host.confirmed(world.clock.now_ms())
-            old.host.chores_due()
+            old.host.maintain()
             await asyncio.sleep(0.1)
             assert (FIRST, BOB) not in holds.held
 
@@ -366,7 +378,7 @@ async def test_what_is_only_being_listed_can_be_bought_and_is_reserved():
         listing, buying = client.send(creation(FIRST, buy_now_price=usd(50))), client.send(buy(ANN))
         await client.settled()
         assert isinstance(client.answer(listing), StateAnswer)
-        assert client.answer(buying).outcome == "won"
+        assert client.answer(buying).result.outcome == "won"
         assert holds.held == {(FIRST, ANN): usd(50)}
 
 
@@ -387,7 +399,7 @@ async def test_whatever_happens_nobody_promises_more_than_they_have_and_every_le
                         bid(dice.choice(people), dice.randint(1, 200), f"{dice.random()}", dice.choice(auctions))
                     )
                 if dice.random() < 0.2:
-                    client.send(CloseNow(dice.choice(auctions), SELLER))
+                    client.send(close_request(dice.choice(auctions), SELLER))
                 if dice.random() < 0.3:
                     world.weather.writes.append(dice.choice(["lost", "landed"]))
                 if dice.random() < 0.2:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from actors.hosting.ownership.places import Taken
-from actors.hosting.vitals import Heat, Vitals, encode_vitals
+from actors.hosting.load_report import Heat, LoadReport, encode_load_report
+from actors.hosting.ownership.ownership import Assignment
 from actors.placement.control import ControlFailed, DirectorLimits, Node
 from actors.placement.director import Director
 from persistence.placement.directory import HostAddress, slot_of
@@ -28,8 +28,8 @@ class FakeHost:
     node: str
     incarnation: int = 1
     slots: set[int] = field(default_factory=set)
-    auctions: set[int] = field(default_factory=set)
-    vitals: Vitals = field(default_factory=Vitals)
+    entities: set[int] = field(default_factory=set)
+    load_report: LoadReport = field(default_factory=LoadReport)
     beats: bool = True
     alive_at: int = 0
 
@@ -66,13 +66,13 @@ class Fleet:
         return [
             HostAddress(
                 name, host.incarnation, LOOPBACK, host.server.port, host.alive_at, tuple(sorted(host.slots)),
-                tuple(host.auctions), host.node, encode_vitals(host.vitals),
+                tuple(host.entities), host.node, encode_load_report(host.load_report),
             )
             for name, host in self.hosts_there.items()
         ]  # fmt: skip
 
     async def dedicated(self) -> dict[int, str | None]:
-        return {auction: name for name, host in self.hosts_there.items() for auction in host.auctions}
+        return {auction: name for name, host in self.hosts_there.items() for auction in host.entities}
 
     async def remove_host(self, host_id: str) -> bool:
         return self.hosts_there.pop(host_id, None) is not None
@@ -104,24 +104,24 @@ class Fleet:
         self.ended.append(host_id)
         self.die(host_id)
 
-    async def take(self, host_id: str, places: Taken) -> None:
+    async def acquire(self, host_id: str, assigned: Assignment) -> None:
         self._hear(host_id)
         for host in self.hosts_there.values():
-            host.slots -= {*places.slots}
-            host.auctions -= {*places.auctions}
-        self.hosts_there[host_id].slots |= {*places.slots}
-        self.hosts_there[host_id].auctions |= {*places.auctions}
+            host.slots -= {*assigned.slots}
+            host.entities -= {*assigned.entities}
+        self.hosts_there[host_id].slots |= {*assigned.slots}
+        self.hosts_there[host_id].entities |= {*assigned.entities}
 
-    async def take_back(self, host_id: str, places: Taken) -> None:
+    async def reacquire(self, host_id: str, assigned: Assignment) -> None:
         self._hear(host_id)
-        for auction in places.auctions:
+        for auction in assigned.entities:
             assert slot_of(auction, SLOTS) in self.hosts_there[host_id].slots
         for host in self.hosts_there.values():
-            host.auctions -= {*places.auctions}
+            host.entities -= {*assigned.entities}
 
-    async def release(self, host_id: str, slots: Sequence[int], auctions: Sequence[int]) -> int:
+    async def hand_off(self, host_id: str, slots: Sequence[int], entities: Sequence[int]) -> int:
         self._hear(host_id)
-        self.released.append((host_id, tuple(slots), tuple(auctions)))
+        self.released.append((host_id, tuple(slots), tuple(entities)))
         return 1
 
     # Fate
@@ -146,7 +146,7 @@ class Fleet:
         """These auctions (a7 is 7) of this host have so many orders a second."""
         hottest = [Heat(int(name[1:]), rate) for name, rate in rates.items()]
         host = self.hosts_there[host_id]
-        host.vitals = msgspec.structs.replace(host.vitals, hottest=hottest)
+        host.load_report = msgspec.structs.replace(host.load_report, hottest=hottest)
 
     def keeps(self) -> dict[str, set[int]]:
         """Every host with its slots."""

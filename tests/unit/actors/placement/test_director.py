@@ -5,12 +5,11 @@ from contextlib import AsyncExitStack
 import pytest
 from virtual_time import until
 
-from actors.hosting.vitals import Vitals, encode_vitals, vitals_of
+from actors.hosting.load_report import LoadReport, encode_load_report, load_report_of
 from actors.placement import director as director_module
-from actors.placement import fleet as fleet_module
-from actors.placement import muster as muster_module
+from actors.placement import membership, reconciler
 from actors.placement.control import DirectorLimits, Node
-from actors.placement.fleet import BLIND_AFTER_S, STALLED_AFTER_S
+from actors.placement.membership import BLIND_AFTER_S, STALLED_AFTER_S
 from persistence.placement.directory import slot_of
 from tests.unit.actors.placement.fleets import GIB, SLOTS, Fleet, directed, directing
 
@@ -42,7 +41,7 @@ async def test_when_a_host_dies_the_one_that_stands_by_has_its_slots_at_once():
 
 async def test_a_host_that_lives_but_says_nothing_any_more_loses_its_slots():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fleet_module, "STALLED_AFTER_S", 1.0)
+        patch.setattr(membership, "STALLED_AFTER_S", 1.0)
         async with directed() as (fleet, _):
             fleet.hosts_there["host-0"].beats = False
             await until(lambda: fleet.keeps()["host-1"] == ALL)
@@ -52,13 +51,13 @@ async def test_a_host_that_lives_but_says_nothing_any_more_loses_its_slots():
 
 async def test_while_the_directory_is_away_nobodys_silence_counts():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fleet_module, "STALLED_AFTER_S", 1.0)
+        patch.setattr(membership, "STALLED_AFTER_S", 1.0)
         async with directed() as (fleet, director):
             looks = []
             patch.setattr(fleet, "drains", lambda drains=fleet.drains: looks.append(1) or drains())
             fleet.away = True
-            stood_still = director._lookout._steady() + 1.6
-            await until(lambda: director._lookout._steady() > stood_still)
+            stood_still = director._membership._steady() + 1.6
+            await until(lambda: director._membership._steady() > stood_still)
             fleet.away = False
             before = len(looks)
             await until(lambda: len(looks) >= before + 2)
@@ -91,8 +90,8 @@ async def test_while_nobody_lives_it_looks_no_more_often_than_ever():
         for name in ("host-0", "host-1"):
             fleet.die(name)
         await until(lambda: not director.placed.is_set())
-        before, since = fleet.looks, director._lookout._steady()
-        await until(lambda: director._lookout._steady() > since + 1.2)
+        before, since = fleet.looks, director._membership._steady()
+        await until(lambda: director._membership._steady() > since + 1.2)
         assert fleet.looks - before <= 6
 
 
@@ -141,7 +140,7 @@ async def test_a_host_that_ray_has_given_up_is_ordered_again_under_its_name():
 
 async def test_a_host_that_is_started_again_and_again_in_vain_is_ordered_anew():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(muster_module, "START_WITHIN_S", 0.3)
+        patch.setattr(reconciler, "START_WITHIN_S", 0.3)
         async with directed() as (fleet, director):
             fleet.die("host-0")
             await until(lambda: fleet.started[2:] == [("host-0", "n0")])
@@ -187,33 +186,33 @@ async def test_slots_that_the_other_does_not_take_go_back():
 async def test_a_hot_auction_gets_a_host_of_its_own_and_goes_back_when_that_dies():
     async with directed() as (fleet, _):
         fleet.heat("host-0", a7=5_000)
-        await until(lambda: AUCTION in fleet.hosts_there.get("solo-0", fleet.hosts_there["host-1"]).auctions)
+        await until(lambda: AUCTION in fleet.hosts_there.get("dedicated-0", fleet.hosts_there["host-1"]).entities)
         assert fleet.released == [("host-0", (), (AUCTION,))]
-        assert fleet.said == [f"auction {AUCTION} has a host of its own now: solo-0"]
+        assert fleet.said == [f"entity {AUCTION} has a dedicated host now: dedicated-0"]
         fleet.heat("host-0")
-        fleet.heat("solo-0", a7=5_000)
-        fleet.die("solo-0")
-        await until(lambda: not fleet.hosts_there["solo-0"].auctions)
+        fleet.heat("dedicated-0", a7=5_000)
+        fleet.die("dedicated-0")
+        await until(lambda: not fleet.hosts_there["dedicated-0"].entities)
         await until(lambda: len(fleet.said) == 3)
         assert fleet.said[1:] == [
-            "solo-0 died",
-            "host-0 has taken back 1 auction(s) of a host of their own that died",
+            "dedicated-0 died",
+            "host-0 has acquired 1 entities of a dedicated host that died",
         ]
 
 
 async def test_a_finished_auction_gives_its_host_back_live():
     async with directed() as (fleet, _):
-        fleet.hosts_there["host-0"].vitals = Vitals(wishes=[AUCTION])
-        await until(lambda: fleet.hosts_there.get("solo-0") and fleet.hosts_there["solo-0"].auctions)
-        fleet.hosts_there["host-0"].vitals = Vitals()
-        fleet.hosts_there["solo-0"].vitals = Vitals(finished=[AUCTION])
-        await until(lambda: not fleet.hosts_there["solo-0"].auctions)
-        assert fleet.released[1:] == [("solo-0", (), (AUCTION,))]
+        fleet.hosts_there["host-0"].load_report = LoadReport(dedicated_wanted=[AUCTION])
+        await until(lambda: fleet.hosts_there.get("dedicated-0") and fleet.hosts_there["dedicated-0"].entities)
+        fleet.hosts_there["host-0"].load_report = LoadReport()
+        fleet.hosts_there["dedicated-0"].load_report = LoadReport(ended=[AUCTION])
+        await until(lambda: not fleet.hosts_there["dedicated-0"].entities)
+        assert fleet.released[1:] == [("dedicated-0", (), (AUCTION,))]
 
 
 async def test_an_auction_stays_with_its_slot_where_the_new_host_does_not_take_it():
     async with directed() as (fleet, _):
-        fleet.deaf.add("solo-0")
+        fleet.deaf.add("dedicated-0")
         fleet.heat("host-0", a7=5_000)
         await until(lambda: len(fleet.released) >= 2)
         assert await fleet.dedicated() == {}
@@ -222,17 +221,17 @@ async def test_an_auction_stays_with_its_slot_where_the_new_host_does_not_take_i
 async def test_when_the_host_of_its_slot_dies_an_auction_with_its_own_host_stays_there():
     async with directed() as (fleet, _):
         fleet.heat("host-0", a7=5_000)
-        await until(lambda: fleet.hosts_there.get("solo-0") and fleet.hosts_there["solo-0"].auctions)
-        fleet.heat("solo-0", a7=5_000)
+        await until(lambda: fleet.hosts_there.get("dedicated-0") and fleet.hosts_there["dedicated-0"].entities)
+        fleet.heat("dedicated-0", a7=5_000)
         fleet.die("host-0")
         await until(lambda: fleet.keeps()["host-1"] == ALL)
-        assert await fleet.dedicated() == {AUCTION: "solo-0"}
+        assert await fleet.dedicated() == {AUCTION: "dedicated-0"}
         assert slot_of(AUCTION, SLOTS) in fleet.keeps()["host-1"]
 
 
 async def test_a_host_that_was_ordered_and_never_came_is_ordered_again():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(muster_module, "START_WITHIN_S", 0.2)
+        patch.setattr(reconciler, "START_WITHIN_S", 0.2)
         async with directed() as (fleet, _):
             started = []
 
@@ -246,7 +245,7 @@ async def test_a_host_that_was_ordered_and_never_came_is_ordered_again():
 
 
 def test_what_a_host_of_another_version_says_is_nothing():
-    said = Vitals(pid=5, inbox=3, hottest=[])
-    assert vitals_of(encode_vitals(said)) == said
-    assert vitals_of(b'{"inbox": "many"}') == Vitals()
-    assert vitals_of(b'{"what is new": 1}') == Vitals()
+    said = LoadReport(pid=5, inbox=3, hottest=[])
+    assert load_report_of(encode_load_report(said)) == said
+    assert load_report_of(b'{"inbox": "many"}') == LoadReport()
+    assert load_report_of(b'{"what is new": 1}') == LoadReport()

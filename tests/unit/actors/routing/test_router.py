@@ -5,15 +5,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from auction_requests import bid_request, ordered, refused, state_request
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 from virtual_time import turns, until
 
 from actors.clock import Clock
-from actors.routing import moved_requests
+from actors.routing import hand_off_buffer
 from actors.routing import router as router_module
 from actors.routing.router import HostLink, Router, RouterLimits
-from actors.stream.messages import Answer, Bid, GetState, Refused, Request
+from actors.stream.messages import Answer, Command, GetState, Refused, Request
 from persistence.placement.directory import HostAddress, slot_of
 from persistence.postgres.errors import StoreUnavailable
 from tests.unit.actors.stream.stream_servers import (
@@ -86,7 +87,7 @@ async def test_a_request_reaches_the_host_of_its_slot():
 
     def noting(name: str) -> Submit:
         def submit(request: Request, request_id: int, reply: Callable[[int, Answer], None]) -> None:
-            asked[name].append(request.auction)
+            asked[name].append(request.entity)
             echo(request, request_id, reply)
 
         return submit
@@ -98,7 +99,7 @@ async def test_a_request_reaches_the_host_of_its_slot():
     ):
         assert router.ready()
         for slot in ALL_SLOTS:
-            await router.ask(GetState(auction_in(slot)))
+            await router.ask(state_request(auction_in(slot)))
     assert asked == {"h1": [auction_in(0), auction_in(1)], "h2": [auction_in(2), auction_in(3)]}
 
 
@@ -106,9 +107,9 @@ async def test_without_a_host_it_is_unavailable_at_once():
     async with routing(Hosts()) as router:
         assert not router.ready()
         answers: list[Answer] = []
-        router.send(GetState(1), answers.append)
+        router.send(state_request(1), answers.append)
         assert [code(answer) for answer in answers] == ["unavailable"]
-        assert code(await router.ask(GetState(1))) == "unavailable"
+        assert code(await router.ask(state_request(1))) == "unavailable"
 
 
 async def test_a_host_that_is_not_listening_is_unavailable_and_found_once_it_is():
@@ -116,10 +117,10 @@ async def test_a_host_that_is_not_listening_is_unavailable_and_found_once_it_is(
         port = host.port
     directory = Hosts(at(port))
     async with routing(directory) as router:
-        assert code(await router.ask(GetState(1))) == "unavailable"
+        assert code(await router.ask(state_request(1))) == "unavailable"
         async with host_server(port=port):
             await until(router.ready)
-            assert code(await router.ask(GetState(1))) == "not_found"
+            assert code(await router.ask(state_request(1))) == "not_found"
 
 
 async def test_what_waits_on_a_stream_that_is_lost_is_unavailable_at_once_and_the_stream_comes_back():
@@ -127,18 +128,18 @@ async def test_what_waits_on_a_stream_that_is_lost_is_unavailable_at_once_and_th
     async with host_server(silence) as host, routing(Hosts(at(host))) as router:
         answers: list[Answer] = []
         for _ in range(3):
-            router.send(GetState(1), answers.append)
+            router.send(state_request(1), answers.append)
         await until(lambda: len(silence.asked) == 3)
         host.cut()
         await until(lambda: len(answers) == 3)
         assert {code(answer) for answer in answers} == {"unavailable"}
         await until(router.ready)
-        router.send(GetState(2), answers.append)
+        router.send(state_request(2), answers.append)
         await until(lambda: len(silence.asked) == 4)
         silence.answer_all()
         await until(lambda: len(answers) == 4)
         # The answers to what was given up reach nobody a second time.
-        assert answers[3] == Refused("not_found", 2)
+        assert answers[3] == refused("not_found", 2)
 
 
 async def test_an_answer_that_does_not_come_in_time_is_unavailable_once(monkeypatch: pytest.MonkeyPatch):
@@ -146,20 +147,20 @@ async def test_an_answer_that_does_not_come_in_time_is_unavailable_once(monkeypa
     silence = Silence()
     async with host_server(silence) as host, routing(Hosts(at(host))) as router:
         answers: list[Answer] = []
-        router.send(GetState(1), answers.append)
+        router.send(state_request(1), answers.append)
         await until(lambda: answers)
         assert code(answers[0]) == "unavailable"
         silence.answer_all()
-        router.send(GetState(2), answers.append)
+        router.send(state_request(2), answers.append)
         await until(lambda: silence.asked)
         silence.answer_all()
         await until(lambda: len(answers) == 2)
-        assert answers[1] == Refused("not_found", 2)
+        assert answers[1] == refused("not_found", 2)
 
 
 async def test_asking_has_a_deadline_of_its_own():
     async with host_server(Silence()) as host, routing(Hosts(at(host))) as router:
-        assert code(await router.ask(GetState(1), timeout_s=0.05)) == "unavailable"
+        assert code(await router.ask(state_request(1), timeout_s=0.05)) == "unavailable"
 
 
 async def test_so_many_may_wait_and_no_more():
@@ -167,18 +168,18 @@ async def test_so_many_may_wait_and_no_more():
     async with host_server(silence) as host, routing(Hosts(at(host)), limits=RouterLimits(pending_max=5)) as router:
         answers: list[Answer] = []
         for _ in range(8):
-            router.send(GetState(1), answers.append)
+            router.send(state_request(1), answers.append)
         assert [code(answer) for answer in answers] == ["overloaded"] * 3
         await until(lambda: len(silence.asked) == 5)
         assert router.waiting() == {"h1": 5}
         silence.answer_all()
         await until(lambda: len(answers) == 8)
-        router.send(GetState(1), answers.append)
+        router.send(state_request(1), answers.append)
         await until(lambda: silence.asked)
 
 
 def moved(request: GetState, request_id: int, reply) -> None:
-    reply(request_id, Refused("moved", 0))
+    reply(request_id, refused("moved", 0))
 
 
 async def test_a_slot_that_moved_is_looked_up_and_asked_again():
@@ -186,33 +187,33 @@ async def test_a_slot_that_moved_is_looked_up_and_asked_again():
         directory = Hosts(at(old))
         async with routing(directory) as router:
             directory.known = [at(old, ()), at(new, name="h2")]
-            assert await router.ask(GetState(9)) == Refused("not_found", 9)
+            assert await router.ask(state_request(9)) == refused("not_found", 9)
 
 
 async def test_requests_of_a_moving_slot_wait_and_arrive_in_their_order():
     arrived: list[int] = []
     silence = Silence()
 
-    def noting(request: Bid, request_id: int, reply) -> None:
-        arrived.append(request.amount)
-        reply(request_id, Refused("not_found", request.amount))
+    def noting(request: Command, request_id: int, reply) -> None:
+        arrived.append(ordered(request).amount)
+        reply(request_id, refused("not_found", ordered(request).amount))
 
     async with host_server(silence) as old, host_server(noting) as new:
         directory = Hosts(at(old))
         async with routing(directory) as router:
             answers: list[Answer] = []
             for amount in (1, 2):
-                router.send(Bid(9, 1, "ann", amount, "k"), answers.append)
+                router.send(bid_request(9, 1, "ann", amount, "k"), answers.append)
             await until(lambda: len(silence.asked) == 2)
             (_, first, reply), (_, second, _) = silence.asked
             # The later one is turned away first; what is sent from now on is held from the start.
-            reply(second, Refused("moved", 0))
-            await until(lambda: 9 in router._on_the_move)
-            router.send(Bid(9, 1, "ann", 3, "k"), answers.append)
+            reply(second, refused("moved", 0))
+            await until(lambda: 9 in router._handed_off)
+            router.send(bid_request(9, 1, "ann", 3, "k"), answers.append)
             directory.known = [at(old, ()), at(new, name="h2")]
             await until(lambda: directory.asked > 3)
             assert (answers, arrived) == ([], [])  # The first is still with the old host.
-            reply(first, Refused("moved", 0))
+            reply(first, refused("moved", 0))
             await until(lambda: len(answers) == 3)
             assert arrived == [1, 2, 3]
 
@@ -225,9 +226,9 @@ async def test_an_auction_that_nobody_keeps_is_unavailable_once_it_was_held_for_
         moved(request, request_id, reply)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(moved_requests, "HELD_FOR_S", 0.5)
+        patch.setattr(hand_off_buffer, "HELD_FOR_S", 0.5)
         async with host_server(always) as host, routing(Hosts(at(host))) as router:
-            assert code(await router.ask(GetState(9))) == "unavailable"
+            assert code(await router.ask(state_request(9))) == "unavailable"
     # Soon at first, and each time after as long again: it is not asked at every look into the directory.
     assert 3 <= len(asked) <= 7
 
@@ -235,17 +236,17 @@ async def test_an_auction_that_nobody_keeps_is_unavailable_once_it_was_held_for_
 async def test_a_host_that_is_named_a_moment_before_it_knows_so_itself_is_asked_again_soon():
     asked = []
 
-    def knows_the_third_time(request: Bid, request_id: int, reply) -> None:
-        asked.append(request.amount)
+    def knows_the_third_time(request: Command, request_id: int, reply) -> None:
+        asked.append(ordered(request).amount)
         (moved if len(asked) <= 2 else echo)(request, request_id, reply)
 
     with pytest.MonkeyPatch.context() as patch:
         # As if for ever: nothing else would ask it again.
-        patch.setattr(moved_requests, "TRY_AGAIN_MAX_S", 60.0)
+        patch.setattr(hand_off_buffer, "TRY_AGAIN_MAX_S", 60.0)
         async with host_server(knows_the_third_time) as host, routing(Hosts(at(host))) as router:
             answers: list[Answer] = []
             for amount in (1, 2):
-                router.send(Bid(9, 1, "ann", amount, "k"), answers.append)
+                router.send(bid_request(9, 1, "ann", amount, "k"), answers.append)
             await until(lambda: len(answers) == 2)
             assert [code(answer) for answer in answers] == ["not_found", "not_found"]
             assert asked == [1, 2, 1, 2]
@@ -255,7 +256,7 @@ async def test_no_more_than_so_many_requests_are_held():
     async with host_server(moved) as host, routing(Hosts(at(host)), limits=RouterLimits(held_max=2)) as router:
         answers: list[Answer] = []
         for _ in range(3):
-            router.send(GetState(9), answers.append)
+            router.send(state_request(9), answers.append)
         await until(lambda: answers)
         assert [code(answer) for answer in answers] == ["overloaded"]
         assert router.held == 2
@@ -265,26 +266,26 @@ async def test_what_is_held_is_answered_when_the_gateway_stops():
     async with host_server(moved) as host:
         answers: list[Answer] = []
         async with routing(Hosts(at(host))) as router:
-            router.send(GetState(9), answers.append)
-            await until(lambda: 9 in router._on_the_move)
+            router.send(state_request(9), answers.append)
+            await until(lambda: 9 in router._handed_off)
         assert [code(answer) for answer in answers] == ["unavailable"]
 
 
 async def test_an_auction_with_a_host_of_its_own_is_asked_there_and_its_slot_elsewhere():
     def alone(request, request_id, reply) -> None:
-        reply(request_id, Refused("alone", request.auction))
+        reply(request_id, refused("alone", request.entity))
 
     async with host_server(echo) as shared, host_server(alone) as own:
-        known = [at(shared), replace(at(own, (), name="h2"), auctions=(9,))]
+        known = [at(shared), replace(at(own, (), name="h2"), entities=(9,))]
         async with routing(Hosts(*known)) as router:
-            assert await router.ask(GetState(9)) == Refused("alone", 9)
-            assert await router.ask(GetState(10)) == Refused("not_found", 10)
+            assert await router.ask(state_request(9)) == refused("alone", 9)
+            assert await router.ask(state_request(10)) == refused("not_found", 10)
 
 
 async def test_a_host_that_stands_by_is_connected_before_it_is_given_anything_to_keep():
     async with host_server() as host, host_server() as idle, routing(Hosts(at(host), at(idle, (), "h2"))) as router:
         await until(lambda: (link := router._links.get(("h2", 1))) and link.stream)
-        assert code(await router.ask(GetState(1))) == "not_found"
+        assert code(await router.ask(state_request(1))) == "not_found"
 
 
 async def test_at_its_start_a_gateway_waits_for_no_host_that_keeps_nothing(monkeypatch: pytest.MonkeyPatch):
@@ -296,7 +297,7 @@ async def test_at_its_start_a_gateway_waits_for_no_host_that_keeps_nothing(monke
     async with scripted_host(mute) as frozen, host_server() as host:
         directory = Hosts(at(host), at(frozen, (), "h2"))
         async with asyncio.timeout(2.0), routing(directory) as router:
-            assert code(await router.ask(GetState(1))) == "not_found"
+            assert code(await router.ask(state_request(1))) == "not_found"
 
 
 async def test_what_a_stopped_host_never_answers_is_unavailable_soon_after_another_has_taken_over():
@@ -307,7 +308,7 @@ async def test_what_a_stopped_host_never_answers_is_unavailable_soon_after_anoth
             directory = Hosts(at(stopped))
             async with routing(directory) as router:
                 answers: list[Answer] = []
-                router.send(GetState(9), answers.append)
+                router.send(state_request(9), answers.append)
                 await until(lambda: silence.asked)
                 directory.known = [at(stopped, ()), at(new, name="h2")]
                 router.look_up_soon()
@@ -315,7 +316,7 @@ async def test_what_a_stopped_host_never_answers_is_unavailable_soon_after_anoth
                 assert code(answers[0]) == "unavailable"
                 # Answered after all: too late, and nobody hears it twice.
                 silence.answer_all()
-                assert await router.ask(GetState(9)) == Refused("not_found", 9)
+                assert await router.ask(state_request(9)) == refused("not_found", 9)
                 assert len(answers) == 1
 
 
@@ -325,14 +326,14 @@ async def test_a_new_incarnation_replaces_the_old_one():
         directory = Hosts(at(old))
         async with routing(directory) as router:
             answers: list[Answer] = []
-            router.send(GetState(1), answers.append)
+            router.send(state_request(1), answers.append)
             await until(lambda: silence.asked)
             directory.known = [at(new, incarnation=2)]
             router.look_up_soon()
             await until(lambda: answers)
             assert code(answers[0]) == "unavailable"
             await until(router.ready)
-            assert code(await router.ask(GetState(1))) == "not_found"
+            assert code(await router.ask(state_request(1))) == "not_found"
             await until(lambda: not old.streams)
 
 
@@ -344,7 +345,7 @@ async def test_while_the_directory_is_away_the_known_hosts_serve():
             before = directory.asked
             with capture_logs() as logs:
                 await until(lambda: directory.asked > before + 2)
-            assert code(await router.ask(GetState(1))) == "not_found"
+            assert code(await router.ask(state_request(1))) == "not_found"
             assert "directory_unavailable" in {entry["event"] for entry in logs}
 
 
@@ -363,7 +364,7 @@ async def test_a_directory_that_fails_oddly_does_not_end_the_looking():
 async def test_a_host_of_another_cluster_is_not_asked():
     silence = Silence()
     async with host_server(silence, secret=b"another cluster's") as host, routing(Hosts(at(host))) as router:
-        assert code(await router.ask(GetState(1))) == "unavailable"
+        assert code(await router.ask(state_request(1))) == "unavailable"
         assert not router.ready()
     assert silence.asked == []
 
@@ -393,14 +394,14 @@ async def test_a_host_that_hangs_in_its_handshake_keeps_nobody_from_the_others(m
         async with routing(directory) as router:
             directory.known = [at(frozen, (0,), "h0"), at(host, (1, 2, 3))]
             await until(lambda: directory.asked > 3)
-            assert code(await router.ask(GetState(auction_in(0)))) == "unavailable"
-            assert code(await router.ask(GetState(auction_in(1)))) == "not_found"
+            assert code(await router.ask(state_request(auction_in(0)))) == "unavailable"
+            assert code(await router.ask(state_request(auction_in(1)))) == "not_found"
             # A host that comes later is found as well.
             async with host_server() as late:
                 directory.known = [at(frozen, (0,), "h0"), at(late, (1, 2, 3), "h2")]
                 await until(lambda: not host.streams)
                 await until(lambda: (link := router._links.get(("h2", 1))) and link.stream)
-                assert code(await router.ask(GetState(auction_in(1)))) == "not_found"
+                assert code(await router.ask(state_request(auction_in(1)))) == "not_found"
 
 
 async def test_what_is_sent_in_one_turn_travels_in_few_frames(monkeypatch: pytest.MonkeyPatch):
@@ -415,7 +416,7 @@ async def test_what_is_sent_in_one_turn_travels_in_few_frames(monkeypatch: pytes
     async with host_server() as host, routing(Hosts(at(host))) as router:
         answers: list[Answer] = []
         for _ in range(100):
-            router.send(GetState(1), answers.append)
+            router.send(state_request(1), answers.append)
         await until(lambda: len(answers) == 100)
     assert sum(frames) == 100
     assert len([size for size in frames if size]) <= 100 // 16
@@ -427,7 +428,7 @@ async def test_after_stop_everything_is_unavailable():
         directory = Hosts(at(host))
         async with routing(directory) as router:
             answers: list[Answer] = []
-            router.send(GetState(1), answers.append)
+            router.send(state_request(1), answers.append)
             await until(lambda: silence.asked)
         assert [code(answer) for answer in answers] == ["unavailable"]
-        assert code(await router.ask(GetState(1))) == "unavailable"
+        assert code(await router.ask(state_request(1))) == "unavailable"

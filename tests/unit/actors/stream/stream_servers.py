@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+from auction_requests import refused
 from virtual_time import turns
 
 from actors.stream.connection import HostStream
-from actors.stream.messages import Answer, Refused, Request
+from actors.stream.messages import Answer, Request
 
 SECRET = b"one cluster's secret"
 LOOPBACK = "127.0.0.1"
@@ -17,7 +18,7 @@ Submit = Callable[[Request, int, Callable[[int, Answer], None]], None]
 
 def echo(request: Request, request_id: int, reply: Callable[[int, Answer], None]) -> None:
     """Refuses with the auction's number: an answer that can be told apart."""
-    reply(request_id, Refused("not_found", request.auction))
+    reply(request_id, refused("not_found", request.entity))
 
 
 class Silence:

@@ -8,17 +8,19 @@ from typing import Any
 
 import pytest
 from auction_examples import ANN, BOB, SELLER
+from auction_requests import cancel_request, close_request, decode_event
 from memory_stores import MemoryHolds, MemorySettlements
 from msgspec.structs import replace
 from virtual_time import virtual
 
-from actors.stream.messages import Bid, CloseNow, Refused, Withdraw
+from actors.stream.messages import Command, Refused
 from actors.workers.settler import Settler
 from domain.auction.events import Settled
 from domain.auction.state import Status
 from domain.ledger.books import HOUSE, Books, opened
-from domain.log.codec import decode_event
 from domain.money import usd
+from persistence.auctions.summary import AUCTIONS as AUCTIONS_TABLE
+from persistence.log.summaries import SummaryRow
 from persistence.sales.settlement import Failure
 from tests.unit.actors.hosting.hosts_in_memory import AUCTIONS, FIRST, Client, World, bid, creation
 
@@ -60,7 +62,7 @@ async def test_a_winner_pays_and_the_log_says_so_once():
     async with world.running(holds=holds) as client, settling(client, settlements):
         await client.create()
         await client.ask(bid(ANN, 40))
-        await client.ask(CloseNow(FIRST, SELLER))
+        await client.ask(close_request(FIRST, SELLER))
         await asyncio.sleep(2)
         state = (await client.state()).state
         assert (state.settled, state.winner) == (True, "ann")
@@ -78,8 +80,8 @@ async def test_unsold_and_cancelled_auctions_are_done_without_a_word():
         await client.create()
         await client.create(SECOND, reserve_price=usd(50))
         await client.ask(bid(ANN, 40, auction=SECOND))
-        await client.ask(CloseNow(SECOND, SELLER))
-        await client.ask(Withdraw(FIRST, SELLER))
+        await client.ask(close_request(SECOND, SELLER))
+        await client.ask(cancel_request(FIRST, SELLER))
         await asyncio.sleep(2)
     assert settlements.progress == {FIRST: "done", SECOND: "done"}
     assert settled_events(world, FIRST) == settled_events(world, SECOND) == []
@@ -100,7 +102,7 @@ async def test_a_fault_with_one_auction_holds_up_no_other():
         for auction in (FIRST, SECOND):
             await client.create(auction)
             await client.ask(bid(ANN, 20, auction=auction))
-            await client.ask(CloseNow(auction, SELLER))
+            await client.ask(close_request(auction, SELLER))
         await asyncio.sleep(2)
     assert settlements.progress == {FIRST: "failed", SECOND: "done"}
     assert [(failure.auction, failure.code) for failure in settlements.failures] == [(FIRST, "internal_error")]
@@ -114,18 +116,24 @@ async def test_what_another_host_keeps_is_left_to_it():
     async with world.running(holds=holds) as client:
         await client.create()
         await client.ask(bid(ANN, 40))
-        await client.ask(CloseNow(FIRST, SELLER))
+        await client.ask(close_request(FIRST, SELLER))
         settler = Settler(settlements, client.host, client.host.clock.now_ms)
-        client.host.places.elsewhere = frozenset([FIRST])
+        client.host.ownership.elsewhere = frozenset([FIRST])
         assert not await settler.work_once()
-        client.host.places.elsewhere = frozenset()
+        client.host.ownership.elsewhere = frozenset()
         assert await settler.work_once()
         # Paid for, and moved before its log says so.
-        client.host.places.elsewhere = frozenset([FIRST])
+        client.host.ownership.elsewhere = frozenset([FIRST])
         assert not await settler.work_once()
-        client.host.places.elsewhere = frozenset()
+        client.host.ownership.elsewhere = frozenset()
         assert await settler.work_once()
     assert settlements.progress == {FIRST: "done"}
+
+
+def with_winner(row: SummaryRow, winner: int) -> SummaryRow:
+    columns = list(row.columns)
+    columns[AUCTIONS_TABLE.names.index("winner_id")] = winner
+    return replace(row, columns=tuple(columns))
 
 
 @virtual
@@ -135,20 +143,20 @@ async def test_a_log_that_says_otherwise_is_left_as_it_is():
     async with world.running(holds=holds) as client, settling(client, settlements):
         await client.create()
         await client.ask(bid(ANN, 40))
-        await client.ask(CloseNow(FIRST, SELLER))
-        world.tables.heads[FIRST] = replace(world.tables.heads[FIRST], winner=BOB)
+        await client.ask(close_request(FIRST, SELLER))
+        world.tables.summaries[FIRST] = with_winner(world.tables.summaries[FIRST], BOB)
         await asyncio.sleep(2)
     assert settled_events(world, FIRST) == []
     assert settlements.progress == {FIRST: "done"}
 
 
-def order_for(dice: random.Random, people: range, auctions: tuple[int, ...], sent: list[Bid]) -> Any:
+def order_for(dice: random.Random, people: range, auctions: tuple[int, ...], sent: list[Command]) -> Any:
     """A bid, a raise, a retry, an end or a cancellation."""
     auction, roll = dice.choice(auctions), dice.random()
     if roll < 0.03:
-        return CloseNow(auction, SELLER)
+        return close_request(auction, SELLER)
     if roll < 0.05:
-        return Withdraw(auction, SELLER)
+        return cancel_request(auction, SELLER)
     if sent and roll < 0.2:
         return dice.choice(sent)
     placed = bid(dice.choice(people), dice.randint(1, 200), f"{dice.random()}", auction)
@@ -166,7 +174,7 @@ def some_weather(dice: random.Random, world: World, holds: MemoryHolds, settleme
 
 async def all_ended(client: Client, auctions: tuple[int, ...]) -> None:
     for auction in auctions:
-        while isinstance(answer := await client.ask(CloseNow(auction, SELLER)), Refused):
+        while isinstance(answer := await client.ask(close_request(auction, SELLER)), Refused):
             if answer.code != "unavailable":
                 break
             await asyncio.sleep(0.2)
@@ -180,7 +188,7 @@ async def test_whatever_happens_money_is_conserved_and_every_sale_is_settled_onc
     world = World()
     holds = with_house(MemoryHolds({person: usd(dice.randint(20, 300)) for person in people}), SELLER)
     settlements = MemorySettlements(world.tables, holds)
-    before, sent = total(holds), list[Bid]()
+    before, sent = total(holds), list[Command]()
     for life in range(5):
         async with world.running(holds=holds) as client, settling(client, settlements):
             for auction in auctions:
@@ -203,7 +211,7 @@ async def test_whatever_happens_money_is_conserved_and_every_sale_is_settled_onc
             # What a dead host held is found by rote, once a minute.
             for _ in range(70):
                 await asyncio.sleep(1)
-                client.host.chores_due()
+                client.host.maintain()
     sold = [auction for auction in auctions if world.replayed(auction).winner is not None]
     assert [len(settled_events(world, auction)) for auction in auctions] == [int(a in sold) for a in auctions]
     assert set(settlements.progress.items()) == {(auction, "done") for auction in auctions}

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from auction_examples import AUCTION, terms
+from auction_requests import public
 
 from bench.faults import checker
 from bench.faults.auction_log import AuctionLog
@@ -14,13 +15,13 @@ from bench.faults.checker import violations
 from bench.faults.recording import Acked, Order, Recording, RefusedOrder, Seen, ToldEvent, ToldState
 from domain.auction.commands import CloseEarly, PlaceBid, Settle
 from domain.auction.events import BidEvent, Event
-from domain.auction.formats.english import decide, list_auction
-from domain.auction.refusal import Refusal
+from domain.auction.formats.english import ENGLISH
 from domain.auction.state import Auction, apply
-from domain.auction.views import outcome_of, public_event, public_state
+from domain.auction.views import outcome_of, public_event
+from domain.entity import Refusal
 from domain.ids import id_text
 from domain.log.chain import LogRow
-from domain.log.codec import command_key, encode_event, first_hash, next_hash
+from domain.log.codec import command_key, encode, first_hash, next_hash
 
 ID = id_text(AUCTION)
 STARTS_AT = 1_000
@@ -36,7 +37,7 @@ class History:
         self.rows: list[LogRow] = []
         self.auction: Auction | None = None
         self.now = STARTS_AT
-        self._log(list_auction(terms(starts_at=STARTS_AT, ends_at=STARTS_AT + 3_600_000), self.now))
+        self._log(ENGLISH.open(terms(starts_at=STARTS_AT, ends_at=STARTS_AT + 3_600_000), self.now))
         self.seen = Seen(ID)
         self.recording.seen.append(self.seen)
         self.seen.tell_state(self.state(), answer=True)
@@ -47,9 +48,11 @@ class History:
         order = Order(ID, bidder, key, amount, sent_ns=self.now)
         self.recording.orders.append(order)
         assert self.auction is not None
-        decided = decide(self.auction, PlaceBid(NUMBERS[bidder], bidder, amount, key), self.now)
+        decided = ENGLISH.decide(self.auction, PlaceBid(NUMBERS[bidder], bidder, amount, key), self.now)
         if isinstance(decided, Refusal):
-            refused = RefusedOrder(order, decided.code, decided.price, decided.minimum, self.now)
+            refused = RefusedOrder(
+                order, decided.code, decided.details.get("price"), decided.details.get("minimum"), self.now
+            )
             self.recording.refused.append(refused)
             return
         [first, *_] = self._log(decided)
@@ -63,7 +66,7 @@ class History:
     def close(self) -> None:
         self.now += 10
         assert self.auction is not None
-        decided = decide(self.auction, CloseEarly(by=1), self.now)
+        decided = ENGLISH.decide(self.auction, CloseEarly(by=1), self.now)
         assert isinstance(decided, list)
         [seq] = self._log(decided)
         self.tell(seq)
@@ -72,7 +75,7 @@ class History:
         self.now += 10
         assert self.auction is not None
         assert self.auction.winner is not None
-        decided = decide(self.auction, Settle(self.auction.winner, self.auction.price, 5, 0), self.now)
+        decided = ENGLISH.decide(self.auction, Settle(self.auction.winner, self.auction.price, 5, 0), self.now)
         assert isinstance(decided, list)
         [seq] = self._log(decided)
         self.tell(seq)
@@ -88,7 +91,7 @@ class History:
 
     def state(self) -> ToldState:
         assert self.auction is not None
-        return ToldState(1, len(self.rows), msgspec.to_builtins(public_state(self.auction, self.now)))
+        return ToldState(1, len(self.rows), msgspec.to_builtins(public(self.auction, self.now)))
 
     def log(self) -> AuctionLog:
         return AuctionLog(ID, self.rows)
@@ -98,8 +101,8 @@ class History:
 
     def _log(self, events: list[Event], at: int | None = None) -> list[int]:
         for event in events:
-            previous = self.rows[-1].hash if self.rows else first_hash(AUCTION)
-            seq, body, at_ms = len(self.rows) + 1, encode_event(event), self.now if at is None else at
+            previous = self.rows[-1].hash if self.rows else first_hash("auction", AUCTION)
+            seq, body, at_ms = len(self.rows) + 1, encode(event), self.now if at is None else at
             key = command_key(event.bidder, event.key) if isinstance(event, BidEvent) else None
             self.rows.append(LogRow(seq, 1, at_ms, key, body, next_hash(previous, 1, seq, at_ms, body)))
             self.auction = apply(self.auction, event)

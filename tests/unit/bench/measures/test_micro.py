@@ -1,9 +1,11 @@
 """What the micro-benches measure is the real thing."""
 
+from auction_requests import decode_event
+
 from bench.loads.load import STARTING_PRICE, STEP
 from bench.measures.micro import encoded, run_auction
 from domain.auction.events import LeadTaken
-from domain.log.codec import decode_event, first_hash, next_hash
+from domain.log.codec import first_hash, next_hash
 
 
 def test_each_bid_of_the_measured_auction_takes_the_lead():
@@ -17,7 +19,7 @@ def test_each_bid_of_the_measured_auction_takes_the_lead():
 def test_the_measured_rows_are_a_chain_that_can_be_read():
     events = run_auction(3).events
     rows, _ = encoded(events)
-    previous = first_hash(rows[0].auction)
+    previous = first_hash("auction", rows[0].entity)
     for row in rows:
         previous = next_hash(previous, row.epoch, row.seq, row.at, row.body)
         assert row.hash == previous

@@ -5,11 +5,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from domain.auction.commands import BuyNow, PlaceBid, Tick
-from domain.auction.formats.english import decide, list_auction
-from domain.auction.refusal import Refusal
+from domain.auction.commands import BuyNow, PlaceBid
+from domain.auction.formats.english import ENGLISH
 from domain.auction.state import Auction, apply, minimum_bid
 from domain.auction.terms import Terms
+from domain.entity import Refusal, Tick
 
 ACCEPTED = "accepted"
 
@@ -110,7 +110,7 @@ class AuctionBesideModel(RuleBasedStateMachine):
         self.now = START
         self.model = NaiveAuction(terms)
         auction: Auction | None = None
-        for event in list_auction(terms, self.now):
+        for event in ENGLISH.open(terms, self.now):
             auction = apply(auction, event)
         assert auction is not None
         self.auction: Auction = auction
@@ -142,7 +142,7 @@ class AuctionBesideModel(RuleBasedStateMachine):
         self.model.time_passes(self.now)
 
     def outcome(self, order: PlaceBid | BuyNow | Tick) -> str:
-        events = decide(self.auction, order, self.now)
+        events = ENGLISH.decide(self.auction, order, self.now)
         if isinstance(events, Refusal):
             return events.code
         for event in events:

@@ -3,18 +3,19 @@
 from typing import Any
 
 from auction_examples import AUCTION, SELLER
+from auction_requests import decode_event
 from auction_strategies import START, auctions, bids, history, purchases, sound_terms, ticks
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.auction.commands import BuyNow, Command, PlaceBid
 from domain.auction.events import BidEvent, Closed, Extended, Listed, Opened
-from domain.auction.formats.english import decide, list_auction
+from domain.auction.formats.english import ENGLISH
 from domain.auction.increments import increment_at
-from domain.auction.refusal import Refusal
 from domain.auction.state import Auction, Status, apply, minimum_bid
 from domain.auction.terms import Terms, terms_fault
-from domain.log.codec import decode_event, encode_event
+from domain.entity import Refusal
+from domain.log.codec import encode
 
 BEFORE_ANY_BID = -1
 
@@ -56,7 +57,7 @@ def test_the_price_never_passes_the_runner_up_by_more_than_a_step_reserve_aside(
 @given(auctions, st.integers(SELLER + 10, SELLER + 20))
 def test_an_equal_maximum_keeps_the_earlier_in_front(drawn: Any, late: int):
     for *_, now, _, auction in history(*drawn):
-        events = decide(auction, PlaceBid(late, "late", auction.leader_maximum, "k"), now)
+        events = ENGLISH.decide(auction, PlaceBid(late, "late", auction.leader_maximum, "k"), now)
         if isinstance(events, Refusal):
             continue
         then = _applied(auction, events)
@@ -90,9 +91,9 @@ def test_what_an_event_says_of_price_minimum_and_end_is_what_the_state_says_afte
 @given(auctions)
 def test_replaying_the_logged_bytes_gives_the_state(drawn: Any):
     terms, orders = drawn
-    log = [encode_event(event) for event in list_auction(terms, START)]
+    log = [encode(event) for event in ENGLISH.open(terms, START)]
     for _, _, _, events, auction in history(terms, orders):
-        log += [encode_event(event) for event in events]
+        log += [encode(event) for event in events]
         assert _replayed(log) == auction
 
 
@@ -160,7 +161,7 @@ def test_deciding_changes_nothing_and_gives_the_same_again(drawn: Any, order: Co
         return
     *_, now, _, auction = steps[-1]
     copy = _replayed_state(drawn, auction)
-    assert decide(auction, order, now + pause) == decide(auction, order, now + pause)
+    assert ENGLISH.decide(auction, order, now + pause) == ENGLISH.decide(auction, order, now + pause)
     assert auction == copy
 
 
@@ -172,8 +173,8 @@ def test_an_accepted_bid_offered_again_is_refused_at_any_later_time(drawn: Any, 
         if not isinstance(order, PlaceBid | BuyNow):
             continue
         for *_, now, _, auction in steps[i:]:
-            assert isinstance(decide(auction, order, now), Refusal)
-            assert isinstance(decide(auction, order, now + pause), Refusal)
+            assert isinstance(ENGLISH.decide(auction, order, now), Refusal)
+            assert isinstance(ENGLISH.decide(auction, order, now + pause), Refusal)
 
 
 def _applied(auction: Auction, events: list[Any]) -> Auction:
@@ -197,7 +198,7 @@ def _replayed_state(drawn: Any, auction: Auction) -> Auction:
     for *_, decided, after in history(terms, orders):
         events += decided
         if after == auction:
-            made = _replayed([encode_event(event) for event in events])
+            made = _replayed([encode(event) for event in events])
             if made == auction:
                 return made
     raise AssertionError(f"auction {AUCTION} is not in its own history")

@@ -12,8 +12,9 @@ from domain.auction.increments import (
     increment_at,
     increment_table_fault,
 )
+from domain.auction.rules import AUCTIONS
 from domain.auction.state import minimum_bid
-from domain.auction.terms import DURATION_MAX_MS, EXTENSIONS_MAX, TITLE_LENGTH_MAX, SoftClose, terms_fault
+from domain.auction.terms import DURATION_MAX_MS, EXTENSIONS_MAX, TITLE_LENGTH_MAX, SoftClose
 from domain.money import AMOUNT_MAX, usd
 
 
@@ -43,7 +44,7 @@ def test_the_standard_table_is_one():
 )  # fmt: skip
 def test_what_is_no_table_is_refused(table: IncrementTable):
     assert increment_table_fault(table) is not None
-    assert terms_fault(terms(increments=table)) == increment_table_fault(table)
+    assert AUCTIONS.terms_fault(terms(increments=table)) == increment_table_fault(table)
 
 
 tables = st.dictionaries(st.integers(1, 10**9), st.integers(1, 10**6), max_size=8).flatmap(
@@ -62,7 +63,7 @@ def test_the_first_bid_is_at_least_the_starting_price():
 
 
 def test_sound_terms_have_no_fault():
-    assert terms_fault(terms()) is None
+    assert AUCTIONS.terms_fault(terms()) is None
     largest = terms(
         title="x" * TITLE_LENGTH_MAX,
         starting_price=AMOUNT_MAX,
@@ -71,8 +72,8 @@ def test_sound_terms_have_no_fault():
         ends_at=START + DURATION_MAX_MS,
         soft_close=SoftClose(DURATION_MAX_MS, DURATION_MAX_MS, EXTENSIONS_MAX),
     )
-    assert terms_fault(largest) is None
-    assert terms_fault(terms(starting_price=1, ends_at=START + 1, soft_close=SoftClose(1, 1, 0))) is None
+    assert AUCTIONS.terms_fault(largest) is None
+    assert AUCTIONS.terms_fault(terms(starting_price=1, ends_at=START + 1, soft_close=SoftClose(1, 1, 0))) is None
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_sound_terms_have_no_fault():
     ],
 )
 def test_a_fault_names_the_field(changes: dict[str, object], named: str):
-    fault = terms_fault(terms(**changes))
+    fault = AUCTIONS.terms_fault(terms(**changes))
     assert fault is not None
     assert fault.startswith(named)
 

@@ -4,8 +4,8 @@ import pytest
 from auction_examples import ANN, BOB, CID, END, MIDDLE, SELLER, START, after, bid, decided, opened, scheduled
 
 from domain.auction.events import LeadDefended, LeadRaised, LeadTaken
-from domain.auction.formats.english import decide
-from domain.auction.refusal import Refusal
+from domain.auction.formats.english import ENGLISH
+from domain.auction.refusal import refused
 from domain.auction.state import minimum_bid
 from domain.money import usd
 
@@ -21,7 +21,7 @@ def test_the_first_bid_may_be_the_starting_price_itself():
 
 
 def test_the_first_bid_below_the_starting_price_is_refused():
-    assert decide(opened(), bid(ANN, usd(1) - 1), MIDDLE) == Refusal("bid_too_low", usd(1), usd(1))
+    assert ENGLISH.decide(opened(), bid(ANN, usd(1) - 1), MIDDLE) == refused("bid_too_low", usd(1), usd(1))
 
 
 def test_a_higher_maximum_takes_the_lead_one_step_above_the_old_one():
@@ -74,12 +74,12 @@ def test_a_leader_may_raise_by_less_than_the_minimum():
 @pytest.mark.parametrize("amount", [usd(50), usd(50) - 1, usd(2), 1])
 def test_a_leader_who_does_not_raise_is_refused(amount: int):
     led = after(opened(), bid(ANN, usd(50)))
-    assert decide(led, bid(ANN, amount), MIDDLE) == Refusal("already_leading", usd(1), usd(1, 25))
+    assert ENGLISH.decide(led, bid(ANN, amount), MIDDLE) == refused("already_leading", usd(1), usd(1, 25))
 
 
 def test_a_bid_below_the_minimum_is_refused_with_what_it_was_decided_on():
     led = after(opened(), bid(ANN, usd(50)), bid(BOB, usd(20)))
-    assert decide(led, bid(CID, usd(21) - 1), MIDDLE) == Refusal("bid_too_low", usd(20, 50), usd(21))
+    assert ENGLISH.decide(led, bid(CID, usd(21) - 1), MIDDLE) == refused("bid_too_low", usd(20, 50), usd(21))
 
 
 def test_a_bid_of_exactly_the_minimum_counts():
@@ -102,24 +102,24 @@ def test_a_sellers_own_increments_count():
     table = ((0, usd(2)), (usd(10), usd(5)))
     auction = after(opened(increments=table), bid(ANN, usd(8)), bid(BOB, usd(30)))
     assert (auction.price, minimum_bid(auction)) == (usd(10), usd(15))
-    assert decide(auction, bid(CID, usd(15) - 1), MIDDLE) == Refusal("bid_too_low", usd(10), usd(15))
+    assert ENGLISH.decide(auction, bid(CID, usd(15) - 1), MIDDLE) == refused("bid_too_low", usd(10), usd(15))
     assert after(auction, bid(CID, usd(15))).price == usd(20)
 
 
 def test_the_seller_may_not_bid():
-    assert decide(opened(), bid(SELLER, usd(5)), MIDDLE) == Refusal("own_auction")
+    assert ENGLISH.decide(opened(), bid(SELLER, usd(5)), MIDDLE) == refused("own_auction")
 
 
 def test_no_bid_before_the_opening():
-    assert decide(scheduled(), bid(ANN, usd(5)), START - 1) == Refusal("auction_not_open")
+    assert ENGLISH.decide(scheduled(), bid(ANN, usd(5)), START - 1) == refused("auction_not_open")
 
 
 def test_no_bid_from_the_end_on_even_before_the_auction_was_closed():
     led = after(opened(), bid(ANN, usd(5)))
-    assert decide(led, bid(BOB, usd(9)), END) == Refusal("auction_closed", usd(1))
+    assert ENGLISH.decide(led, bid(BOB, usd(9)), END) == refused("auction_closed", usd(1))
     assert after(led, bid(BOB, usd(9)), now_ms=END - 1).leader == BOB
 
 
 def test_a_refused_seller_learns_no_price():
     # The order of the guards: whose auction it is comes before how much was bid.
-    assert decide(opened(), bid(SELLER, 1), MIDDLE) == Refusal("own_auction")
+    assert ENGLISH.decide(opened(), bid(SELLER, 1), MIDDLE) == refused("own_auction")

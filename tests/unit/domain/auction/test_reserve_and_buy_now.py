@@ -2,11 +2,11 @@
 
 from auction_examples import ANN, BOB, CID, END, MIDDLE, SELLER, START, after, bid, buy, decided, opened, scheduled
 
-from domain.auction.commands import Tick
 from domain.auction.events import BoughtNow, Closed, LeadDefended, LeadRaised, LeadTaken, ReserveMet
-from domain.auction.formats.english import decide
-from domain.auction.refusal import Refusal
+from domain.auction.formats.english import ENGLISH
+from domain.auction.refusal import refused
 from domain.auction.state import Status
+from domain.entity import Tick
 from domain.money import usd
 
 
@@ -79,7 +79,7 @@ def test_buy_now_ends_the_auction_at_its_price():
 def test_buy_now_disappears_at_the_first_bid():
     led = after(opened(buy_now_price=usd(100)), bid(ANN, usd(2)))
     assert led.buy_now_price is None
-    assert decide(led, buy(BOB), MIDDLE) == Refusal("buy_now_gone", usd(1), usd(1, 25))
+    assert ENGLISH.decide(led, buy(BOB), MIDDLE) == refused("buy_now_gone", usd(1), usd(1, 25))
 
 
 def test_with_a_reserve_buy_now_stays_until_that_is_met():
@@ -89,7 +89,7 @@ def test_with_a_reserve_buy_now_stays_until_that_is_met():
     assert after(below, buy(BOB)).winner == BOB
     met = after(below, bid(CID, usd(50)))
     assert met.buy_now_price is None
-    assert decide(met, buy(BOB), MIDDLE) == Refusal("buy_now_gone", usd(50), usd(51))
+    assert ENGLISH.decide(met, buy(BOB), MIDDLE) == refused("buy_now_gone", usd(50), usd(51))
 
 
 def test_a_bid_below_what_buying_costs_may_still_be_bought_over_by_the_leader():
@@ -103,19 +103,19 @@ def test_buy_now_is_gone_where_a_bid_would_have_to_offer_more():
     auction = opened(increments=table, starting_price=usd(10), reserve_price=usd(29), buy_now_price=usd(29))
     led = after(auction, bid(ANN, usd(28)))
     assert led.buy_now_price == usd(29)
-    assert decide(led, buy(BOB), MIDDLE) == Refusal("buy_now_gone", usd(10), usd(30))
+    assert ENGLISH.decide(led, buy(BOB), MIDDLE) == refused("buy_now_gone", usd(10), usd(30))
 
 
 def test_what_was_never_for_sale_at_once_can_not_be_bought():
-    assert decide(opened(), buy(ANN), MIDDLE) == Refusal("buy_now_gone", usd(1), usd(1))
+    assert ENGLISH.decide(opened(), buy(ANN), MIDDLE) == refused("buy_now_gone", usd(1), usd(1))
 
 
 def test_the_seller_may_not_buy():
-    assert decide(opened(buy_now_price=usd(9)), buy(SELLER), MIDDLE) == Refusal("own_auction")
+    assert ENGLISH.decide(opened(buy_now_price=usd(9)), buy(SELLER), MIDDLE) == refused("own_auction")
 
 
 def test_nobody_buys_before_the_opening_or_after_the_end():
     auction = opened(buy_now_price=usd(9))
-    assert decide(scheduled(buy_now_price=usd(9)), buy(ANN), START - 1) == Refusal("auction_not_open")
-    assert decide(auction, buy(ANN), END) == Refusal("auction_closed", usd(1))
-    assert decide(after(auction, buy(ANN)), buy(BOB), MIDDLE) == Refusal("auction_closed", usd(9))
+    assert ENGLISH.decide(scheduled(buy_now_price=usd(9)), buy(ANN), START - 1) == refused("auction_not_open")
+    assert ENGLISH.decide(auction, buy(ANN), END) == refused("auction_closed", usd(1))
+    assert ENGLISH.decide(after(auction, buy(ANN)), buy(BOB), MIDDLE) == refused("auction_closed", usd(9))

@@ -3,24 +3,25 @@
 import pytest
 from auction_examples import ANN, BOB, END, MIDDLE, SELLER, START, after, bid, buy, decided, opened, scheduled, terms
 
-from domain.auction.commands import Cancel, CloseEarly, Settle, Tick
+from domain.auction.commands import Cancel, CloseEarly, Settle
 from domain.auction.events import Cancelled, Closed, Extended, LeadTaken, Listed, Opened, Settled
-from domain.auction.formats.english import decide, list_auction
-from domain.auction.refusal import Refusal
+from domain.auction.formats.english import ENGLISH
+from domain.auction.refusal import refused
 from domain.auction.state import Status
 from domain.auction.terms import SoftClose
+from domain.entity import Refusal, Tick
 from domain.money import usd
 
 SOFT = SoftClose(window_ms=10_000, extension_ms=10_000)
 
 
 def test_an_auction_listed_before_its_start_is_scheduled():
-    assert list_auction(terms(), START - 1) == [Listed(terms())]
+    assert ENGLISH.open(terms(), START - 1) == [Listed(terms())]
     assert (scheduled().status, scheduled().due_at) == (Status.SCHEDULED, START)
 
 
 def test_an_auction_listed_at_its_start_opens_at_once():
-    assert list_auction(terms(), START) == [Listed(terms()), Opened()]
+    assert ENGLISH.open(terms(), START) == [Listed(terms()), Opened()]
     assert (opened().status, opened().due_at) == (Status.OPEN, END)
 
 
@@ -85,8 +86,8 @@ def test_any_counting_bid_extends_also_one_that_is_outbid_at_once_and_a_leaders_
 
 def test_refused_bids_never_extend():
     led = after(opened(soft_close=SOFT), bid(ANN, usd(50)))
-    for refused in (bid(BOB, 1), bid(ANN, usd(50)), bid(SELLER, usd(90))):
-        assert isinstance(decide(led, refused, END - 1), Refusal)
+    for too_little in (bid(BOB, 1), bid(ANN, usd(50)), bid(SELLER, usd(90))):
+        assert isinstance(ENGLISH.decide(led, too_little, END - 1), Refusal)
 
 
 def test_extensions_stop_at_their_cap():
@@ -127,9 +128,21 @@ def test_cancelling_before_the_first_bid():
 
 def test_no_cancelling_after_the_first_bid_or_the_end():
     led = after(opened(), bid(ANN, usd(5)))
-    assert decide(led, Cancel(SELLER), MIDDLE) == Refusal("has_bids")
-    assert decide(after(led, Tick(), now_ms=END), Cancel(SELLER), END) == Refusal("auction_closed")
-    assert decide(after(opened(), Cancel(SELLER)), Cancel(SELLER), MIDDLE) == Refusal("auction_closed")
+    assert ENGLISH.decide(led, Cancel(SELLER), MIDDLE) == refused("has_bids")
+    assert ENGLISH.decide(after(led, Tick(), now_ms=END), Cancel(SELLER), END) == refused("auction_closed")
+
+
+def test_only_its_seller_and_operators_may_cancel():
+    assert ENGLISH.decide(opened(), Cancel(ANN), MIDDLE) == refused("forbidden")
+    assert decided(opened(), Cancel(ANN, by_operator=True)) == [Cancelled(ANN)]
+
+
+def test_what_is_cancelled_or_closed_already_is_not_ended_again():
+    cancelled, closed = after(opened(), Cancel(SELLER)), after(opened(), CloseEarly(99))
+    assert decided(cancelled, Cancel(SELLER)) == []
+    assert decided(closed, CloseEarly(99)) == []
+    assert ENGLISH.decide(closed, Cancel(SELLER), MIDDLE) == refused("auction_closed")
+    assert ENGLISH.decide(cancelled, CloseEarly(99), MIDDLE) == refused("auction_closed", usd(1))
 
 
 def test_closing_early_sells_as_time_would():
@@ -140,16 +153,14 @@ def test_closing_early_sells_as_time_would():
 
 
 def test_only_what_is_open_can_be_closed_early():
-    assert decide(scheduled(), CloseEarly(99), START - 1) == Refusal("auction_not_open")
-    closed = after(opened(), CloseEarly(99))
-    assert decide(closed, CloseEarly(99), MIDDLE) == Refusal("auction_closed", usd(1))
+    assert ENGLISH.decide(scheduled(), CloseEarly(99), START - 1) == refused("auction_not_open")
 
 
 @pytest.mark.parametrize("ending", [Tick(), CloseEarly(99), Cancel(SELLER), buy(ANN)])
 def test_nothing_is_taken_after_any_kind_of_end(ending):
     auction = opened(buy_now_price=usd(30))
     ended = after(auction, ending, now_ms=END if isinstance(ending, Tick) else MIDDLE)
-    refused = [decide(ended, order, MIDDLE) for order in (bid(BOB, usd(90)), buy(BOB))]
+    refused = [ENGLISH.decide(ended, order, MIDDLE) for order in (bid(BOB, usd(90)), buy(BOB))]
     assert [refusal.code for refusal in refused] == ["auction_closed", "auction_closed"]
 
 
@@ -161,6 +172,6 @@ def test_a_sale_is_settled_once_as_it_was_closed():
     assert settled.settled
     assert decided(settled, paid) == []
     for wrong in (Settle(BOB, usd(1), 0, 0), Settle(ANN, usd(2), 0, 0)):
-        assert decide(closed, wrong, MIDDLE) == Refusal("not_sold", usd(1))
+        assert ENGLISH.decide(closed, wrong, MIDDLE) == refused("not_sold", usd(1))
     for unsold in (opened(), after(opened(), bid(ANN, usd(5))), after(opened(), CloseEarly(99))):
-        assert decide(unsold, paid, MIDDLE) == Refusal("not_sold", usd(1))
+        assert ENGLISH.decide(unsold, paid, MIDDLE) == refused("not_sold", usd(1))

@@ -4,21 +4,22 @@ from typing import Any
 
 import msgspec
 from auction_examples import ANN, AUCTION, BOB, END, MIDDLE, START, after, bid, buy, decided, opened
+from auction_requests import public
 from auction_strategies import amounts, auctions, bid_events, history
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from domain.auction.commands import Tick
 from domain.auction.events import BidEvent, BoughtNow, Closed, Extended, Listed
-from domain.auction.views import PublicState, outcome_of, public_event, public_state
+from domain.auction.views import PublicState, outcome_of, public_event
+from domain.entity import Tick
 from domain.ids import id_text
 from domain.money import usd
 
 
 def test_an_open_auction_as_the_public_sees_it():
     auction = after(opened(reserve_price=usd(40)), bid(ANN, usd(30)), bid(BOB, usd(20)))
-    assert public_state(auction, MIDDLE) == PublicState(
+    assert public(auction, MIDDLE) == PublicState(
         id=id_text(AUCTION),
         format="english",
         title="Charizard",
@@ -38,28 +39,28 @@ def test_an_open_auction_as_the_public_sees_it():
 
 def test_the_winner_is_public_once_there_is_one():
     led = after(opened(), bid(ANN, usd(5)))
-    assert public_state(led, MIDDLE).winner is None
-    sold = public_state(after(led, Tick(), now_ms=END), END)
+    assert public(led, MIDDLE).winner is None
+    sold = public(after(led, Tick(), now_ms=END), END)
     assert (sold.status, sold.closed_reason, sold.winner, sold.price) == ("closed", "time", "ann", usd(1))
     unsold = after(opened(reserve_price=usd(9)), bid(ANN, usd(5)))
-    assert public_state(after(unsold, Tick(), now_ms=END), END).winner is None
+    assert public(after(unsold, Tick(), now_ms=END), END).winner is None
 
 
 def test_the_reserve_is_a_word_never_a_number():
     reserves = [opened(), opened(reserve_price=usd(9)), after(opened(reserve_price=usd(9)), bid(ANN, usd(9)))]
-    assert [public_state(auction, MIDDLE).reserve for auction in reserves] == ["none", "unmet", "met"]
+    assert [public(auction, MIDDLE).reserve for auction in reserves] == ["none", "unmet", "met"]
 
 
 def test_the_reserve_of_what_was_bought_at_once_is_met():
     bought = after(opened(reserve_price=usd(9), buy_now_price=usd(20)), bid(ANN, usd(5)), buy(BOB))
-    assert (public_state(bought, MIDDLE).reserve, public_state(bought, MIDDLE).winner) == ("met", "bob")
+    assert (public(bought, MIDDLE).reserve, public(bought, MIDDLE).winner) == ("met", "bob")
 
 
 def test_buy_now_is_shown_while_it_can_be_taken():
     auction = opened(buy_now_price=usd(30))
-    assert public_state(auction, MIDDLE).buy_now == usd(30)
-    assert public_state(after(auction, bid(ANN, usd(5))), MIDDLE).buy_now is None
-    assert public_state(after(auction, buy(ANN)), MIDDLE).buy_now is None
+    assert public(auction, MIDDLE).buy_now == usd(30)
+    assert public(after(auction, bid(ANN, usd(5))), MIDDLE).buy_now is None
+    assert public(after(auction, buy(ANN)), MIDDLE).buy_now is None
 
 
 def test_what_bids_came_to():
@@ -93,7 +94,7 @@ def test_events_as_the_public_sees_them():
 @given(auctions, amounts, amounts)
 def test_the_public_state_says_nothing_of_the_leaders_maximum(drawn: Any, one: int, other: int):
     for *_, auction in history(*drawn):
-        views = [public_state(replace(auction, leader_maximum=hidden), MIDDLE) for hidden in (one, other)]
+        views = [public(replace(auction, leader_maximum=hidden), MIDDLE) for hidden in (one, other)]
         assert views[0] == views[1]
 
 
@@ -103,7 +104,7 @@ def test_the_public_state_says_nothing_of_how_high_the_reserve_is(drawn: Any, on
         if auction.terms.reserve_price is None:
             continue
         views = [
-            public_state(replace(auction, terms=replace(auction.terms, reserve_price=hidden)), MIDDLE)
+            public(replace(auction, terms=replace(auction.terms, reserve_price=hidden)), MIDDLE)
             for hidden in (one, other)
         ]
         assert views[0] == views[1]
@@ -139,14 +140,14 @@ def numbers_in(value: object) -> set[int]:
 def test_no_hidden_amount_is_on_the_wire_in_any_place(drawn: Any):
     terms, orders = drawn
     for before, _, now, events, auction in history(terms, orders):
-        told = numbers_in(msgspec.to_builtins(public_state(auction, now)))
+        told = numbers_in(msgspec.to_builtins(public(auction, now)))
         for event in events:
             told |= numbers_in(public_event(event)[1])
         known = {auction.price, before.price, auction.terms.starting_price, auction.terms.buy_now_price, now}
         known |= {auction.bids, auction.ends_at, before.ends_at, auction.terms.starts_at, int(False), int(True)}
         known |= {e.price for e in events if isinstance(e, BidEvent)}
         known |= {e.minimum for e in events if isinstance(e, BidEvent)}
-        known |= {public_state(auction, now).minimum}
+        known |= {public(auction, now).minimum}
         # Every number told is a price, a minimum, a count or a time: never a maximum or a reserve as such.
         assert told <= known
 

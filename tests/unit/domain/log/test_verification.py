@@ -1,20 +1,24 @@
 from collections.abc import Callable
 
 import pytest
+from auction_requests import decode_event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from domain.auction.commands import BuyNow, Cancel, CloseEarly, Command, PlaceBid, Settle, Tick
+from domain.auction.commands import BuyNow, Cancel, CloseEarly, Command, PlaceBid, Settle
 from domain.auction.events import BidEvent, Closed, Event, Extended, LeadDefended, LeadTaken, Opened
-from domain.auction.formats.english import decide, list_auction
-from domain.auction.refusal import Refusal
+from domain.auction.formats.english import ENGLISH
 from domain.auction.state import Auction, apply
 from domain.auction.terms import SoftClose, Terms
+from domain.entity import Refusal, Tick
+from domain.kinds import kind_of
 from domain.log import codec
 from domain.log.chain import LogRow
-from domain.log.verification import FINDINGS_MAX, ListingClaim, LogVerifier, SnapshotClaim, Verdict
+from domain.log.codec import encode
+from domain.log.verification import FINDINGS_MAX, LogVerifier, SnapshotClaim, SummaryClaim, Verdict
 from domain.money import usd
+from persistence.auctions.summary import AUCTIONS
 
 AUCTION = 1 << 50
 START = 1_800_000_000_000
@@ -34,13 +38,13 @@ TERMS = Terms(
 
 
 class Log:
-    """A log as a keeper writes it."""
+    """A log as a host writes it."""
 
     def __init__(self, terms: Terms = TERMS, now: int = START) -> None:
         self.rows: list[LogRow] = []
         self.auction: Auction | None = None
         self.snapshots: dict[int, SnapshotClaim] = {}
-        self.write(list_auction(terms, now), now)
+        self.write(ENGLISH.open(terms, now), now)
 
     def write(self, events: list[Event], at: int, epoch: int = 1) -> None:
         for event in events:
@@ -50,13 +54,13 @@ class Log:
 
     @staticmethod
     def row_after(rows: list[LogRow], event: Event, at: int, key: bytes | None = None, epoch: int = 1) -> LogRow:
-        previous = rows[-1].hash if rows else codec.first_hash(AUCTION)
-        body, seq = codec.encode_event(event), len(rows) + 1
+        previous = rows[-1].hash if rows else codec.first_hash("auction", AUCTION)
+        body, seq = encode(event), len(rows) + 1
         return LogRow(seq, epoch, at, key, body, codec.next_hash(previous, epoch, seq, at, body))
 
     def do(self, command: Command, at: int) -> "Log":
         assert self.auction is not None
-        events = decide(self.auction, command, at)
+        events = ENGLISH.decide(self.auction, command, at)
         if not isinstance(events, Refusal):
             self.write(events, at)
         self.snapshots[len(self.rows)] = self.snapshot()
@@ -64,12 +68,13 @@ class Log:
 
     def snapshot(self) -> SnapshotClaim:
         assert self.auction is not None
-        return SnapshotClaim(len(self.rows), self.rows[-1].hash, codec.encode_auction(self.auction))
+        return SnapshotClaim(len(self.rows), self.rows[-1].hash, encode(self.auction))
 
-    def listing(self) -> ListingClaim:
+    def summary(self) -> SummaryClaim:
         a = self.auction
         assert a is not None
-        return ListingClaim(len(self.rows), a.status.value, a.price, a.leader, a.winner, a.bids, a.ends_at)
+        values = kind_of("auction").rules.summary(a, self.rows[-1].at, "shared")
+        return SummaryClaim(len(self.rows), AUCTIONS.names, values)
 
 
 def bid(bidder: int, amount: int, key: str = "k") -> PlaceBid:
@@ -88,8 +93,8 @@ def a_full_log() -> Log:
     return log
 
 
-def verdict_on(rows: list[LogRow], *claims: SnapshotClaim | ListingClaim) -> Verdict:
-    verifier = LogVerifier(AUCTION, claims)
+def verdict_on(rows: list[LogRow], *claims: SnapshotClaim | SummaryClaim) -> Verdict:
+    verifier = LogVerifier(kind_of("auction"), AUCTION, claims)
     for row in rows:
         verifier.feed(row)
     return verifier.finish()
@@ -101,10 +106,10 @@ def named(verdict: Verdict) -> list[tuple[int, str]]:
 
 def test_a_sound_log_gives_the_state_and_no_findings():
     log = a_full_log()
-    verdict = verdict_on(log.rows, log.snapshot(), log.listing(), log.snapshots[4], log.snapshots[8])
+    verdict = verdict_on(log.rows, log.snapshot(), log.summary(), log.snapshots[4], log.snapshots[8])
     assert verdict == Verdict(9, 9, 9, 0, (), log.auction)
-    assert verdict.auction is not None
-    assert (verdict.auction.winner, verdict.auction.price) == (3, usd(51))
+    assert verdict.state is not None
+    assert (verdict.state.winner, verdict.state.price) == (3, usd(51))
 
 
 def test_every_kind_of_ending_is_verified():
@@ -116,10 +121,10 @@ def test_every_kind_of_ending_is_verified():
     both = Log(replace(TERMS, starts_at=START + MINUTE)).do(Tick(), START + 99 * MINUTE)
     silent = Log().do(Tick((START, START + 70 * MINUTE)), START + 70 * MINUTE)
     slept = Log(replace(TERMS, starts_at=START + MINUTE)).do(Tick((START, START + 70 * MINUTE)), START + 70 * MINUTE)
-    assert [type(codec.decode_event(row.body)) for row in slept.rows[1:]] == [Opened, Extended]
-    assert [type(codec.decode_event(row.body)) for row in both.rows[1:]] == [Opened, Closed]
+    assert [type(decode_event(row.body)) for row in slept.rows[1:]] == [Opened, Extended]
+    assert [type(decode_event(row.body)) for row in both.rows[1:]] == [Opened, Closed]
     for log in (bought, cancelled, ended, paid, later, both, silent, slept):
-        assert verdict_on(log.rows, log.snapshot(), log.listing()).findings == ()
+        assert verdict_on(log.rows, log.snapshot(), log.summary()).findings == ()
 
 
 commands = st.one_of(
@@ -141,7 +146,7 @@ def test_whatever_the_rules_decide_is_verified(orders: list[tuple[Command, int]]
     for command, passed in orders:
         now += passed
         log.do(command, now)
-    claims = [*log.snapshots.values(), log.listing()]
+    claims = [*log.snapshots.values(), log.summary()]
     assert verdict_on(log.rows, *claims) == Verdict(len(log.rows), len(log.rows), len(log.rows), 0, (), log.auction)
 
 
@@ -152,7 +157,7 @@ def test_whatever_the_rules_decide_is_verified(orders: list[tuple[Command, int]]
         lambda row: replace(row, at=row.at + 1),
         lambda row: replace(row, epoch=7),
         lambda row: replace(row, hash=bytes(32)),
-        lambda row: replace(row, body=codec.encode_event(Opened()) + b""),
+        lambda row: replace(row, body=encode(Opened()) + b""),
     ],
     ids=["time", "epoch", "hash", "body"],
 )
@@ -171,7 +176,7 @@ def test_a_changed_row_is_named(seq: int, change: Callable[[LogRow], LogRow]):
 def test_a_missing_row_is_named(seq: int):
     log = a_full_log()
     rows = [row for row in log.rows if row.seq != seq]
-    assert named(verdict_on(rows, log.listing())) == [(seq, "missing")]
+    assert named(verdict_on(rows, log.summary())) == [(seq, "missing")]
 
 
 def test_several_missing_rows_are_named_together():
@@ -211,7 +216,7 @@ def test_bytes_that_are_no_event_are_named():
 
 
 def test_a_log_of_another_auction_is_not_taken_for_this_one():
-    verifier = LogVerifier(AUCTION + 1)
+    verifier = LogVerifier(kind_of("auction"), AUCTION + 1)
     for row in a_full_log().rows:
         verifier.feed(row)
     assert {(1, "changed"), (1, "first_row")} == set(named(verifier.finish()))
@@ -221,7 +226,7 @@ def forged(change: Callable[[Event], Event], seq: int) -> list[LogRow]:
     """The full log with one event changed and every hash made anew: the chain holds."""
     rows: list[LogRow] = []
     for row in a_full_log().rows:
-        event = codec.decode_event(row.body)
+        event = decode_event(row.body)
         rows.append(Log.row_after(rows, change(event) if row.seq == seq else event, row.at, row.command_key))
     return rows
 
@@ -235,7 +240,11 @@ def forged(change: Callable[[Event], Event], seq: int) -> list[LogRow]:
         (7, lambda e: replace(e, price=usd(60)), "price 60000000 for 51000000"),
         (7, lambda e: replace(e, maximum=usd(20)), "bid_too_low"),
         (7, lambda e: replace(e, bidder=1), "own_auction"),
-        (5, lambda e: LeadTaken(*(getattr(e, name) for name in e.__struct_fields__)), "the rules give LeadDefended"),
+        (
+            5,
+            lambda e: LeadTaken(*(getattr(e, name) for name in e.__struct_fields__)),
+            "the rules give LeadDefended",
+        ),
         (8, lambda e: replace(e, ends_at=START), "ends_at"),
         (1, lambda e: replace(e, terms=replace(TERMS, starting_price=0)), "starting_price"),
     ],
@@ -277,10 +286,12 @@ def test_a_command_under_another_key_is_named():
 
 def test_what_other_stores_claim_is_held_against_the_log():
     log = a_full_log()
-    listing = log.listing()
-    wrong = replace(listing, winner=2, price=1)
+    summary = log.summary()
+    lies = {"winner_id": 2, "price": 1}
+    values = tuple(lies.get(name, value) for name, value in zip(summary.names, summary.values, strict=True))
+    wrong = replace(summary, values=values)
     assert named(verdict_on(log.rows, wrong)) == [(9, "claim")]
-    assert "price 1 for 51000000, winner 2 for 3" in verdict_on(log.rows, wrong).findings[0].detail
+    assert "price 1 for 51000000, winner_id 2 for 3" in verdict_on(log.rows, wrong).findings[0].detail
     stale = replace(log.snapshots[6], seq=8)
     assert named(verdict_on(log.rows, stale)) == [(8, "claim")]
     other_state = replace(log.snapshot(), state=log.snapshots[8].state)

@@ -8,15 +8,15 @@ from domain.placement.rules import (
     COOL_MS,
     HOT_PER_S,
     STAY_MS,
-    Alone,
     Candidate,
+    Dedicated,
+    DedicatedChange,
     HostPlace,
     Move,
-    OwnHosts,
     active_hosts,
     budget,
+    dedicated_hosts,
     orphans,
-    own_hosts,
     rebalance,
 )
 
@@ -141,31 +141,34 @@ def test_memory_and_cores_limit_how_many_may_have_a_host_of_their_own():
 
 
 def test_a_hot_auction_gets_a_host_of_its_own_and_a_lukewarm_one_does_not():
-    assert own_hosts([Candidate(1, HOT_PER_S), Candidate(2, HOT_PER_S - 1)], [], 2) == OwnHosts(promote=1)
-    assert own_hosts([Candidate(2, HOT_PER_S - 1)], [], 2) == OwnHosts()
+    assert dedicated_hosts([Candidate(1, HOT_PER_S), Candidate(2, HOT_PER_S - 1)], [], 2) == DedicatedChange(promote=1)
+    assert dedicated_hosts([Candidate(2, HOT_PER_S - 1)], [], 2) == DedicatedChange()
 
 
 def test_one_among_many_that_are_as_busy_needs_no_host_of_its_own():
-    assert own_hosts([Candidate(1, 1_000, host_rate=4_001)], [], 2) == OwnHosts()
-    assert own_hosts([Candidate(1, 1_000, host_rate=4_000)], [], 2) == OwnHosts(promote=1)
+    assert dedicated_hosts([Candidate(1, 1_000, host_rate=4_001)], [], 2) == DedicatedChange()
+    assert dedicated_hosts([Candidate(1, 1_000, host_rate=4_000)], [], 2) == DedicatedChange(promote=1)
 
 
 def test_who_wishes_for_one_gets_it_before_those_who_are_hot():
-    assert own_hosts([Candidate(1, 9_000), Candidate(2, 0, wished=True)], [], 1) == OwnHosts(promote=2)
+    assert dedicated_hosts([Candidate(1, 9_000), Candidate(2, 0, wished=True)], [], 1) == DedicatedChange(promote=2)
 
 
-def test_who_cools_down_or_is_finished_gives_it_back():
-    cold = Alone(1, COLD_PER_S - 1, stayed_ms=STAY_MS, cool_ms=COOL_MS)
-    assert own_hosts([], [cold], 2) == OwnHosts(demote=1)
-    assert own_hosts([], [Alone(1, 0, wished=True, finished=True)], 2) == OwnHosts(demote=1)
-    assert own_hosts([], [Alone(1, 0, wished=True, stayed_ms=99_000, cool_ms=99_000)], 2) == OwnHosts()
+def test_who_cools_down_or_has_ended_gives_it_back():
+    cold = Dedicated(1, COLD_PER_S - 1, stayed_ms=STAY_MS, cool_ms=COOL_MS)
+    assert dedicated_hosts([], [cold], 2) == DedicatedChange(demote=1)
+    assert dedicated_hosts([], [Dedicated(1, 0, wished=True, ended=True)], 2) == DedicatedChange(demote=1)
+    assert dedicated_hosts([], [Dedicated(1, 0, wished=True, stayed_ms=99_000, cool_ms=99_000)], 2) == DedicatedChange()
 
 
 def test_a_much_hotter_one_takes_the_place_of_one_that_had_its_time():
-    warm = Alone(1, HOT_PER_S, stayed_ms=STAY_MS)
-    assert own_hosts([Candidate(2, 2 * HOT_PER_S)], [warm], 1) == OwnHosts(demote=1)
-    assert own_hosts([Candidate(2, 2 * HOT_PER_S - 1)], [warm], 1) == OwnHosts()
-    assert own_hosts([Candidate(2, 2 * HOT_PER_S)], [Alone(1, HOT_PER_S, stayed_ms=1_000)], 1) == OwnHosts()
+    warm = Dedicated(1, HOT_PER_S, stayed_ms=STAY_MS)
+    assert dedicated_hosts([Candidate(2, 2 * HOT_PER_S)], [warm], 1) == DedicatedChange(demote=1)
+    assert dedicated_hosts([Candidate(2, 2 * HOT_PER_S - 1)], [warm], 1) == DedicatedChange()
+    assert (
+        dedicated_hosts([Candidate(2, 2 * HOT_PER_S)], [Dedicated(1, HOT_PER_S, stayed_ms=1_000)], 1)
+        == DedicatedChange()
+    )
 
 
 rates = st.integers(0, 20_000)
@@ -174,23 +177,23 @@ worlds = st.dictionaries(st.integers(1, 30), st.tuples(rates, st.booleans()), ma
 
 @given(worlds, st.integers(0, 6))
 def test_with_loads_that_stay_the_same_places_are_given_once_and_then_nothing_changes(loads, places):
-    """Time passes between looks; whoever is alone has been so, and been cold, for ever longer."""
+    """Time passes between looks; whoever is current has been so, and been cold, for ever longer."""
     since: dict[int, int] = {}
     changes, quiet_for = 0, 0
     for look in range(200):
-        alone = [
-            Alone(a, *loads[a], False, age := 1_000 * (look - at), age if loads[a][0] < COLD_PER_S else 0)
+        current = [
+            Dedicated(a, *loads[a], False, age := 1_000 * (look - at), age if loads[a][0] < COLD_PER_S else 0)
             for a, at in since.items()
         ]
-        change = own_hosts([Candidate(a, *load) for a, load in loads.items() if a not in since], alone, places)
+        change = dedicated_hosts([Candidate(a, *load) for a, load in loads.items() if a not in since], current, places)
         assert change.promote is None or change.demote is None
         if change.promote is not None:
             since[change.promote] = look
         if change.demote is not None:
             del since[change.demote]
         assert len(since) <= places
-        quiet_for = 0 if change != OwnHosts() else quiet_for + 1
-        changes += change != OwnHosts()
+        quiet_for = 0 if change != DedicatedChange() else quiet_for + 1
+        changes += change != DedicatedChange()
     assert quiet_for > 50
     # Each place is given once, and again for each that is hotter by far; nobody is sent back and forth.
     assert changes <= 3 * max(1, places)
@@ -198,9 +201,9 @@ def test_with_loads_that_stay_the_same_places_are_given_once_and_then_nothing_ch
 
 @given(worlds, st.integers(0, 6))
 def test_those_beyond_the_budget_give_their_places_back_the_least_worthy_first(loads, places):
-    alone = [Alone(a, *load) for a, load in loads.items()]
-    change = own_hosts([], alone, places)
-    assert (change.demote is not None) == (len(alone) > places)
+    current = [Dedicated(a, *load) for a, load in loads.items()]
+    change = dedicated_hosts([], current, places)
+    assert (change.demote is not None) == (len(current) > places)
     if change.demote is not None:
         weakest = min((load[1], load[0]) for load in loads.values())
         assert (loads[change.demote][1], loads[change.demote][0]) == weakest

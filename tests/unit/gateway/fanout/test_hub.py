@@ -4,12 +4,12 @@ import asyncio
 from typing import Any
 
 from auction_examples import AUCTION
+from auction_requests import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from virtual_time import EPOCH_MS, turns, virtual
 
-from actors.stream.messages import Refused
 from gateway.fanout.channels import EVENTS_PER_FLUSH_MAX, TAIL_EVENTS_MAX
 from tests.unit.gateway.websocket.sessions import CHANNEL, Client, Gateway, gateway, logged, news, told, watching
 
@@ -162,7 +162,7 @@ async def test_catching_up_goes_on_until_the_host_answers():
     async with gateway() as g:
         g.stands(seq=2)
         client, _ = await watching(g)
-        g.routes.states[AUCTION] = Refused("unavailable", EPOCH_MS)
+        g.routes.states[AUCTION] = refused("unavailable", EPOCH_MS)
         g.listener.reconnected()
         await asyncio.sleep(3)
         g.stands(seq=7, status="closed")
@@ -177,7 +177,7 @@ async def test_news_that_can_not_be_read_is_logged_and_the_hub_goes_on():
         client, _ = await watching(g)
         with capture_logs() as logs:
             for message in (b"", b"\xc1", b"\x91\x01", b"nonsense"):
-                g.listener.say("ece:news:0", message)
+                g.listener.say("ece:updates:0", message)
             await told(g)
         assert [entry["event"] for entry in logs] == ["unreadable_news"] * 4
         g.listener.announce(news(3, 3))

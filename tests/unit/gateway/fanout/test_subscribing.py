@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 from auction_examples import AUCTION
+from auction_requests import refused
 from virtual_time import EPOCH_MS, turns, virtual
 
-from actors.stream.messages import Refused
 from domain.ids import id_text
 from gateway.fanout.channels import EARLY_NEWS_MAX
 from gateway.fanout.hub import LINGER_S
@@ -83,7 +83,7 @@ async def test_an_auction_that_is_not_there_is_not_found_and_not_kept():
 @virtual
 async def test_while_the_host_is_away_subscribing_is_unavailable_and_later_works():
     async with gateway() as g:
-        g.routes.states[AUCTION] = Refused("unavailable", EPOCH_MS, retry_after_ms=500)
+        g.routes.states[AUCTION] = refused("unavailable", EPOCH_MS, retry_after_ms=500)
         client, reply = await watching(g)
         assert (reply["error"]["code"], reply["error"]["retry_after_ms"]) == ("unavailable", 500)
         g.stands()

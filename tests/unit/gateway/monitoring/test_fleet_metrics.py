@@ -4,7 +4,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from actors.hosting.vitals import Vitals, encode_vitals
+from actors.hosting.load_report import LoadReport, encode_load_report
 from gateway.monitoring.fleet_metrics import FleetMetrics
 from persistence.placement.directory import HostAddress
 
@@ -15,7 +15,7 @@ class Roads:
     held = 3
 
     def hosts(self) -> list[HostAddress]:
-        said = encode_vitals(Vitals(inbox=7, commits=12, commit_ms=2.5, rss_bytes=1_000, orders_rate=40.5))
+        said = encode_load_report(LoadReport(inbox=7, commits=12, commit_ms=2.5, rss_bytes=1_000, orders_rate=40.5))
         return [
             HostAddress("host-0", 1, "127.0.0.1", 1, 0, (0, 1), (), "n0", said),
             HostAddress("host-1", 1, "127.0.0.1", 2, 0, (), (77,), "n0", b"{}"),

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
+from auction_requests import answered, refused
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 from virtual_time import turns, virtual
 
-from actors.stream.messages import BidAnswer, Refused
 from domain.ids import id_text
 from gateway.http.address_limit import AddressLimit
 from gateway.identity.passwords import PasswordHasher
@@ -86,8 +86,8 @@ async def test_commands_are_counted_by_what_they_were_and_what_became_of_them():
         for _ in range(3):
             say(session, "bid", **BID)
         assert read("ece_socket_commands_under_way") == 2
-        g.routes.sent[0][1](BidAnswer(1, 7, 100, "leading", 5, 6, 200))
-        g.routes.sent[1][1](Refused("bid_too_low", 9, 5, 6))
+        g.routes.sent[0][1](answered(1, 7, 100, "leading", 5, 6, 200))
+        g.routes.sent[1][1](refused("bid_too_low", 9, 5, 6))
         say(session, "ping")
         say(session, "jump")
         counted = {

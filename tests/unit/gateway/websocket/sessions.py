@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 from auction_examples import ANN, AUCTION, after, opened
 from auction_examples import bid as place_bid
+from auction_requests import public, refused, state_answer
 from virtual_time import EPOCH_MS, VirtualClock, turns
 
-from actors.stream.messages import AnnouncedEvent, Answer, GetState, News, Refused, Request, StateAnswer
+from actors.stream.messages import Answer, GetState, PublicEvent, Request, Update
 from domain.auction.events import Opened
-from domain.auction.views import PublicState, public_state
+from domain.auction.views import PublicState
 from domain.ids import id_text
 from domain.money import usd
 from gateway.fanout.channels import FanOutLimits
@@ -23,10 +24,10 @@ from gateway.websocket.admission import Admission
 from gateway.websocket.session import Session, SessionLimits
 from gateway.websocket.traffic import Traffic
 from gateway.wire.frames import JSON, MSGPACK, Codec
-from persistence.auctions.reading import LoggedEvent
+from persistence.log.history import LoggedEvent
 from persistence.notifications.store import Inbox, Notification
 from persistence.postgres.errors import StoreUnavailable
-from persistence.redis.announcements import DIRECTORY_CHANNEL, news_channel
+from persistence.redis.announcements import DIRECTORY_CHANNEL, updates_channel
 
 CHANNEL = f"auction:{id_text(AUCTION)}"
 TOKENS = TokenIssuer("a-secret-of-at-least-thirty-two-characters", ttl_s=900)
@@ -96,7 +97,7 @@ class Routes:
     async def ask(self, request: Request, timeout_s: float = 5.0) -> Answer:
         assert isinstance(request, GetState)
         self.asked += 1
-        answer = self.states.get(request.auction, Refused("not_found", EPOCH_MS))
+        answer = self.states.get(request.entity, refused("not_found", EPOCH_MS))
         if self.hold is not None:
             await self.hold.wait()
         else:
@@ -121,8 +122,8 @@ class Listener:
     async def close(self) -> None:
         self.connected = False
 
-    def announce(self, *page: News) -> None:
-        self._heard.put_nowait((news_channel(0), msgspec.msgpack.encode(list(page))))
+    def announce(self, *page: Update) -> None:
+        self._heard.put_nowait((updates_channel(0), msgspec.msgpack.encode(list(page))))
 
     def say(self, channel: str, message: bytes) -> None:
         self._heard.put_nowait((channel, message))
@@ -209,7 +210,7 @@ class Gateway:
 
     def stands(self, auction: int = AUCTION, seq: int = 2, epoch: int = 1, **changes: Any) -> None:
         """What a host says of this auction from now on."""
-        self.routes.states[auction] = StateAnswer(epoch, seq, state(**changes))
+        self.routes.states[auction] = state_answer(epoch, seq, state(**changes))
 
 
 @asynccontextmanager
@@ -261,20 +262,23 @@ class Client:
 
 def state(**changes: Any) -> PublicState:
     auction = after(opened(), place_bid(ANN, usd(5)))
-    return msgspec.structs.replace(public_state(auction, EPOCH_MS), **changes)
+    return msgspec.structs.replace(public(auction, EPOCH_MS), **changes)
 
 
-def event(seq: int, kind: str = "bid", **data: Any) -> AnnouncedEvent:
-    return AnnouncedEvent(seq, EPOCH_MS + seq, kind, msgspec.Raw(msgspec.msgpack.encode({"n": seq} | data)))
+def event(seq: int, kind: str = "bid", **data: Any) -> PublicEvent:
+    return PublicEvent(seq, EPOCH_MS + seq, kind, msgspec.Raw(msgspec.msgpack.encode({"n": seq} | data)))
 
 
-def news(seq: int, *seqs: int, auction: int = AUCTION, epoch: int = 1, **changes: Any) -> News:
+def news(seq: int, *seqs: int, auction: int = AUCTION, epoch: int = 1, **changes: Any) -> Update:
     """The auction stands at ``seq``; the events that led there are ``seqs``."""
-    return News(auction, epoch, seq, EPOCH_MS + seq, state(bids=seq, **changes), [event(s) for s in seqs])
+    public_state = state(bids=seq, **changes)
+    final = public_state.status not in ("scheduled", "open")
+    raw = msgspec.Raw(msgspec.msgpack.encode(public_state))
+    return Update(auction, "auction", epoch, seq, EPOCH_MS + seq, raw, final, [event(s) for s in seqs])
 
 
 def logged(seq: int, epoch: int = 1) -> LoggedEvent:
-    return LoggedEvent(epoch, seq, EPOCH_MS + seq, Opened())
+    return LoggedEvent(epoch, seq, EPOCH_MS + seq, Opened(), "opened", {})
 
 
 async def watching(g: Gateway, since: dict[str, int] | None = None, **options: Any) -> tuple[Client, dict[str, Any]]:

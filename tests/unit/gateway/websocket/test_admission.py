@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 from auction_examples import ANN, AUCTION, BOB
+from auction_requests import answered, bid_request, refused
 from virtual_time import EPOCH_MS, turns, virtual
 
-from actors.stream.messages import Bid, BidAnswer, Refused
 from domain.errors import ERRORS
 from domain.ids import id_text
 from gateway.wire.frames import JSON, MSGPACK, Codec
@@ -43,7 +43,7 @@ def answer(g: Gateway, count: int) -> None:
     """A host answers the oldest."""
     oldest, g.routes.sent = g.routes.sent[:count], g.routes.sent[count:]
     for _, on_answer in oldest:
-        on_answer(BidAnswer(1, 7, 100, "leading", 5, 6, 200))
+        on_answer(answered(1, 7, 100, "leading", 5, 6, 200))
 
 
 @pytest.mark.parametrize("codec", [MSGPACK, JSON], ids=["msgpack", "json"])
@@ -56,7 +56,7 @@ def test_a_full_gateway_refuses_at_once_and_says_when_to_come_again(codec: Codec
             for op, fields in (("bid", BID), ("buy_now", {"auction": AUCTION_TEXT, "key": "k"})):
                 sent = client.send(op, **fields)
                 assert client.connection.taken() == [{"id": sent, "ok": False, "error": OVERLOADED}]
-            assert [request for request, _ in g.routes.sent] == [Bid(AUCTION, ANN, "ann", 5, "k")] * 2
+            assert [request for request, _ in g.routes.sent] == [bid_request(AUCTION, ANN, "ann", 5, "k")] * 2
             # Reading pauses, so that the refusals of a flood cost little.
             assert client.connection.pauses == 2
             assert client.connection.closed == []
@@ -68,10 +68,10 @@ def test_a_full_gateway_refuses_at_once_and_says_when_to_come_again(codec: Codec
 async def test_each_answer_makes_room_whatever_it_says_and_also_when_the_client_is_gone():
     async with gateway(under_way_max=2) as g:
         first, second = await bidder(g), await bidder(g)
-        for refusal in (None, Refused("bid_too_low", 9, 5, 6), Refused("unavailable", 9)):
+        for refusal in (None, refused("bid_too_low", 9, 5, 6), refused("unavailable", 9)):
             assert flood(first, 2) == [True, False]
             [(_, on_answer)] = g.routes.sent
-            on_answer(refusal or BidAnswer(1, 7, 100, "leading", 5, 6, 200))
+            on_answer(refusal or answered(1, 7, 100, "leading", 5, 6, 200))
             g.routes.sent.clear()
         assert flood(first, 1) == [True]
         first.session.closed()
@@ -109,7 +109,7 @@ async def test_however_many_flood_one_who_bids_now_and_then_is_always_let_in():
             for number in (n % 30 for n in range(turn, turn + 30)):
                 shares[number] += sum(flood(flooders[number], 5))
                 flooders[number].connection.taken()
-            if all(request.bidder != BOB for request, _ in g.routes.sent):
+            if all(request.key[0] != BOB for request, _ in g.routes.sent):
                 taken += flood(polite, 1)
         # The first flooders had taken what was there; from then on it is shared.
         assert taken == [False] * 4 + [True] * 40

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from auction_examples import ANN, AUCTION, BOB
+from auction_requests import answered, bid_request, buy_request, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from virtual_time import EPOCH_MS, turns, virtual
 
-from actors.stream.messages import Bid, BidAnswer, Buy, Refused
+from actors.stream.messages import Refused
 from domain.ids import id_text
 from gateway.fanout.user_channels import channel_of
 from gateway.identity.tokens import TokenIssuer
@@ -92,7 +93,7 @@ async def test_a_second_hello_of_another_user_makes_the_socket_theirs():
         client.send("bid", **BID)
         # What was sent before stays hers.
         placed = [request for request, _ in g.routes.sent]
-        assert placed == [Bid(AUCTION, ANN, "ann", 5, "k"), Bid(AUCTION, BOB, "bob", 5, "k")]
+        assert placed == [bid_request(AUCTION, ANN, "ann", 5, "k"), bid_request(AUCTION, BOB, "bob", 5, "k")]
         g.inboxes.tell(ANN, "card_listed")
         g.users.told([ANN])
         await asyncio.sleep(0.1)
@@ -190,9 +191,9 @@ def test_a_bid_goes_to_its_auction_and_its_answer_comes_back(codec: Codec):
             await client.hello()
             wanted = client.send("bid", **BID)
             [(request, answer)] = g.routes.sent
-            assert request == Bid(AUCTION, ANN, "ann", 5, "k")
+            assert request == bid_request(AUCTION, ANN, "ann", 5, "k")
             assert client.connection.frames == []
-            answer(BidAnswer(1, 7, 100, "leading", 5, 6, 200, True))
+            answer(answered(1, 7, 100, "leading", 5, 6, 200, True))
             assert client.connection.frames == [
                 {
                     "id": wanted, "ok": True, "auction": AUCTION_TEXT, "epoch": 1, "seq": 7, "at": 100,
@@ -210,8 +211,8 @@ async def test_buying_now_goes_the_same_way():
         await client.hello()
         client.send("buy_now", auction=AUCTION_TEXT, key="k")
         [(request, answer)] = g.routes.sent
-        assert request == Buy(AUCTION, ANN, "ann", "k")
-        answer(BidAnswer(1, 7, 100, "won", 5, 5, 200))
+        assert request == buy_request(AUCTION, ANN, "ann", "k")
+        answer(answered(1, 7, 100, "won", 5, 5, 200))
         assert client.connection.frames[0]["outcome"] == "won"
 
 
@@ -219,23 +220,23 @@ async def test_buying_now_goes_the_same_way():
     ("refused", "expected"),
     [
         (
-            Refused("bid_too_low", 9, 5, 6),
+            refused("bid_too_low", 9, 5, 6),
             {"code": "bid_too_low", "server_time": 9, "price": 5, "minimum": 6},
         ),
-        (Refused("already_leading", 9, 5, 6), {"code": "already_leading", "server_time": 9, "price": 5, "minimum": 6}),
-        (Refused("auction_closed", 9, 5), {"code": "auction_closed", "server_time": 9, "price": 5}),
-        (Refused("not_found", 9), {"code": "not_found", "server_time": 9}),
-        (Refused("own_auction", 9), {"code": "own_auction", "server_time": 9}),
+        (refused("already_leading", 9, 5, 6), {"code": "already_leading", "server_time": 9, "price": 5, "minimum": 6}),
+        (refused("auction_closed", 9, 5), {"code": "auction_closed", "server_time": 9, "price": 5}),
+        (refused("not_found", 9), {"code": "not_found", "server_time": 9}),
+        (refused("own_auction", 9), {"code": "own_auction", "server_time": 9}),
         (
-            Refused("unavailable", 9, retry_after_ms=500),
+            refused("unavailable", 9, retry_after_ms=500),
             {"code": "unavailable", "server_time": 9, "retry_after_ms": 500},
         ),
         (
-            Refused("insufficient_funds", 9, available=1, required=2),
+            refused("insufficient_funds", 9, available=1, required=2),
             {"code": "insufficient_funds", "server_time": 9, "available": 1, "required": 2},
         ),
         # To the client, a key used twice is a fault of the frame.
-        (Refused("key_reused", 9), {"code": "invalid_frame", "server_time": 9}),
+        (refused("key_reused", 9), {"code": "invalid_frame", "server_time": 9}),
     ],
 )
 def test_a_refusal_says_what_it_was_decided_on(refused: Refused, expected: dict[str, Any]):
@@ -367,7 +368,7 @@ def test_no_frame_makes_a_session_fail(frames: list[Any], greeted: bool):
                         continue  # the test can't even write it
                     await turns()
                 for _, answer in g.routes.sent:
-                    answer(Refused("not_found", 1))
+                    answer(refused("not_found", 1))
                 codes = {code for code, _ in client.connection.closed}
                 # A broken token ends it; nothing else here does.
                 assert codes <= {4501}

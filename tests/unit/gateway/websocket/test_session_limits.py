@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 from auction_examples import AUCTION
+from auction_requests import answered
 from virtual_time import EPOCH_MS, turns, virtual
 
-from actors.stream.messages import BidAnswer
 from domain.ids import id_text
 from gateway.websocket.allowance import STRIKES_MAX
 from gateway.wire.frames import JSON, MSGPACK
@@ -171,7 +171,7 @@ async def test_an_answer_that_comes_after_the_client_is_gone_does_no_harm():
         client.send("bid", **BID)
         client.connection.close(1000, "bye")
         client.session.closed()
-        g.routes.sent[0][1](BidAnswer(1, 7, 100, "leading", 5, 6, 200))
+        g.routes.sent[0][1](answered(1, 7, 100, "leading", 5, 6, 200))
         assert client.connection.frames == []
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from auction_examples import AUCTION
+from auction_requests import answered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import EPOCH_MS, turns, virtual
 
-from actors.stream.messages import BidAnswer
 from domain.ids import id_text
 from gateway.fanout.channels import FLUSH_CROWD_EVERY_S, FanOutLimits, Wave
 from gateway.websocket.protocol import DRAINED_BYTES
@@ -225,7 +225,7 @@ async def test_acks_go_at_once_while_news_waits():
         wanted = client.send("bid", **BID)
         g.listener.announce(news(3, 3))
         await told(g)
-        g.routes.sent[0][1](BidAnswer(1, 3, 100, "leading", 5, 6, 200))
+        g.routes.sent[0][1](answered(1, 3, 100, "leading", 5, 6, 200))
         assert [f.get("id") for f in client.connection.taken()] == [wanted]
 
 

@@ -106,7 +106,7 @@ async def test_a_length_that_is_written_longer_than_need_be_changes_nothing():
         write_raw(client, bytes([0x82, 0xFF]) + len(payload).to_bytes(8, "big") + bytes(4) + payload)
         write_raw(client, raw_bid(2, auction=AUCTION + 1))
         await until(lambda: len(server.routes.sent) == 2)
-        assert [request.auction for request, _ in server.routes.sent] == [AUCTION, AUCTION + 1]
+        assert [request.entity for request, _ in server.routes.sent] == [AUCTION, AUCTION + 1]
 
 
 async def test_who_goes_on_sending_after_the_close_is_cut_off():

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 import websockets.asyncio.client as ws_client
 from auction_examples import AUCTION
+from auction_requests import answered, refused
 from virtual_time import until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from actors.stream.messages import BidAnswer, Refused
 from domain.ids import id_text
 from gateway.wire.frames import JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL
 from tests.unit.gateway.websocket.sessions import news
@@ -33,7 +33,7 @@ async def test_bids_subscriptions_and_news_in_both_forms(subprotocol: str):
         assert (reply["ok"], reply["seq"], reply["state"]["leader"]) == (True, 2, "ann")
         await client.send({"op": "bid", "id": 9, "auction": id_text(AUCTION), "amount": 5, "key": "k"})
         await until(lambda: server.routes.sent)
-        server.routes.sent[0][1](BidAnswer(1, 3, 100, "leading", 5, 6, 200))
+        server.routes.sent[0][1](answered(1, 3, 100, "leading", 5, 6, 200))
         ack = await client.next()
         assert (ack["id"], ack["seq"], ack["outcome"]) == (9, 3, "leading")
         server.listener.announce(news(3, 3))
@@ -374,6 +374,6 @@ async def test_an_answer_for_a_client_that_is_gone_does_no_harm():
             await client.send({"op": "bid", "id": 9, "auction": id_text(AUCTION), "amount": 5, "key": "k"})
             await until(lambda: server.routes.sent)
         await until(lambda: len(server.sockets) == 0)
-        server.routes.sent[0][1](Refused("unavailable", 1))
+        server.routes.sent[0][1](refused("unavailable", 1))
         async with connected(server) as client:
             await client.hello(server)

@@ -2,9 +2,9 @@
 
 import msgspec
 from auction_examples import AUCTION
+from auction_requests import answered
 from virtual_time import until
 
-from actors.stream.messages import BidAnswer
 from domain.ids import id_text
 from gateway.websocket.session import SessionLimits
 from tests.unit.gateway.websocket.ws_serving import Client, connected, serving
@@ -35,9 +35,9 @@ async def test_a_socket_that_sends_much_at_once_does_not_hold_up_the_others():
         write_raw(much, b"".join(map(raw_bid, range(count))))
         write_raw(little, raw_bid(1, auction=AUCTION + 1))
         await until(lambda: len(server.routes.sent) == count + 1)
-        auctions = [request.auction for request, _ in server.routes.sent]
+        auctions = [request.entity for request, _ in server.routes.sent]
         assert auctions.index(AUCTION + 1) <= FRAMES_PER_TURN
-        keys = [request.key for request, _ in server.routes.sent if request.auction == AUCTION]  # type: ignore[union-attr]
+        keys = [request.key[1] for request, _ in server.routes.sent if request.entity == AUCTION]  # type: ignore[union-attr,index]
         assert keys == [str(number) for number in range(count)]
 
 
@@ -48,7 +48,7 @@ async def test_a_socket_that_is_refused_for_overload_is_heard_again_after_a_paus
         refused = [await client.next() for _ in range(8)]
         assert [(reply["id"], reply["error"]["code"]) for reply in refused] == [(n, "overloaded") for n in range(2, 10)]
         for _, answer in server.routes.sent:
-            answer(BidAnswer(1, 3, 100, "leading", 5, 6, 200))
+            answer(answered(1, 3, 100, "leading", 5, 6, 200))
         assert [(await client.next())["id"] for _ in range(2)] == [0, 1]
         assert (await client.ask("ping"))["ok"] is True
 

@@ -12,12 +12,12 @@ import msgspec
 import uvicorn
 import websockets.asyncio.client as ws_client
 from auction_examples import ANN, AUCTION
+from auction_requests import state_answer
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from websockets.exceptions import ConnectionClosed
 
 from actors.clock import Clock
-from actors.stream.messages import StateAnswer
 from domain.ids import id_text
 from gateway.fanout.hub import Hub
 from gateway.http.address_limit import AddressLimit
@@ -49,7 +49,7 @@ class Server:
             self.routes, self.hub, TOKENS, limits, Admission(under_way_max), Traffic(), sockets_max, AddressLimit(1),
             self.clock.now_ms,
         )  # fmt: skip
-        self.routes.states[AUCTION] = StateAnswer(1, 2, state())
+        self.routes.states[AUCTION] = state_answer(1, 2, state())
         self.port = 0
 
     @property

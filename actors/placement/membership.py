@@ -1,4 +1,4 @@
-"""What the director sees: which hosts live, on which nodes, and what they keep.
+"""What the director sees: which hosts live, on which nodes, and what they own.
 
 It holds a stream to each host, as gateways do: the kernel closes it the moment that a host's process ends. A process
 that was stopped, or starves, keeps its streams; its heartbeat in the directory stands still.
@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from actors.hosting.vitals import Vitals, vitals_of
+from actors.hosting.load_report import LoadReport, load_report_of
 from actors.placement.control import Node
 from actors.stream.connection import GatewayStream, HandshakeFailed, open_stream
 from domain.placement.rules import HostPlace
@@ -25,7 +25,7 @@ STALLED_AFTER_S = 3.0
 # Between two looks that lie further apart nobody knows who was silent: the database was away, or we were.
 BLIND_AFTER_S = 1.5
 SHARED_PREFIX = "host-"
-SOLO_PREFIX = "solo-"
+DEDICATED_PREFIX = "dedicated-"
 
 
 class ReadsDirectory(Protocol):
@@ -40,7 +40,8 @@ class ReadsDirectory(Protocol):
 
 @dataclass(frozen=True)
 class View:
-    """One look. ``owners`` has every slot with its host, be it alive or not; ``alone`` every auction with its own.
+    """One look. ``owners`` has every slot with its host, be it alive or not; ``dedicated_owners``
+    every entity that has a dedicated host, with it.
 
     ``registered`` are those in the directory that live or may be expected to come back, ``living`` those that live.
     """
@@ -49,8 +50,8 @@ class View:
     living: Mapping[str, HostAddress]
     registered: Mapping[str, HostAddress]
     owners: Mapping[int, str | None]
-    alone: Mapping[int, str | None]
-    vitals: Mapping[str, Vitals] = field(default_factory=dict)
+    dedicated_owners: Mapping[int, str | None]
+    reports: Mapping[str, LoadReport] = field(default_factory=dict)
 
     @property
     def shared(self) -> list[HostPlace]:
@@ -58,18 +59,18 @@ class View:
         return [HostPlace(h.host_id, h.node) for h in self.living.values() if h.host_id.startswith(SHARED_PREFIX)]
 
     @property
-    def solo(self) -> list[HostAddress]:
-        """The living hosts for one auction each."""
-        return [h for h in self.living.values() if h.host_id.startswith(SOLO_PREFIX)]
+    def dedicated(self) -> list[HostAddress]:
+        """The living hosts for one entity each."""
+        return [h for h in self.living.values() if h.host_id.startswith(DEDICATED_PREFIX)]
 
     @property
     def all_placed(self) -> bool:
-        """Whether everything has a living keeper."""
-        everyone = (*self.owners.values(), *self.alone.values())
+        """Whether everything has a living owner."""
+        everyone = (*self.owners.values(), *self.dedicated_owners.values())
         return all(owner in self.living for owner in everyone)
 
 
-class Lookout:
+class MembershipMonitor:
     """Makes views. ``changed`` is called, with what happened, when a host comes or goes between two looks."""
 
     def __init__(
@@ -92,7 +93,7 @@ class Lookout:
         What neither is reached nor ``known`` is a leftover of an earlier time: nothing will bring it back.
         """
         rows = await self._directory.hosts()
-        alone = await self._directory.dedicated()
+        dedicated = await self._directory.dedicated()
         by_node = {node.node_id: node for node in nodes}
         here = [h for h in rows if h.node in by_node]
         await asyncio.gather(*(self._connect(h) for h in here if not self._connected(h)))
@@ -102,11 +103,11 @@ class Lookout:
         owners: dict[int, str | None] = dict.fromkeys(range(self._slots_total))
         for host in rows:
             owners |= dict.fromkeys((slot for slot in host.slots if slot < self._slots_total), host.host_id)
-        vitals = {host_id: vitals_of(host.vitals) for host_id, host in living.items()}
-        return View(by_node, living, registered, owners, alone, vitals)
+        reports = {host_id: load_report_of(host.load_report) for host_id, host in living.items()}
+        return View(by_node, living, registered, owners, dedicated, reports)
 
     def close(self) -> None:
-        """Let go of all streams."""
+        """Close all streams."""
         streams, self._streams = self._streams, {}
         for _, stream in streams.values():
             if stream.transport is not None:

@@ -1,7 +1,7 @@
-"""Requests for auctions that are on their way from one host to another: nobody refuses them, they wait.
+"""Requests for entities that are handed off from one host to another: nobody refuses them, they wait.
 
-A host that lets go of an auction answers ``moved``. From the first such answer on, everything for that auction is held
-here, until the directory names the new keeper; then it goes there in the order in which it came.
+A host that has handed off an entity answers ``moved``. From the first such answer on, everything for that entity is
+held here, until the directory names the new owner; then it goes there in the order in which it came.
 """
 
 import time
@@ -13,14 +13,14 @@ from actors.clock import Clock
 from actors.stream.messages import Answer, Refused, Request
 from domain.errors import OVERLOADED, UNAVAILABLE
 
-# Longer than it takes a host to keep again what it let go of in vain (actors/hosting/ownership/releases.py).
+# Longer than it takes a host to own again what it handed off in vain (actors/hosting/ownership/releases.py).
 HELD_FOR_S = 4.5
-# Whoever has turned it away may yet be the keeper: one that takes an auction is named by the directory a moment before
+# Whoever has rejected it may yet be the owner: one that acquires an entity is named by the directory a moment before
 # it knows that itself, and the directory may have gone there and back between two looks. So where it is still the one
 # named it is asked again, soon at first, and after as long again as it was held when that was too soon.
 TRY_AGAIN_S = 0.02
 TRY_AGAIN_MAX_S = 0.25
-RETRY_AFTER_MS = 500
+RETRY_LATER = {"retry_after_ms": 500}
 
 OnAnswer = Callable[[Answer], None]
 Held = tuple[int, Request, OnAnswer, float]
@@ -35,10 +35,10 @@ class _Move:
     held: list[Held] = field(default_factory=list)
 
 
-class MovedRequests:
-    """``forward(number, request, on_answer, since)`` sends one on; ``settled(auction, left)``: has it a new keeper?
+class HandOffBuffer:
+    """``forward(number, request, on_answer, since)`` sends one on; ``settled(entity, left)``: has it a new owner?
 
-    ``still_named(auction, left)``: is the one that turned it away the keeper, as far as the directory goes?
+    ``still_named(entity, left)``: is the one that rejected it the owner, as far as the directory goes?
     """
 
     def __init__(
@@ -62,27 +62,27 @@ class MovedRequests:
     def __bool__(self) -> bool:
         return bool(self._moves)
 
-    def __contains__(self, auction: int) -> bool:
-        return auction in self._moves
+    def __contains__(self, entity: int) -> bool:
+        return entity in self._moves
 
     def hold(
         self, number: int, request: Request, on_answer: OnAnswer, left: object | None, since: float | None
     ) -> None:
-        """Keep a request until its auction has a keeper again. ``left``: who has just said that it is not the one.
+        """Keep a request until its entity has an owner again. ``left``: who has just said that it is not the one.
 
         ``since``: when it was first held, if it was before; it is held for so long in all, and no longer.
         """
         now = self._steady()
         since = now if since is None else since
         if self.waiting >= self._held_max:
-            on_answer(Refused(OVERLOADED, self._clock.now_ms(), retry_after_ms=RETRY_AFTER_MS))
+            on_answer(Refused(OVERLOADED, self._clock.now_ms(), RETRY_LATER))
             return
         if now - since >= HELD_FOR_S:
             on_answer(self._unavailable())
             return
-        move = self._moves.get(request.auction)
+        move = self._moves.get(request.entity)
         if move is None:
-            move = self._moves[request.auction] = _Move(
+            move = self._moves[request.entity] = _Move(
                 left, now + min(max(TRY_AGAIN_S, now - since), TRY_AGAIN_MAX_S), now + TRY_AGAIN_MAX_S
             )
         elif left is not None:
@@ -93,34 +93,34 @@ class MovedRequests:
     def settle(self) -> None:
         """Send on what can be sent on. To be called after each look into the directory."""
         now = self._steady()
-        for auction, move in list(self._moves.items()):
-            ask_again = now >= move.ask_again_at and self._still_named(auction, move.left)
-            if ask_again or now >= move.send_on_at or self._settled(auction, move.left):
-                self._let_go(auction, sorted(move.held, key=itemgetter(0)))
+        for entity, move in list(self._moves.items()):
+            ask_again = now >= move.ask_again_at and self._still_named(entity, move.left)
+            if ask_again or now >= move.send_on_at or self._settled(entity, move.left):
+                self._send_on(entity, sorted(move.held, key=itemgetter(0)))
 
-    def _let_go(self, auction: int, held: list[Held]) -> None:
-        del self._moves[auction]
+    def _send_on(self, entity: int, held: list[Held]) -> None:
+        del self._moves[entity]
         self.waiting -= len(held)
         for number, request, on_answer, since in held:
             self._forward(number, request, on_answer, since)
 
     def expire(self) -> None:
-        """Answer ``unavailable`` where no keeper has been found in time."""
+        """Answer ``unavailable`` where no owner has been found in time."""
         before = self._steady() - HELD_FOR_S
-        for auction, move in list(self._moves.items()):
+        for entity, move in list(self._moves.items()):
             if any(since <= before for _, _, _, since in move.held):
-                self._give_up(auction)
+                self._give_up(entity)
 
     def give_up(self) -> None:
         """Answer ``unavailable`` to all."""
-        for auction in list(self._moves):
-            self._give_up(auction)
+        for entity in list(self._moves):
+            self._give_up(entity)
 
-    def _give_up(self, auction: int) -> None:
-        held = self._moves.pop(auction).held
+    def _give_up(self, entity: int) -> None:
+        held = self._moves.pop(entity).held
         self.waiting -= len(held)
         for _, _, on_answer, _ in held:
             on_answer(self._unavailable())
 
     def _unavailable(self) -> Refused:
-        return Refused(UNAVAILABLE, self._clock.now_ms(), retry_after_ms=RETRY_AFTER_MS)
+        return Refused(UNAVAILABLE, self._clock.now_ms(), RETRY_LATER)

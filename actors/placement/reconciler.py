@@ -1,16 +1,16 @@
-"""Which hosts there should be: on every node so many that keep slots and so many that stand by."""
+"""Which hosts there should be: on every node so many that own slots and so many spare ones."""
 
 import time
 from collections.abc import Callable
 
 from actors.placement.control import ControlsHosts, DirectorLimits
-from actors.placement.fleet import SHARED_PREFIX, ReadsDirectory, View
+from actors.placement.membership import SHARED_PREFIX, ReadsDirectory, View
 
 # A host that was ordered and has not registered by then is ordered again.
 START_WITHIN_S = 60.0
 
 
-class Musters:
+class HostReconciler:
     """Has missing hosts started, and ends those that nothing needs any more."""
 
     def __init__(
@@ -64,9 +64,9 @@ class Musters:
         self._ordered[host_id] = (node, time.monotonic())
 
     async def dismiss(self, view: View, draining: frozenset[str]) -> None:
-        """End one living host that keeps nothing and is on a node that is drained. May raise ControlFailed."""
+        """End one living host that owns nothing and is on a node that is drained. May raise ControlFailed."""
         for host in view.living.values():
-            if host.node in draining and not host.keeps_something:
+            if host.node in draining and not host.owns_something:
                 await self._control.end_host(host.host_id)
                 await self._directory.remove_host(host.host_id)
                 self._say(f"{host.host_id} has been ended: its node is being drained")

@@ -5,74 +5,80 @@ from typing import Any
 
 import pytest
 from auction_examples import ANN, BOB
+from auction_requests import state_in
+from memory_stores import listed
 from virtual_time import until, virtual
 
 from actors.hosting.limits import HostLimits
-from actors.hosting.news import NEWS_EVENTS_MAX
+from actors.hosting.updates import UPDATE_EVENTS_MAX
 from persistence.postgres.errors import StoreUnavailable
-from persistence.redis.announcements import news_channel
+from persistence.redis.announcements import updates_channel
 from tests.unit.actors.hosting.hosts_in_memory import AUCTIONS, FIRST, SLOTS, World, bid, slot
 
-NO_HEADS_ON_THE_WAY = float("inf")
+NO_SUMMARY_WITH_A_COMMIT = float("inf")
 
 
-def heads_only_when_due(client: Any) -> None:
+def summary_of(world: World) -> Any:
+    return listed(world.tables.summaries[FIRST])
+
+
+def summaries_only_when_due(client: Any) -> None:
     """Put the twice-a-second refresh out of the way."""
-    client.host.records._heads_at = NO_HEADS_ON_THE_WAY
+    client.host.records._summaries_at = NO_SUMMARY_WITH_A_COMMIT
 
 
 @virtual
 async def test_the_read_model_follows_at_once_where_a_status_changes():
     world = World()
     async with world.running() as client:
-        heads_only_when_due(client)
+        summaries_only_when_due(client)
         await client.create()
-        assert (world.tables.heads[FIRST].status, world.tables.heads[FIRST].seq) == ("open", 2)
+        assert (summary_of(world).status, summary_of(world).seq) == ("open", 2)
         await client.ask(bid(ANN, 10))
-        assert world.tables.heads[FIRST].seq == 2
+        assert world.tables.summaries[FIRST].seq == 2
         await asyncio.sleep(3_601)
-        head = world.tables.heads[FIRST]
-        assert (head.status, head.seq, head.winner, head.due_at) == ("closed", 4, ANN, None)
+        summary = summary_of(world)
+        assert (summary.status, summary.seq, summary.winner, summary.due_at) == ("closed", 4, ANN, None)
 
 
 @virtual
-async def test_the_read_model_follows_bids_with_the_chores():
+async def test_the_read_model_follows_bids_with_maintenance():
     world = World()
     async with world.running() as client:
-        heads_only_when_due(client)
+        summaries_only_when_due(client)
         await client.create()
         await client.ask(bid(ANN, 10))
-        client.host.chores_due()
+        client.host.maintain()
         await asyncio.sleep(0.01)
         await client.host.records.flush()
-        assert (world.tables.heads[FIRST].seq, world.tables.heads[FIRST].leader_name) == (3, "ann")
+        assert (summary_of(world).seq, summary_of(world).leader_name) == (3, "ann")
 
 
 @virtual
 async def test_what_could_not_be_written_is_written_the_next_time():
     world = World()
     async with world.running(limits=HostLimits(snapshot_every_events=1)) as client:
-        heads_only_when_due(client)
+        summaries_only_when_due(client)
         await client.create()
         await client.ask(bid(ANN, 10))
-        client.host.chores_due()
+        client.host.maintain()
         await asyncio.sleep(0.01)
         world.weather.down = True
         with pytest.raises(StoreUnavailable):
             await client.host.records.flush()
         world.weather.down = False
         await client.host.records.flush()
-        assert world.tables.heads[FIRST].seq == world.tables.snapshots[FIRST].seq == 3
+        assert world.tables.summaries[FIRST].seq == world.tables.snapshots[FIRST].seq == 3
 
 
 @virtual
 async def test_a_newer_row_made_while_an_older_is_written_is_not_lost():
     world = World()
     async with world.running(limits=HostLimits(snapshot_every_events=1)) as client:
-        heads_only_when_due(client)
+        summaries_only_when_due(client)
         await client.create()
         await client.ask(bid(ANN, 10))
-        client.host.chores_due()
+        client.host.maintain()
         await asyncio.sleep(0.01)
         written = asyncio.Event()
         world.weather.pause = written.wait
@@ -84,26 +90,26 @@ async def test_a_newer_row_made_while_an_older_is_written_is_not_lost():
         await flushing
         await client.settled()
         assert client.answer(number).seq == 4
-        client.host.chores_due()
+        client.host.maintain()
         await asyncio.sleep(0.01)
         await client.host.records.flush()
-        assert world.tables.heads[FIRST].seq == world.tables.snapshots[FIRST].seq == 4
+        assert world.tables.summaries[FIRST].seq == world.tables.snapshots[FIRST].seq == 4
 
 
 @virtual
 async def test_a_dead_hosts_last_bids_reach_the_read_model_when_the_auction_is_loaded():
     world = World()
     async with world.running() as client:
-        heads_only_when_due(client)
+        summaries_only_when_due(client)
         await client.create()
         await client.ask(bid(ANN, 10))
-    assert world.tables.heads[FIRST].seq == 2
+    assert world.tables.summaries[FIRST].seq == 2
     async with world.running() as client:
         await client.state()
-        client.host.chores_due()
+        client.host.maintain()
         await asyncio.sleep(0.01)
         await client.host.records.flush()
-        assert world.tables.heads[FIRST].seq == 3
+        assert world.tables.summaries[FIRST].seq == 3
         # And the watchers hear where it stands: the dead host's last word may have been lost.
         assert (world.heard.news[-1].seq, world.heard.news[-1].events) == (3, [])
 
@@ -133,9 +139,9 @@ async def test_news_of_one_commit_goes_out_as_one_message_a_channel():
         await client.settled()
         await until(lambda: world.heard.pages)
     assert sorted(channel for channel, _ in world.heard.pages) == sorted(
-        {news_channel(slot(auction) % SLOTS) for auction in AUCTIONS[:6]}
+        {updates_channel(slot(auction) % SLOTS) for auction in AUCTIONS[:6]}
     )
-    assert sorted(news.auction for news in world.heard.news) == list(AUCTIONS[:6])
+    assert sorted(news.entity for news in world.heard.news) == list(AUCTIONS[:6])
 
 
 @virtual
@@ -144,10 +150,10 @@ async def test_news_of_a_large_commit_has_only_the_last_events():
     async with world.running() as client:
         await client.create()
         world.heard.pages.clear()
-        for dollars in range(10, 10 + NEWS_EVENTS_MAX + 20):
+        for dollars in range(10, 10 + UPDATE_EVENTS_MAX + 20):
             client.send(bid(ANN, dollars))
         await client.settled()
     [news] = world.heard.news
-    last = 2 + NEWS_EVENTS_MAX + 20
-    assert [event.seq for event in news.events] == list(range(last - NEWS_EVENTS_MAX + 1, last + 1))
-    assert (news.seq, news.state.bids) == (last, NEWS_EVENTS_MAX + 20)
+    last = 2 + UPDATE_EVENTS_MAX + 20
+    assert [event.seq for event in news.events] == list(range(last - UPDATE_EVENTS_MAX + 1, last + 1))
+    assert (news.seq, state_in(news).bids) == (last, UPDATE_EVENTS_MAX + 20)

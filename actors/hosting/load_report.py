@@ -1,4 +1,4 @@
-"""How a host is doing, as it says with each heartbeat: for the director, for gateways' /metrics, and for operators."""
+"""How a host is doing, reported with each heartbeat: for the director, for gateways' /metrics, and for operators."""
 
 import os
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 HOTTEST_MAX = 8
-WISHES_MAX = 64
+WANTED_MAX = 64
 COMMIT_SHARE = 0.05
 # The share of the newest half second in a rate: what lasts a second or two counts, a burst does not.
 NEWEST_SHARE = 0.3
@@ -17,17 +17,17 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Heat(msgspec.Struct, frozen=True, array_like=True):
-    """One auction's orders a second."""
+    """One entity's orders a second."""
 
-    auction: int
+    entity: int
     rate: int
 
 
-class Vitals(msgspec.Struct, frozen=True, omit_defaults=True):
-    """JSON in ``hosts.vitals``. Rates are per second, times in milliseconds, memory in bytes; the rest are counts.
+class LoadReport(msgspec.Struct, frozen=True, omit_defaults=True):
+    """JSON in ``hosts.load_report``. Rates are per second, times in milliseconds, memory in bytes; the rest are counts.
 
-    ``hottest`` are auctions with the most orders, ``wishes`` live ones whose seller asked for a host of their own, and
-    ``finished`` those that have such a host and need it no more.
+    ``hottest`` are the entities with the most orders, ``dedicated_wanted`` live ones for which a dedicated host was
+    asked, and ``ended`` those that have one and need it no more.
     """
 
     pid: int = 0
@@ -36,7 +36,7 @@ class Vitals(msgspec.Struct, frozen=True, omit_defaults=True):
     inbox: int = 0
     inbox_max: int = 0
     loading: int = 0
-    auctions: int = 0
+    entities: int = 0
     timers: int = 0
     commits: int = 0
     conflicts: int = 0
@@ -44,26 +44,26 @@ class Vitals(msgspec.Struct, frozen=True, omit_defaults=True):
     rss_bytes: int = 0
     streams: int = 0
     unread_bytes: int = 0
-    news_waiting: int = 0
-    news_dropped: int = 0
+    updates_waiting: int = 0
+    updates_dropped: int = 0
     hottest: list[Heat] = []
-    wishes: list[int] = []
-    finished: list[int] = []
+    dedicated_wanted: list[int] = []
+    ended: list[int] = []
 
 
-_decode = msgspec.json.Decoder(Vitals).decode
-encode_vitals = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(LoadReport).decode
+encode_load_report = msgspec.json.Encoder().encode
 
 
-def vitals_of(text: bytes) -> Vitals:
-    """What a host said; from a version that says something else, nothing."""
+def load_report_of(text: bytes) -> LoadReport:
+    """What a host reported; from a version that reports something else, nothing."""
     try:
         return _decode(text)
     except msgspec.MsgspecError:
-        return Vitals()
+        return LoadReport()
 
 
-class Pulse:
+class LoadMeter:
     """Counts what a host does."""
 
     def __init__(self) -> None:
@@ -80,38 +80,38 @@ class Pulse:
         self._commit_ms += COMMIT_SHARE * (took_ms - self._commit_ms)
 
     def rates(self, orders: Mapping[int, int], now_ms: int) -> dict[int, float]:
-        """Orders a second of each auction, smoothed, given how many there were since the last call."""
+        """Orders a second of each entity, smoothed, given how many there were since the last call."""
         seconds = max(now_ms - (self._at_ms or now_ms), 1) / 1000
         if self._at_ms is not None:
-            rates = {auction: (1 - NEWEST_SHARE) * rate for auction, rate in self._rates.items()}
-            for auction, number in orders.items():
-                rates[auction] = rates.get(auction, 0.0) + NEWEST_SHARE * number / seconds
-            self._rates = {auction: rate for auction, rate in rates.items() if rate >= RATE_MIN}
+            rates = {entity: (1 - NEWEST_SHARE) * rate for entity, rate in self._rates.items()}
+            for entity, number in orders.items():
+                rates[entity] = rates.get(entity, 0.0) + NEWEST_SHARE * number / seconds
+            self._rates = {entity: rate for entity, rate in rates.items() if rate >= RATE_MIN}
         self._at_ms = now_ms
         return self._rates
 
-    def forget(self, auction: int) -> None:
-        """The auction is kept by another host now."""
-        self._rates.pop(auction, None)
+    def forget(self, entity: int) -> None:
+        """Another host owns the entity now."""
+        self._rates.pop(entity, None)
 
-    def vitals(self, *, wishes: list[int], **others: Any) -> Vitals:
-        """What the host says, with what is counted here."""
-        return Vitals(
+    def report(self, *, dedicated_wanted: list[int], **others: Any) -> LoadReport:
+        """The report, with what is counted here."""
+        return LoadReport(
             pid=os.getpid(),
             commit_ms=round(self._commit_ms, 2),
             commits=self.commits,
             conflicts=self.conflicts,
             refused_overloaded=self.refused_overloaded,
             rss_bytes=rss_bytes(),
-            wishes=wishes[:WISHES_MAX],
+            dedicated_wanted=dedicated_wanted[:WANTED_MAX],
             **others,
         )
 
 
 def hottest_of(rates: dict[int, float]) -> list[Heat]:
-    """The few auctions with the most orders, hottest first."""
+    """The few entities with the most orders, hottest first."""
     best = sorted(rates.items(), key=lambda item: -item[1])[:HOTTEST_MAX]
-    return [Heat(auction, round(rate)) for auction, rate in best]
+    return [Heat(entity, round(rate)) for entity, rate in best]
 
 
 def rss_bytes() -> int:

@@ -1,0 +1,49 @@
+"""Commands that may be retries: their keys are looked up in the log before they are decided or refused."""
+
+from collections.abc import Mapping, Sequence
+
+from actors.hosting.commit.batch import Batch
+from actors.hosting.entity.entity import Entity
+from actors.hosting.entity.orders import Order
+from actors.stream.messages import Command
+from domain.log.codec import command_key
+from persistence.log.event_log import EventLog, KeyedRow
+from persistence.postgres.errors import StoreError
+
+
+async def keys_of_second_attempts(event_log: EventLog, orders: Sequence[Order]) -> dict[tuple[int, bytes], KeyedRow]:
+    """After a conflict look before deciding: the key may be in the log, older than what memory holds."""
+    wanted = [key for order in orders if order.attempts and (key := _key_of(order)) is not None]
+    if not wanted:
+        return {}
+    try:
+        return await event_log.find_keys(wanted)
+    except StoreError:
+        return {}
+
+
+async def resolve_duplicates(event_log: EventLog, batch: Batch, entities: Mapping[int, Entity]) -> None:
+    """A refused command may be a retry of one that the log has but memory has forgotten: then that is the answer.
+
+    An accepted one can't be such a retry: a kind's rules refuse for ever what a later event has made impossible.
+    """
+    keys = [_key_of(order) for order, _ in batch.maybe_duplicates]
+    try:
+        found = await event_log.find_keys([key for key in keys if key is not None])
+    except StoreError:
+        batch.answers += [(order, batch.unavailable) for order, _ in batch.maybe_duplicates]
+        return
+    for (order, refused), key in zip(batch.maybe_duplicates, keys, strict=True):
+        answer = refused
+        if key is not None and key in found and isinstance(order.request, Command):
+            entity = entities[order.request.entity]
+            command = entity.kind.codec.decode_command(order.request.payload)
+            answer = entity.known_answer(entity.rules.fingerprint(command), found[key])
+        batch.answers.append((order, answer))
+
+
+def _key_of(order: Order) -> tuple[int, bytes] | None:
+    request = order.request
+    if not isinstance(request, Command) or request.key is None:
+        return None
+    return request.entity, command_key(*request.key)

@@ -1,0 +1,180 @@
+"""One entity in a host's memory: the state that the log gives, and the newest command keys.
+
+It decides nothing: a batch decides on an overlay (``actors.hosting.entity.overlay``), and what the log then has is
+installed here.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from actors.stream.messages import Accepted, Answer, Refused, UserKey
+from domain.entity import Rules
+from domain.errors import KEY_REUSED
+from domain.kinds import kind_of
+from domain.log.codec import encode, first_hash
+from domain.log.kind import Kind
+from persistence.log.event_log import EventRow, KeyedRow
+from persistence.log.snapshots import Snapshot
+from persistence.log.summaries import SummaryRow
+
+RECENT_KEYS_MAX = 256
+
+Known = tuple[int | str | None, Accepted]
+"""What became of a command: its fingerprint, and the answer."""
+
+
+class BrokenChain(Exception):
+    """The log's tail does not continue its snapshot: rows are missing. An operator must look (``ece verify``)."""
+
+
+class Entity:
+    """Memory does not grow with its events: the newest command keys stay, older ones are in the log."""
+
+    __slots__ = (
+        "_recent", "at", "complete", "epoch", "hash", "id", "kind", "last_used_ms", "placement", "rules", "seq", "slot",
+        "snapshot_seq", "state",
+    )  # fmt: skip
+
+    def __init__(self, entity_id: int, kind: str | None, slot: int, epoch: int, placement: str = "shared") -> None:
+        """``kind`` None: the log will tell. Raises UnknownKind."""
+        self.id = entity_id
+        self.kind: Kind
+        self.rules: Rules[Any, Any, Any]
+        self.hash = b""
+        if kind is not None:
+            self._become(kind)
+        self.slot = slot
+        self.placement = placement
+        self.epoch = epoch
+        self.state: Any = None
+        self.seq = 0
+        self.at = 0
+        self.snapshot_seq = 0
+        self.last_used_ms = 0
+        # Whether _recent holds every key that was ever used here.
+        self.complete = True
+        self._recent: dict[UserKey, Known] = {}
+
+    # -- recovery
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Start from a snapshot; the tail follows. Raises Unreadable, UnknownKind."""
+        self._is_of(snapshot.kind)
+        self.state = self.kind.codec.decode_state(snapshot.state)
+        self.seq, self.at, self.hash = snapshot.seq, snapshot.at, snapshot.hash
+        self.snapshot_seq = snapshot.seq
+        # How many keys were used before it, only the log knows.
+        self.complete = False
+
+    def replay(self, rows: list[EventRow]) -> None:
+        """Apply the log's next rows. Raises BrokenChain, Unreadable, UnknownKind."""
+        for row in rows:
+            self._is_of(row.kind)
+            if row.seq != self.seq + 1:
+                raise BrokenChain(f"entity {self.id}: row {self.seq + 1} is missing before {row.seq}")
+            event = self.kind.codec.decode_event(row.body)
+            self.state = self.rules.apply(self.state, event)
+            self.seq, self.at, self.hash = row.seq, row.at, row.hash
+            receipt = self.rules.receipt(event)
+            if receipt is not None:
+                answer = Accepted(row.epoch, row.seq, row.at, receipt.result)
+                self._remember((receipt.user, receipt.key), (receipt.fingerprint, answer))
+
+    def _is_of(self, kind: str) -> None:
+        """The log knows of which kind it is; who asks for it may be wrong."""
+        if self.seq == 0:
+            self._become(kind)
+        elif kind != self.kind.name:
+            raise BrokenChain(f"entity {self.id}: a row after {self.seq} is of the kind {kind}")
+
+    def _become(self, kind: str) -> None:
+        self.kind = kind_of(kind)
+        self.rules = self.kind.rules
+        self.hash = first_hash(kind, self.id)
+
+    # -- what it is
+
+    @property
+    def due_at(self) -> int | None:
+        """When time alone changes this entity next (ms)."""
+        return None if self.state is None else self.rules.due_at(self.state)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will ever happen here again."""
+        return self.state is not None and self.rules.ended(self.state)
+
+    @property
+    def wants_dedicated_host(self) -> bool:
+        """Whether who opened it asked for a host of its own, and it is of use."""
+        return self.state is not None and self.rules.placement(self.state) == "dedicated" and not self.ended
+
+    @property
+    def may_be_dedicated(self) -> bool:
+        """Whether load may give it a host of its own."""
+        return self.state is not None and self.rules.placement(self.state) != "shared" and not self.ended
+
+    def public(self, now_ms: int) -> msgspec.Raw:
+        """What everyone may see of it, encoded."""
+        return msgspec.Raw(encode(self.rules.public_state(self.state, now_ms, self.placement)))
+
+    # -- retries
+
+    def known(self, key: UserKey) -> Known | None:
+        """What memory has of this command: then it is a retry."""
+        return self._recent.get(key)
+
+    def known_answer(self, fingerprint: int | str | None, row: KeyedRow) -> Answer:
+        """The answer to a retry whose first try the log has."""
+        receipt = self.rules.receipt(self.kind.codec.decode_event(row.body))
+        assert receipt is not None, "only events with a receipt have a command key"
+        answer = Accepted(row.epoch, row.seq, row.at, receipt.result)
+        return repeated((receipt.fingerprint, answer), fingerprint, row.at)
+
+    def install(self, state: Any, seq: int, at: int, digest: bytes, known: Iterable[tuple[UserKey, Known]]) -> None:
+        """From now on this is what it is: the log has it, up to the event ``seq``."""
+        self.state, self.seq, self.at, self.hash = state, seq, at, digest
+        for key, answer in known:
+            self._remember(key, answer)
+
+    def _remember(self, key: UserKey, known: Known) -> None:
+        self._recent[key] = known
+        if len(self._recent) > RECENT_KEYS_MAX:
+            del self._recent[next(iter(self._recent))]
+            self.complete = False
+
+    # -- what goes to the stores
+
+    def snapshot(self) -> Snapshot:
+        """The present state, to be saved."""
+        return Snapshot(self.id, self.kind.name, self.seq, self.epoch, self.at, self.hash, encode(self.state))
+
+    def summary(self) -> SummaryRow:
+        """Its summary row."""
+        return summary_row(self, self.state, self.seq, self.at)
+
+
+def repeated(known: Known, fingerprint: int | str | None, now_ms: int) -> Answer:
+    """The answer to a retry; the same key with another content is none."""
+    first, answer = known
+    if first != fingerprint:
+        return Refused(KEY_REUSED, now_ms)
+    return replace(answer, duplicate=True)
+
+
+def summary_row(entity: Entity, state: Any, seq: int, at: int) -> SummaryRow:
+    """The summary row of an entity that is in this state after the event ``seq``."""
+    rules = entity.rules
+    return SummaryRow(
+        entity=entity.id,
+        kind=entity.kind.name,
+        slot=entity.slot,
+        due_at=rules.due_at(state),
+        ended=rules.ended(state),
+        epoch=entity.epoch,
+        seq=seq,
+        columns=rules.summary(state, at, entity.placement),
+    )

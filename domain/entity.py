@@ -1,0 +1,149 @@
+"""What a kind of entity brings: its rules, and the types that its log, snapshots and commands are made of.
+
+An entity is a single writer: one sequence of events, one state, one time at which it is due. Hosts, log, recovery and
+verification know it by ``Rules`` alone. ``domain.kinds`` has the registry.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+State = TypeVar("State")
+Command = TypeVar("Command")
+Event = TypeVar("Event")
+
+NO_DETAILS: dict[str, int] = {}
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True):
+    """Why a command changes nothing. ``code`` is one of ``domain.errors``; ``details`` are fields of that error."""
+
+    code: str
+    details: dict[str, int] = NO_DETAILS
+
+
+class Tick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
+    """The command that time gives: an entity's due time has come.
+
+    ``outage`` is the span (from, to; ms) in which the engine took no commands, if the due time lies in one.
+    """
+
+    outage: tuple[int, int] | None = None
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """``amount`` base units of a user's balance; a ``final`` one may be posted at any time, so it is never raised."""
+
+    amount: int
+    final: bool = False
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What a client's keyed command led to, read from its first event.
+
+    ``fingerprint`` is what a retry must have in common with the first try; ``result`` is the answer's content.
+    """
+
+    user: int
+    key: str
+    fingerprint: int | str | None
+    result: msgspec.Struct
+
+
+class Job(msgspec.Struct, frozen=True):
+    """Durable background work that follows an event, done once for each (kind, key)."""
+
+    kind: str
+    key: str
+
+
+class Rules(ABC, Generic[State, Command, Event]):
+    """The rules of one kind. Pure: time is an argument, and the same log always gives the same state.
+
+    ``terms_type``, ``command_type``, ``event_type`` and ``state_type`` are msgspec types: a Struct, or a union of
+    tagged ones. An event's new field goes to its end with a default, so that old rows stay readable.
+    """
+
+    kind: str
+    terms_type: Any
+    command_type: Any
+    event_type: Any
+    state_type: Any
+
+    @abstractmethod
+    def open(self, terms: Any, now_ms: int) -> list[Event]:
+        """The first events of an entity on these sound terms."""
+
+    @abstractmethod
+    def opening(self, event: Event) -> tuple[int, Any] | None:
+        """The id and the terms of the entity that this event opens; None for any other event."""
+
+    @abstractmethod
+    def terms(self, state: State) -> Any:
+        """The terms on which it was opened."""
+
+    def terms_fault(self, terms: Any) -> str | None:
+        """Why nothing can be opened on these terms, or None."""
+        return None
+
+    @abstractmethod
+    def decide(self, state: State, command: Command | Tick, now_ms: int) -> list[Event] | Refusal:
+        """What follows from a command. No events: it was done before, or time changes nothing. Changes nothing."""
+
+    @abstractmethod
+    def apply(self, state: State | None, event: Event) -> State:
+        """The state after this event; ``state`` is None before the first. Never refuses."""
+
+    def due_at(self, state: State) -> int | None:
+        """When time alone changes this entity next (ms), or None."""
+        return None
+
+    def ended(self, state: State) -> bool:
+        """Whether no command will change it any more."""
+        return False
+
+    def fingerprint(self, command: Command) -> int | str | None:
+        """What tells a retry of this keyed command from another command with the same key."""
+        return None
+
+    def receipt(self, event: Event) -> Receipt | None:
+        """What a client's keyed command came to; None for an event that no such command leads to."""
+        return None
+
+    def reserved(self, state: State | None) -> Mapping[int, Reservation]:
+        """What each user may lose in this state, and has to be reserved of their balance; by user."""
+        return {}
+
+    def required(self, event: Event) -> Sequence[tuple[int, int]]:
+        """(user, amount) of those who must be able to pay for this event to count, be it reserved afterwards or not."""
+        return ()
+
+    def placement(self, state: State) -> str:
+        """The wish of who opened it: ``auto``, ``shared`` or ``dedicated``."""
+        return "auto"
+
+    @abstractmethod
+    def public_state(self, state: State, now_ms: int, placement: str) -> msgspec.Struct:
+        """What everybody may see; ``placement`` is where it is: ``shared`` or ``dedicated``."""
+
+    @abstractmethod
+    def public_event(self, event: Event) -> tuple[str, dict[str, Any]]:
+        """The event's ``type`` and ``data`` on the wire."""
+
+    def status(self, state: State) -> Any:
+        """A change of this is written to the summary row in the same commit, not up to half a second later."""
+        return self.ended(state)
+
+    def summary(self, state: State, at_ms: int, placement: str) -> tuple[Any, ...]:
+        """The columns of the summary row after the event at this time, in the order of the kind's table."""
+        return ()
+
+    def jobs(self, state: State, event: Event) -> Sequence[Job]:
+        """The background work that this event causes; ``state`` is the one after it."""
+        return ()
+
+    @abstractmethod
+    def command_behind(self, state: State, event: Event) -> Command | Tick | None:
+        """The command that led from this state to this event as its first, for verification; None: there is none."""

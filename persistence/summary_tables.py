@@ -1,0 +1,6 @@
+"""The registry of summary tables: a kind that lists its entities has one; one that does not needs none."""
+
+from persistence.auctions.summary import AUCTIONS
+from persistence.log.summaries import SummaryTable
+
+SUMMARY_TABLES: dict[str, SummaryTable] = {"auction": AUCTIONS}
