@@ -52,13 +52,6 @@ class Receipt(msgspec.Struct, frozen=True):
     result: msgspec.Struct
 
 
-class Job(msgspec.Struct, frozen=True):
-    """Durable background work that follows an event, done once for each (kind, key)."""
-
-    kind: str
-    key: str
-
-
 class Rules(ABC, Generic[State, Command, Event]):
     """The rules of one kind. Pure: time is an argument, and the same log always gives the same state.
 
@@ -138,10 +131,6 @@ class Rules(ABC, Generic[State, Command, Event]):
 
     def summary(self, state: State, at_ms: int, placement: str) -> tuple[Any, ...]:
         """The columns of the summary row after the event at this time, in the order of the kind's table."""
-        return ()
-
-    def jobs(self, state: State, event: Event) -> Sequence[Job]:
-        """The background work that this event causes; ``state`` is the one after it."""
         return ()
 
     @abstractmethod

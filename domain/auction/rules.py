@@ -12,7 +12,7 @@ from domain.auction.formats.format import Format
 from domain.auction.state import Auction
 from domain.auction.terms import Terms
 from domain.auction.views import PublicState
-from domain.entity import Job, Receipt, Refusal, Reservation, Rules, Tick
+from domain.entity import Receipt, Refusal, Reservation, Rules, Tick
 
 
 class AuctionRules(Rules[Auction, Command, Event]):
@@ -104,9 +104,6 @@ class AuctionRules(Rules[Auction, Command, Event]):
 
     def summary(self, state: Auction, at_ms: int, placement: str) -> tuple[Any, ...]:
         return self._of(state).summary(state, at_ms, placement)
-
-    def jobs(self, state: Auction, event: Event) -> Sequence[Job]:
-        return self._of(state).jobs(state, event)
 
     def command_behind(self, state: Auction, event: Event) -> Command | Tick | None:
         return self._of(state).command_behind(state, event)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 import actors.runtime.host_process
+import tests.kinds  # noqa: F401  hosts of tests know the kinds of tests
 from actors.clock import Clock
 from actors.hosting.ownership.ownership import Assignment
 from actors.runtime.host_process import HostConfig, HostProcess

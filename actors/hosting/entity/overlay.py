@@ -13,7 +13,7 @@ import structlog
 from actors.hosting.entity.entity import Entity, Known, repeated, summary_row
 from actors.hosting.entity.orders import DueNow, Order
 from actors.stream.messages import Accepted, Answer, Command, GetState, Open, Refused, StateAnswer, UserKey
-from domain.entity import Job, Refusal, Reservation, Tick
+from domain.entity import Refusal, Reservation, Tick
 from domain.errors import INSUFFICIENT_FUNDS, KEY_REUSED, NOT_FOUND
 from domain.log.codec import command_key, encode, next_hash
 from persistence.log.event_log import EventRow, KeyedRow
@@ -113,14 +113,6 @@ class Overlay:
         """All that happens, in order: (seq, at, event)."""
         events = [event for decision in self.decisions for event in decision.events]
         return [(seq, self.at, event) for seq, event in enumerate(events, self.entity.seq + 1)]
-
-    @property
-    def jobs(self) -> list[Job]:
-        """The background work that follows from what happens."""
-        return [
-            job for decision in self.decisions for event in decision.events
-            for job in self._rules.jobs(decision.after, event)
-        ]  # fmt: skip
 
     # -- deciding
 

@@ -26,11 +26,8 @@ from domain.auction.events import (
 from domain.auction.refusal import NOT_SOLD, refused
 from domain.auction.state import Auction, Status, apply
 from domain.auction.terms import Terms, terms_fault
-from domain.entity import Job, Receipt, Refusal, Reservation, Rules, Tick
+from domain.entity import Receipt, Refusal, Reservation, Rules, Tick
 from domain.errors import AUCTION_CLOSED, AUCTION_NOT_OPEN, BUY_NOW_GONE, FORBIDDEN, HAS_BIDS
-
-SETTLE = "settle"
-"""The job that follows the end of an auction; its key is the auction's id."""
 
 
 class Format(Rules[Auction, Command, Event]):
@@ -180,9 +177,6 @@ class Format(Rules[Auction, Command, Event]):
 
     def summary(self, state: Auction, at_ms: int, placement: str) -> tuple[Any, ...]:
         return views.summary(state, self.public_state(state, at_ms, placement))
-
-    def jobs(self, state: Auction, event: Event) -> Sequence[Job]:
-        return (Job(SETTLE, str(state.terms.auction)),) if isinstance(event, (Closed, Cancelled)) else ()
 
     # -- verification
 

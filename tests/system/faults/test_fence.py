@@ -1,7 +1,6 @@
 """Two hosts, each a process of its own on a real PostgreSQL, who both believe that they keep the same auctions."""
 
 import asyncio
-import itertools
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,7 +15,6 @@ from bench.faults.checker import Violation, violations
 from bench.faults.recording import Recording
 from domain.ids import id_text
 from persistence.ledger.faucet import fund
-from persistence.postgres.migrations import migrate
 from persistence.postgres.pool import close_pool, open_pool
 from tests.faults.broken import sabotaged
 from tests.faults.hosts import (
@@ -30,32 +28,10 @@ from tests.faults.hosts import (
 )
 from tests.faults.scene import until
 
-_numbers = itertools.count(1)
 BIDDER_FIRST, BIDDERS_MAX = 1_000, 1_000
 HOUR_S = 3_600
 HOUR_MS = HOUR_S * 1_000
 DAY_MS = 24 * HOUR_MS
-
-
-@pytest.fixture
-async def database_url(engine: SharedEngine) -> AsyncIterator[str]:
-    """A database of the test's own, on the engine's PostgreSQL."""
-    engine.wait_until_ready()
-    name = f"fence_{next(_numbers)}"
-    connection = await asyncpg.connect(engine.database_url)
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-        url = with_database(engine.database_url, name)
-        await migrate(url)
-        yield url
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await connection.close()
-
-
-def with_database(url: str, name: str) -> str:
-    before, mark, options = url.partition("?")
-    return f"{before.rpartition('/')[0]}/{name}{mark}{options}"
 
 
 class Stage:

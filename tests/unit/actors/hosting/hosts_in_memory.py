@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -113,15 +113,25 @@ class Client:
         self._arrived = asyncio.Event()
 
     def send(self, request: Request) -> int:
+        return self._send(request, self._take)
+
+    def send_raw(self, request: Request) -> int:
+        """Send; the answer stays as it comes, whatever kind it is of."""
+        return self._send(request, self._take_raw)
+
+    def _send(self, request: Request, take: Callable[[int, Answer], None]) -> int:
         number = next(self._numbers)
         self.answers[number] = []
-        self.host.submit(request, number, self._take)
+        self.host.submit(request, number, take)
         return number
 
     def _take(self, number: int, answer: Answer) -> None:
         if isinstance(answer, StateAnswer):
             # As a gateway would read it.
             answer = msgspec.structs.replace(answer, state=state_in(answer))  # type: ignore[arg-type]
+        self._take_raw(number, answer)
+
+    def _take_raw(self, number: int, answer: Answer) -> None:
         self.answers[number].append(answer)
         self._arrived.set()
 
