@@ -16,15 +16,15 @@ Break = Callable[[Any], None]
 
 
 def ack_before_commit(module: Any) -> None:
-    """Appends come back at once, and are written half a second later."""
+    """Appends come back at once, and are written later, one every half a second: more and more are waiting."""
     import asyncio
     import contextlib
 
     write = module.EventLog.append
 
     async def write_later(log: Any) -> None:
-        await asyncio.sleep(0.5)
         while log.waiting:
+            await asyncio.sleep(0.5)
             with contextlib.suppress(Exception):
                 await write(log, *log.waiting[0])
             log.waiting.pop(0)
