@@ -88,7 +88,9 @@ class Market:
         """Tell all that is due; who was told."""
         # The table goes by the database's clock; the tests' is ahead of it.
         await self.pool.execute(
-            "UPDATE jobs SET run_at = 0 WHERE run_at > extract(epoch FROM now()) * 1000 AND run_at <= $1", now_ms
+            "UPDATE jobs SET run_at = 0"
+            " WHERE claim IS NULL AND run_at > extract(epoch FROM now()) * 1000 AND run_at <= $1",
+            now_ms,
         )
         users: set[int] = set()
         while jobs := await JobStore(self.pool).claim({NOTIFY: 100}, "test"):

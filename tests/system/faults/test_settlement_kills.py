@@ -1,10 +1,8 @@
 """kill -9 of a worker before each statement of a settlement or an alert: another goes on, and all happened once."""
 
-import itertools
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import asyncpg
 import pytest
 from auction_requests import bid_request, decode_event, open_request
 from engines import SharedEngine
@@ -15,7 +13,6 @@ from domain.auction.terms import Terms
 from persistence.ledger.check import CHECKS, ledger_checker
 from persistence.ledger.faucet import FUNDS, fund
 from persistence.notifications.watches import Watches
-from persistence.postgres.migrations import migrate
 from persistence.postgres.pool import Pool, close_pool, open_pool
 from persistence.sales.copies import Copies, NewCopies
 from persistence.sales.listings import Listings, Locked
@@ -23,7 +20,7 @@ from tests.faults.broken import sabotaged
 from tests.faults.hosts import USD, Line, close_auction, host_child
 from tests.faults.scene import until
 from tests.faults.workers import worker_child
-from tests.system.faults.test_fence import DAY_MS, with_database
+from tests.system.faults.test_fence import DAY_MS
 
 SELLER, ARTIST = 5_000, 5_001
 NOW = 1_800_000_000_000
@@ -31,24 +28,13 @@ PRICE = 10 * USD
 # More than a settlement has.
 STEPS_MAX = 60
 
-_numbers = itertools.count(1)
-
 
 @pytest.fixture
-async def pool(engine: SharedEngine) -> AsyncIterator[Pool]:
-    """A database of the test's own, on the engine's PostgreSQL."""
-    engine.wait_until_ready()
-    name = f"settlement_{next(_numbers)}"
-    connection = await asyncpg.connect(engine.database_url)
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-        await migrate(with_database(engine.database_url, name))
-        pool = await open_pool(with_database(engine.database_url, name), size_max=4)
-        yield pool
-        await close_pool(pool)
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await connection.close()
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    """Connections to the test's own database."""
+    pool = await open_pool(database_url, size_max=4)
+    yield pool
+    await close_pool(pool)
 
 
 class Sale:
@@ -144,10 +130,9 @@ async def check_ledger(url: str) -> list[str]:
 
 @pytest.mark.timeout(600)
 async def test_a_worker_that_dies_at_any_statement_of_a_settlement_leaves_nothing_done_twice_or_by_half(
-    engine: SharedEngine, pool: Pool
+    engine: SharedEngine, database_url: str, pool: Pool
 ):
-    url = with_database(engine.database_url, await pool.fetchval("SELECT current_database()"))
-    urls = url, engine.redis_url
+    urls = database_url, engine.redis_url
     card, deaths = await new_card(pool), 0
     async with host_child("settles", *urls) as host, worker_child(*urls) as heir:
         await host.take_all()
@@ -168,12 +153,14 @@ async def test_a_worker_that_dies_at_any_statement_of_a_settlement_leaves_nothin
         line.close()
     assert sale.expected() == await sale.came_to()
     assert deaths > 10, "a settlement has more steps"
-    assert await check_ledger(url) == []
+    assert await check_ledger(database_url) == []
 
 
 @pytest.mark.timeout(600)
-async def test_a_worker_that_dies_at_any_statement_of_an_alert_notifies_once(engine: SharedEngine, pool: Pool):
-    urls = with_database(engine.database_url, await pool.fetchval("SELECT current_database()")), engine.redis_url
+async def test_a_worker_that_dies_at_any_statement_of_an_alert_notifies_once(
+    engine: SharedEngine, database_url: str, pool: Pool
+):
+    urls = database_url, engine.redis_url
     card, deaths = await new_card(pool), 0
     watcher: int = await pool.fetchval(
         "INSERT INTO users (username, email, email_key) VALUES ('watcher', 'w@x.example', 'w@x.example')"
