@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from domain.ledger.currencies import AMOUNT_MAX
 from domain.ledger.ids import held_for_auction
 from domain.ledger.orders import Expire, Order, Pend, Post, Transfer, Void
-from domain.ledger.rules import Cover, asked
+from domain.ledger.rules import Reserve, balance_check
 
 NOW = 1_800_000_000_000
 USERS = 3
@@ -34,11 +34,11 @@ def orders_over(accounts: list[int]) -> st.SearchStrategy[Order]:
     )
 
 
-def covers_of(owners: list[int]) -> st.SearchStrategy[Cover]:
+def reserves_of(owners: list[int]) -> st.SearchStrategy[Reserve]:
     """Holds of these owners for two auctions: raised, let go of, set to this, left if they have grown, asked for."""
 
-    def one(auction: int, owner: int, least: int, most: int, unless_above: int | None) -> Cover:
-        return Cover(held_for_auction(auction), owner, least, most, unless_above)
+    def one(auction: int, owner: int, least: int, most: int, unless_above: int | None) -> Reserve:
+        return Reserve(held_for_auction(auction), owner, least, most, unless_above)
 
     auctions, amounts = st.integers(0, 1), st.integers(0, 60)
     most = amounts | st.just(AMOUNT_MAX)
@@ -48,6 +48,9 @@ def covers_of(owners: list[int]) -> st.SearchStrategy[Cover]:
         st.builds(one, auctions, st.sampled_from(owners), amounts, st.just(AMOUNT_MAX), st.none()),
         st.builds(one, auctions, st.sampled_from(owners), st.just(0), st.just(0), amounts),
         st.builds(
-            lambda auction, *rest: asked(held_for_auction(auction), *rest), auctions, st.sampled_from(owners), amounts
+            lambda auction, *rest: balance_check(held_for_auction(auction), *rest),
+            auctions,
+            st.sampled_from(owners),
+            amounts,
         ),
     )

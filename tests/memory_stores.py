@@ -12,7 +12,7 @@ from domain.ledger.books import HOUSE, Books, opened
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
 from domain.ledger.refusals import Refusal
-from domain.ledger.rules import Cover, cover, decide_all
+from domain.ledger.rules import Reserve, decide_all, reserve
 from domain.sales.settlement import Sale, split
 from persistence.auctions.summary import AUCTIONS
 from persistence.ledger.store import HeldFor
@@ -138,14 +138,14 @@ class MemoryHolds:
     def __init__(self, funds: Mapping[int, int], weather: Weather | None = None) -> None:
         self.books = Books({owner: replace(opened(owner, owner, "USDC"), posted=sum_) for owner, sum_ in funds.items()})
         self.weather = weather or Weather()
-        self.calls: list[list[Cover]] = []
+        self.calls: list[list[Reserve]] = []
 
-    async def cover(self, wanted: Sequence[Cover]) -> dict[int, Refusal]:
+    async def reserve(self, wanted: Sequence[Reserve]) -> dict[int, Refusal]:
         await self._reach()
         self.calls.append(list(wanted))
         short = {}
         for place, want in enumerate(wanted):
-            self.books, refusal = cover(self.books, want, self.books.accounts.get(want.owner))
+            self.books, refusal = reserve(self.books, want, self.books.accounts.get(want.owner))
             if refusal is not None:
                 short[place] = refusal
         return short
@@ -219,8 +219,8 @@ class MemorySettlements:
         if self.progress.get(auction, "due") != "due":
             return None
         parts = split(Sale(head.seller, head.winner, head.price, self.FEE_BP), HOUSE)
-        let_go = Cover(held_for_auction(auction), head.winner, 0, 0)
-        books, _ = cover(self.holds.books, let_go, self.holds.books.accounts[head.winner])
+        let_go = Reserve(held_for_auction(auction), head.winner, 0, 0)
+        books, _ = reserve(self.holds.books, let_go, self.holds.books.accounts[head.winner])
         orders = [
             Transfer(
                 transfer_id("settlement", auction, leg.kind), head.winner, leg.owner, leg.amount, leg.kind, auction

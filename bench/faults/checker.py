@@ -1,4 +1,4 @@
-"""Compares what clients were told with what the log holds. Every difference is a broken promise, named."""
+"""Compares what clients received with the log. Every difference is a violation, with a kind."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from bench.faults.auction_log import AuctionLog
-from bench.faults.recording import Acked, Recording, RefusedOrder, Seen, ToldEvent, ToldState
+from bench.faults.recording import Acked, ReceivedEvent, ReceivedState, Recording, RefusedOrder, Seen
 from domain.auction.commands import PlaceBid
 from domain.auction.events import BoughtNow, Cancelled, Closed, Settled
 from domain.auction.refusal import refused as refusal
@@ -30,7 +30,7 @@ ORDER = "order"
 REFUSED = "refused and done"
 STALE_REFUSAL = "stale refusal"
 GAP = "gap"
-NEWS = "news"
+UPDATE = "update"
 STATE = "state"
 BEHIND = "behind"
 CLOSING = "closing"
@@ -54,9 +54,9 @@ class Violation:
 
 
 def violations(recording: Recording, logs: Mapping[str, AuctionLog], *, closed: bool) -> list[Violation]:
-    """Every broken promise: nothing lost, nothing twice, one order, one winner, every gap told.
+    """Every broken promise: nothing lost, nothing twice, one order, one winner, no gap without notice.
 
-    `closed`: every auction was ended, and every watcher had the time to hear of it.
+    `closed`: every auction was ended, and every watcher had the time to receive it.
     """
     found: list[Violation] = []
     for log in logs.values():
@@ -65,17 +65,17 @@ def violations(recording: Recording, logs: Mapping[str, AuctionLog], *, closed: 
         if closed:
             found += _closed_once(log)
     acks = _by_auction(recording)
-    for auction, told in acks.items():
-        found += (each for ack in told for each in _ack_is_true(ack, logs[auction]))
-        found += _acks_follow_each_other(auction, told)
-    own = {mine: _Highest(told) for mine, told in _by_bidder(recording).items()}
+    for auction, received in acks.items():
+        found += (each for ack in received for each in _ack_is_true(ack, logs[auction]))
+        found += _acks_follow_each_other(auction, received)
+    own = {mine: _Highest(received) for mine, received in _by_bidder(recording).items()}
     for refused in recording.refused:
         found += _refusal_is_true(refused, logs[refused.order.auction], own)
     for seen in recording.seen:
-        found += _news_is_true(seen, logs[seen.auction])
-        found += _news_is_in_order(seen)
+        found += _updates_are_true(seen, logs[seen.auction])
+        found += _updates_are_in_order(seen)
         if closed:
-            found += _news_is_complete(seen, logs[seen.auction])
+            found += _updates_are_complete(seen, logs[seen.auction])
     return found
 
 
@@ -144,11 +144,11 @@ def _ack_is_true(ack: Acked, log: AuctionLog) -> Iterator[Violation]:
         yield Violation(LOST, log.auction, f"an acknowledged bid is not in the log: {ack}")
         return
     seq, event = places[0]
-    told = (ack.seq, ack.at, order.amount, ack.outcome, ack.price, ack.minimum, ack.ends_at)
+    received = (ack.seq, ack.at, order.amount, ack.outcome, ack.price, ack.minimum, ack.ends_at)
     maximum = order.amount if isinstance(event, BoughtNow) else event.maximum
     row = (seq, log.rows[seq].at, maximum, outcome_of(event), event.price, event.minimum, event.ends_at)
-    if told != row:
-        detail = f"{order.bidder} was told {told} for key {order.key}, the log has {row}"
+    if received != row:
+        detail = f"{order.bidder} received {received} for key {order.key}, the log has {row}"
         yield Violation(FALSE_ACK, log.auction, detail)
 
 
@@ -222,60 +222,60 @@ def _decision(auction: Auction, refused: RefusedOrder, now_ms: int) -> object:
     return AUCTIONS.decide(auction, PlaceBid(bidder, order.bidder, order.amount, order.key), now_ms)
 
 
-# --- news ---
+# --- updates ---
 
 
-def _news_is_true(seen: Seen, log: AuctionLog) -> Iterator[Violation]:
-    for told in seen.told:
-        fault = _event_fault(told, log) if isinstance(told, ToldEvent) else _state_fault(told, log)
+def _updates_are_true(seen: Seen, log: AuctionLog) -> Iterator[Violation]:
+    for received in seen.received:
+        fault = _event_fault(received, log) if isinstance(received, ReceivedEvent) else _state_fault(received, log)
         if fault is not None:
-            yield Violation(NEWS if isinstance(told, ToldEvent) else STATE, log.auction, fault)
+            yield Violation(UPDATE if isinstance(received, ReceivedEvent) else STATE, log.auction, fault)
 
 
-def _event_fault(told: ToldEvent, log: AuctionLog) -> str | None:
-    event, row = log.events.get(told.seq), log.rows.get(told.seq)
+def _event_fault(received: ReceivedEvent, log: AuctionLog) -> str | None:
+    event, row = log.events.get(received.seq), log.rows.get(received.seq)
     if event is None or row is None:
-        return f"a watcher was told of {told.type} at {told.seq}, which the log does not have"
+        return f"a watcher received {received.type} at {received.seq}, which the log does not have"
     kind, data = public_event(event)
     expected = (row.epoch, kind, row.at, data)
-    if (told.epoch, told.type, told.at, dict(told.data)) != expected:
-        return f"a watcher was told {told}, the log has {expected}"
+    if (received.epoch, received.type, received.at, dict(received.data)) != expected:
+        return f"a watcher received {received}, the log has {expected}"
     return None
 
 
-def _state_fault(told: ToldState, log: AuctionLog) -> str | None:
-    auction, row = log.states.get(told.seq), log.rows.get(told.seq)
+def _state_fault(received: ReceivedState, log: AuctionLog) -> str | None:
+    auction, row = log.states.get(received.seq), log.rows.get(received.seq)
     if row is None:
-        return f"a watcher was told the state after {told.seq}, which the log does not have"
+        return f"a watcher received the state after {received.seq}, which the log does not have"
     if auction is None:
         return None
     expected: dict[str, Any] = msgspec.to_builtins(AUCTIONS.public_state(auction, 0, "shared"))
     wrong = {
-        name: (told.state.get(name), expected.get(name))
-        for name in expected.keys() | told.state.keys()
-        if name not in _UNCOMPARED and told.state.get(name) != expected.get(name)
+        name: (received.state.get(name), expected.get(name))
+        for name in expected.keys() | received.state.keys()
+        if name not in _UNCOMPARED and received.state.get(name) != expected.get(name)
     }
-    if told.epoch != row.epoch:
-        wrong["epoch"] = (told.epoch, row.epoch)
-    return f"a watcher was told of {wrong} (told, logged) after row {told.seq}" if wrong else None
+    if received.epoch != row.epoch:
+        wrong["epoch"] = (received.epoch, row.epoch)
+    return f"a watcher received {wrong} (received, logged) after row {received.seq}" if wrong else None
 
 
-def _news_is_in_order(seen: Seen) -> Iterator[Violation]:
-    yield from (Violation(GAP, seen.auction, f"a watcher was not told: {missed}") for missed in seen.missed)
+def _updates_are_in_order(seen: Seen) -> Iterator[Violation]:
+    yield from (Violation(GAP, seen.auction, f"a watcher missed something: {missed}") for missed in seen.missed)
     latest = 0
     for event in seen.events:
         if event.at < latest:
-            detail = f"a watcher was told of {event.type} at {event.seq}, {latest - event.at} ms before the last event"
+            detail = f"a watcher received {event.type} at {event.seq}, {latest - event.at} ms before the last event"
             yield Violation(TIME, seen.auction, detail)
         latest = max(latest, event.at)
 
 
-def _news_is_complete(seen: Seen, log: AuctionLog) -> Iterator[Violation]:
+def _updates_are_complete(seen: Seen, log: AuctionLog) -> Iterator[Violation]:
     if seen.position[1] != log.last_seq:
         detail = f"a watcher stands at {seen.position[1]}, the log at {log.last_seq}"
         yield Violation(BEHIND, seen.auction, detail)
     last = log.events.get(log.last_seq)
-    final = seen.told[-1] if seen.told else None
-    ended = isinstance(final, ToldState) and final.state.get("status") in ("closed", "cancelled")
-    if isinstance(last, (Closed, Cancelled, Settled)) and isinstance(final, ToldState) and not ended:
+    final = seen.received[-1] if seen.received else None
+    ended = isinstance(final, ReceivedState) and final.state.get("status") in ("closed", "cancelled")
+    if isinstance(last, (Closed, Cancelled, Settled)) and isinstance(final, ReceivedState) and not ended:
         yield Violation(CLOSING, seen.auction, "a watcher's last state does not say that the auction has ended")

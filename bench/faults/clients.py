@@ -1,4 +1,4 @@
-"""Clients that write down everything that they send and are told."""
+"""Clients that record everything that they send and receive."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import random
 import time
 from uuid import uuid4
 
-from bench.faults.recording import Acked, Order, Recording, RefusedOrder, Seen, ToldEvent, ToldState
+from bench.faults.recording import Acked, Order, ReceivedEvent, ReceivedState, Recording, RefusedOrder, Seen
 from bench.wire.accounts import Account
 from bench.wire.client import (
     REQUEST_DEADLINE_S,
@@ -23,7 +23,7 @@ from bench.wire.client import (
 )
 
 RECONNECT_S = 0.05
-# So long a bidder tries to learn what became of one bid: longer than any part of the engine may be away.
+# A bidder retries a bid for so long: longer than any part of the engine may be unavailable.
 SURE_WITHIN_S = 150.0
 # Every so many bids one is sent again although it was answered: the same key must give the same answer.
 REPEAT_EVERY = 7
@@ -31,15 +31,15 @@ STEP_MAX = 3_000_000
 STEP_UNIT = 10_000
 
 
-class NotingClient(WireClient):
-    """A connection that notes when a bid is told to come again."""
+class RecordingClient(WireClient):
+    """A connection that records when a bid has to be retried."""
 
     recording: Recording
 
     async def bid(self, auction: str, amount: int, key: str, deadline_s: float = REQUEST_DEADLINE_S) -> Ack | Refusal:
         answer = await super().bid(auction, amount, key, deadline_s)
         if isinstance(answer, Refusal) and answer.code in RETRIED_CODES:
-            self.recording.turned_away.append(answer.code)
+            self.recording.rejected.append(answer.code)
         return answer
 
 
@@ -52,7 +52,7 @@ class Bidder:
         self._auctions = auctions
         self._recording = recording
         self._random = random.Random(seed)
-        self._client: NotingClient | None = None
+        self._client: RecordingClient | None = None
         self._minimum: dict[str, int] = {}
         self.stopping = False
 
@@ -74,7 +74,7 @@ class Bidder:
                 self._client.close()
 
     async def _send(self, order: Order) -> None:
-        answer = await bid_surely(self._dial, order.auction, order.amount, order.key, SURE_WITHIN_S, self._put_off)
+        answer = await bid_surely(self._dial, order.auction, order.amount, order.key, SURE_WITHIN_S, self._retry)
         if isinstance(answer, Ack):
             self._minimum[order.auction] = answer.minimum
             self._recording.acks.append(acked(order, answer))
@@ -83,14 +83,14 @@ class Bidder:
             self._minimum[order.auction] = max(known, answer.fields.get("minimum") or 0)
             self._recording.refused.append(refused(order, answer))
 
-    def _put_off(self, failure: Exception) -> None:
-        self._recording.put_off.append((time.monotonic_ns(), str(failure) or type(failure).__name__))
+    def _retry(self, failure: Exception) -> None:
+        self._recording.retries.append((time.monotonic_ns(), str(failure) or type(failure).__name__))
 
     async def _dial(self) -> WireClient:
         if self._client is None or self._client.closed is not None:
             if self._client is not None:
                 self._recording.lost_connections += 1
-            self._client = await NotingClient.connect(self._url, self.account.token)
+            self._client = await RecordingClient.connect(self._url, self.account.token)
             self._client.recording = self._recording
         return self._client
 
@@ -111,7 +111,7 @@ def refused(order: Order, refusal: Refusal) -> RefusedOrder:
 
 
 class Watcher:
-    """Follows one auction, resumes where it was, and notes every frame."""
+    """Follows one auction, resumes where it was, and records every frame."""
 
     def __init__(self, base_url: str, auction: str, recording: Recording) -> None:
         self._url = base_url
@@ -122,7 +122,7 @@ class Watcher:
         self.stopping = False
 
     async def run(self) -> None:
-        """Until `stop`; comes back whenever it is cut off."""
+        """Until `stop`; reconnects after every loss."""
         while not self.stopping:
             with contextlib.suppress(ConnectionLost, NotAnswered, RequestRefused):
                 await self.connect()
@@ -141,17 +141,17 @@ class Watcher:
         reply = await self.client.subscribe(f"auction:{self._auction}", since)
         if reply["recovered"]:
             for event in reply["events"]:
-                self.seen.tell_event(
-                    ToldEvent(event["epoch"], event["seq"], event["type"], event["at"], event["data"])
+                self.seen.receive_event(
+                    ReceivedEvent(event["epoch"], event["seq"], event["type"], event["at"], event["data"])
                 )  # fmt: skip
             if self.seen.position != (reply["epoch"], reply["seq"]):
                 self.seen.missed.append(
                     f"a resume said that it reaches {reply['epoch']}/{reply['seq']} and ended at {self.seen.position}"
                 )
         else:
-            self.seen.tell_state(ToldState(reply["epoch"], reply["seq"], reply["state"]), answer=True)
-        for news in held:
-            self._take(news)
+            self.seen.receive_state(ReceivedState(reply["epoch"], reply["seq"], reply["state"]), answer=True)
+        for update in held:
+            self._take(update)
         self.client.on_event = self._take
 
     async def stop(self) -> None:
@@ -160,9 +160,9 @@ class Watcher:
         if self.client is not None:
             self.client.close()
 
-    def _take(self, news: Incoming) -> None:
-        assert isinstance(news.epoch, int)
-        if news.type == "state":
-            self.seen.tell_state(ToldState(news.epoch, news.seq, news.data or {}))
+    def _take(self, update: Incoming) -> None:
+        assert isinstance(update.epoch, int)
+        if update.type == "state":
+            self.seen.receive_state(ReceivedState(update.epoch, update.seq, update.data or {}))
         else:
-            self.seen.tell_event(ToldEvent(news.epoch, news.seq, news.type, news.at, news.data or {}))
+            self.seen.receive_event(ReceivedEvent(update.epoch, update.seq, update.type, update.at, update.data or {}))

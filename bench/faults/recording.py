@@ -1,4 +1,4 @@
-"""Everything that the clients of one run sent and were told. Money in base units, `…_ns` on this machine's steady
+"""Everything that the clients of one run sent and received. Money in base units, `…_ns` on this machine's steady
 clock."""
 
 from collections.abc import Mapping
@@ -47,8 +47,8 @@ class RefusedOrder:
 
 
 @dataclass(frozen=True)
-class ToldEvent:
-    """One event that a watcher was told."""
+class ReceivedEvent:
+    """One event that a watcher received."""
 
     epoch: int
     seq: int
@@ -58,7 +58,7 @@ class ToldEvent:
 
 
 @dataclass(frozen=True)
-class ToldState:
+class ReceivedState:
     """A whole state, in place of all events up to its position."""
 
     epoch: int
@@ -68,25 +68,25 @@ class ToldState:
 
 @dataclass
 class Seen:
-    """What one watcher was told, in order, without what its own rule ignores (docs/protocol.md, "A rule for clients").
+    """What one watcher received, in order, without what its own rule ignores (docs/protocol.md, "A rule for clients").
 
-    `missed` has a sentence for every gap that nobody told it of, and for every step back.
+    `missed` has a sentence for every gap without notice, and for every step back.
     """
 
     auction: str
-    told: list[ToldEvent | ToldState] = field(default_factory=list)
+    received: list[ReceivedEvent | ReceivedState] = field(default_factory=list)
     position: Position = (0, 0)
     missed: list[str] = field(default_factory=list)
 
     @property
-    def events(self) -> list[ToldEvent]:
-        return [told for told in self.told if isinstance(told, ToldEvent)]
+    def events(self) -> list[ReceivedEvent]:
+        return [event for event in self.received if isinstance(event, ReceivedEvent)]
 
     @property
-    def states(self) -> list[ToldState]:
-        return [told for told in self.told if isinstance(told, ToldState)]
+    def states(self) -> list[ReceivedState]:
+        return [state for state in self.received if isinstance(state, ReceivedState)]
 
-    def tell_event(self, event: ToldEvent) -> None:
+    def receive_event(self, event: ReceivedEvent) -> None:
         """The next frame that is an event."""
         if (event.epoch, event.seq) <= self.position:
             return
@@ -95,29 +95,29 @@ class Seen:
             self.missed.append(
                 f"event {event.epoch}/{event.seq} came after {epoch}/{seq}, without a state between them"
             )
-        self.told.append(event)
+        self.received.append(event)
         self.position = (event.epoch, event.seq)
 
-    def tell_state(self, state: ToldState, *, answer: bool = False) -> None:
-        """A state: news, or the `answer` to a subscription, which may not stand behind what was told before."""
+    def receive_state(self, state: ReceivedState, *, answer: bool = False) -> None:
+        """A state: an update, or the `answer` to a subscription, which may not be older than the last one."""
         if (state.epoch, state.seq) < self.position:
             if answer:
                 epoch, seq = self.position
                 self.missed.append(f"it was taken back to {state.epoch}/{state.seq} from {epoch}/{seq}")
             return
-        self.told.append(state)
+        self.received.append(state)
         self.position = (state.epoch, state.seq)
 
 
 @dataclass
 class Recording:
-    """All of one run. `put_off` says when and why bids had to be sent again: each time, in any order."""
+    """All of one run. `retries` says when and why bids had to be sent again, in any order."""
 
     orders: list[Order] = field(default_factory=list)
     acks: list[Acked] = field(default_factory=list)
     refused: list[RefusedOrder] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
-    # The answers after which a bidder sent the same bid again: `unavailable`, `overloaded`, `rate_limited`.
-    turned_away: list[str] = field(default_factory=list)
+    # The answers after which a bidder retried the same bid: `unavailable`, `overloaded`, `rate_limited`.
+    rejected: list[str] = field(default_factory=list)
     lost_connections: int = 0
-    put_off: list[tuple[int, str]] = field(default_factory=list)
+    retries: list[tuple[int, str]] = field(default_factory=list)

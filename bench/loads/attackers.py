@@ -1,7 +1,7 @@
-"""Clients that mean harm, on loopback: `python -m bench.loads.attackers` reads an Attack as JSON on stdin, lets its
-clients at the engine for its time, and prints what became of them, an Attacked, as JSON on stdout.
+"""Attackers on loopback: `python -m bench.loads.attackers` reads an Attack as JSON on stdin, runs its clients
+against the engine for its time, and prints an Attacked as JSON on stdout.
 
-None has an account. Each works as a few lines of a script would; one that is cut off comes again after a pause.
+None has an account. Each works as a few lines of a script would; one that is disconnected reconnects after a pause.
 """
 
 import asyncio
@@ -196,7 +196,7 @@ def main() -> None:
     attacked = uvloop.run(run(msgspec.json.decode(sys.stdin.buffer.read(), type=Attack)))
     sys.stdout.buffer.write(msgspec.json.encode(attacked))
     sys.stdout.flush()
-    # Connections are let go of by the end of the process.
+    # The end of the process closes the connections.
     os._exit(0)
 
 

@@ -1,5 +1,5 @@
-"""Bidders at a steady rate who outlive what the engine goes through: each reconnects, resumes its auction, and sends a
-bid again with the same key until its outcome is known. Every attempt is noted."""
+"""Bidders at a constant rate that survive failures of the engine: each reconnects, resumes its auction, and retries a
+bid with the same key until its outcome is known. Every attempt is recorded."""
 
 import asyncio
 import random
@@ -37,9 +37,9 @@ UNREACHABLE = "unreachable"
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One sending of a bid and what came of it: ACCEPTED, DUPLICATE, the code of a refusal, or a word of above.
+    """One attempt of a bid and its outcome: ACCEPTED, DUPLICATE, the code of a refusal, or a constant from above.
 
-    Times are those of `perf_counter`, seconds. UNREACHABLE: nothing was sent, no connection came to be.
+    Times are those of `perf_counter`, seconds. UNREACHABLE: nothing was sent, the connection failed.
     """
 
     auction: str
@@ -49,8 +49,8 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 @dataclass
-class Notes:
-    """What all bidders of one load went through."""
+class LoadLog:
+    """What all bidders of one load record."""
 
     attempts: list[Attempt] = field(default_factory=list)
     # Each acknowledged bid: (auction, seq) and (at, price, outcome).
@@ -75,9 +75,9 @@ class Amounts:
 
 
 class TimedClient(WireClient):
-    """A connection that notes each of its bids."""
+    """A connection that records each of its bids."""
 
-    notes: Notes
+    log: LoadLog
 
     async def bid(self, auction: str, amount: int, key: str, deadline_s: float = REQUEST_DEADLINE_S) -> Ack | Refusal:
         sent_s = time.perf_counter()
@@ -90,20 +90,20 @@ class TimedClient(WireClient):
             outcome = SILENT
             raise
         finally:
-            self.notes.attempts.append(Attempt(auction, sent_s, time.perf_counter(), outcome))
+            self.log.attempts.append(Attempt(auction, sent_s, time.perf_counter(), outcome))
 
 
 class SteadyBidder:
-    """Bids in one auction, at a steady rate, over one connection at a time. ``run`` it; ``stop`` ends it gently.
+    """Bids in one auction, at a constant rate, over one connection at a time. ``run`` it; ``stop`` ends it.
 
-    ``phase`` (0 to 1) is where in the interval between two bids it begins: so many bidders share time evenly.
+    ``phase`` (0 to 1) is where in the interval between two bids it begins, so that bidders are spread evenly.
     """
 
-    def __init__(self, base_url: str, token: str, amounts: Amounts, notes: Notes, phase: float = 0.0) -> None:
+    def __init__(self, base_url: str, token: str, amounts: Amounts, log: LoadLog, phase: float = 0.0) -> None:
         self._base_url = base_url
         self._token = token
         self._amounts = amounts
-        self._notes = notes
+        self._log = log
         self._phase = phase
         self._client: TimedClient | None = None
         self._connected = asyncio.Event()
@@ -142,9 +142,9 @@ class SteadyBidder:
     async def _bid(self) -> None:
         auction, began_s = self._amounts.auction, time.perf_counter()
         answer = await bid_surely(self._live, auction, self._amounts.next(), uuid4().hex, SURE_WITHIN_S)
-        self._notes.known_after_s.append(time.perf_counter() - began_s)
+        self._log.known_after_s.append(time.perf_counter() - began_s)
         if isinstance(answer, Ack):
-            self._notes.acks[auction, answer.seq] = (answer.at, answer.price, answer.outcome)
+            self._log.acks[auction, answer.seq] = (answer.at, answer.price, answer.outcome)
 
     async def _live(self) -> WireClient:
         await self._connected.wait()
@@ -152,33 +152,33 @@ class SteadyBidder:
         return self._client
 
     async def _follow_forever(self) -> None:
-        """Connect and follow the auction from the last known position on, again after every loss."""
+        """Connect and subscribe from the last known position on, again after every loss."""
         while True:
             client = self._client = await self._dial()
             self._connected.set()
             await self._subscribe(client)
-            if self._notes.lost_connections:
-                self._notes.resumed_s.append(time.perf_counter())
+            if self._log.lost_connections:
+                self._log.resumed_s.append(time.perf_counter())
             await client.wait_closed()
             self._connected.clear()
-            self._notes.lost_connections += 1
+            self._log.lost_connections += 1
 
     async def _dial(self) -> TimedClient:
         backoff_s = BACKOFF_FIRST_S
         while True:
             began_s = time.perf_counter()
             try:
-                client = await TimedClient.connect(self._base_url, self._token, on_event=self._heard)
-                client.notes = self._notes
+                client = await TimedClient.connect(self._base_url, self._token, on_event=self._receive)
+                client.log = self._log
                 return client
             except WireTrouble:
                 ended_s = time.perf_counter()
-            self._notes.attempts.append(Attempt(self._amounts.auction, began_s, ended_s, UNREACHABLE))
+            self._log.attempts.append(Attempt(self._amounts.auction, began_s, ended_s, UNREACHABLE))
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1.5))
             backoff_s = min(2 * backoff_s, DIAL_BACKOFF_MAX_S)
 
     async def _subscribe(self, client: WireClient) -> None:
-        """Follow the auction on this connection, however often that has to be asked for while it lasts."""
+        """Subscribe to the auction on this connection; retry while it lasts."""
         while client.closed is None:
             try:
                 reply = await client.subscribe(f"auction:{self._amounts.auction}", self._position)
@@ -188,5 +188,5 @@ class SteadyBidder:
             self._position = {"epoch": reply["epoch"], "seq": reply["seq"]}
             return
 
-    def _heard(self, event: Incoming) -> None:
+    def _receive(self, event: Incoming) -> None:
         self._position = {"epoch": event.epoch, "seq": event.seq}

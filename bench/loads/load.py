@@ -2,7 +2,7 @@
 and prints a Measured as JSON on stdout.
 
 Each bidder has its own authenticated socket and sends its next bid as soon as the last is answered. Amounts rise by
-more than a step over all that was sent or heard of in the auction, so that nearly every bid is accepted: it leads, or,
+more than a step above all that was sent or received in the auction, so that nearly every bid is accepted: it leads, or,
 when a later one overtook it on the way, it is outbid at once by the leader's maximum, which is as durable an event.
 """
 
@@ -26,9 +26,9 @@ STARTING_PRICE = USD
 # One cent at every price: millions of rising bids stay far below the largest amount.
 STEP = USD // 100
 CONNECTING_MAX = 32
-# News heard lately by one watcher: enough for what is still on its way to be looked up.
-HEARD_MAX = 1_024
-# A bidder whose bid was not taken for a passing reason waits this long.
+# Recent updates that a watcher keeps: enough to find the update of a bid whose ack comes later.
+RECEIVED_MAX = 1_024
+# A bidder whose bid was refused for a temporary reason waits this long.
 PAUSE_S = 0.01
 DRAIN_S = 5.0
 # By how many steps each amount passes the last: room for a bid that a later one overtakes.
@@ -59,22 +59,22 @@ class Load(msgspec.Struct, frozen=True):
 
 
 class Measured(msgspec.Struct):
-    """What came of it in the measured window. Latencies in ms; `tops` are the highest amounts sent, by seat."""
+    """The result of the measured window. Latencies in ms; `tops` are the highest amounts sent, by seat."""
 
     accepted: int
     refused: dict[str, int]
     acks: int
-    news: int
+    updates: int
     window_s: float
     ack_ms: dict[str, float | None]
-    news_ms: dict[str, float | None]
+    update_ms: dict[str, float | None]
     lost_connections: int
     client_cpu: float
     tops: list[int]
 
 
 class Counts:
-    """What all bidders of the process add to. `open` while the window is measured, `running` while bids go out."""
+    """Counters of all bidders of the process. `open` while the window is measured, `running` while bids go out."""
 
     def __init__(self) -> None:
         self.open = False
@@ -84,23 +84,23 @@ class Counts:
         self.acks = 0
         self.refused: Counter[str] = Counter()
         self.ack_s: list[float] = []
-        self.news = 0
-        self.news_s: list[float] = []
+        self.updates = 0
+        self.update_s: list[float] = []
         self.lost = 0
 
 
-class Book:
-    """What the process knows of an auction: the highest amount that may be needed, and who watches."""
+class AuctionView:
+    """What the process knows of an auction: the highest amount that may be needed, and its watchers."""
 
     def __init__(self, seat: Seat) -> None:
-        self.auction = seat.auction
+        self.id = seat.auction
         self.top = seat.top
         self.ahead = seat.step * STEPS_AHEAD
         self.watchers: list[Watcher] = []
         self.turn = 0
 
     def next_watcher(self, bidder: "Watcher") -> "Watcher":
-        """Another watcher than the bidder, each in turn; the bidder itself when it is alone."""
+        """Another watcher than the bidder, each in turn; the bidder itself when it is the only one."""
         self.turn += 1
         watcher = self.watchers[self.turn % len(self.watchers)]
         if watcher is bidder and len(self.watchers) > 1:
@@ -110,37 +110,37 @@ class Book:
 
 
 class Watcher:
-    """Times the news of one socket: from a bid's sending to the first news here that includes it."""
+    """Times the updates of one socket: from a bid's frame to the first update here that includes it."""
 
-    def __init__(self, counts: Counts, book: Book) -> None:
+    def __init__(self, counts: Counts, auction: AuctionView) -> None:
         self._counts = counts
-        self._book = book
-        self._heard: deque[tuple[int, float]] = deque(maxlen=HEARD_MAX)
+        self._auction = auction
+        self._received: deque[tuple[int, float]] = deque(maxlen=RECEIVED_MAX)
         self._awaited: deque[tuple[int, float]] = deque()
 
-    def hear(self, event: Incoming) -> None:
+    def receive(self, event: Incoming) -> None:
         now_s = time.perf_counter()
         counts = self._counts
         if counts.open:
-            counts.news += 1
-        self._heard.append((event.seq, now_s))
+            counts.updates += 1
+        self._received.append((event.seq, now_s))
         # Acks come in the order of their sequence on one stream, so the first awaited is the least (or nearly).
         awaited = self._awaited
         while awaited and awaited[0][0] <= event.seq:
-            counts.news_s.append(now_s - awaited.popleft()[1])
+            counts.update_s.append(now_s - awaited.popleft()[1])
         data = event.data
-        if data is not None and (minimum := data.get("minimum")) is not None and minimum > self._book.top:
-            self._book.top = minimum
+        if data is not None and (minimum := data.get("minimum")) is not None and minimum > self._auction.top:
+            self._auction.top = minimum
 
     def expect(self, seq: int, sent_s: float) -> None:
-        """A bid became event `seq`: time its news, which may have been here already."""
-        heard_s = None
-        for heard_seq, at_s in reversed(self._heard):
-            if heard_seq < seq:
+        """A bid became event `seq`: time its update, which may have come already."""
+        received_s = None
+        for update_seq, at_s in reversed(self._received):
+            if update_seq < seq:
                 break
-            heard_s = at_s
-        if heard_s is not None:
-            self._counts.news_s.append(heard_s - sent_s)
+            received_s = at_s
+        if received_s is not None:
+            self._counts.update_s.append(received_s - sent_s)
         else:
             self._awaited.append((seq, sent_s))
 
@@ -148,9 +148,11 @@ class Watcher:
 class Bidder:
     """One bid in flight at a time, again and again."""
 
-    def __init__(self, counts: Counts, book: Book, client: WireClient, watcher: Watcher | None, echo: bool) -> None:
+    def __init__(
+        self, counts: Counts, auction: AuctionView, client: WireClient, watcher: Watcher | None, echo: bool
+    ) -> None:
         self._counts = counts
-        self._book = book
+        self._auction = auction
         self._client = client
         self._watcher = watcher
         self._echo = echo
@@ -163,10 +165,10 @@ class Bidder:
             self.idle = True
             return
         self.idle = False
-        book = self._book
-        book.top = amount = book.top + book.ahead
+        auction = self._auction
+        auction.top = amount = auction.top + auction.ahead
         self._sent_s = time.perf_counter()
-        self._client.send_bid(book.auction, amount, next(self._keys), self._answered)
+        self._client.send_bid(auction.id, amount, next(self._keys), self._answered)
 
     def _answered(self, reply: Incoming, _payload: memoryview | bytes) -> None:
         counts = self._counts
@@ -177,7 +179,7 @@ class Bidder:
                 counts.accepted += 1
                 counts.ack_s.append(time.perf_counter() - self._sent_s)
                 if self._watcher is not None:
-                    self._book.next_watcher(self._watcher).expect(reply.seq, self._sent_s)
+                    self._auction.next_watcher(self._watcher).expect(reply.seq, self._sent_s)
             self.next()
         else:
             self._refused(reply)
@@ -190,24 +192,28 @@ class Bidder:
             counts.ack_s.append(time.perf_counter() - self._sent_s)
             counts.refused[refusal.code] += 1
         if refusal.code in ("bid_too_low", "already_leading"):
-            self._book.top = max(self._book.top, refusal.fields.get("minimum") or 0)
+            self._auction.top = max(self._auction.top, refusal.fields.get("minimum") or 0)
             self.next()
         else:
             asyncio.get_running_loop().call_later(PAUSE_S, self.next)
 
 
 async def run(load: Load) -> Measured:
-    """Connect everybody, warm up, measure, drain."""
+    """Connect all bidders, warm up, measure, drain."""
     counts = Counts()
-    books = [Book(seat) for seat in load.seats]
+    auctions = [AuctionView(seat) for seat in load.seats]
     connecting = asyncio.Semaphore(CONNECTING_MAX)
 
-    async def seat_bidder(book: Book, token: str | None) -> list[Bidder]:
+    async def seat_bidder(auction: AuctionView, token: str | None) -> list[Bidder]:
         async with connecting:
-            return await _seated(load, counts, book, token)
+            return await _seated(load, counts, auction, token)
 
     seated = await asyncio.gather(
-        *(seat_bidder(book, token) for book, seat in zip(books, load.seats, strict=True) for token in seat.tokens)
+        *(
+            seat_bidder(auction, token)
+            for auction, seat in zip(auctions, load.seats, strict=True)
+            for token in seat.tokens
+        )
     )
     bidders = [bidder for several in seated for bidder in several]
     for bidder in bidders:
@@ -224,33 +230,33 @@ async def run(load: Load) -> Measured:
         accepted=counts.accepted,
         refused=dict(counts.refused),
         acks=counts.acks,
-        news=counts.news,
+        updates=counts.updates,
         window_s=window_s,
         ack_ms=p50_p99(counts.ack_s),
-        news_ms=p50_p99(counts.news_s),
+        update_ms=p50_p99(counts.update_s),
         lost_connections=counts.lost,
         client_cpu=round(cpu / window_s, 2),
-        tops=[book.top for book in books],
+        tops=[auction.top for auction in auctions],
     )
 
 
-async def _seated(load: Load, counts: Counts, book: Book, token: str | None) -> list[Bidder]:
-    """A connected bidder, watching if so asked; as many as it may have bids in flight."""
-    watcher = Watcher(counts, book) if load.watch and not load.echo else None
+async def _seated(load: Load, counts: Counts, auction: AuctionView, token: str | None) -> list[Bidder]:
+    """One connection, subscribed if the load watches, with as many bidders as it may have bids in flight."""
+    watcher = Watcher(counts, auction) if load.watch and not load.echo else None
 
     def lost(_code: int, _reason: str) -> None:
         counts.lost += counts.running
 
     client = await WireClient.connect(load.url, token, hello=not load.echo, on_close=lost)
     if watcher is not None:
-        client.on_event = watcher.hear
-        book.watchers.append(watcher)
-        await client.subscribe(f"auction:{book.auction}")
-    return [Bidder(counts, book, client, watcher, load.echo) for _ in range(load.in_flight)]
+        client.on_event = watcher.receive
+        auction.watchers.append(watcher)
+        await client.subscribe(f"auction:{auction.id}")
+    return [Bidder(counts, auction, client, watcher, load.echo) for _ in range(load.in_flight)]
 
 
 async def _bidding(load: Load, counts: Counts, seconds: float) -> None:
-    """Let bids go out for a time, or until there are enough."""
+    """Let bids go out for `seconds`, or until `load.bids` were accepted."""
     ends_s = time.perf_counter() + seconds
     while (left_s := ends_s - time.perf_counter()) > 0:
         if load.bids is not None and counts.ever_accepted >= load.bids:
@@ -259,16 +265,16 @@ async def _bidding(load: Load, counts: Counts, seconds: float) -> None:
 
 
 async def _drained(bidders: list[Bidder]) -> None:
-    """Wait until every bid in flight has its answer, within reason."""
+    """Wait until every bid in flight has its answer, at most DRAIN_S."""
     ends_s = time.perf_counter() + DRAIN_S
-    # Looked at now and then: to tell an event would burden the hot path.
+    # Polled: an event would add work to the hot path.
     while not all(bidder.idle for bidder in bidders) and time.perf_counter() < ends_s:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
 
 
 def main() -> None:
     load = msgspec.json.decode(sys.stdin.buffer.read(), type=Load)
-    # Nothing here makes cycles by the thousand; a collection in the midst would be measured as the server's delay.
+    # A collection would be measured as latency of the server, and there are few cycles to collect.
     gc.disable()
     try:
         measured = uvloop.run(run(load))
@@ -276,7 +282,7 @@ def main() -> None:
         sys.exit(f"load generator: {error}")
     sys.stdout.buffer.write(msgspec.json.encode(measured))
     sys.stdout.flush()
-    # Sockets are let go of by the end of the process: closing them one by one tells the server nothing more.
+    # The end of the process closes the sockets.
     os._exit(0)
 
 

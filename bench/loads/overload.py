@@ -1,8 +1,8 @@
-"""Bids of many sockets at more than the engine can take: `python -m bench.loads.overload` reads an Opening as a line of
-JSON on stdin, connects and answers with a line; then for each line with a Round it answers with what came of it.
+"""Bids of many sockets, more than the engine can accept: `python -m bench.loads.overload` reads a Connect as a line of
+JSON on stdin, connects and answers with a line; then for each line with a Round it answers with a RoundResult.
 
-A round is closed loop (each socket keeps so many bids in flight: what the engine can do) or open loop (each bid has its
-time, whatever became of those before; how long it took counts from that time, whenever it was really sent).
+A round is closed loop (each socket keeps so many bids in flight) or open loop (each bid has a fixed time, and its
+latency counts from that time, whenever it was really sent).
 """
 
 import asyncio
@@ -17,36 +17,36 @@ from uuid import uuid4
 import msgspec
 import uvloop
 
+from bench.loads.line_process import LINE_BYTES_MAX
 from bench.loads.load import DRAIN_S, PAUSE_S, STEPS_AHEAD, Seat
-from bench.loads.talking import LINE_BYTES_MAX
 from bench.percentiles import p50_p99, percentile
 from bench.wire.client import Incoming, Reply, WireClient, WireTrouble, refusal_of
 
 TICK_S = 0.001
-# So many bids in a row are of one socket: those that are due at the same time go out together.
+# So many consecutive bids are of one socket: those that are due at the same time are sent together.
 IN_A_ROW = 8
-# After so many late bids the answers have their turn.
+# After so many late bids answers are read.
 BURST_MAX = 64
 OVERLOADED, UNAVAILABLE = "overloaded", "unavailable"
 
 
-class Opening(msgspec.Struct, frozen=True):
+class Connect(msgspec.Struct, frozen=True):
     """Where to connect: a socket for each token of each seat."""
 
     url: str
     seats: list[Seat]
 
 
-class Opened(msgspec.Struct, frozen=True):
-    """So many sockets are open; or why not."""
+class Connected(msgspec.Struct, frozen=True):
+    """How many sockets are connected, or the error."""
 
     sockets: int
-    trouble: str | None = None
+    error: str | None = None
 
 
 class Round(msgspec.Struct, frozen=True):
     """`per_s` bids at fixed times; where it is None, `in_flight` bids of each socket. Measured after the warm-up; the
-    answers that are still out at the end have `drain_s`."""
+    answers in flight at the end are awaited for `drain_s`."""
 
     seconds: float
     warmup_s: float
@@ -55,8 +55,8 @@ class Round(msgspec.Struct, frozen=True):
     drain_s: float = DRAIN_S
 
 
-class Came(msgspec.Struct):
-    """What came of a round, in its measured window. `behind_ms`: how late the load itself was with its bids."""
+class RoundResult(msgspec.Struct):
+    """Of a round, in its measured window. `behind_ms`: how late the load itself sent its bids."""
 
     window_s: float
     offered: int
@@ -72,7 +72,7 @@ class Came(msgspec.Struct):
 
 
 class Tally:
-    """What the answers of one round add to. Answers count that come in the window; times are of bids sent in it."""
+    """Counters of one round. Answers in the window count; latencies are those of bids sent in it."""
 
     def __init__(self) -> None:
         self.from_s = float("inf")
@@ -83,10 +83,10 @@ class Tally:
         self.ack_s: list[float] = []
         self.overloaded_s: list[float] = []
         self.behind_s: list[float] = []
-        self.out = 0
+        self.in_flight = 0
 
     def sent(self, scheduled_s: float, sent_s: float) -> None:
-        self.out += 1
+        self.in_flight += 1
         if self.from_s <= scheduled_s < self.to_s:
             self.offered += 1
             self.behind_s.append(sent_s - scheduled_s)
@@ -94,7 +94,7 @@ class Tally:
     def answered(self, code: str | None, scheduled_s: float) -> None:
         """`code` is the refusal's; None: accepted."""
         now_s = time.perf_counter()
-        self.out -= 1
+        self.in_flight -= 1
         if self.from_s <= now_s < self.to_s:
             if code is None:
                 self.accepted += 1
@@ -108,7 +108,7 @@ class Tally:
 
 
 class Auction:
-    """The next amount passes all that were sent."""
+    """The next amount is above all amounts sent."""
 
     def __init__(self, seat: Seat) -> None:
         self.id = seat.auction
@@ -121,7 +121,7 @@ class Auction:
 
 
 class Sockets:
-    """All sockets of the process, each in its auction, in an order in which neighbours are of different auctions."""
+    """All sockets of the process, each with its auction; neighbours in the list are of different auctions."""
 
     def __init__(self, places: list[tuple[WireClient, Auction]]) -> None:
         self.places = places
@@ -129,7 +129,7 @@ class Sockets:
         self.lost = 0
 
     def send(self, tally: Tally, place: tuple[WireClient, Auction], scheduled: list[float]) -> None:
-        """Bids that nobody waits for, each with its time."""
+        """Send bids without waiting, each with its scheduled time."""
         client, auction = place
         sent_s = time.perf_counter()
         bids: list[tuple[str, int, str, Reply]] = []
@@ -143,7 +143,7 @@ class Sockets:
         client.send_bids(bids)
 
     def send_on(self, tally: Tally, place: tuple[WireClient, Auction]) -> None:
-        """A bid that the next follows as soon as it is answered, until the round is over."""
+        """Send a bid, and the next as soon as it is answered, until the round is over."""
         client, auction = place
         sent_s = time.perf_counter()
         if sent_s >= tally.to_s:
@@ -164,20 +164,20 @@ class Sockets:
         self.lost += 1
 
 
-async def opened(opening: Opening) -> Sockets:
+async def connect(order: Connect) -> Sockets:
     """Connect all. Raises WireTrouble."""
     sockets = Sockets([])
-    auctions = [(Auction(seat), seat.tokens) for seat in opening.seats]
+    auctions = [(Auction(seat), seat.tokens) for seat in order.seats]
     for number in range(max(len(tokens) for _, tokens in auctions)):
         for auction, tokens in auctions:
             if number < len(tokens):
-                client = await WireClient.connect(opening.url, tokens[number], on_close=sockets.lose)
+                client = await WireClient.connect(order.url, tokens[number], on_close=sockets.lose)
                 sockets.places.append((client, auction))
     return sockets
 
 
-async def played(sockets: Sockets, wanted: Round) -> Came:
-    """Play one round, and wait for the answers that are still out, within reason."""
+async def play_round(sockets: Sockets, wanted: Round) -> RoundResult:
+    """Play one round, and wait for the answers in flight."""
     tally = Tally()
     began_s = time.perf_counter()
     tally.from_s = began_s + wanted.warmup_s
@@ -189,19 +189,19 @@ async def played(sockets: Sockets, wanted: Round) -> Came:
                 sockets.send_on(tally, place)
         await asyncio.sleep(tally.to_s - time.perf_counter())
     else:
-        await _at_their_times(sockets, tally, began_s, wanted.per_s)
+        await _open_loop(sockets, tally, began_s, wanted.per_s)
     cpu = (time.process_time() - cpu_from_s) / (time.perf_counter() - began_s)
     ends_s = time.perf_counter() + wanted.drain_s
-    # Looked at now and then: to tell an event would burden the hot path.
-    while tally.out and time.perf_counter() < ends_s:  # noqa: ASYNC110
+    # Polled: an event would add work to the hot path.
+    while tally.in_flight and time.perf_counter() < ends_s:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     last_s = percentile(sorted(tally.overloaded_s), 1.0)
-    return Came(
+    return RoundResult(
         window_s=wanted.seconds,
         offered=tally.offered,
         accepted=tally.accepted,
         refused=dict(tally.refused),
-        unanswered=tally.out,
+        unanswered=tally.in_flight,
         ack_ms=p50_p99(tally.ack_s),
         overloaded_ms=p50_p99(tally.overloaded_s),
         overloaded_last_ms=None if last_s is None else round(last_s * 1000, 3),
@@ -211,8 +211,8 @@ async def played(sockets: Sockets, wanted: Round) -> Came:
     )
 
 
-async def _at_their_times(sockets: Sockets, tally: Tally, began_s: float, per_s: float) -> None:
-    """Send each bid when its time has come, the sockets by turns, some in a row."""
+async def _open_loop(sockets: Sockets, tally: Tally, began_s: float, per_s: float) -> None:
+    """Send each bid when it is due, the sockets in turn, IN_A_ROW bids each."""
     places = sockets.places
     number, total = 0, round((tally.to_s - began_s) * per_s)
     while number < total:
@@ -231,25 +231,25 @@ async def run() -> None:
     reader = asyncio.StreamReader(limit=LINE_BYTES_MAX)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     try:
-        sockets = await opened(msgspec.json.decode(await reader.readline(), type=Opening))
+        sockets = await connect(msgspec.json.decode(await reader.readline(), type=Connect))
     except (OSError, WireTrouble) as error:
-        say(Opened(0, str(error)))
+        write(Connected(0, str(error)))
         return
-    say(Opened(len(sockets.places)))
+    write(Connected(len(sockets.places)))
     while line := await reader.readline():
-        say(await played(sockets, msgspec.json.decode(line, type=Round)))
+        write(await play_round(sockets, msgspec.json.decode(line, type=Round)))
 
 
-def say(what: Opened | Came) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(what) + b"\n")
+def write(message: Connected | RoundResult) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    # A collection would be measured as the server's delay.
+    # A collection would be measured as latency of the server.
     gc.disable()
     uvloop.run(run())
-    # Sockets are let go of by the end of the process.
+    # The end of the process closes the sockets.
     os._exit(0)
 
 

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from bench.definition import BenchFailed
+
 STOP_DEADLINE_S = 10.0
 # Characters of a failed process's last words that are shown.
 SAID_MAX = 800
@@ -16,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 NOTHING_SET: Mapping[str, str] = {}
 
 
-class ProcessFailed(Exception):
+class ProcessFailed(BenchFailed):
     """A process that the bench needs ended with an error. The message has the end of what it said."""
 
 

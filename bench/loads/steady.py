@@ -1,5 +1,5 @@
-"""Bids at a steady rate, whatever becomes of them (open loop): `python -m bench.loads.steady` reads a Steady as JSON on
-stdin and prints a Bidden as JSON on stdout."""
+"""Open-loop bids at a constant rate: `python -m bench.loads.steady` reads a SteadyLoad as JSON on stdin and prints a
+SteadyResult as JSON on stdout."""
 
 import asyncio
 import itertools
@@ -17,8 +17,8 @@ from bench.percentiles import p50_p99
 from bench.wire.client import Incoming, WireClient, WireTrouble, refusal_of
 
 
-class Steady(msgspec.Struct, frozen=True):
-    """Bid in the seat's auction for so long, its bidders by turns."""
+class SteadyLoad(msgspec.Struct, frozen=True):
+    """Bid in the auction of the seat for `seconds`, its bidders in turn."""
 
     url: str
     seat: Seat
@@ -26,7 +26,7 @@ class Steady(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class Bidden(msgspec.Struct):
+class SteadyResult(msgspec.Struct):
     """`sent` has `[seq, sent_s]` of each accepted bid, by the machine's monotonic clock."""
 
     sent: list[tuple[int, float]]
@@ -35,30 +35,30 @@ class Bidden(msgspec.Struct):
     ack_ms: dict[str, float | None]
 
 
-async def run(steady: Steady) -> Bidden:
-    """Send each bid at its time; then wait for the answers that are still out."""
+async def run(steady: SteadyLoad) -> SteadyResult:
+    """Send each bid at its time; then wait for the answers in flight."""
     seat = steady.seat
     clients = [await WireClient.connect(steady.url, token) for token in seat.tokens]
     sent: list[tuple[int, float]] = []
     ack_s: list[float] = []
     refused: Counter[str] = Counter()
-    out = 0
+    in_flight = 0
     prefix = uuid4().hex[:20]
 
     def bid(number: int, client: WireClient) -> None:
-        nonlocal out
+        nonlocal in_flight
         sent_s = time.perf_counter()
 
         def answered(reply: Incoming, _payload: memoryview | bytes) -> None:
-            nonlocal out
-            out -= 1
+            nonlocal in_flight
+            in_flight -= 1
             ack_s.append(time.perf_counter() - sent_s)
             if reply.ok:
                 sent.append((reply.seq, sent_s))
             else:
                 refused[refusal_of(reply).code] += 1
 
-        out += 1
+        in_flight += 1
         client.send_bid(seat.auction, seat.top + number * seat.step * STEPS_AHEAD, f"{prefix}-{number}", answered)
 
     from_s = time.perf_counter()
@@ -68,18 +68,18 @@ async def run(steady: Steady) -> Bidden:
             await asyncio.sleep(wait_s)
         bid(number, client)
     ends_s = time.perf_counter() + DRAIN_S
-    while out and time.perf_counter() < ends_s:  # noqa: ASYNC110
+    while in_flight and time.perf_counter() < ends_s:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
-    return Bidden(sent, dict(refused), out, p50_p99(ack_s))
+    return SteadyResult(sent, dict(refused), in_flight, p50_p99(ack_s))
 
 
 def main() -> None:
-    steady = msgspec.json.decode(sys.stdin.buffer.read(), type=Steady)
+    steady = msgspec.json.decode(sys.stdin.buffer.read(), type=SteadyLoad)
     try:
-        bidden = uvloop.run(run(steady))
+        result = uvloop.run(run(steady))
     except (OSError, WireTrouble) as error:
         sys.exit(f"bids: {error}")
-    sys.stdout.buffer.write(msgspec.json.encode(bidden))
+    sys.stdout.buffer.write(msgspec.json.encode(result))
     sys.stdout.flush()
     os._exit(0)
 

@@ -1,6 +1,5 @@
-"""A crowd of watchers: `python -m bench.loads.watch` reads a Crowd as a line of JSON on stdin, connects and answers
-with a line; then for each line with a Record of what was bid it answers with a line of what the crowd was told of
-it."""
+"""Watchers: `python -m bench.loads.watch` reads a Crowd as a line of JSON on stdin, connects and answers with a line;
+then for each line with a Record of what was bid it answers with a line, the updates that the crowd received."""
 
 import asyncio
 import gc
@@ -12,34 +11,34 @@ from collections import Counter
 import msgspec
 import uvloop
 
-from bench.loads.talking import LINE_BYTES_MAX
+from bench.loads.line_process import LINE_BYTES_MAX
 from bench.wire.client import Incoming, WireClient, WireTrouble
 
 CONNECTING_MAX = 64
 SETTLED_WITHIN_S = 10.0
 LOOK_EVERY_S = 0.02
-# Each watcher times every eighth bid, neighbours different ones: millions of samples are enough.
+# Each watcher times every eighth bid, neighbours different ones: that gives millions of samples.
 TIMED_EVERY = 8
 TICKS_PER_S = 10_000
 
 
 class Crowd(msgspec.Struct, frozen=True):
-    """Who watches what."""
+    """So many watchers of one auction."""
 
     url: str
     auction: str
     watchers: int
 
 
-class Arrived(msgspec.Struct, frozen=True):
-    """How many watch, and what kept the others out."""
+class Connected(msgspec.Struct, frozen=True):
+    """How many watch, and the error that stopped the others."""
 
     watching: int
-    trouble: str | None = None
+    error: str | None = None
 
 
 class Record(msgspec.Struct, frozen=True):
-    """What was bid in a round, `[seq, sent_s]` by the machine's monotonic clock, and where the auction stands then."""
+    """The bids of a round, `[seq, sent_s]` by the machine's monotonic clock, and the final state of the auction."""
 
     sent: list[tuple[int, float]]
     seq: int
@@ -47,23 +46,23 @@ class Record(msgspec.Struct, frozen=True):
     minimum: int
 
 
-class Told(msgspec.Struct):
-    """What a crowd was told: frames, latencies in ticks with their counts, and how many ended with the last state."""
+class CrowdResult(msgspec.Struct):
+    """Of a crowd: frames, latencies in ticks with their counts, and how many ended with the final state."""
 
     frames: int
-    news: list[tuple[int, int]]
+    updates: list[tuple[int, int]]
     dropped: int
     right: int
     faults: int
     cpu_s: float
 
 
-class Ears:
+class Watchers:
     """All watchers of the process."""
 
     def __init__(self) -> None:
-        self.all: list[Ear] = []
-        self.heard: list[tuple[int, int, int, float]] = []
+        self.all: list[Watcher] = []
+        self.received: list[tuple[int, int, int, float]] = []
         self.faults = 0
         self.dropped = 0
 
@@ -71,13 +70,13 @@ class Ears:
         self.dropped += 1
 
 
-class Ear:
-    """One watcher: what it holds, by the rule for clients of docs/protocol.md."""
+class Watcher:
+    """One watcher and the state that it has, by the rules for clients in docs/protocol.md."""
 
-    __slots__ = ("_ears", "minimum", "number", "price", "seq")
+    __slots__ = ("_watchers", "minimum", "number", "price", "seq")
 
-    def __init__(self, ears: Ears, number: int) -> None:
-        self._ears = ears
+    def __init__(self, watchers: Watchers, number: int) -> None:
+        self._watchers = watchers
         self.number = number
         self.seq = -1
         self.price = 0
@@ -86,58 +85,59 @@ class Ear:
     def begin(self, seq: int, state: dict[str, int]) -> None:
         self.seq, self.price, self.minimum = seq, state["price"], state["minimum"]
 
-    def hear(self, event: Incoming) -> None:
+    def receive(self, event: Incoming) -> None:
         now_s = time.perf_counter()
         seq = event.seq
         if seq != self.seq + 1 and (event.type != "state" or seq <= self.seq):
-            self._ears.faults += 1
-        self._ears.heard.append((self.number, self.seq, seq, now_s))
+            self._watchers.faults += 1
+        self._watchers.received.append((self.number, self.seq, seq, now_s))
         self.seq = seq
         data = event.data
         if data is not None and "minimum" in data:
             self.price, self.minimum = data["price"], data["minimum"]
 
 
-async def gather(crowd: Crowd, ears: Ears) -> Arrived:
-    """Let the crowd in, up to where it is refused."""
+async def connect(crowd: Crowd, watchers: Watchers) -> Connected:
+    """Connect the crowd, until one is refused."""
     connecting = asyncio.Semaphore(CONNECTING_MAX)
-    troubles: list[str] = []
+    errors: list[str] = []
 
-    async def arrive(number: int) -> None:
+    async def connect_one(number: int) -> None:
         async with connecting:
-            if troubles:
+            if errors:
                 return
-            ear = Ear(ears, number)
+            watcher = Watcher(watchers, number)
             try:
-                client = await WireClient.connect(crowd.url, None, on_event=ear.hear, on_close=ears.lost)
+                client = await WireClient.connect(crowd.url, None, on_event=watcher.receive, on_close=watchers.lost)
                 reply = await client.subscribe(f"auction:{crowd.auction}")
             except (WireTrouble, OSError) as error:
-                troubles.append(str(error))
+                errors.append(str(error))
                 return
-            ear.begin(reply["seq"], reply["state"])
-            ears.all.append(ear)
+            watcher.begin(reply["seq"], reply["state"])
+            watchers.all.append(watcher)
 
-    await asyncio.gather(*map(arrive, range(crowd.watchers)))
-    return Arrived(len(ears.all), troubles[0] if troubles else None)
+    await asyncio.gather(*map(connect_one, range(crowd.watchers)))
+    return Connected(len(watchers.all), errors[0] if errors else None)
 
 
-async def judged(ears: Ears, record: Record, cpu_from_s: float) -> Told:
-    """Wait until all stand at the end of the record, within reason; then look at what they were told, and forget it."""
+async def result_of(watchers: Watchers, record: Record, cpu_from_s: float) -> CrowdResult:
+    """Wait until all have reached the end of the record, at most SETTLED_WITHIN_S; then evaluate what was received."""
     ends_s = time.perf_counter() + SETTLED_WITHIN_S
-    while any(ear.seq < record.seq for ear in ears.all) and time.perf_counter() < ends_s:  # noqa: ASYNC110
+    while any(watcher.seq < record.seq for watcher in watchers.all) and time.perf_counter() < ends_s:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_EVERY_S)
     cpu_s = time.process_time() - cpu_from_s
-    right = sum((ear.seq, ear.price, ear.minimum) == (record.seq, record.price, record.minimum) for ear in ears.all)
-    heard, ears.heard = ears.heard, []
-    news = latencies(dict(record.sent), heard)
-    faults, ears.faults = ears.faults, 0
-    return Told(len(heard), sorted(news.items()), ears.dropped, right, faults, cpu_s)
+    final = (record.seq, record.price, record.minimum)
+    right = sum((watcher.seq, watcher.price, watcher.minimum) == final for watcher in watchers.all)
+    received, watchers.received = watchers.received, []
+    updates = latencies(dict(record.sent), received)
+    faults, watchers.faults = watchers.faults, 0
+    return CrowdResult(len(received), sorted(updates.items()), watchers.dropped, right, faults, cpu_s)
 
 
-def latencies(sent: dict[int, float], heard: list[tuple[int, int, int, float]]) -> Counter[int]:
+def latencies(sent: dict[int, float], received: list[tuple[int, int, int, float]]) -> Counter[int]:
     """From a bid's sending to the first frame at a watcher that includes it, in ticks, over the bids that it times."""
     found: Counter[int] = Counter()
-    for number, from_seq, to_seq, at_s in heard:
+    for number, from_seq, to_seq, at_s in received:
         first = from_seq + 1 + (number - from_seq - 1) % TIMED_EVERY
         for seq in range(first, to_seq + 1, TIMED_EVERY):
             sent_s = sent.get(seq)
@@ -149,25 +149,25 @@ def latencies(sent: dict[int, float], heard: list[tuple[int, int, int, float]]) 
 async def run() -> None:
     reader = asyncio.StreamReader(limit=LINE_BYTES_MAX)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    ears = Ears()
-    say(await gather(msgspec.json.decode(await reader.readline(), type=Crowd), ears))
+    watchers = Watchers()
+    write(await connect(msgspec.json.decode(await reader.readline(), type=Crowd), watchers))
     cpu_s = time.process_time()
     while line := await reader.readline():
-        told = await judged(ears, msgspec.json.decode(line, type=Record), cpu_s)
-        say(told)
+        result = await result_of(watchers, msgspec.json.decode(line, type=Record), cpu_s)
+        write(result)
         cpu_s = time.process_time()
 
 
-def say(what: Arrived | Told) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(what) + b"\n")
+def write(message: Connected | CrowdResult) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    # A collection over a crowd's objects would be measured as the server's delay.
+    # A collection over a crowd's objects would be measured as latency of the server.
     gc.disable()
     uvloop.run(run())
-    # Sockets are let go of by the end of the process.
+    # The end of the process closes the sockets.
     os._exit(0)
 
 

@@ -1,14 +1,14 @@
-"""What bidders and REST clients notice while others attack the gateway (`bench.loads.attackers`).
+"""Latency for bidders and REST clients while others attack the gateway (`bench.loads.attackers`).
 
-Bids at a steady rate: in quiet before and after each attack, and while it lasts. Meanwhile `/healthz` and a REST
-route are asked, each time over a new connection, and the gateway's memory is looked at.
+Bids at a constant rate: in quiet windows before and after each attack, and during it. Meanwhile `/healthz` and a REST
+route are requested, each time over a new connection, and the memory of the gateway is read.
 """
 
 import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,17 +16,20 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
+from bench.cells import NONE, pair
+from bench.definition import Bench, Context, Option, Report, Table
+from bench.engine import Engine
 from bench.loads.attackers import KINDS, Attack, Attacked
 from bench.loads.load import STEPS_AHEAD, Seat
 from bench.loads.processes import output_of, python_module
-from bench.loads.steady import Bidden, Steady
-from bench.measures.live import Engine, Shape, open_seats
+from bench.loads.shapes import Shape, open_seats
+from bench.loads.steady import SteadyLoad, SteadyResult
 from bench.percentiles import p50_p99
 
 SHAPE = Shape("attacks", 1, 8, "1 auction × 8 bidders")
 BIDS_PER_S = 100.0
 ATTACK_SECONDS = 8.0
-# The attack is under way when the bids begin, and goes on after they end.
+# The attack begins before the bids, and ends after them.
 BEFORE_S, AFTER_S = 1.0, 1.0
 GRACE_S = 60.0
 PROBE_EVERY_S = 0.2
@@ -35,12 +38,18 @@ FAILED = "failed"
 ACK_P99_TIMES_MAX = 3.0
 MIB = 1_048_576
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
+
+SECONDS = Option(
+    ("--seconds",), float, ATTACK_SECONDS, "SECONDS", "Length of each attack and of each quiet window.",
+    minimum=0.5, maximum=3600,
+)  # fmt: skip
+ONLY = Option[Sequence[str]](("--only",), list[str], [], "ATTACK", "Run only this attack.", choices=tuple(KINDS))
 
 
 @dataclass
 class Probed:
-    """What other clients were answered."""
+    """Answers to other clients, and the memory of the gateway."""
 
     health: Counter[str] = field(default_factory=Counter)
     rest: Counter[str] = field(default_factory=Counter)
@@ -49,17 +58,17 @@ class Probed:
     dropped: dict[str, float] = field(default_factory=dict)
 
 
-async def measure_attacks(engine: Engine, kinds: Sequence[str], seconds: float, tell: Tell) -> dict[str, Any]:
+async def measure_attacks(engine: Engine, kinds: Sequence[str], seconds: float, progress: Progress) -> dict[str, Any]:
     """A warm-up, then each attack between two quiet windows. Raises ProcessFailed."""
     [seat] = await open_seats(engine, SHAPE)
     bidders = Bidders(engine.base_url, seat, seconds)
-    tell(f"in quiet, {seconds:g} s, as before each attack")
+    progress(f"without attack, {seconds:g} s")
     before = Probed()
     await bidders.bid()
     quiet = [await _probing(engine.base_url, before, bidders.bid())]
     attacks = {}
     for kind in kinds:
-        tell(f"{kind}: {KINDS[kind].about}")
+        progress(f"{kind}: {KINDS[kind].about}")
         figures = await _attack(engine.base_url, bidders, kind)
         quiet.append(await bidders.bid())
         attacks[kind] = figures | {"times_quiet": _times_quiet(figures["ack_ms"]["p99"], quiet[-2:])}
@@ -72,29 +81,29 @@ async def measure_attacks(engine: Engine, kinds: Sequence[str], seconds: float, 
     }
 
 
-def _times_quiet(p99_ms: float | None, quiet: Sequence[Bidden]) -> float | None:
-    """Beside the larger one of the windows before and after: where they differ, the machine has changed."""
+def _times_quiet(p99_ms: float | None, quiet: Sequence[SteadyResult]) -> float | None:
+    """Relative to the larger one of the windows before and after: where they differ, the machine has changed."""
     quiet_ms = max(bidden.ack_ms["p99"] or 0.0 for bidden in quiet)
     return None if p99_ms is None or not quiet_ms else round(p99_ms / quiet_ms, 2)
 
 
 class Bidders:
-    """Bids at a steady rate in one auction, each time above all before."""
+    """Bids at a constant rate in one auction, each above all before."""
 
     def __init__(self, url: str, seat: Seat, seconds: float) -> None:
         self._url = url
         self._seat = seat
         self.seconds = seconds
 
-    async def bid(self) -> Bidden:
+    async def bid(self) -> SteadyResult:
         """One window of bids, from a process of its own."""
-        steady = Steady(self._url, self._seat, BIDS_PER_S, self.seconds)
+        steady = SteadyLoad(self._url, self._seat, BIDS_PER_S, self.seconds)
         sent = int(BIDS_PER_S * self.seconds)
         self._seat = msgspec.structs.replace(self._seat, top=self._seat.top + sent * self._seat.step * STEPS_AHEAD)
         out = await output_of(
             python_module("bench.loads.steady"), given=msgspec.json.encode(steady), deadline_s=self.seconds + GRACE_S
         )
-        return msgspec.json.decode(out, type=Bidden)
+        return msgspec.json.decode(out, type=SteadyResult)
 
 
 async def attack(base_url: str, kind: str, seconds: float, connections: int | None = None) -> Attacked:
@@ -127,11 +136,11 @@ async def _attack(base_url: str, bidders: Bidders, kind: str) -> dict[str, Any]:
     }
 
 
-async def _probing(base_url: str, probed: Probed, work: Any) -> Bidden:
-    """Do the work, and be another client meanwhile."""
+async def _probing(base_url: str, probed: Probed, work: Any) -> SteadyResult:
+    """Await the work while another client sends requests."""
     probing = asyncio.create_task(probe(base_url, probed))
     try:
-        bidden: Bidden = await work
+        bidden: SteadyResult = await work
     finally:
         probing.cancel()
         await asyncio.gather(probing, return_exceptions=True)
@@ -139,7 +148,7 @@ async def _probing(base_url: str, probed: Probed, work: Any) -> Bidden:
 
 
 async def probe(base_url: str, probed: Probed) -> None:
-    """Be another client, for ever."""
+    """Send requests as another client, until cancelled."""
     before: dict[str, float] | None = None
     while True:
         async with httpx.AsyncClient(base_url=base_url, timeout=PROBE_TIMEOUT_S, trust_env=False) as client:
@@ -173,3 +182,50 @@ async def _metrics(client: httpx.AsyncClient) -> dict[str, float]:
     except httpx.HTTPError:
         return {}
     return {name: float(value) for name, value in re.findall(r"^([a-z_]+(?:\{[^}]*\})?) (\S+)$", text, re.MULTILINE)}
+
+
+def report(figures: Mapping[str, Any]) -> Report:
+    """A row an attack, after one without attack."""
+    quiet = max(figures["quiet_ack_ms"], key=lambda window: window["p99"] or 0)
+    rows = [("none", pair(quiet), "", "", pair(figures["quiet_rest_ms"]), f"{figures['memory_mib']:.0f}", "")]
+    for name, shown in figures["attacks"].items():
+        times = shown["times_quiet"]
+        rows.append((
+            name.replace("_", " "),
+            pair(shown["ack_ms"]),
+            NONE if times is None else f"{times:.1f}",
+            _statuses(shown["health"], shown["rest"]),
+            pair(shown["rest_ms"]),
+            f"{shown['memory_mib']:.0f}",
+            f"{sum(shown['dropped'].values()):,.0f}",
+        ))  # fmt: skip
+    columns = ("attack", "ack ms", "×", "answers", "REST ms", "MiB", "dropped")
+    notes = (
+        "Latencies: p50 / p99; none: the worst of the windows without attack. ×: p99 of acks relative to the larger "
+        f"one of the windows before and after. Goal: below {figures['goals']['times_quiet']:g}, and health and REST "
+        "answer 200. The attackers use the same cores."
+    )
+    return Report(figures, [Table("The gateway under attack", columns, rows), notes])
+
+
+def _statuses(*counts: Mapping[str, float]) -> str:
+    """The statuses that were answered; the JSON says how often."""
+    return ", ".join(sorted({status for some in counts for status in some}))
+
+
+async def run(context: Context) -> Report:
+    # The limits are what is measured: none is lifted.
+    async with context.engine({}) as engine:
+        await context.idle()
+        figures = await measure_attacks(engine, context.value(ONLY), context.value(SECONDS), context.progress)
+        return report(figures)
+
+
+attacks = Bench(
+    "attacks",
+    "Latency for bidders and REST clients while others attack the gateway: slow, silent, flooding, not reading.",
+    "ack ms, REST ms: latency of 100 bids/s, and of requests over new connections. answers: HTTP status codes. MiB: "
+    "memory of the gateway. dropped: connections that the gateway closed.",
+    (SECONDS, ONLY),
+    run,
+)

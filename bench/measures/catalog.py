@@ -1,14 +1,16 @@
-"""The catalog alone: importing cards from a file, then facet pages and searches, without the cache and with it."""
+"""The catalog alone: import of cards from a file, then facet pages and searches, without the cache and with it."""
 
 import random
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from bench.cells import rate
+from bench.definition import Bench, Context, Option, Report, Table
 from bench.percentiles import percentile
 from persistence.catalog.cache import CatalogCache
 from persistence.catalog.files import catalog_file
@@ -46,15 +48,29 @@ _SYLLABLES = [
 ]  # fmt: skip
 
 
-async def measure_catalog(database_url: str, redis_url: str, cards: int, tell: Callable[[str], None]) -> dict[str, Any]:
+CARDS_OPTION = Option(("--cards",), int, CARDS, "CARDS", "Cards in the catalog.", minimum=1_000, maximum=CARDS_MAX)
+# (query, what it is)
+QUERIES = (
+    ("facet_page", "by set, rarity or trait"),
+    ("for_sale", "for sale, of a rarity, by price"),
+    ("whole_catalog", "no filter"),
+    ("search", "a name of two words"),
+    ("word_search", "a word of a tenth of all cards"),
+    ("typo_search", "a name with one letter missing"),
+)
+
+
+async def measure_catalog(
+    database_url: str, redis_url: str, cards: int, progress: Callable[[str], None]
+) -> dict[str, Any]:
     """Figures of the import, of pages and of searches. Writes to the database: give it a fresh one."""
     pool = await open_pool(database_url, size_max=1)
     cache = CatalogCache(redis_url)
     try:
         with tempfile.TemporaryDirectory(prefix="ece-bench-catalog-") as folder:
-            tell(f"writing a file of {cards:,} cards")
+            progress(f"writing a file of {cards:,} cards")
             names = _write(Path(folder) / "cards.jsonl", cards)
-            tell("importing it")
+            progress("importing it")
             began = time.perf_counter()
             with catalog_file(Path(folder) / "cards.jsonl") as rows:
                 imported = await import_rows(rows, CatalogWriting(pool), NOW_MS)
@@ -62,15 +78,15 @@ async def measure_catalog(database_url: str, redis_url: str, cards: int, tell: C
         assert imported.created == cards, "every card of the file is one"
         await pool.execute(_FOR_SALE, FOR_SALE_ONE_IN, timeout=FOR_SALE_WITHIN_S)
         await pool.execute("ANALYZE card_market")
-        tell("pages and searches, straight from PostgreSQL")
-        read = await _measured(CatalogView(pool), names, cards)
-        tell("the same, each asked for twice, with the cache")
-        kept = await _measured(CatalogView(pool, cache), names, cards, twice=True)
+        progress("pages and searches, from PostgreSQL")
+        uncached = await _measured(CatalogView(pool), names, cards)
+        progress("the same with the cache, each query twice")
+        cached = await _measured(CatalogView(pool, cache), names, cards, twice=True)
         return {
             "cards": cards,
             "imported_per_s": round(cards / elapsed_s, 1),
-            "read": read,
-            "kept": kept,
+            "uncached": uncached,
+            "cached": cached,
             "goals": {"imported_per_s": GOAL_IMPORTED_PER_S, "p95_ms": GOAL_P95_MS},
         }
     finally:
@@ -79,7 +95,7 @@ async def measure_catalog(database_url: str, redis_url: str, cards: int, tell: C
 
 
 async def _measured(view: CatalogView, names: list[str], cards: int, *, twice: bool = False) -> dict[str, Any]:
-    """Of each kind of question: how long it takes, page, total and facets together; ``twice``: the second time."""
+    """Latency of each kind of query: page, total and facets together; ``twice``: of the second time."""
     chance = random.Random(2)
     kinds: dict[str, Callable[[], tuple[Wanted, str]]] = {
         "facet_page": lambda: (_facets_wanted(chance, cards), "newest"),
@@ -89,19 +105,19 @@ async def _measured(view: CatalogView, names: list[str], cards: int, *, twice: b
         "word_search": lambda: (Wanted(q=chance.choice(TYPES)), "relevance"),
         "typo_search": lambda: (Wanted(q=_typo(chance, names)), "relevance"),
     }
-    return {kind: await _timed(view, asked, twice) for kind, asked in kinds.items()}
+    return {kind: await _timed(view, query, twice) for kind, query in kinds.items()}
 
 
 async def _page(view: CatalogView, wanted: Wanted, sort: str) -> None:
-    """What a page of the catalog shows: cards, their number, and the facets beside them."""
+    """A page of the catalog: cards, their total, and the facets."""
     await view.cards(wanted, sort, None, LIMIT + 1)
     await view.facets(wanted)
 
 
-async def _timed(view: CatalogView, asked: Callable[[], tuple[Wanted, str]], twice: bool) -> dict[str, float | None]:
+async def _timed(view: CatalogView, query: Callable[[], tuple[Wanted, str]], twice: bool) -> dict[str, float | None]:
     latencies = []
     for _ in range(WARM_UP + ROUNDS):
-        wanted, sort = asked()
+        wanted, sort = query()
         if twice:
             await _page(view, wanted, sort)
         began = time.perf_counter()
@@ -132,7 +148,7 @@ def _typo(chance: random.Random, names: list[str]) -> str:
 
 
 def _write(path: Path, cards: int) -> list[str]:
-    """A catalog by chance, always the same; some of its names."""
+    """A random catalog, the same every time. Returns some of its names."""
     chance = random.Random(1)
     words = ["".join(chance.choices(_SYLLABLES, k=chance.randint(2, 4))).capitalize() for _ in range(NAME_WORDS)]
     names: list[str] = []
@@ -150,3 +166,37 @@ def _write(path: Path, cards: int) -> list[str]:
                 ) + b"\n"
             )  # fmt: skip
     return names
+
+
+def report(figures: Mapping[str, Any]) -> Report:
+    """A row a query, then the rate of the import."""
+    rows = [
+        (about, *(f"{figures[way][name][rank]:.1f}" for way in ("uncached", "cached") for rank in ("p50", "p95")))
+        for name, about in QUERIES
+    ]
+    goals = figures["goals"]
+    title = f"A catalog of {figures['cards']:,} cards: a page, its total and its facets"
+    return Report(
+        figures,
+        [
+            Table(title, ("query", "p50 ms", "p95 ms", "cached p50", "cached p95"), rows),
+            f"Import: {rate(figures['imported_per_s'])} cards/s. Goals: above {rate(goals['imported_per_s'])}/s, "
+            f"each p95 under {goals['p95_ms']} ms.",
+        ],
+    )
+
+
+async def run(context: Context) -> Report:
+    async with context.engine() as engine:
+        await context.idle()
+        cards = context.value(CARDS_OPTION)
+        return report(await measure_catalog(engine.database_url, engine.redis_url, cards, context.progress))
+
+
+catalog = Bench(
+    "catalog",
+    "Import of cards from a file, then pages of the catalog with facets, and searches, with and without typos.",
+    f"Each query runs {ROUNDS} times, one after the other. cached: the second time, answered by Redis.",
+    (CARDS_OPTION,),
+    run,
+)

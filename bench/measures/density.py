@@ -1,17 +1,20 @@
-"""Density: many live auctions in shared placement on one node, each bid on; what they weigh, and how soon all are back
-when their hosts are killed. Through the wire, except that the machine is asked for the hosts' memory and their end."""
+"""Density: many live auctions in shared placement on one node, each with a bid; the memory of their hosts, and the time
+until all accept bids again after their hosts are killed. Over the wire, except that the machine is asked for the memory
+of the hosts, and kills them."""
 
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 from uuid import uuid4
 
+from bench.cells import rate
+from bench.definition import Bench, Context, Option, Report, Table
+from bench.engine import HostMemory, Hosts
 from bench.loads.load import STARTING_PRICE, USD
 from bench.loads.processes import ProcessFailed
-from bench.measures.live import DURATION_MS, SELLER
+from bench.loads.shapes import DURATION_MS, SELLER
 from bench.wire.accounts import Roster
 from bench.wire.client import Refusal, WireClient, bid_surely
 from bench.wire.rest_client import RestClient
@@ -21,8 +24,8 @@ AUCTIONS_MIN = 100
 MIB = 1024 * 1024
 HOSTS_MIB_MAX = 2_048
 RECOVERED_S_MAX = 20.0
-# At so many sizes, evenly spread, the hosts are weighed.
-WEIGHINGS = 4
+# At so many sizes, evenly spread, the memory is read.
+SIZES = 4
 CREATIONS_AT_ONCE = 6
 BIDS_AT_ONCE = 512
 # Those who bid first, and those who bid once the hosts are back; each through a socket of its own.
@@ -31,24 +34,6 @@ LATER_BIDDERS = [f"bench_later_{n}" for n in range(8)]
 BID_WITHIN_S = 60.0
 
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class Weight:
-    """Bytes of all hosts together: ``pss`` with their share of what processes share, ``uss`` without."""
-
-    hosts: int
-    pss: int
-    uss: int
-
-
-class Hosts(Protocol):
-    """The processes that keep the auctions."""
-
-    def weight(self) -> Weight: ...
-
-    def kill(self) -> int:
-        """End them all with SIGKILL; how many they were."""
 
 
 class Crowd:
@@ -71,7 +56,7 @@ class Crowd:
             auction, bidder = seat
             answer = await bid_surely(lambda: self._live(bidder), auction, amount, uuid4().hex, BID_WITHIN_S)
             if isinstance(answer, Refusal) or answer.outcome != "leading":
-                raise ProcessFailed(f"auction {auction} did not take the bid of {bidder}: {answer}")
+                raise ProcessFailed(f"auction {auction} did not accept the bid of {bidder}: {answer}")
             accepted_at_s.append(time.perf_counter())
 
         await at_once(BIDS_AT_ONCE, bid, zip(auctions, itertools.cycle(bidders), strict=False))
@@ -91,26 +76,31 @@ class Crowd:
             client.close()
 
 
+AUCTIONS_OPTION = Option(
+    ("--auctions",), int, AUCTIONS, "AUCTIONS", "Auctions that are live at the same time.", minimum=AUCTIONS_MIN
+)
+
+
 async def measure_density(
-    base_url: str, roster: Roster, hosts: Hosts, auctions: int, tell: Callable[[str], None]
+    base_url: str, roster: Roster, hosts: Hosts, auctions: int, progress: Callable[[str], None]
 ) -> dict[str, Any]:
-    """List and weigh in steps, kill the hosts, and time until every auction has taken another bid."""
+    """List auctions and read the memory in steps, kill the hosts, and wait until every auction accepted another bid."""
     await roster.enlist([SELLER, *FIRST_BIDDERS, *LATER_BIDDERS])
     rest, crowd = RestClient(base_url, roster), Crowd(base_url, roster)
     live: list[str] = []
-    weighed = [(0, hosts.weight())]
+    sizes: list[tuple[int, HostMemory]] = [(0, hosts.memory())]
     created_s = bid_s = 0.0
     try:
-        for step in range(1, WEIGHINGS + 1):
+        for step in range(1, SIZES + 1):
             began_s = time.perf_counter()
-            new = await _listed(rest, range(len(live), auctions * step // WEIGHINGS))
+            new = await _listed(rest, range(len(live), auctions * step // SIZES))
             listed_s = time.perf_counter()
             live += new
             await crowd.bid_once_in_each(new, FIRST_BIDDERS, 2 * USD)
             created_s, bid_s = created_s + listed_s - began_s, bid_s + time.perf_counter() - listed_s
-            weighed.append((len(live), hosts.weight()))
-            tell(f"{len(live):,} auctions live, each with a bid: {_mib(weighed[-1][1].pss):,.0f} MiB")
-        tell("killing the hosts (kill -9)")
+            sizes.append((len(live), hosts.memory()))
+            progress(f"{len(live):,} auctions live, each with a bid: {_mib(sizes[-1][1].pss):,.0f} MiB")
+        progress("killing the hosts (kill -9)")
         killed_s = time.perf_counter()
         killed = hosts.kill()
         back_at_s = await crowd.bid_once_in_each(live, LATER_BIDDERS, 3 * USD)
@@ -120,13 +110,13 @@ async def measure_density(
     return {
         "auctions": auctions,
         "hosts": killed,
-        "hosts_mib": _mib(weighed[-1][1].pss),
-        "hosts_uss_mib": _mib(weighed[-1][1].uss),
+        "hosts_mib": _mib(sizes[-1][1].pss),
+        "hosts_uss_mib": _mib(sizes[-1][1].uss),
         "first_back_s": round(back_at_s[0] - killed_s, 2),
         "recovered_s": round(back_at_s[-1] - killed_s, 2),
-        "recovered_mib": _mib(hosts.weight().pss),
-        "mib_per_1000": round(slope([(n / 1000, weight.pss / MIB) for n, weight in weighed]), 2),
-        "weighed": [{"auctions": n, "hosts_mib": _mib(weight.pss)} for n, weight in weighed],
+        "recovered_mib": _mib(hosts.memory().pss),
+        "mib_per_1000": round(slope([(n / 1000, memory.pss / MIB) for n, memory in sizes]), 2),
+        "sizes": [{"auctions": n, "hosts_mib": _mib(memory.pss)} for n, memory in sizes],
         "created_per_s": round(auctions / created_s, 1),
         "bids_per_s": round(auctions / bid_s, 1),
         "goals": {"hosts_mib": HOSTS_MIB_MAX, "recovered_s": RECOVERED_S_MAX},
@@ -180,3 +170,37 @@ def _terms(number: int) -> dict[str, Any]:
         "duration_ms": DURATION_MS,
         "placement": "shared",
     }
+
+
+def report(figures: Mapping[str, Any]) -> Report:
+    """The memory of the hosts at each size, and how soon every auction accepted bids again."""
+    rows = [(f"{size['auctions']:,}", f"{size['hosts_mib']:,.1f}") for size in figures["sizes"]]
+    goals = figures["goals"]
+    return Report(
+        figures,
+        [
+            Table("Live auctions in shared placement, each with a bid", ("auctions", "hosts MiB"), rows),
+            f"Each further 1,000 auctions: {figures['mib_per_1000']:.1f} MiB. Goal: under {goals['hosts_mib']:,} MiB "
+            "in all.",
+            f"Listed by REST at {rate(figures['created_per_s'])}/s, then bids at {rate(figures['bids_per_s'])}/s.",
+            f"After kill -9 of the hosts ({figures['hosts']}) the first auction accepted a bid after "
+            f"{figures['first_back_s']:.1f} s, the last after {figures['recovered_s']:.1f} s. "
+            f"Goal: {goals['recovered_s']:g} s.",
+        ],
+    )
+
+
+async def run(context: Context) -> Report:
+    async with context.engine() as engine:
+        auctions, roster = context.value(AUCTIONS_OPTION), Roster(engine.accounts)
+        return report(await measure_density(engine.base_url, roster, engine.hosts, auctions, context.progress))
+
+
+density = Bench(
+    "density",
+    "10,000 live auctions in shared placement: memory of the hosts, and recovery of all auctions after kill -9.",
+    "hosts MiB: proportional set size (PSS) of all hosts, the standby host included. The time of recovery counts from "
+    "the kill to the next accepted bid of the first and of the last auction.",
+    (AUCTIONS_OPTION,),
+    run,
+)

@@ -1,16 +1,18 @@
-"""The ledger alone: transfers and holds in batches, straight into PostgreSQL, all rules and constraints at work."""
+"""The ledger alone: batches of transfers and holds into PostgreSQL, with all rules and constraints."""
 
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from bench.cells import pair, rate
+from bench.definition import SECONDS, Bench, BenchFailed, Context, Report, Table
 from bench.percentiles import p50_p99
 from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
-from domain.ledger.rules import Cover, Done, Outcome
+from domain.ledger.rules import Done, Outcome, Reserve
 from persistence.ledger.store import Ledger
 from persistence.postgres.pool import close_pool, open_pool
 
@@ -28,8 +30,8 @@ NOW_MS = 1_800_000_000_000
 OWNER_FIRST = 1
 
 
-class LedgerRefused(Exception):
-    """The ledger did not do what a bench asked of it."""
+class LedgerRefused(BenchFailed):
+    """The ledger refused an order of the bench."""
 
 
 async def measure_ledger(database_url: str, seconds: float) -> dict[str, Any]:
@@ -62,7 +64,7 @@ async def _funded(ledger: Ledger) -> list[int]:
 
 
 class _Transfers:
-    """One writer of batches: each transfer between two accounts by chance, with an id that no other has."""
+    """One writer of batches: each transfer between two random accounts, with a unique id."""
 
     def __init__(self, ledger: Ledger, accounts: list[int], writer: int) -> None:
         self._ledger = ledger
@@ -82,7 +84,7 @@ class _Transfers:
 
 
 class _Holds:
-    """One host: in every batch bidders take the lead in its auctions, and those before them are let go of."""
+    """One host: in every batch bidders take the lead in its auctions, and the holds of former leaders are released."""
 
     def __init__(self, ledger: Ledger, writer: int) -> None:
         self._ledger = ledger
@@ -91,18 +93,18 @@ class _Holds:
         self._leading: list[tuple[bytes, int]] = []
 
     async def send(self) -> None:
-        released = [Cover(auction, owner, 0, 0) for auction, owner in self._leading]
+        released = [Reserve(auction, owner, 0, 0) for auction, owner in self._leading]
         count = HOLDS_A_BATCH // 2
         owners = self._chance.sample(range(OWNER_FIRST, OWNER_FIRST + ACCOUNTS), count)
         self._leading = [(self._auctions[n % AUCTIONS], owner) for n, owner in enumerate(owners)]
-        taken = [Cover(auction, owner, self._chance.randint(1, AMOUNT_MAX)) for auction, owner in self._leading]
-        short = await self._ledger.cover([*released, *taken], CURRENCY)
+        taken = [Reserve(auction, owner, self._chance.randint(1, AMOUNT_MAX)) for auction, owner in self._leading]
+        short = await self._ledger.reserve([*released, *taken], CURRENCY)
         if short:
             raise LedgerRefused(f"a hold was refused: {next(iter(short.values()))}")
 
 
 async def _measured(senders: Sequence[Callable[[], Awaitable[None]]], seconds: float) -> tuple[float, list[float]]:
-    """For so long, each sender's next batch as soon as its last is answered: seconds in all, and of each batch."""
+    """Closed loop: each sender sends its next batch when the last is answered. Seconds in all, and of each batch."""
     latencies: list[float] = []
 
     async def keep_sending(send: Callable[[], Awaitable[None]], until: float) -> None:
@@ -126,3 +128,37 @@ def _all_done(outcomes: Sequence[Outcome]) -> None:
 def _figures(measured: tuple[float, list[float]], batch: int) -> dict[str, Any]:
     elapsed_s, latencies = measured
     return {"per_s": round(len(latencies) * batch / elapsed_s, 1), "batch_ms": p50_p99(latencies)}
+
+
+def report(figures: Mapping[str, Any]) -> Report:
+    """A row for transfers and one for holds."""
+    rows = []
+    for name in ("transfers", "holds"):
+        shown = figures[name]
+        rows.append((
+            name,
+            rate(shown["per_s"]),
+            f"{shown['batch']:,}",
+            pair(shown["batch_ms"]),
+            str(shown["writers"]),
+            f"{shown['accounts']:,}",
+        ))  # fmt: skip
+    columns = ("operation", "per second", "batch", "batch ms", "writers", "accounts")
+    goal = f"Latencies: p50 / p99. Goal for transfers: above {rate(figures['goals']['transfers_per_s'])}/s."
+    return Report(figures, [Table("The ledger, in batches", columns, rows), goal])
+
+
+async def run(context: Context) -> Report:
+    async with context.engine() as engine:
+        await context.idle()
+        return report(await measure_ledger(engine.database_url, context.value(SECONDS)))
+
+
+ledger = Bench(
+    "ledger",
+    "Transfers and holds in batches, directly into PostgreSQL, with all rules, constraints and hashes.",
+    "batch: orders of one statement. batch ms: latency of one statement. The writers share the processors with "
+    "PostgreSQL, and build their orders in the same process.",
+    (SECONDS,),
+    run,
+)

@@ -1,24 +1,34 @@
-"""Does a bid cost the same late in a long auction as early in a short one? In time, and in the host's memory."""
+"""Whether a bid costs the same late in a long auction as early in a short one: latency, and the memory of the host."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from bench.cells import NONE, pair, rate
+from bench.definition import Option, Table
+from bench.engine import Engine
 from bench.loads.load import Load, Measured, Seat
-from bench.measures.live import LONE, Engine, Shape, open_seats, run_load
+from bench.loads.shapes import LONE, Shape, open_seats, run_load
 
 SHORT_BIDS = 1_000
 LONG_BIDS = 1_000_000
 BUILDERS = Shape("long", 1, 50, "built by 50 bidders with several bids in flight each")
 BUILDERS_IN_FLIGHT = 4
-# A build that is slower than this is given up.
+# A slower build is stopped.
 BUILD_BIDS_PER_S_MIN = 500
-# Short and long take turns, so that what else the machine does falls on both.
+# Short and long alternate, so that other work of the machine affects both.
 ROUNDS = 4
 WARMUP_S = 0.5
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
+
+BIDS = Option(("--bids",), int, LONG_BIDS, "BIDS", "Length of the long auction.", minimum=SHORT_BIDS)
+READING = f"""50 bidders build both auctions over the wire; then one bidder bids in each, alternately, {ROUNDS} rounds.
+The figures are medians of the rounds.
+
+host memory: private memory of all hosts before and after the build. The ratios should be near 1: state does not grow
+with the number of bids."""
 
 
 @dataclass
@@ -31,14 +41,14 @@ class _Built:
     rounds: list[Measured]
 
 
-async def measure_long(engine: Engine, bids: int, seconds: float, tell: Tell) -> dict[str, Any]:
-    """Build both auctions through the wire, then bid alone in each by turns. `seconds` are divided over the rounds."""
+async def measure_long(engine: Engine, bids: int, seconds: float, progress: Progress) -> dict[str, Any]:
+    """Build both auctions through the wire, then bid alone in each, alternately. The rounds share `seconds`."""
     built = []
     for wanted in (SHORT_BIDS, bids):
-        tell(f"building an auction of {wanted:,} bids")
+        progress(f"building an auction of {wanted:,} bids")
         built.append(await _build(engine, wanted))
     for number in range(ROUNDS):
-        tell(f"bidding in both, round {number + 1} of {ROUNDS}")
+        progress(f"bidding in both, round {number + 1} of {ROUNDS}")
         for auction in built:
             alone = Seat(auction.seat.auction, auction.seat.tokens[:1], auction.seat.top, auction.seat.step)
             measured = await run_load(Load(engine.base_url, [alone], max(0.5, seconds / ROUNDS), WARMUP_S))
@@ -53,7 +63,7 @@ async def measure_long(engine: Engine, bids: int, seconds: float, tell: Tell) ->
             "ack_p99": _ratio(long["ack_ms"]["p99"], short["ack_ms"]["p99"]),
             "accepted_per_s": _ratio(long["accepted_per_s"], short["accepted_per_s"]),
         },
-        "about": f"{LONE.about}; {BUILDERS.about}; medians of {ROUNDS} rounds by turns",
+        "about": f"{LONE.about}; {BUILDERS.about}; medians of {ROUNDS} alternating rounds",
     }
 
 
@@ -85,6 +95,27 @@ def _median(values: Any) -> float | None:
 
 def _mb(size: int | None) -> float | None:
     return None if size is None else round(size / 2**20, 1)
+
+
+def text(result: Mapping[str, Any]) -> list[Table | str]:
+    """The short and the long auction, and their ratio."""
+    rows = []
+    for length in ("short", "long"):
+        figures = result[length]
+        memory = figures["host_memory_mb"]
+        rows.append((
+            f"{figures['bids_before']:,} bids",
+            f"{rate(figures['built_per_s'])}/s",
+            rate(figures["accepted_per_s"]),
+            pair(figures["ack_ms"]),
+            NONE if memory["after"] is None else f"{memory['before']:,.1f} → {memory['after']:,.1f}",
+        ))  # fmt: skip
+    title = f"One bidder in a long auction and in a short one, medians of {ROUNDS} rounds"
+    ratio = result["ratio"]
+    return [
+        Table(title, ("auction of", "built at", "accepted/s", "ack ms", "host memory MB"), rows),
+        f"Long over short: ack p50 × {ratio['ack_p50']}, p99 × {ratio['ack_p99']}.",
+    ]
 
 
 def _ratio(long: float | None, short: float | None) -> float | None:

@@ -1,11 +1,14 @@
-"""The parts alone, in one process: what deciding, encoding, hashing and committing a bid cost without the road."""
+"""The cost of the parts of a bid in one process, without the network: decide, encode, hash, commit."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import replace
 
+from bench.cells import rate
+from bench.definition import Bench, Context, Report, Table
 from bench.loads.load import STARTING_PRICE, STEP
 from domain.auction.commands import PlaceBid
 from domain.auction.events import Event
@@ -110,3 +113,23 @@ async def _append(log: EventLog, auction: int, rows: list[EventRow], batch: int)
 
 def _figures(about: str, seconds: float, times: int) -> dict[str, Any]:
     return {"about": about, "us": round(seconds / times * 1e6, 2), "per_s": round(times / seconds, 1)}
+
+
+def report(figures: Mapping[str, Any]) -> Report:
+    """A row a part."""
+    rows = [(part["about"], f"{part['us']:,.2f} µs", rate(part["per_s"])) for part in figures.values()]
+    return Report(figures, [Table("Parts of a bid, in one process", ("part", "each", "per second"), rows)])
+
+
+async def run(context: Context) -> Report:
+    async with context.engine() as engine:
+        return report(await measure_micro(engine.database_url))
+
+
+micro = Bench(
+    "micro",
+    "Parts of a bid in one process: decide, encode and hash an event, append to PostgreSQL.",
+    "These figures vary less than those of whole engines: they show which part a change affects.",
+    (),
+    run,
+)

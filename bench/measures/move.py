@@ -1,30 +1,30 @@
-"""Live moves under full load: slots go to and fro between two hosts, and auctions to a host of their own and back.
+"""Live moves under full load: slots between two hosts, and auctions to a dedicated host and back.
 
-Every bid is noted with its sending and its answer, and the directory is watched for the moment at which it names
-another keeper: what was under way around that moment is what the move did to bidders. Through the wire, except that
-moves are wished for as operators do, and that the log is read at the end.
+Every bid is recorded with the times of its frame and its answer, and the directory is polled for the moment at which it
+names another owner: the bids in flight around that moment show the effect of the move. Over the wire, except that moves
+are requested as operators do, and that the log is read at the end.
 """
 
 import asyncio
 import tempfile
 import time
-from array import array
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from bench.loads.move import BY_THE_RULES, Done, End, Opening, Story, Turn
+from bench.cells import NONE, rate
+from bench.definition import Bench, Context, Option, Report, Table
+from bench.engine import LIFTED_LIMITS, Engine, Mover
+from bench.loads.line_process import LineProcess, line_process
+from bench.loads.move import BidLog, Connect, Done, Finish, SetBidders
 from bench.loads.processes import ProcessFailed
-from bench.loads.talking import Talking, talking_to
-from bench.measures.live import HOT, SPREAD, Engine, Shape, open_seats
-from bench.percentiles import p50_p99
+from bench.loads.shapes import HOT, SPREAD, Shape, open_seats
+from bench.measures.move_figures import AROUND_S, P99_MS_MAX, Change, Run, bids_of, figures_of, verdict_of
 from domain.auction.events import BidEvent
 from domain.ids import parse_id
 from domain.kinds import kind_of
@@ -33,93 +33,44 @@ from persistence.summary_tables import SUMMARY_TABLES
 
 MOVES = 20
 SWAPS = 2
-# What was under way so shortly before and after the change of the directory is counted to the move.
-AROUND_S = 0.1
-P99_MS_MAX = 100.0
 WARMUP_S = 2.0
 # Between two moves: far enough for their windows to lie apart, and for bids that no move touches.
 REST_S = 0.5
 WATCH_S = 0.003
 MOVED_WITHIN_S = 20.0
-# A host's start, or the time that an auction keeps its own host whatever happens, and then some.
-OWN_HOST_WITHIN_S = 40.0
+# A host's start, or the minimum time of an auction on its dedicated host, with a margin.
+DEDICATED_WITHIN_S = 40.0
 ANSWERS_WITHIN_S = 60.0
-# Two auctions compete for the one place: many bidders in one, few in the other, and then the other way round.
-OWN = Shape("own host", 2, 40, "2 auctions × up to 40 bidders and one host of its own, for the hotter")
+# Two auctions compete for one dedicated host: many bidders in one, few in the other, and then the reverse.
+DEDICATED = Shape("dedicated", 2, 40, "2 auctions × up to 40 bidders, and one dedicated host for the hotter")
 MANY, FEW = 40, 8
 
-Tell = Callable[[str], None]
-
-
-class Mover(Protocol):
-    """Where auctions are kept, and how operators move them."""
-
-    async def hosts(self) -> list[str]:
-        """The hosts that slots can be moved to."""
-
-    async def wish(self, auctions: Sequence[str], host_id: str) -> None:
-        """Have the slots of these auctions kept by this host."""
-
-    async def keepers(self, auctions: Sequence[str]) -> dict[str, str]:
-        """The host that keeps each of these auctions, as the directory has it now."""
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What is measured: the engine, its log, and what moves its auctions."""
+class Subject:
+    """The engine under test, its log, and what moves its auctions."""
 
     engine: Engine
     mover: Mover
     database_url: str = field(repr=False)
 
 
-@dataclass(frozen=True)
-class Change:
-    """The directory named another keeper for some auctions: at this time (perf_counter) at the latest."""
-
-    at_s: float
-    what: str
-
-    @property
-    def window(self) -> tuple[float, float]:
-        return self.at_s - AROUND_S, self.at_s + AROUND_S
-
-
-@dataclass(frozen=True)
-class Bid:
-    """One bid: times are of perf_counter; `seq` None when it was refused, with this code."""
-
-    auction: str
-    key: str
-    sent_s: float
-    answered_s: float
-    seq: int | None
-    code: str | None
-
-
-@dataclass
-class Run:
-    """The changes of one run, and from when to when it is measured."""
-
-    from_s: float = 0.0
-    to_s: float = 0.0
-    changes: list[Change] = field(default_factory=list)
-
-
-async def measure_moves(bench: Bench, moves: int, swaps: int, tell: Tell) -> dict[str, Any]:
-    """So many moves of slots in each shape; then each swap gives the one place for an own host to another auction.
+async def measure_moves(subject: Subject, moves: int, swaps: int, progress: Progress) -> dict[str, Any]:
+    """So many moves of slots in each shape; then each swap gives the dedicated host to the other auction.
 
     Raises ProcessFailed when a move doesn't happen in time.
     """
-    hosts = await bench.mover.hosts()
+    hosts = await subject.mover.hosts()
     if len(hosts) < 2:
-        raise ProcessFailed(f"moving takes two hosts; there are: {', '.join(hosts) or 'none'}")
+        raise ProcessFailed(f"a move needs two hosts; there are: {', '.join(hosts) or 'none'}")
     parts: dict[str, Any] = {}
     for shape in (HOT, SPREAD):
-        tell(f"{shape.name}: {shape.about}, {moves} moves of slots")
-        parts[shape.name] = await _measured(bench, shape, _SlotMoves(bench.mover, hosts[:2], moves))
-    tell(f"own host: {OWN.about}, {swaps} swaps")
-    parts["own_host"] = await _measured(bench, OWN, _Swaps(bench.mover, swaps, tell))
+        progress(f"{shape.name}: {shape.about}, {moves} moves of slots")
+        parts[shape.name] = await _measured(subject, shape, _SlotMoves(subject.mover, hosts[:2], moves))
+    progress(f"dedicated: {DEDICATED.about}, {swaps} swaps")
+    parts["dedicated"] = await _measured(subject, DEDICATED, _Swaps(subject.mover, swaps, progress))
     return {
         "around_ms": round(1000 * AROUND_S),
         "bar_p99_ms": P99_MS_MAX,
@@ -128,29 +79,29 @@ async def measure_moves(bench: Bench, moves: int, swaps: int, tell: Tell) -> dic
     }
 
 
-class _Play(Protocol):
-    """What happens to the auctions while they are bid on."""
+class _Scenario(Protocol):
+    """The moves of the auctions while they are bid on."""
 
     placement: str
 
-    async def play(self, load: Talking, auctions: Sequence[str], run: Run) -> None: ...
+    async def play(self, load: LineProcess, auctions: Sequence[str], run: Run) -> None: ...
 
 
-async def _measured(bench: Bench, shape: Shape, play: _Play) -> dict[str, Any]:
-    seats = await open_seats(bench.engine, shape, placement=play.placement)
+async def _measured(subject: Subject, shape: Shape, scenario: _Scenario) -> dict[str, Any]:
+    seats = await open_seats(subject.engine, shape, placement=scenario.placement)
     auctions = [seat.auction for seat in seats]
     run = Run()
     with tempfile.TemporaryDirectory(prefix="ece-bench-move-") as directory:
-        stories = Path(directory) / "stories"
-        async with talking_to("bench.loads.move", "the bidders") as load:
-            await _have_done(load, Opening(bench.engine.base_url, seats))
-            await play.play(load, auctions, run)
-            await _have_done(load, End(str(stories)))
-        told = msgspec.msgpack.decode(stories.read_bytes(), type=list[Story])
-    bids = [bid for story in told for bid in bids_of(story)]
-    unanswered = sum((len(story.sent) - len(story.answered)) // 8 for story in told)
-    kept = await logged_bids(bench.database_url, auctions)
-    return figures_of(bids, run) | verdict_of(bids, run, kept, unanswered)
+        bid_logs = Path(directory) / "bid_logs"
+        async with line_process("bench.loads.move", "the bidders") as load:
+            await _command(load, Connect(subject.engine.base_url, seats))
+            await scenario.play(load, auctions, run)
+            await _command(load, Finish(str(bid_logs)))
+        recorded = msgspec.msgpack.decode(bid_logs.read_bytes(), type=list[BidLog])
+    bids = [bid for bid_log in recorded for bid in bids_of(bid_log)]
+    unanswered = sum((len(bid_log.sent) - len(bid_log.answered)) // 8 for bid_log in recorded)
+    logged = await logged_bids(subject.database_url, auctions)
+    return figures_of(bids, run) | verdict_of(bids, run, logged, unanswered)
 
 
 class _SlotMoves:
@@ -163,40 +114,40 @@ class _SlotMoves:
         self._hosts = hosts
         self._moves = moves
 
-    async def play(self, load: Talking, auctions: Sequence[str], run: Run) -> None:
+    async def play(self, load: LineProcess, auctions: Sequence[str], run: Run) -> None:
         here, there = self._hosts
-        watch = _Watch(self._mover, auctions, Run())
-        await self._mover.wish(auctions, here)
+        watch = _DirectoryWatch(self._mover, auctions, Run())
+        await self._mover.move(auctions, here)
         await watch.until(_all_on(here), MOVED_WITHIN_S)
-        await _have_done(load, Turn([1_000] * len(auctions)))
+        await _command(load, SetBidders([1_000] * len(auctions)))
         async with _measuring(run):
-            watch = _Watch(self._mover, auctions, run)
+            watch = _DirectoryWatch(self._mover, auctions, run)
             while len(run.changes) < self._moves:
                 here, there = there, here
-                await self._mover.wish(auctions, here)
+                await self._mover.move(auctions, here)
                 await watch.until(_all_on(here), MOVED_WITHIN_S)
                 await asyncio.sleep(REST_S)
 
 
 class _Swaps:
-    """The first auction gets hot, and a host of its own; then the second is hotter and takes its place, and so on."""
+    """The first auction gets the dedicated host; then the second is hotter and gets it, and so on."""
 
     placement = "auto"
 
-    def __init__(self, mover: Mover, swaps: int, tell: Tell) -> None:
+    def __init__(self, mover: Mover, swaps: int, progress: Progress) -> None:
         self._mover = mover
         self._swaps = swaps
-        self._tell = tell
+        self._progress = progress
 
-    async def play(self, load: Talking, auctions: Sequence[str], run: Run) -> None:
+    async def play(self, load: LineProcess, auctions: Sequence[str], run: Run) -> None:
         shared = set(await self._mover.hosts())
         hot, other = auctions
-        watch = _Watch(self._mover, auctions, run)
+        watch = _DirectoryWatch(self._mover, auctions, run)
         async with _measuring(run):
             for swap in range(self._swaps + 1):
-                await _have_done(load, Turn([MANY if auction == hot else FEW for auction in auctions]))
-                await watch.until(_alone(hot, shared), OWN_HOST_WITHIN_S)
-                self._tell(f"own host: {swap} of {self._swaps} swaps")
+                await _command(load, SetBidders([MANY if auction == hot else FEW for auction in auctions]))
+                await watch.until(_dedicated(hot, shared), DEDICATED_WITHIN_S)
+                self._progress(f"dedicated: {swap} of {self._swaps} swaps")
                 await asyncio.sleep(REST_S)
                 hot, other = other, hot
 
@@ -210,8 +161,8 @@ async def _measuring(run: Run) -> AsyncIterator[None]:
     run.to_s = time.perf_counter()
 
 
-class _Watch:
-    """Looks into the directory every few milliseconds, and notes when it names other keepers."""
+class _DirectoryWatch:
+    """Polls the directory every few milliseconds, and records when it names other owners."""
 
     def __init__(self, mover: Mover, auctions: Sequence[str], run: Run) -> None:
         self._mover = mover
@@ -220,109 +171,39 @@ class _Watch:
         self._before: dict[str, str] | None = None
 
     async def until(self, met: Callable[[dict[str, str]], bool], within_s: float) -> None:
-        """Watch until the keepers are as they should be. Raises ProcessFailed when the time is up."""
+        """Watch until the owners meet the condition. Raises ProcessFailed after `within_s`."""
         deadline_s = time.perf_counter() + within_s
         while True:
-            now = await self._mover.keepers(self._auctions)
+            now = await self._mover.owners(self._auctions)
             at_s = time.perf_counter()
             if self._before is not None and now != self._before:
-                self._run.changes.append(Change(at_s, _what(self._before, now)))
+                self._run.changes.append(Change(at_s, _moves_between(self._before, now)))
             self._before = now
             if met(now):
                 return
             if at_s > deadline_s:
-                raise ProcessFailed(f"{within_s:g} s later the directory still has {Counter(now.values())}")
+                raise ProcessFailed(f"after {within_s:g} s the directory still has {Counter(now.values())}")
             await asyncio.sleep(WATCH_S)
 
 
 def _all_on(host_id: str) -> Callable[[dict[str, str]], bool]:
-    return lambda keepers: set(keepers.values()) == {host_id}
+    return lambda owners: set(owners.values()) == {host_id}
 
 
-def _alone(auction: str, shared: set[str]) -> Callable[[dict[str, str]], bool]:
-    return lambda keepers: keepers[auction] not in shared
+def _dedicated(auction: str, shared: set[str]) -> Callable[[dict[str, str]], bool]:
+    return lambda owners: owners[auction] not in shared
 
 
-def _what(before: dict[str, str], now: dict[str, str]) -> str:
+def _moves_between(before: dict[str, str], now: dict[str, str]) -> str:
     moves = Counter((before[a], now[a]) for a in now if before.get(a) != now[a])
     return ", ".join(f"{number} from {source} to {target}" for (source, target), number in sorted(moves.items()))
 
 
-async def _have_done(load: Talking, order: Opening | Turn | End) -> None:
-    await load.say(order)
-    done = msgspec.json.decode(await load.line(ANSWERS_WITHIN_S), type=Done)
-    if done.trouble is not None:
-        raise ProcessFailed(f"the bidders: {done.trouble}")
-
-
-def bids_of(story: Story) -> Iterator[Bid]:
-    """The bids of one bidder that were answered, in order."""
-    sent, answered, seqs = array("d", story.sent), array("d", story.answered), array("q", story.seqs)
-    codes = dict(story.refused)
-    for number, (sent_s, answered_s, seq) in enumerate(zip(sent, answered, seqs, strict=False)):
-        code = codes.get(number)
-        key = f"{story.prefix}-{number}"
-        yield Bid(story.auction, key, sent_s, answered_s, None if code is not None else seq, code)
-
-
-def in_windows(bids: Sequence[Bid], changes: Sequence[Change]) -> tuple[list[list[Bid]], list[Bid]]:
-    """The bids that were under way in the window of each change, and those that were in none."""
-    windows = [change.window for change in changes]
-    assert all(one <= other for one, other in pairwise(windows)), "changes in the order of time"
-    ends = [to_s for _, to_s in windows]
-    inside: list[list[Bid]] = [[] for _ in windows]
-    outside = []
-    for bid in bids:
-        place = bisect_left(ends, bid.sent_s)
-        if place == len(windows) or windows[place][0] > bid.answered_s:
-            outside.append(bid)
-        while place < len(windows) and windows[place][0] <= bid.answered_s:
-            inside[place].append(bid)
-            place += 1
-    return inside, outside
-
-
-def figures_of(bids: Sequence[Bid], run: Run) -> dict[str, Any]:
-    """Latencies (ms) of all that was answered in the run: around the changes, and apart from them."""
-    measured = [bid for bid in bids if run.from_s <= bid.answered_s and bid.sent_s <= run.to_s]
-    inside, outside = in_windows(measured, run.changes)
-    during = list({id(bid): bid for window in inside for bid in window}.values())
-    each = [
-        {"at_s": round(change.at_s - run.from_s, 3), "what": change.what, "bids": len(window), **latencies(window)}
-        for change, window in zip(run.changes, inside, strict=True)
-    ]
-    return {
-        "moves": len(run.changes),
-        "bids": len(measured),
-        "bids_per_s": round(len(measured) / (run.to_s - run.from_s), 1),
-        "during": {"bids": len(during), **latencies(during)},
-        "apart": {"bids": len(outside), **latencies(outside)},
-        "worst_move_p99_ms": max((move["p99"] or 0.0 for move in each), default=None),
-        "each_move": each,
-    }
-
-
-def latencies(bids: Sequence[Bid]) -> dict[str, float | None]:
-    """`{"p50", "p99", "max"}` in milliseconds from sending to answer."""
-    took_s = [bid.answered_s - bid.sent_s for bid in bids]
-    return {**p50_p99(took_s), "max": round(1000 * max(took_s), 3) if took_s else None}
-
-
-def verdict_of(bids: Sequence[Bid], run: Run, kept: dict[str, dict[str, int]], unanswered: int) -> dict[str, Any]:
-    """How bids were refused, what the log (auction, key → seq) lacks of the acknowledged ones, and the verdict."""
-    refused = Counter(bid.code for bid in bids if bid.code is not None)
-    disturbed = {code: count for code, count in sorted(refused.items()) if code not in BY_THE_RULES}
-    missing = sum(1 for bid in bids if bid.seq is not None and kept[bid.auction].get(bid.key) != bid.seq)
-    inside, _ = in_windows(bids, run.changes)
-    in_time = all((latencies(window)["p99"] or 0.0) < P99_MS_MAX for window in inside)
-    return {
-        "refused": disturbed,
-        "refused_by_the_rules": sum(refused[code] for code in BY_THE_RULES),
-        "unanswered": unanswered,
-        "acknowledged": sum(1 for bid in bids if bid.seq is not None),
-        "missing": missing,
-        "met": bool(inside) and in_time and not (disturbed or missing or unanswered),
-    }
+async def _command(load: LineProcess, order: Connect | SetBidders | Finish) -> None:
+    await load.send(order)
+    done = msgspec.json.decode(await load.receive(ANSWERS_WITHIN_S), type=Done)
+    if done.error is not None:
+        raise ProcessFailed(f"the bidders: {done.error}")
 
 
 async def logged_bids(database_url: str, auctions: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -345,3 +226,84 @@ async def _logged(log: EventLog, auction: int) -> dict[str, int]:
                 found[event.key] = row.seq
         seq = rows[-1].seq
     return found
+
+
+ABOUT = {"hot": HOT.about, "spread": SPREAD.about, "dedicated": DEDICATED.about}
+
+
+def report(figures: Mapping[str, Any]) -> Report:
+    """A row for each kind of move, then what the columns mean."""
+    bar, around = figures["bar_p99_ms"], figures["around_ms"]
+    parts = {name: figures[name] for name in ABOUT if name in figures}
+    columns = ("bench", "moves", "bids/s", "in moves", "apart", "worst", "refused", "lost", "met")
+    return Report(
+        figures,
+        [
+            Table("Live moves under full load", columns, [_row(name, shown) for name, shown in parts.items()]),
+            f"in moves: latency in ms, p50/p99/max, of bids in flight from {around} ms before to {around} ms after the "
+            "directory named another owner. apart: of all others. worst: p99 of the bids of one move.",
+            f"Bar: in each move a p99 under {bar:g} ms, no bid refused because of it, no acknowledged bid missing.",
+            *(f"{name}: {ABOUT[name]}{_refusals(shown)}" for name, shown in parts.items()),
+        ],
+    )
+
+
+def _row(name: str, shown: Mapping[str, Any]) -> tuple[str, ...]:
+    worst = shown["worst_move_p99_ms"]
+    return (
+        name,
+        f"{shown['moves']:,}",
+        rate(shown["bids_per_s"]),
+        _three(shown["during"]),
+        _three(shown["apart"]),
+        NONE if worst is None else f"{worst:.1f}",
+        f"{sum(shown['refused'].values()) + shown['unanswered']:,}",
+        f"{shown['missing']:,}",
+        "yes" if shown["met"] else "NO",
+    )
+
+
+def _refusals(shown: Mapping[str, Any]) -> str:
+    """Refusals by code; and how many bids the rules refused, which is no failure."""
+    found = [f"{count:,} {code}" for code, count in shown["refused"].items()]
+    if shown["unanswered"]:
+        found.append(f"{shown['unanswered']:,} never answered")
+    if shown["refused_by_the_rules"]:
+        found.append(f"{shown['refused_by_the_rules']:,} overtaken by another bid, and too low then")
+    return f"; {', '.join(found)}" if found else ""
+
+
+def _three(latencies: Mapping[str, float | None]) -> str:
+    return "/".join(NONE if latencies[name] is None else f"{latencies[name]:.0f}" for name in ("p50", "p99", "max"))
+
+
+MOVES_OPTION = Option(
+    ("--moves",), int, MOVES, "MOVES", "Moves of slots, in each of the two shapes.", minimum=1, maximum=1_000
+)
+SWAPS_OPTION = Option(
+    ("--swaps",), int, SWAPS, "SWAPS", "How often the dedicated host goes to the other auction.",
+    minimum=0, maximum=100,
+)  # fmt: skip
+
+
+async def run(context: Context) -> Report:
+    async with context.engine({**LIFTED_LIMITS, "hosts": 2, "spare_hosts": 0, "dedicated_max": 1}) as engine:
+        await context.idle()
+        async with engine.mover() as mover:
+            subject = Subject(engine, mover, engine.database_url)
+            moves, swaps = context.value(MOVES_OPTION), context.value(SWAPS_OPTION)
+            return report(await measure_moves(subject, moves, swaps, context.progress))
+
+
+move = Bench(
+    "move",
+    "Live moves under full load: latency of bids while their auctions change hosts, and refused or lost bids.",
+    """Two hosts. The slots of `hot` and then of `spread` move to and fro between them, as with `ece slots move`. Then
+two auctions compete for one dedicated host (ECE_DEDICATED_MAX=1): the hotter gets it, and loses it when the other is
+hotter. Each keeps it for at least 15 s, so a swap takes that long.
+
+A move is the bids in flight from 100 ms before to 100 ms after the directory named another owner. Bar for each move:
+p99 under 100 ms, no bid refused or answered `unavailable`, no acknowledged bid missing in the log.""",
+    (MOVES_OPTION, SWAPS_OPTION),
+    run,
+)

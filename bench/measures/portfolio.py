@@ -1,11 +1,13 @@
-"""Portfolios: read models counted from sales, then one large collection read, at the store and over REST."""
+"""Portfolios: read models computed from sales, then one large collection read, from the store and over REST."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import httpx
 
+from bench.cells import rate
+from bench.definition import Bench, Context, Option, Report, Table
 from bench.percentiles import percentile
 from bench.wire.accounts import Accounts
 from domain.ids import parse_id
@@ -57,19 +59,35 @@ _FILL = (
 )
 
 
+COPIES_OPTION = Option(
+    ("--copies",), int, COPIES, "COPIES", "Copies of the collector.", minimum=100, maximum=COPIES_MAX
+)
+# (query, what it is)
+QUERIES = (
+    ("portfolio", "portfolio, from the store"),
+    ("rest", "portfolio, over REST"),
+    ("holdings_page", "a page of 50 holdings"),
+    ("history", "value over 30 days"),
+    ("card_days", "prices of a card by day"),
+    ("movers", "movers of 30 days"),
+)
+
+
 async def measure_portfolio(
-    database_url: str, base_url: str, accounts: Accounts, copies: int, tell: Callable[[str], None]
+    database_url: str, base_url: str, accounts: Accounts, copies: int, progress: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Figures of taking in and of reading. Writes to the database: give it a fresh one, with its engine."""
+    """Figures of computing and of reading. Writes to the database: give it a fresh one, with its engine."""
     collector = (await accounts.provision([COLLECTOR]))[COLLECTOR]
     owner, now_ms = parse_id(collector.id), time.time_ns() // 1_000_000
     pool = await open_pool(database_url, size_max=1)
     try:
-        tell(f"{copies:,} copies of one collector, {OTHERS_COPIES:,} of {OTHERS:,} others, all sold within {DAYS} days")
+        progress(
+            f"{copies:,} copies of one collector, {OTHERS_COPIES:,} of {OTHERS:,} others, all sold within {DAYS} days"
+        )
         await _fill(pool, owner, copies, now_ms - (DAYS + 1) * 86_400_000)
-        tell("taking it in")
-        taken = await _take_in(pool, now_ms, (OTHERS_COPIES + copies) * 4)
-        tell("reading")
+        progress("computing the read models")
+        computed = await _compute(pool, now_ms, (OTHERS_COPIES + copies) * 4)
+        progress("reading")
         holdings = await pool.fetchval("SELECT count(*) FROM holdings WHERE owner_id = $1", owner)
         store = await _store(pool, owner, day_of(now_ms))
     finally:
@@ -81,7 +99,7 @@ async def measure_portfolio(
     ) as http:
         rest = await _timed(lambda: _get(http, "/users/me/portfolio"))
     goals = {"p95_ms": GOAL_P95_MS}
-    return {"copies": copies, "holdings": holdings, "cards": CARDS, **taken, **store, "rest": rest, "goals": goals}
+    return {"copies": copies, "holdings": holdings, "cards": CARDS, **computed, **store, "rest": rest, "goals": goals}
 
 
 async def _fill(pool: Pool, owner: int, copies: int, first_ms: int) -> None:
@@ -93,8 +111,8 @@ async def _fill(pool: Pool, owner: int, copies: int, first_ms: int) -> None:
             await connection.execute(statement, timeout=FILL_TIMEOUT_S)
 
 
-async def _take_in(pool: Pool, now_ms: int, rows: int) -> dict[str, Any]:
-    """The engine's gateway takes its turns at it, too."""
+async def _compute(pool: Pool, now_ms: int, rows: int) -> dict[str, Any]:
+    """Until nothing is left to compute. The gateway of the engine does part of it."""
     following, began, rows_s = Analytics(pool), time.perf_counter(), 0.0
     while not (step := await following.step(now_ms)).idle:
         if step.rows:
@@ -127,3 +145,37 @@ async def _timed(once: Callable[[], Awaitable[object]]) -> dict[str, float | Non
         latencies.append((time.perf_counter() - began) * 1000)
     ascending = sorted(latencies[WARM_UP:])
     return {"p50": percentile(ascending, 0.50), "p95": percentile(ascending, 0.95)}
+
+
+def report(figures: Mapping[str, Any]) -> Report:
+    """A row a query, then the time that computing the read models took."""
+    rows = [(about, f"{figures[name]['p50']:.1f}", f"{figures[name]['p95']:.1f}") for name, about in QUERIES]
+    title = f"A collection of {figures['copies']:,} copies of {figures['holdings']:,} cards"
+    return Report(
+        figures,
+        [
+            Table(title, ("query", "p50 ms", "p95 ms"), rows),
+            f"Read models: {figures['rows']:,} rows at {rate(figures['rows_per_s'])}/s, then {figures['value_days']:,} "
+            f"end-of-day values in {figures['values_s']:.1f} s. Goal: p95 of a portfolio under "
+            f"{figures['goals']['p95_ms']} ms.",
+        ],
+    )
+
+
+async def run(context: Context) -> Report:
+    async with context.engine() as engine:
+        await context.idle()
+        copies = context.value(COPIES_OPTION)
+        figures = await measure_portfolio(
+            engine.database_url, engine.base_url, engine.accounts, copies, context.progress
+        )
+        return report(figures)
+
+
+portfolio = Bench(
+    "portfolio",
+    "A collection of 10,000 copies, valued: read models computed from 60,000 sales, then read, also over REST.",
+    f"Each query runs {ROUNDS} times, one after the other.",
+    (COPIES_OPTION,),
+    run,
+)

@@ -1,7 +1,7 @@
 """The English auction with proxy bids in thirty lines: what the rules make of recorded bids, told without the engine.
 
 A second, independent telling of the rules on purpose: a replay compares the engine's price with the recorded one and,
-where they differ, with this, so that an error of the engine is not taken for an oddity of the data.
+where they differ, with this, so that an error of the engine is not taken for an error of the data.
 """
 
 from collections.abc import Iterable

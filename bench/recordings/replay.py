@@ -1,4 +1,4 @@
-"""Recorded auctions, run again through the engine's own wire, and what came of them beside what was recorded."""
+"""Recorded auctions, replayed over the engine's own wire, and the results compared with the recorded ones."""
 
 import asyncio
 import time
@@ -245,7 +245,7 @@ def _terms(recorded: RecordedAuction, reserve: int | None) -> dict[str, Any]:
 
 
 def why_different(outcome: Outcome) -> str:
-    """Why the engine's prices are not the recorded ones: an oddity of the record, or an error of the engine."""
+    """Why the engine's prices are not the recorded ones: an error of the record, or of the engine."""
     recorded, by_the_rules = outcome.recorded, outcome.by_the_rules.price
     if not outcome.follows_the_rules:
         return f"the engine's prices are not what the rules give ({dollars(by_the_rules)}): an error of the engine"

@@ -1,4 +1,4 @@
-"""Users that a replay or a bench acts as. How they come to be is the caller's: registering thousands by REST would
+"""Users that a replay or a bench acts as. The caller makes them: registering thousands by REST would
 hash thousands of passwords."""
 
 import re
@@ -27,7 +27,7 @@ class Accounts(Protocol):
 
 
 class Roster:
-    """The accounts of one run, with tokens that can be made anew when they have expired."""
+    """The accounts of one run, with tokens that can be renewed when they have expired."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts

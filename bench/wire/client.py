@@ -29,7 +29,7 @@ RETRIED_CODES = frozenset({"unavailable", "overloaded", "rate_limited"})
 
 
 class Incoming(msgspec.Struct, gc=False):
-    """Any frame of the server: a reply has `id`, news has `channel`. Fields that it doesn't have keep these values."""
+    """Any frame of the server: a reply has `id`, an update has `channel`. Absent fields keep these values."""
 
     id: int | str | None = None
     ok: bool = False
@@ -64,7 +64,7 @@ class Refusal:
 
 
 class WireTrouble(Exception):
-    """A request or a connection came to nothing."""
+    """A request or a connection failed."""
 
 
 class RequestRefused(WireTrouble):
@@ -176,7 +176,7 @@ class WireClient(picows.WSListener):  # type: ignore[misc]
         if isinstance(heartbeat_ms, int) and heartbeat_ms > 0:
             self._beat(heartbeat_ms / 1000)
 
-    # --- asking ---
+    # --- requests ---
 
     async def request(self, op: str, deadline_s: float = REQUEST_DEADLINE_S, /, **fields: Any) -> dict[str, Any]:
         """Send one frame and wait for its reply. Raises RequestRefused, ConnectionLost or NotAnswered."""
@@ -212,7 +212,7 @@ class WireClient(picows.WSListener):  # type: ignore[misc]
         return msgspec.convert(reply, Ack)
 
     async def subscribe(self, channel: str, since: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Follow a channel; its news go to `on_event`. The reply has `epoch`, `seq` and `state` or `events`."""
+        """Subscribe to a channel; updates go to `on_event`. The reply has `epoch`, `seq` and `state` or `events`."""
         return await self.request("subscribe", channel=channel, **({"since": since} if since else {}))
 
     def send_bid(self, auction: str, amount: int, key: str, answered: Reply) -> None:
@@ -245,13 +245,13 @@ class WireClient(picows.WSListener):  # type: ignore[misc]
         self._transport.send(self._message, frame)
 
     def close(self) -> None:
-        """Say goodbye and hang up; safe to call twice."""
+        """Close with a closing handshake; safe to call twice."""
         if self._transport is not None and self.closed is None:
             self._transport.send_close(picows.WSCloseCode.OK)
             self._transport.disconnect()
 
     def cut(self) -> None:
-        """Hang up without a word, as a lost network would."""
+        """Disconnect without a closing handshake, as a lost network would."""
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
@@ -265,7 +265,7 @@ class WireClient(picows.WSListener):  # type: ignore[misc]
         self._last_id += 1
         return self._last_id
 
-    # --- hearing: called by picows ---
+    # --- called by picows ---
 
     def on_ws_connected(self, transport: Any) -> None:
         self._transport = transport
@@ -337,11 +337,11 @@ async def bid_surely(
     amount: int,
     key: str,
     deadline_s: float = SURE_DEADLINE_S,
-    put_off: Callable[[Exception], None] = lambda failure: None,
+    on_retry: Callable[[Exception], None] = lambda failure: None,
 ) -> Ack | Refusal:
-    """Bid until it is known what became of it: the same key again after `unavailable`, a lost or silent connection.
+    """Bid until the outcome is known: the same key again after `unavailable`, a lost or silent connection.
 
-    `put_off` is told of each such failure.
+    `on_retry` is called with each such failure.
 
     `dial` gives a live connection, the same as before or a new one. Raises the last failure at the deadline.
     """
@@ -361,7 +361,7 @@ async def bid_surely(
             failure = lost
         except NotAnswered as silence:
             failure = silence
-        put_off(failure)
+        on_retry(failure)
         wait_s *= random.uniform(0.5, 1.5)
         if time.monotonic() + wait_s > ends_s:
             raise failure

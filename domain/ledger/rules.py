@@ -23,11 +23,11 @@ class Done(msgspec.Struct, frozen=True):
     duplicate: bool = False
 
 
-class Cover(msgspec.Struct, frozen=True):
+class Reserve(msgspec.Struct, frozen=True):
     """See that an owner has at_least, and bring their hold for a reference to between these amounts (base units).
 
-    What is held for it already counts. at_most is the stronger: where at_least is more, that much is only asked for;
-    at_most=0 lets go. It is the same however often it comes: who holds their maximum already is covered.
+    What is held for it already counts. at_most is the stronger: where at_least is more, the balance is only checked
+    for it; at_most=0 releases. It is the same however often it comes: a hold of that size stays.
     A hold above ``unless_above`` stays as it is: it is for a later bid than the one that this is about.
     """
 
@@ -43,9 +43,9 @@ class Cover(msgspec.Struct, frozen=True):
         return self.at_most == 0 and self.unless_above == 0
 
 
-def asked(reference: bytes, owner: int, amount: int) -> Cover:
+def balance_check(reference: bytes, owner: int, amount: int) -> Reserve:
     """Whether an owner has this much, for a moment: nothing is held for it."""
-    return Cover(reference, owner, amount, at_most=0, unless_above=0)
+    return Reserve(reference, owner, amount, at_most=0, unless_above=0)
 
 
 Outcome = Done | Refusal
@@ -110,7 +110,7 @@ def same_order(recorded: Recorded, order: Order, pending: Recorded | None) -> bo
     return (pending.amount if order.amount is None else order.amount) == recorded.amount
 
 
-def cover(books: Books, wanted: Cover, account: Account | None) -> tuple[Books, Refusal | None]:
+def reserve(books: Books, wanted: Reserve, account: Account | None) -> tuple[Books, Refusal | None]:
     """The books with the hold as wanted, or as they are and why not. ``account`` is the owner's, None without one."""
     held = 0 if account is None else books.holds.get((wanted.reference, account.id), Hold(0)).amount
     available = 0 if account is None else account.available

@@ -2,7 +2,7 @@
 
 import psutil
 
-from bench.measures.density import Weight
+from bench.engine import HostMemory
 from ece.data_dir import DataDir
 from ece.supervisor.leftovers import of_engine
 
@@ -12,7 +12,7 @@ ACTOR_TITLE = "ray::HostActor"
 
 def host_memory(data_dir: DataDir) -> int | None:
     """Private bytes of all host actors of the engine that runs on this data; None where none is to be seen."""
-    return HostProcesses(data_dir).weight().uss or None
+    return HostProcesses(data_dir).memory().uss or None
 
 
 class HostProcesses:
@@ -21,7 +21,7 @@ class HostProcesses:
     def __init__(self, data_dir: DataDir) -> None:
         self._data_dir = data_dir
 
-    def weight(self) -> Weight:
+    def memory(self) -> HostMemory:
         """Bytes of all of them together, as far as they can be seen."""
         sizes = []
         for process in self._all():
@@ -30,7 +30,7 @@ class HostProcesses:
             except psutil.Error:
                 continue
             sizes.append((info.pss, info.uss))
-        return Weight(len(sizes), sum(pss for pss, _ in sizes), sum(uss for _, uss in sizes))
+        return HostMemory(len(sizes), sum(pss for pss, _ in sizes), sum(uss for _, uss in sizes))
 
     def kill(self) -> int:
         """End them all with SIGKILL; how many they were."""

@@ -1,4 +1,4 @@
-"""Where the auctions of a running engine are kept, and moving them as operators do: for a bench that moves them."""
+"""Which host owns an auction of a running engine, and moves as operators request them: for `ece bench move`."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,8 @@ from persistence.placement.operator_wishes import OperatorWishes
 from persistence.postgres.guard import guarded
 from persistence.postgres.pool import Pool
 
-# Asked every few milliseconds, so it reads these auctions' rows alone.
-_KEEPERS = """
+# Queried every few milliseconds, so it reads these auctions' rows alone.
+_OWNERS = """
     SELECT auction, coalesce(d.host_id, s.host_id) FROM unnest($1::bigint[], $2::int[]) AS wanted (auction, slot)
     JOIN slots s USING (slot) LEFT JOIN dedicated d ON d.auction_id = auction
 """
@@ -29,14 +29,14 @@ class EngineMover:
         hosts = await Directory(self._pool).hosts()
         return [host.host_id for host in hosts if host.host_id.startswith(SHARED_PREFIX) and host.slots]
 
-    async def wish(self, auctions: Sequence[str], host_id: str) -> None:
-        """Have the slots of these auctions kept by this host."""
+    async def move(self, auctions: Sequence[str], host_id: str) -> None:
+        """Request that the slots of these auctions move to this host."""
         await self._wishes.wish_slots(sorted(set(self._slots(auctions))), host_id)
 
-    async def keepers(self, auctions: Sequence[str]) -> dict[str, str]:
-        """The host that keeps each of these auctions, as the directory has it now."""
+    async def owners(self, auctions: Sequence[str]) -> dict[str, str]:
+        """The host that owns each of these auctions, as the directory has it now."""
         ids = [parse_id(auction) for auction in auctions]
-        rows = await guarded(self._pool.fetch(_KEEPERS, ids, self._slots(auctions)))
+        rows = await guarded(self._pool.fetch(_OWNERS, ids, self._slots(auctions)))
         return {id_text(auction): host_id for auction, host_id in rows}
 
     def _slots(self, auctions: Sequence[str]) -> list[int]:

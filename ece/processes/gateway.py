@@ -27,8 +27,9 @@ from ece.processes.connection_limits import open_connections, raise_file_limit, 
 from ece.processes.long_lived import tame_collector
 from ece.settings import Settings, load_settings
 from gateway.app import create_app
-from gateway.fanout.channels import FanOutLimits
-from gateway.fanout.hub import Hub
+from gateway.fanout.channels import FanOutCounts, FanOutLimits
+from gateway.fanout.entity_channels import EntityChannels
+from gateway.fanout.hub import Hub, topics_of
 from gateway.fanout.user_channels import UserChannels
 from gateway.http.address_limit import AddressLimit
 from gateway.http.connections import Connections
@@ -44,8 +45,9 @@ from gateway.rest.notifications.services import Watching
 from gateway.rest.sales.services import Sales
 from gateway.rest.services import Limits, Services
 from gateway.websocket.admission import Admission
+from gateway.websocket.connection import SessionLimits
+from gateway.websocket.operations.table import OPERATIONS
 from gateway.websocket.protocol import SocketProtocol
-from gateway.websocket.session import SessionLimits
 from gateway.websocket.sockets import Sockets
 from gateway.websocket.traffic import Traffic
 from persistence.analytics.following import Analytics
@@ -68,14 +70,7 @@ from persistence.placement.directory import Directory
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.idempotency import IdempotencyKeys
 from persistence.postgres.pool import Pool, close_pool, open_pool, pool_use, probe
-from persistence.redis.announcements import (
-    CHANNEL_GROUPS,
-    DIRECTORY_CHANNEL,
-    USERS_CHANNEL,
-    Announcer,
-    Listener,
-    updates_channel,
-)
+from persistence.redis.announcements import Announcer, Listener
 from persistence.sales.copies import Copies
 from persistence.sales.listing_quotas import SellerQuota
 from persistence.sales.listings import Listings
@@ -169,10 +164,11 @@ async def gateway(settings: Settings, connections: Connections) -> AsyncIterator
     )
     router = _router(settings, pool, clock)
     redis_url = settings.redis_url.get_secret_value()
-    listener, announcer = _announcements(redis_url)
-    cache = CatalogCache(redis_url)
+    announcer, cache, counts = Announcer(redis_url), CatalogCache(redis_url), FanOutCounts()
     users = UserChannels(Notifications(pool), announcer.publish, clock.now_ms)
-    hub = Hub(router, history, listener, clock.now_ms, fan_out_limits(settings), users)
+    auctions = EntityChannels("auction", router, history, counts, fan_out_limits(settings))
+    listener = Listener(redis_url, topics_of([auctions, users]))
+    hub = Hub(router, listener, [auctions, users], counts, clock.now_ms)
     sockets = _sockets(settings, connections, router, hub, tokens, clock)
     services = Services(
         users=UserStore(pool),
@@ -183,10 +179,9 @@ async def gateway(settings: Settings, connections: Connections) -> AsyncIterator
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), money_rules(settings)),
         catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
-        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), Alerts(pool), users.told),
+        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), Alerts(pool), users.notify),
         figures=Figures(PortfolioReading(pool), MarketReading(pool), Analytics(pool)),
         router=router,
-        hub=hub,
         tokens=tokens,
         passwords=passwords,
         now_ms=clock.now_ms,
@@ -229,8 +224,8 @@ def _sockets(
 ) -> Sockets:
     by_address = AddressLimit(settings.connections_per_address_max, settings.proxies)
     return Sockets(
-        router, hub, tokens, session_limits(settings), Admission(settings.commands_under_way_max), Traffic(),
-        sockets_limit(settings, connections), by_address, clock.now_ms,
+        OPERATIONS, router, hub, tokens, session_limits(settings), Admission(settings.commands_under_way_max),
+        Traffic(), sockets_limit(settings, connections), by_address, clock.now_ms,
     )  # fmt: skip
 
 
@@ -238,11 +233,6 @@ def _measure(services: Services, *metrics: Collector) -> None:
     for one in metrics:
         services.registry.register(one)
     ProcessCollector(registry=services.registry)
-
-
-def _announcements(redis_url: str) -> tuple[Listener, Announcer]:
-    channels = [DIRECTORY_CHANNEL, USERS_CHANNEL, *map(updates_channel, range(CHANNEL_GROUPS))]
-    return Listener(redis_url, channels), Announcer(redis_url)
 
 
 def probes(pool: Pool, hub: Hub, listener: Listener, router: Router) -> dict[str, Callable[[], Awaitable[object]]]:
@@ -267,16 +257,16 @@ def session_limits(settings: Settings) -> SessionLimits:
         subscriptions_max=settings.subscriptions_max,
         frame_bytes_max=settings.frame_bytes_max,
         unsent_bytes_max=settings.unsent_bytes_max,
-        news_unsent_bytes_max=settings.news_unsent_bytes_max,
+        updates_unsent_bytes_max=settings.news_unsent_bytes_max,
         stalled_after_s=settings.stalled_after_s,
         frames_per_turn=settings.frames_per_turn,
     )
 
 
 def fan_out_limits(settings: Settings) -> FanOutLimits:
-    """The bounds of telling watchers."""
+    """The bounds of notifying watchers."""
     return FanOutLimits(
-        telling_share_max=settings.telling_share,
+        broadcast_share_max=settings.telling_share,
         crowd_watchers=settings.crowd_watchers,
         watchers_per_turn=settings.watchers_per_turn,
         resume_events_max=settings.resume_events_max,

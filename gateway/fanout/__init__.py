@@ -1,1 +1,1 @@
-"""From announcements to watchers."""
+"""From hosts' updates to watchers."""

@@ -1,31 +1,35 @@
-"""The channels ``user:<id>``: what each user is told, as it happens, to wherever they are connected.
+"""The channels ``user:<id>``: each user's notifications, as they are made, to wherever they are connected.
 
 The database has the notifications (persistence/notifications/store.py), and is where they are read from. What goes over
-Redis is only who has new ones: a word that is lost there costs some seconds, and no notification.
+Redis is only who has new ones: a message that is lost there costs some seconds, and no notification.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 import structlog
 
-from domain.ids import id_text
-from gateway.fanout.channels import Subscription, Watcher
-from gateway.wire.frames import Codec, EventFrame, Position
+from domain.errors import FORBIDDEN, UNAVAILABLE
+from domain.ids import InvalidId, id_text, parse_id
+from gateway.fanout.channels import Channel, ChannelSource
+from gateway.identity.tokens import Identity
+from gateway.wire.codec import Codec
+from gateway.wire.faults import RequestFailed
+from gateway.wire.frames import EventFrame, Position
 from persistence.notifications.store import Inbox, Notification
 from persistence.postgres.errors import StoreError
 from persistence.redis.announcements import USERS_CHANNEL
 
-USER_PREFIX = "user:"
+NOT_YOURS = "this is another user's channel"
 # More than so many new ones at once come as a state: the client reads them over REST.
 EVENTS_MAX = 100
 USERS_PER_MESSAGE = 1_000
 USERS_PER_READ = 1_000
-# Should even the word be lost that there is something new.
-LOOK_EVERY_S = 10.0
+# The database is read so often also without a message.
+POLL_EVERY_S = 10.0
 RETRY_S = 1.0
 
 log = structlog.get_logger()
@@ -34,45 +38,28 @@ _decode_users = msgspec.msgpack.Decoder(list[int]).decode
 
 
 class ReadsNotifications(Protocol):
-    """What users were told. May raise StoreError."""
+    """Users' notifications. May raise StoreError."""
 
     async def inbox(self, user: int) -> Inbox: ...
     async def after(self, positions: Sequence[tuple[int, int]], limit_each: int) -> dict[int, list[Notification]]: ...
 
 
-class OwnSubscription(Subscription):
-    """One's own channel: while the token is no good, nothing is told; the newest state makes up for it afterwards."""
+class UserChannel(Channel):
+    """One user's notifications, up to where those who are connected here were notified of them."""
 
-    __slots__ = ("_may_hear",)
-
-    def __init__(self, watcher: Watcher, may_hear: Callable[[], bool]) -> None:
-        super().__init__(watcher)
-        self._may_hear = may_hear
-
-    def deliver(self, frame: bytes) -> None:
-        """Pass on news to its user alone."""
-        if self._may_hear():
-            super().deliver(frame)
-        else:
-            self.behind = True
-
-
-class UserChannel:
-    """One user's notifications, up to where those who are connected here were told of them."""
-
-    def __init__(self, user: int, inbox: Inbox, now_ms: int) -> None:
-        self.name = channel_of(user)
+    def __init__(self, name: str, user: int) -> None:
+        super().__init__(name, user)
         self.user = user
-        self.epoch = inbox.epoch
-        self.seq = inbox.seq
-        self.at = now_ms
-        self.subscriptions: set[Subscription] = set()
 
-    def newest(self, codec: Codec) -> bytes:
-        """A ``state`` frame: how far the notifications go."""
-        return codec.frame(EventFrame(self.name, self.epoch, self.seq, "state", self.at, {"seq": self.seq}))
+    def load(self, inbox: Inbox, now_ms: int) -> None:
+        """Begin where the database is."""
+        self.epoch, self.seq, self.at = inbox.epoch, inbox.seq, now_ms
 
-    def tell(self, rows: list[Notification]) -> None:
+    def state(self) -> dict[str, Any]:
+        """How far the notifications go."""
+        return {"seq": self.seq}
+
+    def notify(self, rows: list[Notification]) -> None:
         """Pass on those that are new here; where there are very many of them, that there are."""
         fresh = [row for row in rows if row.seq > self.seq]
         if not fresh:
@@ -88,16 +75,20 @@ class UserChannel:
             subscription.deliver(encoded[codec])
 
 
-class UserChannels:
-    """Those of one gateway's clients."""
+class UserChannels(ChannelSource[UserChannel]):
+    """Those of one gateway's clients. Each is for its own user alone."""
+
+    prefix = "user:"
+    private = True
+    topics = (USERS_CHANNEL,)
 
     def __init__(
         self, notifications: ReadsNotifications, publish: Callable[[str, bytes], None], now_ms: Callable[[], int]
     ) -> None:
+        super().__init__()
         self._now_ms = now_ms
         self._notifications = notifications
         self._publish = publish
-        self._channels: dict[int, UserChannel] = {}
         self._new: set[int] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -113,32 +104,27 @@ class UserChannels:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    @property
-    def channels(self) -> int:
-        """How many users follow their channel here."""
-        return len(self._channels)
-
     # -- who has something new
 
-    def told(self, users: Sequence[int]) -> None:
-        """These users have new notifications: tell them here, and let the other gateways know."""
+    def notify(self, users: Sequence[int]) -> None:
+        """These users have new notifications: deliver them here, and let the other gateways know."""
         for first in range(0, len(users), USERS_PER_MESSAGE):
             self._publish(USERS_CHANNEL, msgspec.msgpack.encode(users[first : first + USERS_PER_MESSAGE]))
-        self._look_at(users)
+        self._read_soon(users)
 
-    def heard(self, message: bytes) -> None:
+    def received(self, message: bytes) -> None:
         """Another gateway says so."""
         try:
-            self._look_at(_decode_users(message))
+            self._read_soon(_decode_users(message))
         except msgspec.MsgspecError as error:
-            log.error("unreadable_news", error=str(error))
+            log.error("unreadable_update", error=str(error))
 
     def missed(self) -> None:
-        """Something was perhaps said that was not heard."""
-        self._look_at(list(self._channels))
+        """A message may have been lost."""
+        self._read_soon([channel.user for channel in self.channels.values()])
 
-    def _look_at(self, users: Sequence[int]) -> None:
-        fresh = [user for user in users if user in self._channels]
+    def _read_soon(self, users: Sequence[int]) -> None:
+        fresh = [user for user in users if user in self.channels]
         if fresh:
             self._new.update(fresh)
             self._wake.set()
@@ -146,9 +132,9 @@ class UserChannels:
     async def _follow(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_EVERY_S)
+                await asyncio.wait_for(self._wake.wait(), POLL_EVERY_S)
             self._wake.clear()
-            users, self._new = self._new or set(self._channels), set()
+            users, self._new = self._new or {channel.user for channel in self.channels.values()}, set()
             try:
                 await self._read(list(users))
             except StoreError as error:
@@ -159,72 +145,61 @@ class UserChannels:
 
     async def _read(self, users: list[int]) -> None:
         for first in range(0, len(users), USERS_PER_READ):
-            channels = [
-                self._channels[user] for user in users[first : first + USERS_PER_READ] if user in self._channels
-            ]
+            known = [self.channels.get(user) for user in users[first : first + USERS_PER_READ]]
+            channels = [channel for channel in known if channel is not None and channel.loaded]
             if not channels:
                 continue
             found = await self._notifications.after([(one.user, one.seq) for one in channels], EVENTS_MAX + 1)
             for channel in channels:
                 rows = found.get(channel.user, [])
-                channel.tell(rows)
+                channel.notify(rows)
                 if len(rows) > EVENTS_MAX:
-                    self._look_at([channel.user])
+                    self._read_soon([channel.user])
 
     # -- watchers
 
-    async def subscribe(self, name: str, subscription: Subscription, since: Position | None) -> dict[str, Any]:
-        """Add a watcher; returns what it must know to go on from there. Raises StoreError."""
-        user = user_of(name)
-        subscription.hold()
+    def key_of(self, name: str) -> int:
+        """Whose channel it is. Raises RequestFailed."""
         try:
-            missed = await self._missed(user, since)
-            inbox = await self._notifications.inbox(user)
-        except BaseException:
-            if subscription.active:
-                subscription.start()
-            raise
-        # From here on nothing waits: position and subscription belong together.
-        channel = self._channels.setdefault(user, UserChannel(user, inbox, self._now_ms()))
-        subscription.joined(channel)
-        if channel.seq < inbox.seq:
-            self._look_at([user])
-        reply: dict[str, Any] = {
-            "epoch": channel.epoch, "seq": channel.seq, "recovered": False, "watchers": len(channel.subscriptions)
-        }  # fmt: skip
-        if since is not None and since.epoch == channel.epoch and since.seq <= channel.seq:
-            events = [event_of(row, channel.epoch) for row in missed if row.seq <= channel.seq]
-            if len(events) == channel.seq - since.seq:
-                return reply | {"recovered": True, "events": events}
-        return reply | {"state": {"seq": channel.seq}}
+            return parse_id(name.removeprefix(self.prefix))
+        except InvalidId:
+            raise RequestFailed(FORBIDDEN, NOT_YOURS) from None
 
-    async def _missed(self, user: int, since: Position | None) -> list[Notification]:
+    def open(self, name: str, key: Hashable) -> UserChannel:
+        """A channel that is not loaded."""
+        return UserChannel(name, cast(int, key))
+
+    def authorise(self, channel: UserChannel, identity: Identity | None) -> None:
+        """Users may follow their own channel. Raises RequestFailed."""
+        if identity is None or identity.user_id != channel.user:
+            raise RequestFailed(FORBIDDEN, NOT_YOURS)
+
+    async def prepare(self, channel: UserChannel, since: Position | None) -> list[EventFrame]:
+        """Load the channel; returns the missed events. Raises RequestFailed."""
+        try:
+            missed = await self._missed(channel, since)
+            inbox = await self._notifications.inbox(channel.user)
+        except StoreError as error:
+            log.warning("notifications_not_read", error=str(error))
+            raise RequestFailed(UNAVAILABLE, "your notifications can't be read now") from None
+        if not channel.loaded:
+            channel.load(inbox, self._now_ms())
+        elif channel.seq < inbox.seq:
+            self._read_soon([channel.user])
+        return [event_of(row, channel.epoch) for row in missed]
+
+    async def _missed(self, channel: UserChannel, since: Position | None) -> list[Notification]:
         if since is None:
             return []
-        channel = self._channels.get(user)
-        if channel is not None and since.seq > channel.seq:
+        if channel.loaded and since.seq > channel.seq:
             # Another gateway was ahead of this one: showing its client less would take back what it saw.
-            await self._read([user])
-        return (await self._notifications.after([(user, since.seq)], EVENTS_MAX)).get(user, [])
-
-    def unsubscribe(self, name: str, subscription: Subscription) -> None:
-        """Remove a watcher; a channel without any is forgotten."""
-        subscription.active = False
-        channel = self._channels.get(user_of(name))
-        if channel is not None:
-            channel.subscriptions.discard(subscription)
-            if not channel.subscriptions:
-                del self._channels[channel.user]
+            await self._read([channel.user])
+        return (await self._notifications.after([(channel.user, since.seq)], EVENTS_MAX)).get(channel.user, [])
 
 
 def channel_of(user: int) -> str:
     """The name of a user's channel."""
-    return USER_PREFIX + id_text(user)
-
-
-def user_of(name: str) -> int:
-    """Whose channel this is."""
-    return int(name.removeprefix(USER_PREFIX), 32)
+    return UserChannels.prefix + id_text(user)
 
 
 def event_of(row: Notification, epoch: int) -> EventFrame:

@@ -20,7 +20,7 @@ HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
-# The page of the interactive docs loads its script and style from FastAPI's default place.
+# The page of the interactive docs loads its script and style from FastAPI's default path.
 DOCS_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; connect-src 'self'; style-src 'self' 'unsafe-inline';"
     " img-src 'self' data:; frame-ancestors 'none'"
@@ -40,8 +40,8 @@ log = structlog.get_logger(__name__)
 class Frontdoor:
     """Outermost: bounds how many requests and bytes come in, sets headers, counts, and never lets an exception out.
 
-    A request takes a place when it has arrived as a whole, and gives it back when its response begins: how slowly a
-    client sends or reads does not matter to the others. Health checks need no place.
+    A request takes a slot when it has arrived as a whole, and gives it back when its response begins: how slowly a
+    client sends or reads does not matter to the others. Health checks need no slot.
     """
 
     def __init__(
@@ -54,15 +54,15 @@ class Frontdoor:
         registry: CollectorRegistry,
     ) -> None:
         self._app = app
-        self._places = requests_max
+        self._slots = requests_max
         self._by_address = by_address
         self._body_bytes_max = body_bytes_max
         self._requests = Counter(
             "ece_http_requests_total", "HTTP requests answered", ["method", "route", "status"], registry=registry
         )
-        self._under_way = Gauge("ece_http_requests_under_way", "HTTP requests being served", registry=registry)
-        self._turned_away = Counter(
-            "ece_http_requests_turned_away_total", "HTTP requests for which there was no place", registry=registry
+        self._in_flight = Gauge("ece_http_requests_in_flight", "HTTP requests being served", registry=registry)
+        self._rejected = Counter(
+            "ece_http_requests_rejected_total", "HTTP requests for which there was no room", registry=registry
         )
         self._duration = Histogram(
             "ece_http_request_duration_seconds",
@@ -100,29 +100,29 @@ class Frontdoor:
         if scope["path"] in HEALTH_PATHS:
             await self._serve(scope, _replay(body, receive), answer)
             return
-        refused = self._take_place(scope, answer)
+        refused = self._take_slot(scope, answer)
         if refused is not None:
-            self._turned_away.inc()
+            self._rejected.inc()
             await refused.response()(scope, receive, answer.send)
             return
         try:
             await self._serve(scope, _replay(body, receive), answer)
         finally:
-            answer.give_back_place()
+            answer.give_back_slot()
 
-    def _take_place(self, scope: Scope, answer: "_Answer") -> Problem | None:
-        """A place, which the answer gives back when it begins; or why there is none."""
-        if self._places == 0:
+    def _take_slot(self, scope: Scope, answer: "_Answer") -> Problem | None:
+        """Take a slot, which the answer gives back when it begins; or why there is none."""
+        if self._slots == 0:
             return Problem(OVERLOADED)
         address = scope["client"][0] if scope.get("client") else None
         if not self._by_address.acquire(address):
             return Problem(RATE_LIMITED, "too many requests of this address at once")
-        self._places -= 1
-        self._under_way.inc()
+        self._slots -= 1
+        self._in_flight.inc()
 
         def give_back() -> None:
-            self._places += 1
-            self._under_way.dec()
+            self._slots += 1
+            self._in_flight.dec()
             self._by_address.release(address)
 
         answer.on_start = give_back
@@ -138,7 +138,7 @@ class Frontdoor:
 
 
 class _Answer:
-    """Adds the headers that every answer has, remembers its status, and gives its place back when it begins."""
+    """Adds the headers that every answer has, remembers its status, and gives its slot back when it begins."""
 
     def __init__(self, send: Send, path: str) -> None:
         self._send = send
@@ -149,7 +149,7 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.give_back_place()
+            self.give_back_slot()
             self.started, self.status = True, str(message["status"])
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():
@@ -157,7 +157,7 @@ class _Answer:
             headers.setdefault("Content-Security-Policy", self._policy)
         await self._send(message)
 
-    def give_back_place(self) -> None:
+    def give_back_slot(self) -> None:
         if self.on_start is not None:
             give_back, self.on_start = self.on_start, None
             give_back()
@@ -172,7 +172,7 @@ class _Disconnected(Exception):
 
 
 async def _whole_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
-    """Read the body, whose deadline is kept by the protocol. Raises _TooLarge, _Disconnected."""
+    """Read the body, whose deadline the protocol enforces. Raises _TooLarge, _Disconnected."""
     announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     if not announced.isdigit() or len(announced) > 12 or int(announced) > bytes_max:
         raise _TooLarge

@@ -82,7 +82,7 @@ def refusal_problem(refused: Refused) -> Problem:
 
 def ledger_problem(refusal: Refusal, detail: str | None = None) -> Problem:
     """What the ledger refused, with what it was decided on."""
-    # The gateway makes the orders: what else could be wrong with one is a fault of ours, which tells nobody anything.
+    # The gateway makes the orders: whatever else is wrong with one is a fault of ours, and no help to a client.
     code = refusal.code if refusal.code in ERRORS else INTERNAL_ERROR
     return Problem(code, detail, available=refusal.available, required=refusal.required)
 

@@ -2,7 +2,7 @@
 
 httptools is a quick parser without bounds: a header without end grows for ever, and each piece of it copies all that
 came before. uvicorn adds no deadline but the one between two requests. So this class counts what comes before it is
-parsed, and tells ``Connections`` when a request is expected and when it is here. Responses have a deadline as well:
+parsed, and notifies ``Connections`` when a request is expected and when it is here. Responses have a deadline as well:
 a client that does not read them is cut off, and the next pipelined request does not begin before it has read.
 """
 
@@ -19,7 +19,7 @@ from gateway.http.address_limit import plain_address
 from gateway.http.connections import ADDRESS, HEADERS, LATE, MALFORMED, SILENT, UNREAD, Connections
 from gateway.http.problems import MEDIA_TYPE, Problem
 
-# What the kernel keeps for a client that does not read; by default it would be megabytes.
+# What the kernel buffers for a client that does not read; by default it would be megabytes.
 KERNEL_SEND_BYTES = 262_144
 HEADERS_MAX = 128
 PIPELINED_MAX = 64
@@ -42,7 +42,7 @@ class HttpProtocol(HttpToolsProtocol):
         # A request has begun and is not here as a whole; its headers are.
         self._arriving = False
         self._has_headers = False
-        # Of the request that arrives: all its bytes, those of its body, and those that are kept.
+        # Of the request that arrives: all its bytes, those of its body, and those that are buffered.
         self._received_bytes = 0
         self._body_bytes = 0
         self._held_bytes = 0
@@ -115,7 +115,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._received_bytes - self._body_bytes > self._counts.limits.head_bytes_max:
             self._counts.drop(self, HEADERS)
         elif not (self._has_headers and self.cycle.response_complete):
-            # Of a request that was answered early, as a body too large is, the rest is not kept.
+            # Of a request that was answered early, as a body too large is, the rest is dropped.
             self._held_bytes += size
             self._counts.hold(size)
 

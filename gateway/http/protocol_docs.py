@@ -1,4 +1,4 @@
-"""The WebSocket protocol's papers, served: the AsyncAPI file as it stands in docs/, as JSON, and as a page to read."""
+"""Serves the docs of the WebSocket protocol: the AsyncAPI file as it stands in docs/, as JSON, and as a page."""
 
 import base64
 import hashlib

@@ -20,14 +20,14 @@ class TooManyAttempts(Exception):
         self.window_s = window_s
 
 
-# How much longer than the first of them the last ones who are refused are told to wait, at most.
+# How much longer than the first of the refused the last of them have to wait, at most.
 SPREAD_MAX_MS = 15_000
 
 
 class AttemptLimiter:
     """``burst`` attempts at once, then ``per_minute``. Who was seen longest ago is forgotten first.
 
-    Each refusal names a later time than the one before: were all who share an address told the same, they would come
+    Each refusal names a later time than the one before: if all who share an address got the same one, they would come
     back together, and some would lose each time.
     """
 

@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 
 class QueueFull(Exception):
-    """There is no place to wait: nothing was done."""
+    """The queue is full: nothing was done."""
 
 
 class FairQueue:
     """``at_once_max`` are served at once, ``waiting_max`` more may wait; callers are served in turn (round robin).
 
-    Where all places to wait are taken, a newcomer takes the last one of the caller who has the most, if that caller
+    In a full queue a newcomer takes the last place of the caller who has the most, if that caller
     has at least two more than the newcomer. So one caller alone may use the whole queue, and keeps nobody else out.
     """
 

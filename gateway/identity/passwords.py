@@ -43,7 +43,7 @@ class PasswordHasher:
         self._nobody = f"$2b${cost:02d}$" + "." * 53
 
     @property
-    def under_way(self) -> int:
+    def in_flight(self) -> int:
         """How many are being hashed, or wait for it."""
         return len(self._queue)
 

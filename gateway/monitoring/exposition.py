@@ -59,12 +59,14 @@ class SocketMetrics(Collector):
         yield gauge("ece_socket_subscriptions", "Subscriptions of all sockets", standing.subscriptions)
         yield gauge("ece_socket_subscriptions_behind", "Subscriptions that skip to the newest state", standing.behind)
         yield gauge("ece_socket_unsent_bytes", "Bytes that wait for clients to take them", standing.unsent_bytes)
-        yield gauge("ece_socket_commands_under_way", "Bids whose hosts have not answered", sockets.admission.under_way)
-        yield counter("ece_sockets_turned_away", "Sockets for which there was no place", traffic.turned_away)
+        yield gauge(
+            "ece_socket_commands_in_flight", "Commands that their hosts have not answered", sockets.admission.in_flight
+        )
+        yield counter("ece_sockets_rejected", "Sockets for which there was no room", traffic.rejected)
         yield counter("ece_socket_received_frames", "Frames of clients", traffic.received_frames)
         yield counter("ece_socket_received_bytes", "Bytes in frames of clients", traffic.received_bytes)
-        yield counter("ece_socket_sent_frames", "Writes of answers and news", traffic.sent_frames)
-        yield counter("ece_socket_sent_bytes", "Bytes of answers and news", traffic.sent_bytes)
+        yield counter("ece_socket_sent_frames", "Writes of answers and updates", traffic.sent_frames)
+        yield counter("ece_socket_sent_bytes", "Bytes of answers and updates", traffic.sent_bytes)
         closes = CounterMetricFamily("ece_socket_closes", "Sockets that ended, by the server's code", labels=["code"])
         for code, count in traffic.closed.items():
             closes.add_metric([code], count)
@@ -88,9 +90,9 @@ class HubMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         hub = self._hub
-        yield gauge("ece_hub_channels", "Auctions that this gateway follows", hub.channels)
-        yield gauge("ece_hub_log_reads_under_way", "Resumes that read the log", hub.counts.log_reads_under_way)
-        yield counter("ece_hub_gaps", "News that came after a gap, told as a state", hub.counts.gaps)
+        yield gauge("ece_hub_channels", "Channels that are followed through this gateway", hub.channels)
+        yield gauge("ece_hub_log_reads_in_flight", "Resumes that read the log", hub.counts.log_reads_in_flight)
+        yield counter("ece_hub_gaps", "Updates after a gap, sent on as a state", hub.counts.gaps)
         subscribes = CounterMetricFamily("ece_hub_subscribes", "Subscribes, by what the answer had", labels=["by"])
         for by, count in hub.counts.subscribed.items():
             subscribes.add_metric([by], count)
@@ -98,15 +100,15 @@ class HubMetrics(Collector):
 
 
 class WaitingMetrics(Collector):
-    """What else a gateway keeps waiting: password checks and database connections."""
+    """What else waits in a gateway: password checks and database connections."""
 
     def __init__(self, passwords: PasswordHasher, pool_use: Callable[[], PoolUse]) -> None:
         self._passwords = passwords
         self._pool_use = pool_use
 
     def collect(self) -> Iterator[Metric]:
-        yield gauge("ece_passwords_under_way", "Passwords being hashed or waiting for it", self._passwords.under_way)
-        yield counter("ece_passwords_refused", "Passwords for which there was no place", self._passwords.refused)
+        yield gauge("ece_passwords_in_flight", "Passwords being hashed or waiting for it", self._passwords.in_flight)
+        yield counter("ece_passwords_refused", "Passwords for which the queue was full", self._passwords.refused)
         use = self._pool_use()
         connections = GaugeMetricFamily("ece_database_connections", "Connections to PostgreSQL", labels=["state"])
         connections.add_metric(["busy"], use.size - use.idle)

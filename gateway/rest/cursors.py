@@ -1,4 +1,4 @@
-"""Opaque places in a list. A cursor is good for the list it came from, and for nothing else.
+"""Opaque positions in a list. A cursor is good for the list it came from, and for nothing else.
 
 It carries the whole key of the last item that was shown, as it was then: items that are renamed, repriced or moved
 meanwhile take no others with them.
@@ -34,7 +34,7 @@ Cursor = Annotated[
 
 
 def encode_cursor(listing: str, *key: int | str) -> str:
-    """The place after this key in the list that ``listing`` describes, filters and all."""
+    """The position after this key in the list that ``listing`` describes, filters and all."""
     return base64.urlsafe_b64encode(_tag(listing) + msgspec.msgpack.encode(key)).decode().rstrip("=")
 
 

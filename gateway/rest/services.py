@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 from fastapi import Depends
 from prometheus_client import CollectorRegistry
@@ -24,7 +24,7 @@ from persistence.postgres.idempotency import IdempotencyKeys
 from persistence.sales.listing_quotas import SellerQuota
 
 
-class Asks(Protocol):
+class Hosts(Protocol):
     """The way to the hosts (``actors.routing.router.Router``): never raises for outages, answers ``Refused``
     instead.
     """
@@ -67,8 +67,7 @@ class Services:
     sales: Sales
     watching: Watching
     figures: Figures
-    router: Asks
-    hub: Any
+    router: Hosts
     tokens: TokenIssuer
     passwords: PasswordHasher
     now_ms: Callable[[], int]

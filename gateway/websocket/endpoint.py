@@ -8,7 +8,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from domain.errors import OVERLOADED
 from gateway.http.problems import Problem
 from gateway.websocket.protocol import EXTENSION, SocketProtocol
-from gateway.wire.frames import CODECS, JSON, Codec
+from gateway.wire.codec import JSON_SUBPROTOCOL, Codec
 
 if TYPE_CHECKING:
     from gateway.websocket.sockets import Sockets
@@ -18,10 +18,11 @@ async def endpoint(websocket: WebSocket) -> None:
     """Serve one WebSocket client; ``app.state.sockets`` has what its session needs."""
     sockets: Sockets = websocket.app.state.sockets
     offered = websocket.scope["subprotocols"]
-    codec = next((CODECS[name] for name in offered if name in CODECS), None if offered else JSON)
+    codecs = sockets.operations.codecs
+    codec = next((codecs[name] for name in offered or [JSON_SUBPROTOCOL] if name in codecs), None)
     connection = websocket.scope["extensions"].get(EXTENSION)
     if codec is None:
-        await websocket.send_denial_response(PlainTextResponse(f"subprotocols: {', '.join(CODECS)}\n", 400))
+        await websocket.send_denial_response(PlainTextResponse(f"subprotocols: {', '.join(codecs)}\n", 400))
         return
     address = websocket.client.host if websocket.client is not None else None
     refusal = sockets.acquire(address) if isinstance(connection, SocketProtocol) else OVERLOADED

@@ -16,12 +16,11 @@ from websockets.exceptions import PayloadTooBig
 from websockets.speedups import apply_mask
 
 from gateway.http.address_limit import plain_address
+from gateway.websocket.close_codes import CLOSE_BROKEN, CLOSE_TOO_LARGE
 
-CLOSE_BROKEN = 4500
-CLOSE_TOO_LARGE = 4502
 EXTENSION = "ece.socket"
 
-# The kernel keeps so much for a client that does not read, rather than megabytes of old news.
+# The kernel buffers so much for a client that does not read, rather than megabytes of old updates.
 KERNEL_SEND_BYTES = 65_536
 # Beyond the first a socket counts as full, until no more than the second waits.
 FULL_BYTES, DRAINED_BYTES = 16_384, 4_096
@@ -39,7 +38,7 @@ _CONTROL = 0x08  # the bit that the opcodes of control frames have
 
 
 class Receiver(Protocol):
-    """Takes what a socket receives, and hears when one that was full has room again. Must not raise."""
+    """Takes what a socket receives; ``drained``: one that was full has room again. Must not raise."""
 
     def received(self, data: bytes | str) -> None: ...
     def counted(self, size: int) -> bool: ...
@@ -138,7 +137,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         elif self.close_sent and self._too_much_after_close(len(data)):
             self.transport.abort()
         elif self.receiver is None:
-            # A client that does not wait for the handshake's end: the kernel keeps what comes after this.
+            # A client that does not wait for the handshake's end: the kernel buffers what comes after this.
             self._partial += data
             self.read_paused = True
             self.transport.pause_reading()
@@ -197,7 +196,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().data_received(data)
 
     def _go_on_later(self) -> None:
-        """Read nothing more of this socket until the others have had their turn; the kernel keeps what comes."""
+        """Read nothing more of this socket until the others have had their turn; the kernel buffers what comes."""
         if self._reads_later:
             return
         self._reads_later = True
@@ -245,7 +244,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.close_sent:
             self.transport.close()
         elif isinstance(self.conn.parser_exc, PayloadTooBig):
-            # The client is told with our own code; the library has 1009 ready, which says nothing of reconnecting.
+            # The client gets our own code; the library has 1009 ready, which says nothing of reconnecting.
             self.conn.data_to_send()
             payload = CLOSE_TOO_LARGE.to_bytes(2, "big") + b"frame too large"
             self.transport.write(bytes([_CLOSE, len(payload)]) + payload)

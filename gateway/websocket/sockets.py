@@ -9,10 +9,11 @@ from gateway.fanout.hub import Hub
 from gateway.http.address_limit import AddressLimit
 from gateway.identity.tokens import TokenIssuer
 from gateway.websocket.admission import Admission
-from gateway.websocket.session import Session, SessionLimits
-from gateway.websocket.session_protocols import Connection, Routes
+from gateway.websocket.connection import Connection, Routes, SessionLimits
+from gateway.websocket.operations.operation import OperationTable
+from gateway.websocket.session import Session
 from gateway.websocket.traffic import Traffic
-from gateway.wire.frames import Codec
+from gateway.wire.codec import Codec
 
 DRAIN_WITHIN_S = 2.0
 
@@ -30,9 +31,10 @@ class Sockets:
     """Makes sessions and knows the open ones."""
 
     def __init__(
-        self, router: Routes, hub: Hub, tokens: TokenIssuer, limits: SessionLimits, admission: Admission,
-        traffic: Traffic, sockets_max: int, by_address: AddressLimit, now_ms: Callable[[], int],
+        self, operations: OperationTable, router: Routes, hub: Hub, tokens: TokenIssuer, limits: SessionLimits,
+        admission: Admission, traffic: Traffic, sockets_max: int, by_address: AddressLimit, now_ms: Callable[[], int],
     ) -> None:  # fmt: skip
+        self.operations = operations
         self._router = router
         self._hub = hub
         self._tokens = tokens
@@ -61,10 +63,10 @@ class Sockets:
     def acquire(self, address: str | None) -> str | None:
         """Count one more client of this address; the error's code where there is no room, which is counted as well."""
         if self._draining or len(self._open) >= self._max:
-            self.traffic.turned_away += 1
+            self.traffic.rejected += 1
             return OVERLOADED
         if not self._by_address.acquire(address):
-            self.traffic.turned_away += 1
+            self.traffic.rejected += 1
             return RATE_LIMITED
         return None
 
@@ -77,6 +79,7 @@ class Sockets:
         session = Session(
             connection,
             codec,
+            self.operations,
             self._router,
             self._hub,
             self._tokens,
@@ -96,7 +99,7 @@ class Sockets:
             self._none_left.set()
 
     async def drain(self) -> None:
-        """Let no one in, tell all to come back (1012), and wait a little for them to go."""
+        """Accept no more, close all with 1012 (restarting), and wait a little for them to go."""
         self._draining = True
         for session in list(self._open):
             session.restart()

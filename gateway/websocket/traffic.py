@@ -15,8 +15,15 @@ class Traffic:
     """Shared by the sessions of a gateway."""
 
     __slots__ = (
-        "ack_counts", "ack_sum_s", "answered", "closed", "received_bytes", "received_frames", "sent_bytes",
-        "sent_frames", "turned_away",
+        "ack_counts",
+        "ack_sum_s",
+        "answered",
+        "closed",
+        "received_bytes",
+        "received_frames",
+        "rejected",
+        "sent_bytes",
+        "sent_frames",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -30,8 +37,8 @@ class Traffic:
         self.sent_bytes = 0
         # By close code of ours; those that the client or the network ended are `client`.
         self.closed: Counter[str] = Counter()
-        # Sockets that found no place.
-        self.turned_away = 0
+        # Sockets for which there was no room.
+        self.rejected = 0
 
     def acked(self, after_s: float) -> None:
         """A host's answer went out so long after its command came in."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import asyncpg
 
 from domain.ledger.refusals import Refusal
-from domain.ledger.rules import Cover
+from domain.ledger.rules import Reserve
 from persistence.ledger.store import HeldFor, Ledger
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.guard import UNAVAILABLE
@@ -33,7 +33,7 @@ class BidHolds:
 
     async def prepare(self) -> None:
         """Do once what the first bids would have to wait for: connect, and plan. Raises StoreUnavailable."""
-        await self.cover([])
+        await self.reserve([])
 
     async def close(self) -> None:
         """End the connection; the next call opens another."""
@@ -41,11 +41,11 @@ class BidHolds:
             self._connection.terminate()
             self._connection = None
 
-    async def cover(self, wanted: Sequence[Cover]) -> Mapping[int, Refusal]:
-        """Bring holds to what is wanted, all at once. Returns, by index, those that the balance does not cover."""
+    async def reserve(self, wanted: Sequence[Reserve]) -> Mapping[int, Refusal]:
+        """Bring holds to what is wanted, all at once. Returns, by index, those whose balance is too small."""
         ledger = await self._ledger()
         try:
-            return await ledger.cover(wanted, CURRENCY)
+            return await ledger.reserve(wanted, CURRENCY)
         except StoreUnavailable:
             await self.close()
             raise

@@ -17,9 +17,9 @@ from domain.ledger.books import Recorded
 from domain.ledger.ids import transfer_id
 from domain.ledger.orders import Expire, Order, Pend, Transfer
 from domain.ledger.refusals import Refusal
-from domain.ledger.rules import Cover, Outcome, as_set
+from domain.ledger.rules import Outcome, Reserve, as_set
 from persistence.ledger.batch import LedgerBatch
-from persistence.ledger.covers import covers_at_once, covers_in_turn
+from persistence.ledger.reserves import reserves_at_once, reserves_in_turn
 from persistence.postgres.errors import StoreError
 from persistence.postgres.guard import guarded
 
@@ -44,9 +44,9 @@ class HeldFor(msgspec.Struct, frozen=True):
 
 _EXECUTE = "SELECT * FROM ledger_execute($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 
-_COVER = "SELECT * FROM ledger_cover($1, $2, $3, $4, $5, $6, $7, $8)"
+_RESERVE = "SELECT * FROM ledger_cover($1, $2, $3, $4, $5, $6, $7, $8)"
 
-_COVER_AT_ONCE = "SELECT ledger_cover_at_once($1, $2, $3, $4, $5, $6, $7, $8)"
+_RESERVE_AT_ONCE = "SELECT ledger_cover_at_once($1, $2, $3, $4, $5, $6, $7, $8)"
 
 _RECORDED = """
     SELECT transfer_id, action, pending_id, debit_account, credit_account, amount, kind, about, at, expires_at
@@ -100,17 +100,17 @@ class Ledger:
         outcomes = batch.outcomes()
         return as_set(outcomes) if together else outcomes
 
-    async def cover(self, wanted: Sequence[Cover], currency: str) -> Mapping[int, Refusal]:
+    async def reserve(self, wanted: Sequence[Reserve], currency: str) -> Mapping[int, Refusal]:
         """Bring holds to what is wanted, one after the other, in one commit; in one round trip where all can be.
 
-        Returns, by index, those which the balance does not cover; the others are as wanted.
+        Returns, by index, those whose balance is too small; the others are as wanted.
         """
         if len(wanted) > BATCH_MAX:
             raise ValueError(f"a batch has at most {BATCH_MAX} holds")
-        at_once = covers_at_once(wanted)
-        if at_once is not None and await guarded(self._database.fetchval(_COVER_AT_ONCE, currency, *at_once)):
+        at_once = reserves_at_once(wanted)
+        if at_once is not None and await guarded(self._database.fetchval(_RESERVE_AT_ONCE, currency, *at_once)):
             return {}
-        rows = await guarded(self._database.fetch(_COVER, currency, *covers_in_turn(wanted)))
+        rows = await guarded(self._database.fetch(_RESERVE, currency, *reserves_in_turn(wanted)))
         return {row[0] - 1: Refusal(INSUFFICIENT_FUNDS, row[1], row[2]) for row in rows}
 
     async def held_for(self, references: Sequence[bytes], currency: str) -> list[HeldFor]:

@@ -12,7 +12,7 @@ from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
 from domain.ledger.refusals import SET_REFUSED, Refusal
-from domain.ledger.rules import Cover
+from domain.ledger.rules import Reserve
 from persistence.ledger.store import Ledger
 from persistence.postgres.guard import guard, guarded
 from persistence.sales.selling import (
@@ -213,7 +213,7 @@ def _unpaid(auction: int, seller: int, seq: int, digest: bytes, now_ms: int) -> 
 async def _give_up(connection: PoolConnectionProxy, wanted: Reversal, winner: int, came_to: Settlement) -> None:
     """Nothing was paid: the winner's money is free again, and nobody owes anything."""
     copies = await connection.fetch(_COPIES, wanted.auction)
-    await Ledger(connection).cover([Cover(held_for_auction(wanted.auction), winner, 0, 0)], CURRENCY)
+    await Ledger(connection).reserve([Reserve(held_for_auction(wanted.auction), winner, 0, 0)], CURRENCY)
     await write_down(connection, msgspec.structs.replace(came_to, copies=len(copies)))
     if wanted.offer is None:
         await connection.execute(_LET_GO, wanted.auction)

@@ -11,7 +11,7 @@ from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
 from domain.ledger.refusals import SET_REFUSED, Refusal
-from domain.ledger.rules import Cover
+from domain.ledger.rules import Reserve
 from domain.sales.settlement import FEE, Leg, Payee, Sale, Share, SoldCopy, Split, split
 from persistence.ledger.store import Ledger
 from persistence.postgres.guard import guarded
@@ -166,7 +166,7 @@ async def _pay(connection: Connection, selling: Selling, parts: Split, now_ms: i
     ledger = Ledger(connection)
     if selling.held:
         # All of it is let go of here, and the price taken, before anybody else can promise it.
-        await ledger.cover([Cover(held_for_auction(selling.auction), selling.buyer, 0, 0)], CURRENCY)
+        await ledger.reserve([Reserve(held_for_auction(selling.auction), selling.buyer, 0, 0)], CURRENCY)
     orders = [
         Transfer(
             _id_of(selling, leg), accounts[selling.buyer], accounts[leg.owner], leg.amount, leg.kind, selling.auction

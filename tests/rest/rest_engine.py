@@ -179,7 +179,6 @@ async def rest_engine(
         watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), Alerts(pool)),
         figures=Figures(PortfolioReading(pool), MarketReading(pool), Analytics(pool)),
         router=router,
-        hub=None,
         tokens=TokenIssuer(SECRET, 900),
         passwords=passwords,
         now_ms=clock.now_ms,

@@ -25,7 +25,7 @@ async def gallery(database_url: str, tmp_path: Path) -> AsyncIterator[RestEngine
         yield engine
 
 
-async def test_a_picture_may_be_kept_for_ever(gallery: RestEngine):
+async def test_a_picture_may_be_cached_for_ever(gallery: RestEngine):
     answer = await gallery.http.get("http://ece/media/cards/base-4-abc.webp")
     assert (answer.status_code, answer.content) == (200, PICTURE)
     assert answer.headers["content-type"] == "image/webp"

@@ -35,7 +35,7 @@ async def test_a_listed_auction_is_open_and_everybody_can_see_it(engine: RestEng
     assert str(5 * USD) not in seen.text
 
 
-async def test_a_title_is_cleaned_before_it_is_kept(engine: RestEngine):
+async def test_a_title_is_cleaned_before_it_is_stored(engine: RestEngine):
     ann = await engine.person()
     state = await ann.open_auction(title="\u00a0Poke\u0301mon\u200b \u3000 Mew\n")
     assert state["title"] == "Pokémon Mew"

@@ -70,7 +70,7 @@ async def test_a_large_body_is_refused_with_and_without_its_length(engine: RestE
     problem(await engine.request("POST", "/auth/login", content=chunks(), headers=JSON), 413, "request_too_large")
 
 
-async def test_a_fault_of_ours_is_a_problem_that_tells_nothing(engine: RestEngine, monkeypatch: pytest.MonkeyPatch):
+async def test_a_fault_of_ours_is_a_problem_that_discloses_nothing(engine: RestEngine, monkeypatch: pytest.MonkeyPatch):
     async def broken(*_: object) -> None:
         raise RuntimeError("secret detail")
 
@@ -140,7 +140,7 @@ async def test_metrics_count_requests_by_route_and_never_by_id(engine: RestEngin
     assert "PROPFIND" not in text
 
 
-async def test_more_requests_than_there_are_places_are_told_to_come_back(database_url: str):
+async def test_more_requests_than_there_are_slots_are_overloaded(database_url: str):
     async with rest_engine(database_url, Limits(requests_max=2)) as engine:
         answers = await asyncio.gather(*(engine.request("GET", "/auctions") for _ in range(6)))
         assert {answer.status_code for answer in answers} == {200, 503}
@@ -148,7 +148,7 @@ async def test_more_requests_than_there_are_places_are_told_to_come_back(databas
         assert (await engine.request("GET", "/auctions")).status_code == 200
 
 
-async def test_health_checks_need_no_place_and_those_who_ask_together_share_one_look(database_url: str):
+async def test_health_checks_need_no_slot_and_those_who_ask_together_share_one_look(database_url: str):
     async with rest_engine(database_url, Limits(requests_max=0)) as engine:
         problem(await engine.request("GET", "/auctions"), 503, "overloaded")
         asked, answers = 0, asyncio.Event()
@@ -173,7 +173,7 @@ async def test_health_checks_need_no_place_and_those_who_ask_together_share_one_
         assert asked == 2
 
 
-async def test_one_address_has_its_share_of_the_places(database_url: str):
+async def test_one_address_has_its_share_of_the_slots(database_url: str):
     limits = Limits(requests_per_address_max=2, trusted_proxies=["10.0.0.1"])
     async with rest_engine(database_url, limits) as engine:
         answers = await asyncio.gather(*(engine.request("GET", "/auctions") for _ in range(6)))

@@ -192,12 +192,12 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_who_logs_in_while_too_many_do_is_told_to_come_back(engine: RestEngine):
+async def test_who_logs_in_while_too_many_do_is_asked_to_retry_later(engine: RestEngine):
     await register(engine, "ivy")
     passwords = engine.services.passwords
     async with hashing_held_up(engine):
         waiting = [asyncio.create_task(log_in(engine, f"nobody{n}")) for n in range(WAITING_MAX)]
-        await until(lambda: passwords.under_way == AT_ONCE_MAX + WAITING_MAX)
+        await until(lambda: passwords.in_flight == AT_ONCE_MAX + WAITING_MAX)
         answer = await log_in(engine, "ivy")
     problem(answer, 503, "overloaded")
     assert answer.headers["retry-after"] == "1"

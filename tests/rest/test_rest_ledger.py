@@ -58,7 +58,7 @@ async def test_the_faucet_gives_money_once_for_a_key_and_says_what_it_is(engine:
     problem(await ann.post("/ledger/deposits", {**body, "amount": 6 * USD}, key="once"), 422, "key_reused")
 
 
-async def test_a_deposit_whose_answer_was_never_kept_is_not_given_twice(engine: RestEngine):
+async def test_a_deposit_whose_answer_was_never_stored_is_not_given_twice(engine: RestEngine):
     ann = await engine.person()
     body = {"amount": 5 * USD, "currency": "USDC"}
     await ann.post("/ledger/deposits", body, key="once")
@@ -188,7 +188,7 @@ async def test_two_withdrawals_have_some_time_between_them(database_url: str):
         assert 0 < int(answer.headers["retry-after"]) <= 60
 
 
-async def test_who_pays_out_is_told_what_waits_and_named(engine: RestEngine):
+async def test_who_pays_out_sees_what_waits_and_is_named(engine: RestEngine):
     class Chain:
         chain: str | None = "solana"
 

@@ -108,7 +108,7 @@ async def test_a_full_watch_list_says_so_and_what_is_on_it_stays(
 # -- saved searches
 
 
-async def test_a_search_is_kept_as_it_was_written(engine: RestEngine):
+async def test_a_search_is_saved_as_it_was_written(engine: RestEngine):
     ann, bob = await engine.person(), await engine.person()
     query = {"q": "Chariz", "set": "watch", "traits": {"type": "fire"}, "max_price": 5_000_000, "status": "open"}
     saved = (await ann.post("/users/me/searches", {"name": " Fire ", "query": query, "alerts": True})).json()
@@ -123,7 +123,7 @@ async def test_a_search_is_kept_as_it_was_written(engine: RestEngine):
     assert (await ann.get("/users/me/searches")).json()["items"] == []
 
 
-async def test_a_search_is_kept_once_for_a_key_and_so_many_at_the_most(
+async def test_a_search_is_saved_once_for_a_key_and_so_many_at_the_most(
     engine: RestEngine, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(saved_searches, "SEARCHES_MAX", 2)
@@ -164,7 +164,7 @@ async def told(engine: RestEngine) -> None:
         pass
 
 
-async def test_who_watches_an_auction_is_told_of_its_end_and_reads_it(engine: RestEngine):
+async def test_who_watches_an_auction_is_notified_of_its_end_and_reads_it(engine: RestEngine):
     ann, bob, operator = await engine.person(), await engine.person(), await engine.person(role="operator")
     auctions = [await ann.open_auction(title=title) for title in ("One", "Two")]
     for auction in auctions:
@@ -194,7 +194,7 @@ async def test_who_watches_an_auction_is_told_of_its_end_and_reads_it(engine: Re
     assert (await ann.get("/notifications")).json() == {"items": [], "next_cursor": None, "unread": 0}
 
 
-async def test_who_looks_for_a_card_is_told_when_a_copy_is_listed(engine: RestEngine, cards: dict[str, str]):
+async def test_who_looks_for_a_card_is_notified_when_a_copy_is_listed(engine: RestEngine, cards: dict[str, str]):
     ann, bob, operator = await engine.person(), await engine.person(), await engine.person(role="operator")
     query = {"q": "charzard", "max_price": 2_000_000}
     search = (await bob.post("/users/me/searches", {"name": "Fire", "query": query, "alerts": True})).json()

@@ -19,10 +19,11 @@ import psutil
 import pytest
 from engines import Up, until
 
+from bench.engine import Engine
 from bench.loads.attackers import Attacked
 from bench.loads.load import Seat
+from bench.loads.shapes import Shape, open_seats
 from bench.measures.attacks import Probed, attack, probe
-from bench.measures.live import Engine, Shape, open_seats
 from bench.percentiles import percentile
 from bench.wire.accounts_by_rest import AccountsByRest
 from bench.wire.client import Ack, WireClient

@@ -19,7 +19,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.timeout(RUN_TIMEOUT_S)
-def test_hot_measures_accepted_bids_acks_news_and_the_echo_of_the_same_run():
+def test_hot_measures_accepted_bids_acks_updates_and_the_echo_of_the_same_run():
     done = bench("hot", "--seconds", "1", "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
@@ -29,19 +29,19 @@ def test_hot_measures_accepted_bids_acks_news_and_the_echo_of_the_same_run():
     assert figures["lost_connections"] == 0
     assert set(figures["refused"]) <= {"bid_too_low"}
     assert 0 < figures["ack_ms"]["p50"] <= figures["ack_ms"]["p99"]
-    assert 0 < figures["news_ms"]["p50"] <= figures["news_ms"]["p99"]
-    assert figures["news_per_s"] > 0
+    assert 0 < figures["update_ms"]["p50"] <= figures["update_ms"]["p99"]
+    assert figures["updates_per_s"] > 0
     assert figures["share_of_echo"] == pytest.approx(figures["accepted_per_s"] / figures["echo_per_s"], abs=0.001)
     assert figures["settings"] == {"socket_commands_per_s": 1_000_000, "socket_commands_burst": 1_000_000}
 
 
 @pytest.mark.timeout(RUN_TIMEOUT_S)
-def test_density_weighs_the_hosts_kills_them_and_waits_for_every_auction_to_be_back():
+def test_density_measures_the_memory_of_the_hosts_kills_them_and_waits_for_every_auction_to_be_back():
     done = bench("density", "--auctions", "200", "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
-    assert [weighed["auctions"] for weighed in figures["weighed"]] == [0, 50, 100, 150, 200]
-    # One keeps them, one stands by: both are weighed, and both are killed.
+    assert [size["auctions"] for size in figures["sizes"]] == [0, 50, 100, 150, 200]
+    # One owns them, one stands by: both are counted, and both are killed.
     assert (figures["auctions"], figures["hosts"]) == (200, 2)
     assert 20 < figures["hosts_mib"] < figures["goals"]["hosts_mib"]
     assert 0 < figures["first_back_s"] <= figures["recovered_s"] < figures["goals"]["recovered_s"]
@@ -63,13 +63,13 @@ def test_failover_kills_each_part_asked_for_and_every_acknowledged_bid_is_in_the
 
 
 @pytest.mark.timeout(RUN_TIMEOUT_S)
-def test_move_moves_slots_and_gives_a_hot_auction_its_own_host_and_no_bid_is_refused_for_it():
+def test_move_moves_slots_and_gives_a_hot_auction_the_dedicated_host_and_no_bid_is_refused_for_it():
     done = bench("move", "--moves", "2", "--swaps", "0", "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
-    parts = {name: figures[name] for name in ("hot", "spread", "own_host")}
+    parts = {name: figures[name] for name in ("hot", "spread", "dedicated")}
     # The slots of 50 auctions take more than one step, and a pass is not broken off.
-    assert (parts["hot"]["moves"], parts["own_host"]["moves"]) == (2, 1)
+    assert (parts["hot"]["moves"], parts["dedicated"]["moves"]) == (2, 1)
     assert parts["spread"]["moves"] >= 2
     for part in parts.values():
         assert part["acknowledged"] > 100
@@ -94,7 +94,7 @@ def test_watch_doubles_the_crowd_and_every_watcher_ends_with_the_last_state():
         (50, 50, 0, 0), (100, 100, 0, 0),
     ]  # fmt: skip
     assert figures["watchers"] == 50
-    assert 0 < figures["news_ms"]["p50"] <= figures["news_ms"]["p99"]
+    assert 0 < figures["update_ms"]["p50"] <= figures["update_ms"]["p99"]
     assert figures["ended_by"] == "the largest crowd asked for, 150"
 
 
@@ -114,7 +114,7 @@ def test_overload_offers_up_to_three_times_the_peak_and_every_bid_is_answered():
 
 
 @pytest.mark.timeout(RUN_TIMEOUT_S)
-def test_attacks_measures_what_bidders_and_rest_notice_beside_quiet():
+def test_attacks_compares_bidders_and_rest_under_attack_with_quiet_windows():
     done = bench("attacks", "--only", "endless_header", "--seconds", "1", "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
@@ -126,10 +126,10 @@ def test_attacks_measures_what_bidders_and_rest_notice_beside_quiet():
     assert attack["times_quiet"] > 0
 
 
-def test_a_rival_that_is_not_there_is_refused_before_anything_starts(tmp_path):
+def test_a_baseline_that_is_not_there_is_refused_before_anything_starts(tmp_path):
     done = bench("hot", "--beside", str(tmp_path))
     assert done.returncode == 1
-    assert "is not the rival stack: it lacks start.sh, load.js, pg.sh, package.json" in done.stderr
+    assert "is not a baseline stack: it lacks start.sh, load.js, pg.sh, package.json" in done.stderr
     assert "bench:" not in done.stderr
 
 

@@ -1,9 +1,9 @@
 """What users may lose is reserved of their balances before a batch is in the log.
 
-A batch is decided on overlays first; what its decisions newly reserve is asked of the ledger in one call for all,
+A batch is decided on overlays first; the ledger reserves what its decisions newly need in one call for all,
 and the rows are encoded meanwhile. Whoever is outbid within the batch has to have what they offered, but nothing of it
 is reserved. A decision that its author can't pay for is dropped, what followed in the same entity is decided again,
-and only that is asked for again. What is not needed any more is released once the log has the batch: with the next
+and only that is reserved again. What is not needed any more is released once the log has the batch: with the next
 call, or at once where there is none.
 
 Only one batch at a time is at work, and nothing else touches these reservations but the end of a sale. One that was
@@ -25,7 +25,7 @@ from actors.hosting.commit.holds import Holds
 from actors.hosting.entity.entity import Entity
 from actors.hosting.entity.overlay import Overlay
 from domain.ledger.ids import held_for
-from domain.ledger.rules import Cover, asked
+from domain.ledger.rules import Reserve, balance_check
 from persistence.ledger.store import HeldFor
 from persistence.postgres.errors import StoreError
 
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 CHECKS_A_BATCH_MAX = 500
 # Beyond this, what is to be released waits in the entities themselves: they are checked.
 RELEASES_MAX = 10_000
-# How often the ledger is asked for one batch. A batch needs more than two rounds only where users without enough funds
+# How often the ledger is called for one batch. A batch needs more than two rounds only where users without enough funds
 # bid in several of its entities; bids that are left after the last round are answered ``unavailable``.
 ROUNDS_MAX = 8
 
@@ -47,7 +47,7 @@ class Need(NamedTuple):
     """What one user needs in one entity of a batch."""
 
     overlay: Overlay
-    cover: Cover
+    reserve: Reserve
 
 
 class Reservations:
@@ -55,7 +55,7 @@ class Reservations:
 
     def __init__(self, holds: Holds | None) -> None:
         self._holds = holds
-        self._releases: dict[tuple[int, int], Cover] = {}
+        self._releases: dict[tuple[int, int], Reserve] = {}
         self._unchecked: dict[int, None] = {}
 
     # -- one batch
@@ -68,7 +68,7 @@ class Reservations:
         asking = list(batch.overlays.values())
         try:
             for _ in range(ROUNDS_MAX):
-                short = await self._asked([need for overlay in asking for need in needs_of(overlay)], batch)
+                short = await self._reserved([need for overlay in asking for need in needs_of(overlay)], batch)
                 if not short:
                     return
                 asking = list(dict.fromkeys(overlay for overlay, _, _ in short))
@@ -125,7 +125,7 @@ class Reservations:
     async def catch_up(self) -> None:
         """Release, apart from any batch. Raises StoreError: then it is still to be done."""
         if self._releases:
-            await self._cover([])
+            await self._reserve([])
 
     async def check_some(self, entities: Mapping[int, Entity], vouched_for: Callable[[], bool]) -> None:
         """Compare what is reserved for some entities with their states, and bring it there. Only between two batches.
@@ -144,8 +144,8 @@ class Reservations:
             return
         corrections = _corrections(some, held)
         if corrections:
-            for index in await self._holds.cover(corrections):
-                log.error("leader_not_covered", wanted=corrections[index].at_least, next_step="ece ledger check")
+            for index in await self._holds.reserve(corrections):
+                log.error("reservation_missing", wanted=corrections[index].at_least, next_step="ece ledger check")
         for entity in some:
             self._unchecked.pop(entity.id, None)
 
@@ -161,34 +161,34 @@ class Reservations:
 
     # -- asking
 
-    async def _asked(self, needs: Sequence[Need], batch: Batch) -> list[tuple[Overlay, int, int]]:
-        """Cover all of it, and encode the batch meanwhile. Returns who has too little where: (…, user, available)."""
+    async def _reserved(self, needs: Sequence[Need], batch: Batch) -> list[tuple[Overlay, int, int]]:
+        """Reserve all of it, and encode the batch meanwhile. Returns who has too little where: (…, user, available)."""
         if not (needs or self._releases):
             batch.encode()
             return []
-        covering = asyncio.create_task(self._cover([need.cover for need in needs]))
+        reserving = asyncio.create_task(self._reserve([need.reserve for need in needs]))
         try:
             # It is on its way before the work begins.
             await asyncio.sleep(0)
             batch.encode()
-            available = await covering
+            available = await reserving
         finally:
-            covering.cancel()
+            reserving.cancel()
         short = []
-        for number, (overlay, cover) in enumerate(needs):
+        for number, (overlay, reserve) in enumerate(needs):
             if number in available:
-                short.append((overlay, cover.owner, available[number]))
-            elif not cover.holds_nothing:
-                overlay.held[cover.owner] = max(cover.at_least, overlay.held.get(cover.owner, 0))
+                short.append((overlay, reserve.owner, available[number]))
+            elif not reserve.holds_nothing:
+                overlay.held[reserve.owner] = max(reserve.at_least, overlay.held.get(reserve.owner, 0))
         return short
 
-    async def _cover(self, wanted: Sequence[Cover]) -> dict[int, int]:
-        """Release what there is to release, and cover these. Returns, by number, what those have who lack it."""
+    async def _reserve(self, wanted: Sequence[Reserve]) -> dict[int, int]:
+        """Release what there is to release, and reserve these. Returns, by number, what those have who lack it."""
         assert self._holds is not None
         releases = list(self._releases.items())
-        short = await self._holds.cover([*(cover for _, cover in releases), *wanted])
-        for key, cover in releases:
-            if self._releases.get(key) is cover:
+        short = await self._holds.reserve([*(reserve for _, reserve in releases), *wanted])
+        for key, reserve in releases:
+            if self._releases.get(key) is reserve:
                 del self._releases[key]
         return {number - len(releases): refusal.available or 0 for number, refusal in short.items()}
 
@@ -199,13 +199,13 @@ class Reservations:
         known = self._releases.get((entity.id, user))
         if known is not None and known.unless_above is not None:
             most = max(most, known.unless_above)
-        self._releases[entity.id, user] = Cover(reference_of(entity), user, 0, keep, most)
+        self._releases[entity.id, user] = Reserve(reference_of(entity), user, 0, keep, most)
 
 
 def needs_of(overlay: Overlay) -> list[Need]:
-    """What the decisions of one entity newly need: for each user the most that they are asked for.
+    """What the decisions of one entity newly need: for each user the most that they must be able to pay.
 
-    Who is outbid within the batch is only asked for it; what stays reserved after the batch is reserved.
+    For who is outbid within the batch the balance is only checked; what stays reserved after the batch is reserved.
     """
     most: dict[int, int] = {}
     for decision in overlay.decisions:
@@ -217,7 +217,7 @@ def needs_of(overlay: Overlay) -> list[Need]:
             most[user] = max(reservation.amount, most.get(user, 0))
     reference = reference_of(overlay.entity)
     return [
-        Need(overlay, Cover(reference, user, amount) if user in after else asked(reference, user, amount))
+        Need(overlay, Reserve(reference, user, amount) if user in after else balance_check(reference, user, amount))
         for user, amount in most.items()
     ]
 
@@ -227,20 +227,20 @@ def reference_of(entity: Entity) -> bytes:
     return held_for(entity.kind.name, entity.id)
 
 
-def _corrections(checked: list[Entity], held: Iterable[HeldFor]) -> list[Cover]:
+def _corrections(checked: list[Entity], held: Iterable[HeldFor]) -> list[Reserve]:
     """What brings the reservations for these entities to what their states say. What is final is never raised."""
     wanted = {
         reference_of(entity): entity.rules.reserved(entity.state) for entity in checked if entity.state is not None
     }
-    covers = []
+    orders = []
     for hold in held:
         if hold.reference in wanted:
             reservation = wanted[hold.reference].get(hold.owner)
             keep = 0 if reservation is None else reservation.amount
             if hold.amount > keep:
-                covers.append(Cover(hold.reference, hold.owner, 0, keep, hold.amount))
+                orders.append(Reserve(hold.reference, hold.owner, 0, keep, hold.amount))
     for reference, reservations in wanted.items():
         for user, reservation in reservations.items():
             if not reservation.final:
-                covers.append(Cover(reference, user, reservation.amount))
-    return covers
+                orders.append(Reserve(reference, user, reservation.amount))
+    return orders

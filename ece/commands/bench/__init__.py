@@ -1,1 +1,1 @@
-"""`ece bench`: the command and its output."""
+"""`ece bench`: the runner of the benches in `bench/registry.py`."""

@@ -12,7 +12,7 @@ from domain.auction.views import PublicState
 from domain.ids import ID_LENGTH, InvalidId, id_text, parse_id
 from domain.money import AMOUNT_MAX
 from gateway.identity.tokens import Identity
-from gateway.rest.once import Mistaken
+from gateway.rest.idempotency import InvalidRequest
 from gateway.rest.text import LINE
 from persistence.auctions.reading import ListedAuction
 
@@ -155,13 +155,13 @@ class BidResult(BaseModel):
 
 
 def terms_of(body: NewAuction, auction: int, seller: Identity, received_at: int) -> Terms:
-    """The terms that were asked for at this time (ms). The same for a retry. Raises Mistaken."""
+    """The terms that were asked for at this time (ms). The same for a retry. Raises InvalidRequest."""
     starts_at = max(body.starts_at or 0, received_at)
     if (body.ends_at is None) == (body.duration_ms is None):
-        raise Mistaken("invalid_request", "either ends_at or duration_ms is needed, and not both")
+        raise InvalidRequest("invalid_request", "either ends_at or duration_ms is needed, and not both")
     ends_at = body.ends_at if body.ends_at is not None else starts_at + (body.duration_ms or 0)
     if ends_at > TIME_MAX_MS:
-        raise Mistaken("invalid_request", "the auction would end after the year 9999")
+        raise InvalidRequest("invalid_request", "the auction would end after the year 9999")
     increments = STANDARD_INCREMENTS
     if body.increments is not None:
         increments = tuple((row[0], row[1]) for row in body.increments)
@@ -171,7 +171,7 @@ def terms_of(body: NewAuction, auction: int, seller: Identity, received_at: int)
     try:
         copies = tuple(sorted(parse_id(copy) for copy in body.copies))
     except InvalidId:
-        raise Mistaken("invalid_request", "copies must be ids of copies") from None
+        raise InvalidRequest("invalid_request", "copies must be ids of copies") from None
     return Terms(
         auction=auction,
         seller=seller.user_id,

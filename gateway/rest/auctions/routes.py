@@ -33,8 +33,8 @@ from gateway.rest.auctions.bodies import (
 )
 from gateway.rest.callers import OPERATOR, QUOTA_EXEMPT, AuctionId, Caller, IdempotencyKey, Operator, Visitor
 from gateway.rest.cursors import Cursor, Number, decode_cursor, encode_cursor, number_in
+from gateway.rest.idempotency import InvalidRequest, Posted, idempotent
 from gateway.rest.identity.routes import USERNAME_PATTERN
-from gateway.rest.once import Mistaken, Posted, once
 from gateway.rest.routing import api_router
 from gateway.rest.sales.copies import copy_problem
 from gateway.rest.services import Services, ServicesDep
@@ -63,10 +63,10 @@ async def create(services: ServicesDep, caller: Caller, key: IdempotencyKey, bod
         terms = terms_of(body, begun.created_id, caller, begun.received_at)
         fault = AUCTIONS.terms_fault(terms)
         if fault is not None:
-            raise Mistaken("invalid_request", fault)
+            raise InvalidRequest("invalid_request", fault)
         return 201, encode(await _listed(services, terms, caller))
 
-    response = await once(services, Posted(caller, key, f"create {body.model_dump_json()}"), work)
+    response = await idempotent(services, Posted(caller, key, f"create {body.model_dump_json()}"), work)
     if response.status_code == 201:
         made = msgspec.json.decode(bytes(response.body), type=dict[str, Any])
         response.headers["Location"] = f"{API_PREFIX}/auctions/{made['id']}"
@@ -114,7 +114,7 @@ async def list_auctions(
 async def get_auction(
     services: ServicesDep, auction: AuctionId, if_none_match: Annotated[str | None, Header()] = None
 ) -> Response:
-    """The live state, straight from where it is kept. An ended auction has an ETag."""
+    """The live state, straight from its host. An ended auction has an ETag."""
     row = await services.listing.get(auction)
     if row is None:
         raise Problem("not_found", "there is no such auction")
@@ -122,7 +122,7 @@ async def get_auction(
         return _ended(row, if_none_match, services.now_ms())
     answer = await services.router.ask(GetState(auction, AUCTIONS.kind), services.limits.ask_timeout_s)
     if isinstance(answer, Refused):
-        # No host has it just now: what was last known is better than nothing, and says how old it is by its seq.
+        # No host owns it now: the read model's state is better than nothing, and its seq says how old it is.
         return answered(listed_json(row, services.now_ms()))
     return answered(_state_of(answer))
 
@@ -137,7 +137,7 @@ async def cancel(
         order = command(auction, AUCTIONS.kind, Cancel(caller.user_id, OPERATOR in caller.roles))
         return 200, encode(await _asked_state(services, order))
 
-    return await once(services, Posted(caller, key, f"cancel {auction}"), work)
+    return await idempotent(services, Posted(caller, key, f"cancel {auction}"), work)
 
 
 @router.get(
@@ -188,11 +188,11 @@ async def close_auction(
         order = command(auction, AUCTIONS.kind, CloseEarly(operator.user_id))
         return 200, encode(await _asked_state(services, order))
 
-    return await once(services, Posted(operator, key, f"close {auction}"), work)
+    return await idempotent(services, Posted(operator, key, f"close {auction}"), work)
 
 
 async def _listed(services: Services, terms: Terms, caller: Identity) -> dict[str, Any]:
-    """The auction's state, its copies locked for it. What this very call locked is let go of where it is refused."""
+    """The auction's state, its copies locked for it. If refused, what this call locked is unlocked."""
     listings = services.sales.listings
     now_ms = services.now_ms()
     exempt = not caller.roles.isdisjoint({OPERATOR, QUOTA_EXEMPT})

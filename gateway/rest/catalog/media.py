@@ -24,7 +24,7 @@ _name = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\.(?:webp|png)")
     responses={200: {"content": {type_: {} for type_ in TYPES.values()}}},
 )
 def card_picture(services: ServicesDep, name: str) -> Response:
-    """May be kept for ever."""
+    """May be cached for ever."""
     folder = services.media_dir
     path = _file(folder / "cards", name) if folder is not None else None
     if path is None:

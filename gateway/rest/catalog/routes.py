@@ -26,7 +26,7 @@ from gateway.rest.catalog.bodies import (
     rights_json,
 )
 from gateway.rest.cursors import Cursor, Number, decode_cursor, encode_cursor
-from gateway.rest.once import Posted, once
+from gateway.rest.idempotency import Posted, idempotent
 from gateway.rest.routing import api_router
 from gateway.rest.services import ServicesDep
 from gateway.rest.text import LINE
@@ -138,4 +138,4 @@ async def put_card(services: ServicesDep, operator: Operator, key: IdempotencyKe
         written = await services.catalog.writing.put([row], operator.user_id, services.now_ms())
         return 201, encode(written)
 
-    return await once(services, Posted(operator, key, f"put card {encode(row).decode()}"), work)
+    return await idempotent(services, Posted(operator, key, f"put card {encode(row).decode()}"), work)

@@ -82,7 +82,7 @@ class Deposit(BaseModel):
 
 
 class EntryItem(BaseModel):
-    """One entry. ``amount`` is what it moved, with its sign: 0 where money was only held or let go of (``held``)."""
+    """One entry. ``amount`` is what it moved, with its sign: 0 where money was only held or released (``held``)."""
 
     account: str
     seq: int
@@ -96,7 +96,7 @@ class EntryItem(BaseModel):
     pending: int
     expires_at: int | None
     transfer: Annotated[str, Field(description="32 hexadecimal digits")]
-    ends: Annotated[str | None, Field(description="The pending transfer that this posted or let go of")]
+    ends: Annotated[str | None, Field(description="The pending transfer that this posted or released")]
     hash: Annotated[str, Field(description="64 hexadecimal digits; see docs/protocol.md")]
 
 

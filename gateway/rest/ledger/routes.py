@@ -18,6 +18,7 @@ from gateway.rest.answers import answered
 from gateway.rest.auctions.bodies import Nothing
 from gateway.rest.callers import Caller, IdempotencyKey, Operator
 from gateway.rest.cursors import Cursor, encode_cursor, number_in
+from gateway.rest.idempotency import InvalidRequest, Posted, idempotent
 from gateway.rest.ledger.bodies import (
     STATEMENT_COLUMNS,
     Balances,
@@ -36,7 +37,6 @@ from gateway.rest.ledger.bodies import (
     statement_lines,
     withdrawal_json,
 )
-from gateway.rest.once import Mistaken, Posted, once
 from gateway.rest.routing import api_router
 from gateway.rest.services import Services, ServicesDep
 from persistence.ledger.faucet import faucets_of
@@ -128,7 +128,7 @@ async def deposit(services: ServicesDep, caller: Caller, key: IdempotencyKey, bo
 
     async def work(begun: Begun) -> tuple[int, bytes]:
         if body.amount > money.rules.faucet_max:
-            raise Mistaken("deposit_too_large", maximum=money.rules.faucet_max)
+            raise InvalidRequest("deposit_too_large", maximum=money.rules.faucet_max)
         faucet = (await faucets_of(money.ledger, [caller.user_id], currency.code))[caller.user_id]
         user = (await money.ledger.accounts([caller.user_id], currency.code))[caller.user_id]
         order = Transfer(
@@ -142,7 +142,7 @@ async def deposit(services: ServicesDep, caller: Caller, key: IdempotencyKey, bo
              "currency": currency.code, "at": outcome.recorded.at, "notice": FAUCET_NOTICE}
         )  # fmt: skip
 
-    return await once(services, Posted(caller, key, f"deposit {body.model_dump_json()}"), work)
+    return await idempotent(services, Posted(caller, key, f"deposit {body.model_dump_json()}"), work)
 
 
 @router.post("/ledger/withdrawals", status_code=201, response_model=WithdrawalItem, summary="Ask to be paid out")
@@ -158,7 +158,7 @@ async def withdraw(services: ServicesDep, caller: Caller, key: IdempotencyKey, b
             raise ledger_problem(made)
         return 201, encode(await _shown(services, made))
 
-    return await once(services, Posted(caller, key, f"withdraw {body.model_dump_json()}"), work)
+    return await idempotent(services, Posted(caller, key, f"withdraw {body.model_dump_json()}"), work)
 
 
 @router.get("/ledger/withdrawals", response_model=WithdrawalPage, summary="One's withdrawals")
@@ -197,7 +197,7 @@ async def cancel_withdrawal(
         )
         return 200, encode(await _shown(services, decided))
 
-    return await once(services, Posted(caller, key, f"cancel withdrawal {number}"), work)
+    return await idempotent(services, Posted(caller, key, f"cancel withdrawal {number}"), work)
 
 
 @router.get("/admin/withdrawals", response_model=RequestedPage, summary="Withdrawals of all", tags=["admin"])
@@ -257,7 +257,7 @@ async def _decided(
         assert isinstance(decided, Withdrawal), "what else there is was raised"
         return 200, encode(shown | {"user": id_text(decided.user)})
 
-    return await once(services, Posted(operator, key, f"{wanted} withdrawal {number} {reason}"), work)
+    return await idempotent(services, Posted(operator, key, f"{wanted} withdrawal {number} {reason}"), work)
 
 
 async def _shown(services: Services, decided: Withdrawal | WithdrawalRefusal | None) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class SearchQuery(_Body):
 
 
 class NewSearch(_Body):
-    """A search to keep. With ``alerts`` one is told of each auction that opens of a card that it finds."""
+    """A search to save. With ``alerts`` there is a notification of each auction that opens of a card that it finds."""
 
     name: SearchName
     query: SearchQuery
@@ -71,14 +71,14 @@ class NewSearch(_Body):
     def _alerts_can_come(self) -> Self:
         query = self.query
         if self.alerts and query.status == "none":
-            raise ValueError("nobody can be told of auctions of cards that have none")
+            raise ValueError("cards without auctions give no alerts")
         if self.alerts and not (query.q or query.set or query.rarity or query.traits):
             raise ValueError("alerts need words, a set, a rarity or a trait: else they would be of everything")
         return self
 
 
 class SearchItem(BaseModel):
-    """A search that is kept."""
+    """A saved search."""
 
     id: str
     name: str
@@ -95,7 +95,7 @@ class SearchList(BaseModel):
 
 
 class NotificationItem(BaseModel):
-    """What one is told. ``seq`` counts one's own, from 1; ``data`` depends on ``kind``."""
+    """A notification. ``seq`` counts those of its user, from 1; ``data`` depends on ``kind``."""
 
     id: str
     seq: int
@@ -149,13 +149,13 @@ def search_json(search: SavedSearch) -> dict[str, Any]:
     return {"id": id_text(search.id), "name": search.name, "query": query, "alerts": search.alerts, "at": search.at}
 
 
-def notification_json(told: Notification) -> dict[str, Any]:
+def notification_json(notification: Notification) -> dict[str, Any]:
     """A NotificationItem."""
     return {
-        "id": id_text(told.id),
-        "seq": told.seq,
-        "kind": told.kind,
-        "data": msgspec.Raw(told.data.encode()),
-        "at": told.at,
-        "read_at": told.read_at,
+        "id": id_text(notification.id),
+        "seq": notification.seq,
+        "kind": notification.kind,
+        "data": msgspec.Raw(notification.data.encode()),
+        "at": notification.at,
+        "read_at": notification.read_at,
     }

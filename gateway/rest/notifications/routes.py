@@ -1,4 +1,4 @@
-"""What one watches, which searches one keeps, and what one was told."""
+"""Watches, saved searches and notifications of a user."""
 
 from typing import Annotated, Literal
 
@@ -11,6 +11,7 @@ from gateway.http.problems import Problem
 from gateway.rest.answers import answered
 from gateway.rest.callers import Caller, IdempotencyKey
 from gateway.rest.cursors import Cursor, encode_cursor, number_in
+from gateway.rest.idempotency import Posted, idempotent
 from gateway.rest.notifications.bodies import (
     NewSearch,
     NotificationPage,
@@ -23,7 +24,6 @@ from gateway.rest.notifications.bodies import (
     search_json,
     watch_json,
 )
-from gateway.rest.once import Posted, once
 from gateway.rest.routing import api_router
 from gateway.rest.services import ServicesDep
 from persistence.notifications.saved_searches import SavedSearch
@@ -41,7 +41,7 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
 @router.put("/users/me/watches/{kind}/{id}", status_code=204, summary="Watch an auction or a card")
 async def watch(services: ServicesDep, caller: Caller, kind: WatchKind, id: str) -> Response:
-    """Watched already, nothing changes. One is told when a watched auction ends, and when a watched card is listed."""
+    """Watched already, nothing changes. A watched auction notifies when it ends, a watched card when it is listed."""
     if not await services.watching.watches.add(caller.user_id, kind, _id(id, kind), services.now_ms()):
         raise Problem("not_found", f"there is no such {kind}")
     return Response(status_code=204)
@@ -80,7 +80,7 @@ async def save_search(services: ServicesDep, caller: Caller, key: IdempotencyKey
         await services.watching.searches.add(caller.user_id, search)
         return 201, encode(search_json(search))
 
-    return await once(services, Posted(caller, key, f"save search {body.model_dump_json()}"), work)
+    return await idempotent(services, Posted(caller, key, f"save search {body.model_dump_json()}"), work)
 
 
 @router.get("/users/me/searches", response_model=SearchList, summary="One's searches")
@@ -92,12 +92,12 @@ async def searches(services: ServicesDep, caller: Caller) -> Response:
 
 @router.delete("/users/me/searches/{search_id}", status_code=204, summary="Forget a search")
 async def forget_search(services: ServicesDep, caller: Caller, search_id: str) -> Response:
-    """What one was told by it stays. Nothing happens where there is no such search."""
+    """Its notifications stay. Nothing happens where there is no such search."""
     await services.watching.searches.remove(caller.user_id, _id(search_id, "search"))
     return Response(status_code=204)
 
 
-@router.get("/notifications", response_model=NotificationPage, summary="What one was told", tags=["notifications"])
+@router.get("/notifications", response_model=NotificationPage, summary="A user's notifications", tags=["notifications"])
 async def notifications(
     services: ServicesDep,
     caller: Caller,
@@ -105,7 +105,7 @@ async def notifications(
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response:
-    """The newest first. They are kept for 90 days."""
+    """The newest first. They are stored for 90 days."""
     name = f"notifications {caller.user_id} {unread}"
     before = number_in(name, cursor)
     store = services.watching.notifications
@@ -128,7 +128,7 @@ async def read(services: ServicesDep, caller: Caller, key: IdempotencyKey, body:
             count = await store.read(user, [_id(text, "notification") for text in body.ids or ()], services.now_ms())
         return 200, encode({"read": count, "unread": (await store.inbox(user)).unread})
 
-    return await once(services, Posted(caller, key, f"read {body.model_dump_json()}"), work)
+    return await idempotent(services, Posted(caller, key, f"read {body.model_dump_json()}"), work)
 
 
 def _id(text: str, kind: str) -> int:

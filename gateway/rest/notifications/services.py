@@ -11,11 +11,11 @@ from persistence.notifications.watches import Watches
 
 @dataclass(frozen=True)
 class Watching:
-    """What users watch and look for, and what they are told of it."""
+    """Watches, saved searches, and the notifications that follow from them."""
 
     watches: Watches
     searches: SavedSearches
     notifications: Notifications
     alerts: Alerts
-    # These users have new notifications: whoever of them is connected is told.
+    # These users have new notifications: those who are connected get them.
     told: Callable[[Sequence[int]], None] = lambda users: None

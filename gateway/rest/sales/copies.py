@@ -13,7 +13,7 @@ from gateway.identity.tokens import Identity
 from gateway.rest.answers import answered
 from gateway.rest.callers import Caller, IdempotencyKey, Operator, Visitor
 from gateway.rest.cursors import Cursor, encode_cursor, number_in
-from gateway.rest.once import Mistaken, Posted, once
+from gateway.rest.idempotency import InvalidRequest, Posted, idempotent
 from gateway.rest.routing import api_router
 from gateway.rest.sales.bodies import (
     CopyItem,
@@ -120,7 +120,7 @@ async def give(services: ServicesDep, caller: Caller, key: IdempotencyKey, copy:
     async def work(_begun: Begun) -> tuple[int, bytes]:
         to = await user_named(services, body.to)
         if to == caller.user_id:
-            raise Mistaken("invalid_request", "it is yours already")
+            raise InvalidRequest("invalid_request", "it is yours already")
         refusal = await services.sales.copies.give(copy, caller.user_id, to, services.now_ms())
         if refusal is not None:
             raise copy_problem(refusal)
@@ -128,7 +128,7 @@ async def give(services: ServicesDep, caller: Caller, key: IdempotencyKey, copy:
         assert found is not None, "copies stay"
         return 200, encode(copy_json(found, caller.user_id))
 
-    return await once(services, Posted(caller, key, f"give {copy} {body.to.lower()}"), work)
+    return await idempotent(services, Posted(caller, key, f"give {copy} {body.to.lower()}"), work)
 
 
 @router.post(
@@ -143,7 +143,7 @@ async def make_copies(
 ) -> Response:
     """Numbered on from the card's last one, within its edition. For operators."""
     if (body.grader is None) != (body.grade is None):
-        raise Mistaken("invalid_request", "a grade comes with its grader")
+        raise InvalidRequest("invalid_request", "a grade comes with its grader")
 
     async def work(_begun: Begun) -> tuple[int, bytes]:
         owner = await user_named(services, body.owner)
@@ -153,7 +153,7 @@ async def make_copies(
             raise copy_problem(made)
         return 201, encode({"copies": [id_text(copy) for copy in made]})
 
-    return await once(services, Posted(operator, key, f"make copies {card} {body.model_dump_json()}"), work)
+    return await idempotent(services, Posted(operator, key, f"make copies {card} {body.model_dump_json()}"), work)
 
 
 @router.post(
@@ -169,13 +169,13 @@ async def set_royalty(
         payees = [Payee(await user_named(services, payee.user), payee.basis_points) for payee in body.payees]
         fault = royalty_fault(payees)
         if fault is not None:
-            raise Mistaken("invalid_request", fault)
+            raise InvalidRequest("invalid_request", fault)
         given = [(payee.owner, payee.basis_points) for payee in payees]
         if not await services.sales.copies.set_royalty(card, given):
             raise Problem("not_found", "there is no such card")
         return 200, body.model_dump_json().encode()
 
-    return await once(services, Posted(operator, key, f"royalty {card} {body.model_dump_json()}"), work)
+    return await idempotent(services, Posted(operator, key, f"royalty {card} {body.model_dump_json()}"), work)
 
 
 async def user_named(services: Services, name: str) -> int:

@@ -16,7 +16,7 @@ from gateway.rest.answers import answered
 from gateway.rest.auctions.bodies import Nothing
 from gateway.rest.callers import OPERATOR, AuctionId, Caller, IdempotencyKey, Operator
 from gateway.rest.cursors import Cursor, encode_cursor, number_in
-from gateway.rest.once import Mistaken, Posted, once
+from gateway.rest.idempotency import InvalidRequest, Posted, idempotent
 from gateway.rest.routing import api_router
 from gateway.rest.sales.bodies import (
     CancelledSale,
@@ -80,7 +80,7 @@ async def put_tier(services: ServicesDep, operator: Operator, key: IdempotencyKe
             raise Problem("invalid_request", "there are too many tiers")
         return 200, body.model_dump_json().encode()
 
-    return await once(services, Posted(operator, key, f"tier {body.model_dump_json()}"), work)
+    return await idempotent(services, Posted(operator, key, f"tier {body.model_dump_json()}"), work)
 
 
 @router.post("/admin/users/{username}/tier", response_model=TierChoice, summary="Set a seller's tier", tags=["admin"])
@@ -92,10 +92,10 @@ async def assign_tier(
     async def work(_begun: Begun) -> tuple[int, bytes]:
         seller = await user_named(services, username)
         if not await services.sales.tiers.assign(seller, body.tier):
-            raise Mistaken("invalid_request", "there is no such tier")
+            raise InvalidRequest("invalid_request", "there is no such tier")
         return 200, body.model_dump_json().encode()
 
-    return await once(services, Posted(operator, key, f"tier of {username.lower()} {body.tier}"), work)
+    return await idempotent(services, Posted(operator, key, f"tier of {username.lower()} {body.tier}"), work)
 
 
 @router.get("/users/me/offers", response_model=OfferPage, summary="One's second chances")
@@ -127,7 +127,7 @@ async def accept(
             done = rounds[0]
         return 200, encode(receipt_json(done, await sales.listings.copies_of(auction), "buyer", False))
 
-    return await once(services, Posted(caller, key, f"accept {auction}"), work)
+    return await idempotent(services, Posted(caller, key, f"accept {auction}"), work)
 
 
 @router.post("/auctions/{auction_id}/second-chance/decline", response_model=OfferItem, summary="Decline it")
@@ -145,7 +145,7 @@ async def decline(
         assert offer is not None, "it was there"
         return 200, encode(offer_json(offer))
 
-    return await once(services, Posted(caller, key, f"decline {auction}"), work)
+    return await idempotent(services, Posted(caller, key, f"decline {auction}"), work)
 
 
 @router.post(
@@ -168,7 +168,7 @@ async def cancel_sale(
         shown = None if offer is None else await chances.get(auction)
         return 200, encode({"auction": id_text(auction), "offer": None if shown is None else offer_json(shown)})
 
-    return await once(services, Posted(operator, key, f"cancel sale {auction} {body.model_dump_json()}"), work)
+    return await idempotent(services, Posted(operator, key, f"cancel sale {auction} {body.model_dump_json()}"), work)
 
 
 @router.get("/admin/settlements/failed", response_model=FailedPage, summary="Sales that failed", tags=["admin"])
@@ -194,7 +194,7 @@ async def retry(
             raise Problem("not_found", "no sale of this auction has failed")
         return 200, encode({"auction": auction_id})
 
-    return await once(services, Posted(operator, key, f"retry settlement {auction}"), work)
+    return await idempotent(services, Posted(operator, key, f"retry settlement {auction}"), work)
 
 
 async def _runner_up(services: Services, auction: int, expires_at: int) -> RunnerUp:

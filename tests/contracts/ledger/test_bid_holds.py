@@ -14,7 +14,7 @@ from domain.auction.state import Auction, apply
 from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
-from domain.ledger.rules import Cover, Done
+from domain.ledger.rules import Done, Reserve
 from domain.money import usd
 from persistence.ledger.bid_holds import BidHolds
 from persistence.ledger.store import Ledger
@@ -164,7 +164,7 @@ async def test_once_holds_are_prepared_the_first_bid_opens_no_connection(databas
         await holds.prepare()
         connections = await pool.fetchval(mine)
         assert len(connections) == 1
-        assert set(await holds.cover([Cover(held_for_auction(AUCTIONS[0]), 999_998, 1)])) == {0}
+        assert set(await holds.reserve([Reserve(held_for_auction(AUCTIONS[0]), 999_998, 1)])) == {0}
         assert await pool.fetchval(mine) == connections
     finally:
         await holds.close()

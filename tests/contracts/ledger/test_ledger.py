@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ledger_strategies import NOW, USERS, covers_of, name, orders_over
+from ledger_strategies import NOW, USERS, name, orders_over, reserves_of
 from msgspec.structs import replace
 
 from domain.ledger.books import Account, Books, apply, opened
@@ -18,7 +18,7 @@ from domain.ledger.currencies import AMOUNT_MAX
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Expire, Order, Pend, Post, Transfer, Void
 from domain.ledger.refusals import Refusal
-from domain.ledger.rules import Cover, Done, Outcome, asked, cover, decide_all
+from domain.ledger.rules import Done, Outcome, Reserve, balance_check, decide_all, reserve
 from persistence.ledger.store import BATCH_MAX, HeldFor, Ledger
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.pool import Pool, close_pool, open_pool
@@ -92,7 +92,7 @@ rehearsal = st.lists(
     st.tuples(
         st.integers(0, 6),
         st.tuples(st.lists(orders_over(list(PLACES)), min_size=1, max_size=8), st.booleans())
-        | st.lists(covers_of(list(PLACES)), min_size=1, max_size=8),
+        | st.lists(reserves_of(list(PLACES)), min_size=1, max_size=8),
     ),
     max_size=6,
 )
@@ -106,6 +106,7 @@ async def test_the_database_decides_as_the_rules_do(pool: Pool, batches: list[An
 
 A, B, C, D = (name(number) for number in range(1, 5))
 # The place of an owner without an account.
+A0, A1 = held_for_auction(0), held_for_auction(1)
 NOBODY = USERS
 # Every boundary of the rules: just there, and one beyond. Each user has 50 to begin with.
 BOUNDARIES: dict[str, list[Any]] = {
@@ -126,34 +127,34 @@ BOUNDARIES: dict[str, list[Any]] = {
     ],
     "a set with one that is refused": [(0, ([Transfer(A, 1, 2, 50, "sale"), Transfer(B, 1, 2, 1, "sale")], True))],
     "a set that comes again": [(0, ([Transfer(A, 1, 2, 50, "sale"), Transfer(B, 2, 3, 99, "sale")], True))] * 2,
-    "a hold of the whole balance": [(0, [Cover(held_for_auction(0), 1, 51), Cover(held_for_auction(0), 1, 50)])],
+    "a hold of the whole balance": [(0, [Reserve(A0, 1, 51), Reserve(A0, 1, 50)])],
     "a hold that is raised to the whole balance": [
-        (0, [Cover(held_for_auction(0), 1, 30), Cover(held_for_auction(0), 1, 50), Cover(held_for_auction(1), 1, 1)])
+        (0, [Reserve(A0, 1, 30), Reserve(A0, 1, 50), Reserve(A1, 1, 1)])
     ],
     "the whole balance, asked for in each of two auctions": [
-        (0, [asked(held_for_auction(0), 1, 50), asked(held_for_auction(1), 1, 50)]),
-        (0, [asked(held_for_auction(0), 1, 51), asked(held_for_auction(1), 1, 50)]),
+        (0, [balance_check(A0, 1, 50), balance_check(A1, 1, 50)]),
+        (0, [balance_check(A0, 1, 51), balance_check(A1, 1, 50)]),
     ],
     "what a hold leaves, asked for": [
-        (0, [Cover(held_for_auction(0), 1, 30), asked(held_for_auction(1), 1, 20)]),
-        (0, [asked(held_for_auction(1), 1, 20), asked(held_for_auction(0), 1, 50)]),
-        (0, [asked(held_for_auction(1), 1, 21), asked(held_for_auction(0), 1, 51)]),
+        (0, [Reserve(A0, 1, 30), balance_check(A1, 1, 20)]),
+        (0, [balance_check(A1, 1, 20), balance_check(A0, 1, 50)]),
+        (0, [balance_check(A1, 1, 21), balance_check(A0, 1, 51)]),
     ],
     "holds of one balance that are only together too much": [
-        (0, [Cover(held_for_auction(0), 1, 30), Cover(held_for_auction(1), 1, 21), Cover(held_for_auction(0), 2, 50)])
+        (0, [Reserve(A0, 1, 30), Reserve(A1, 1, 21), Reserve(A0, 2, 50)])
     ],
     "what is let go of and raised again": [
-        (0, [Cover(held_for_auction(0), 1, 30), Cover(held_for_auction(1), 1, 20)]),
-        (0, [Cover(held_for_auction(0), 1, 0, 0, 30), Cover(held_for_auction(0), 1, 40)]),
-        (0, [Cover(held_for_auction(1), 1, 0, 0, 20)]),
-        (0, [Cover(held_for_auction(0), 1, 0, 0, 45), Cover(held_for_auction(0), 1, 20)]),
-        (0, [Cover(held_for_auction(0), 1, 0, 0, 10), Cover(held_for_auction(0), 1, 15)]),
-        (0, [Cover(held_for_auction(0), 1, 0, 0), Cover(held_for_auction(0), 1, 50)]),
+        (0, [Reserve(A0, 1, 30), Reserve(A1, 1, 20)]),
+        (0, [Reserve(A0, 1, 0, 0, 30), Reserve(A0, 1, 40)]),
+        (0, [Reserve(A1, 1, 0, 0, 20)]),
+        (0, [Reserve(A0, 1, 0, 0, 45), Reserve(A0, 1, 20)]),
+        (0, [Reserve(A0, 1, 0, 0, 10), Reserve(A0, 1, 15)]),
+        (0, [Reserve(A0, 1, 0, 0), Reserve(A0, 1, 50)]),
     ],
     "a hold and an ask of somebody without an account": [
-        (0, [Cover(held_for_auction(0), NOBODY, 1), Cover(held_for_auction(0), 1, 1)]),
-        (0, [asked(held_for_auction(0), NOBODY, 1), Cover(held_for_auction(0), 1, 2)]),
-        (0, [asked(held_for_auction(1), NOBODY, 0), Cover(held_for_auction(0), NOBODY, 0, 0)]),
+        (0, [Reserve(A0, NOBODY, 1), Reserve(A0, 1, 1)]),
+        (0, [balance_check(A0, NOBODY, 1), Reserve(A0, 1, 2)]),
+        (0, [balance_check(A1, NOBODY, 0), Reserve(A0, NOBODY, 0, 0)]),
     ],
 }  # fmt: skip
 
@@ -177,7 +178,7 @@ async def rehearse(pool: Pool, batches: list[Any]) -> None:
         else:
             wanted = [replace(c, reference=renamed.name(c.reference), owner=owners[c.owner]) for c in batch]
             books, refusals = covered(books, wanted)
-            assert await ledger.cover(wanted, "USDC") == refusals
+            assert await ledger.reserve(wanted, "USDC") == refusals
         assert await stored(pool, accounts) == books.accounts
     held = await pool.fetch(
         "SELECT reference, account_id, amount FROM ledger_holds WHERE account_id = ANY($1::bigint[])", users
@@ -204,11 +205,11 @@ class Renamed:
         return replace(order, id=self.name(order.id), pending=self.name(order.pending))
 
 
-def covered(books: Books, wanted: Sequence[Cover]) -> tuple[Books, dict[int, Refusal]]:
+def covered(books: Books, wanted: Sequence[Reserve]) -> tuple[Books, dict[int, Refusal]]:
     refusals = {}
     for place, want in enumerate(wanted):
         account = next((a for a in books.accounts.values() if a.owner == want.owner), None)
-        books, refusal = cover(books, want, account)
+        books, refusal = reserve(books, want, account)
         if refusal is not None:
             refusals[place] = refusal
     return books, refusals
@@ -218,7 +219,7 @@ async def test_a_batch_beyond_its_bound_is_refused_before_anything_is_sent(pool:
     with pytest.raises(ValueError, match="at most"):
         await Ledger(pool).execute([Void(new_id(), new_id())] * (BATCH_MAX + 1), NOW)
     with pytest.raises(ValueError, match="at most"):
-        await Ledger(pool).cover([Cover(new_id(), 1, 1)] * (BATCH_MAX + 1), "USDC")
+        await Ledger(pool).reserve([Reserve(new_id(), 1, 1)] * (BATCH_MAX + 1), "USDC")
 
 
 async def test_of_many_who_spend_one_balance_at_once_as_many_succeed_as_it_covers(database_url: str):
@@ -281,8 +282,8 @@ async def test_batches_over_the_same_accounts_in_any_order_neither_deadlock_nor_
 
         async def holder() -> None:
             for _ in range(rounds):
-                wanted = [Cover(auction, owner, dice.randint(0, 300)) for owner in dice.sample(owners, 8)]
-                await Ledger(pool).cover(wanted + [Cover(auction, w.owner, 0, 0) for w in wanted[:4]], "USDC")
+                wanted = [Reserve(auction, owner, dice.randint(0, 300)) for owner in dice.sample(owners, 8)]
+                await Ledger(pool).reserve(wanted + [Reserve(auction, w.owner, 0, 0) for w in wanted[:4]], "USDC")
 
         async with asyncio.timeout(60):
             await asyncio.gather(*(spender() for _ in range(4)), *(holder() for _ in range(4)))
@@ -299,29 +300,34 @@ async def test_holds_are_for_all_auctions_against_one_balance_and_can_be_read_ba
     _, (ann, bob), accounts = await funded(pool, 100, 50)
     one, two = held_for_auction(next(_numbers)), held_for_auction(next(_numbers))
     ledger = Ledger(pool)
-    wanted = [Cover(one, ann, 60), Cover(two, ann, 60), Cover(two, bob, 50), Cover(one, ann, 100)]
-    assert await ledger.cover(wanted, "USDC") == {1: Refusal("insufficient_funds", 40, 60)}
+    wanted = [Reserve(one, ann, 60), Reserve(two, ann, 60), Reserve(two, bob, 50), Reserve(one, ann, 100)]
+    assert await ledger.reserve(wanted, "USDC") == {1: Refusal("insufficient_funds", 40, 60)}
     assert await ledger.held_for([one, two], "USDC") == [HeldFor(one, ann, 100), HeldFor(two, bob, 50)]
     # Sent again, as after a crash: the same.
-    assert await ledger.cover([wanted[0], *wanted[2:]], "USDC") == {}
+    assert await ledger.reserve([wanted[0], *wanted[2:]], "USDC") == {}
     assert await available(pool, accounts[0]) == 0
     # Outbid in one auction, and at once leading in the other: one statement.
-    assert await ledger.cover([Cover(one, ann, 0, 0), Cover(two, ann, 70)], "USDC") == {}
+    assert await ledger.reserve([Reserve(one, ann, 0, 0), Reserve(two, ann, 70)], "USDC") == {}
     assert await ledger.held_for([one, two], "USDC") == [HeldFor(two, ann, 70), HeldFor(two, bob, 50)]
     # What the auction's log says, exactly.
-    assert await ledger.cover([Cover(two, ann, 65, 65), Cover(two, bob, 0, 0)], "USDC") == {}
+    assert await ledger.reserve([Reserve(two, ann, 65, 65), Reserve(two, bob, 0, 0)], "USDC") == {}
     assert await ledger.held_for([two], "USDC") == [HeldFor(two, ann, 65)]
 
 
 async def test_what_is_only_asked_for_waits_for_nobody_and_leaves_everything_as_it_was(pool: Pool):
     _, (ann, bob), accounts = await funded(pool, 100, 100)
     reference = held_for_auction(next(_numbers))
-    assert await Ledger(pool).cover([Cover(reference, ann, 60)], "USDC") == {}
+    assert await Ledger(pool).reserve([Reserve(reference, ann, 60)], "USDC") == {}
     before = await stored(pool, accounts)
     async with pool.acquire() as other, other.transaction():
         await other.execute("SELECT FROM ledger_accounts WHERE account_id = $1 FOR UPDATE", accounts[0])
         async with asyncio.timeout(20):
-            assert await Ledger(pool).cover([asked(reference, ann, 40), asked(reference, bob, 100)], "USDC") == {}
+            assert (
+                await Ledger(pool).reserve(
+                    [balance_check(reference, ann, 40), balance_check(reference, bob, 100)], "USDC"
+                )
+                == {}
+            )
     assert await stored(pool, accounts) == before
     assert await Ledger(pool).held_for([reference], "USDC") == [HeldFor(reference, ann, 60)]
 
@@ -331,7 +337,7 @@ async def test_of_many_auctions_that_ask_for_one_balance_at_once_as_many_get_it_
     try:
         _, (ann,), _ = await funded(pool, 300)
         auctions = [held_for_auction(next(_numbers)) for _ in range(12)]
-        answers = await asyncio.gather(*(Ledger(pool).cover([Cover(a, ann, 100)], "USDC") for a in auctions))
+        answers = await asyncio.gather(*(Ledger(pool).reserve([Reserve(a, ann, 100)], "USDC") for a in auctions))
         assert sorted(len(answer) for answer in answers) == [0] * 3 + [1] * 9
         assert sum(held.amount for held in await Ledger(pool).held_for(auctions, "USDC")) == 300
     finally:

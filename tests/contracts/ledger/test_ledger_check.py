@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from domain.ids import id_text
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Pend, Post, Transfer, Void
-from domain.ledger.rules import Cover
+from domain.ledger.rules import Reserve
 from domain.ledger.withdrawals import Limits, State
 from ece import cli
 from persistence.ledger.store import Ledger
@@ -61,7 +61,7 @@ async def a_ledger(pool: Pool) -> dict[int, int]:
         NOW,
     )  # fmt: skip
     assert len([outcome for outcome in outcomes if hasattr(outcome, "recorded")]) == 8
-    assert await ledger.cover([Cover(held_for_auction(1), ANN, 40)], "USDC") == {}
+    assert await ledger.reserve([Reserve(held_for_auction(1), ANN, 40)], "USDC") == {}
     withdrawals = Withdrawals(pool)
     for number in (1, 2):
         made = await withdrawals.request(NewWithdrawal(number, ANN, "USDC", 15, "there"), LIMITS, NOW)

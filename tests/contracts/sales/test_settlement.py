@@ -14,7 +14,7 @@ from actors.stream.messages import Refused
 from domain.auction.events import Closed, Settled
 from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction
-from domain.ledger.rules import Cover
+from domain.ledger.rules import Reserve
 from domain.money import usd
 from persistence.ledger.faucet import FUNDS
 from persistence.ledger.store import Ledger
@@ -104,7 +104,7 @@ async def test_a_winner_who_cannot_pay_keeps_nobody_waiting(scene: Scene, databa
     async with a_life(database_url) as host:
         broke, copy, seller, buyer = await scene.sold(host)
         # Money that was there is gone: a fault of ours, or an operator's doing.
-        await Ledger(scene.pool).cover([Cover(held_for_auction(broke), buyer, 0, 0)], "USDC")
+        await Ledger(scene.pool).reserve([Reserve(held_for_auction(broke), buyer, 0, 0)], "USDC")
         friend = await scene.person(funded=False)
         await scene.move(buyer, friend, FUNDS)
         fine, *_ = await scene.sold(host)
@@ -146,11 +146,11 @@ async def test_a_settler_that_stands_still_in_the_midst_does_not_hold_up_others(
         await stands_still.execute("BEGIN")
         await stands_still.execute(lock, account)
         # It says nothing more, and is cut off; who waits for what it had locked goes on.
-        assert await Ledger(scene.pool).cover([Cover(held_for_auction(1), person, 5)], "USDC") == {}
+        assert await Ledger(scene.pool).reserve([Reserve(held_for_auction(1), person, 5)], "USDC") == {}
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
             await stands_still.execute("COMMIT")
     await close_pool(pool)
-    await Ledger(scene.pool).cover([Cover(held_for_auction(1), person, 0, 0)], "USDC")
+    await Ledger(scene.pool).reserve([Reserve(held_for_auction(1), person, 0, 0)], "USDC")
 
 
 @asynccontextmanager

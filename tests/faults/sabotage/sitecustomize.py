@@ -70,20 +70,19 @@ def lose_news(module: Any) -> None:
 
 
 def forget_gaps(module: Any) -> None:
-    """A gateway that missed news goes on as if nothing had been in between."""
+    """A gateway that missed updates goes on as if nothing had been in between."""
 
-    def take(channel: Any, news: Any) -> None:
-        if channel.state is None:
-            channel.early.append(news)
-        elif (news.epoch, news.seq) > (channel.epoch, channel.seq):
-            fresh = [event for event in news.events if event.seq > channel.seq]
+    def apply(channel: Any, update: Any) -> None:
+        if not channel.loaded:
+            channel._early.append(update)
+        elif (update.epoch, update.seq) > (channel.epoch, channel.seq):
+            fresh = [event for event in update.events if event.seq > channel.seq]
             channel._pending += fresh
             channel.tail.extend(fresh)
-            channel.epoch, channel.seq, channel.at = news.epoch, news.seq, news.at
-            channel.state, channel.final = news.state, news.final
+            channel._stand_at(update)
             channel._schedule()
 
-    module.Channel.take = take
+    module.EntityChannel.apply = apply
 
 
 def die_while_settling(module: Any) -> None:
@@ -123,7 +122,7 @@ SABOTAGES: dict[str, dict[str, Break]] = {
     "no fence": {"persistence.log.event_log": no_fence},
     "lost news and forgotten gaps": {
         "persistence.redis.announcements": lose_news,
-        "gateway.fanout.channels": forget_gaps,
+        "gateway.fanout.entity_channel": forget_gaps,
     },
 }
 

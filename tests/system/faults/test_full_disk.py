@@ -91,8 +91,8 @@ async def until_ready(url: str) -> None:
 
 
 async def unavailable_answers(scene: Scene, number: int) -> None:
-    wanted = scene.recording.turned_away.count("unavailable") + number
-    await until(lambda: scene.recording.turned_away.count("unavailable") >= wanted, f"{number} times `unavailable`")
+    wanted = scene.recording.rejected.count("unavailable") + number
+    await until(lambda: scene.recording.rejected.count("unavailable") >= wanted, f"{number} times `unavailable`")
 
 
 async def test_below_the_reserve_bids_are_unavailable_until_there_is_room(up: Up, disk: SmallDisk, scene: Scene):

@@ -11,7 +11,8 @@ import pytest
 from engines import SharedEngine
 from websockets.asyncio.client import ClientConnection, connect
 
-from bench.measures.live import Engine, Shape, open_seats
+from bench.engine import Engine
+from bench.loads.shapes import Shape, open_seats
 from bench.wire.accounts_by_rest import AccountsByRest
 from bench.wire.client import JSON, Ack, Incoming, WireClient
 

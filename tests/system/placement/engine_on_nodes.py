@@ -73,7 +73,7 @@ class EngineOnNodes:
     def disturbed(self, scene: Scene) -> list[str]:
         """Why clients had to come or send again, but for what followed a time in which this machine stood still."""
         excused = [(at_ns, at_ns + EXCUSED_FOR_NS) for at_ns in self._stood_still]
-        again = [why for at, why in scene.recording.put_off if not any(a <= at <= b for a, b in excused)]
+        again = [why for at, why in scene.recording.retries if not any(a <= at <= b for a, b in excused)]
         return again + ["a lost connection"] * scene.recording.lost_connections
 
     async def _watch_machine(self) -> None:

@@ -83,7 +83,7 @@ async def test_all_slots_go_to_and_fro_while_bids_flow_and_nobody_is_turned_away
         await fleet.wishes.drop_slot_wishes()
         assert await scene.finish() == []
         recording = scene.recording
-        assert (recording.turned_away, recording.lost_connections) == ([], 0)
+        assert (recording.rejected, recording.lost_connections) == ([], 0)
         # What the rules refused is checked against the log, as the acks are.
         assert {refused.code for refused in recording.refused} <= {"bid_too_low", "already_leading"}
         assert len(recording.acks) >= 100 + 20 * PASSES
@@ -96,7 +96,7 @@ async def test_an_auction_with_a_host_of_its_own_outlives_that_host(two_hosts: U
         scene.watchers.append(Watcher(scene.base_url, auction, scene.recording))
         scene.start()
         await until(lambda: is_placed(scene, auction, "dedicated"), "it has its own host", ALONE_WITHIN_S)
-        assert scene.recording.turned_away == []
+        assert scene.recording.rejected == []
         await more_acks_of(scene, auction, 20)
         pid = await fleet.own_host_of(auction)
         assert pid, "its host is a process of its own"

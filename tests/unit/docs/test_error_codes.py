@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from auction_requests import refused
-from test_papers import AUCTION_ID, MESSAGES, NOW, ROOT, SCHEMAS, Served, codec, faults, table
+from test_docs import AUCTION_ID, MESSAGES, NOW, ROOT, SCHEMAS, Served, codec, faults, table
 
 from actors.stream.messages import MOVED, Refused
 from domain.auction import refusal
 from domain.errors import ERRORS, INTERNAL_ERROR, INVALID_FRAME, KEY_REUSED, UNAVAILABLE
 from domain.ids import id_text
 from gateway.http.problems import Problem, refusal_problem
-from gateway.wire.frames import Codec
+from gateway.wire.codec import Codec
 
 __all__ = ["codec"]
 
@@ -76,7 +76,7 @@ def from_hosts(codes: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("code", from_hosts(SOCKET))
-async def test_the_socket_tells_all_that_a_host_decided_on(codec: Codec, code: str) -> None:
+async def test_the_socket_sends_all_that_a_host_decided_on(codec: Codec, code: str) -> None:
     decided, told = as_decided(code)
     served = Served(codec, decided)
     await served.greet()
@@ -87,7 +87,7 @@ async def test_the_socket_tells_all_that_a_host_decided_on(codec: Codec, code: s
 
 
 @pytest.mark.parametrize("code", from_hosts(REST))
-def test_rest_tells_all_that_a_host_decided_on(code: str) -> None:
+def test_rest_sends_all_that_a_host_decided_on(code: str) -> None:
     decided, told = as_decided(code)
     problem = refusal_problem(decided)
     status = ERRORS[code].status
@@ -145,7 +145,7 @@ def test_every_code_in_the_program_is_one_of_the_catalogue() -> None:
     used = set()
     for path in SOURCES:
         for function, call in calls(path):
-            place = {"Problem": 0, "Mistaken": 0, "SubscribeFailed": 0, "Refused": 0, "_fail": 2}.get(function)
+            place = {"Problem": 0, "InvalidRequest": 0, "RequestFailed": 0, "Refused": 0, "fail": 2}.get(function)
             code = None if place is None or len(call.args) <= place else name_of(call.args[place])
             used |= {code} - {None}
         for node in ast.walk(ast.parse(path.read_text())):
@@ -159,7 +159,7 @@ def test_every_problem_is_made_with_the_fields_of_its_code() -> None:
     lacking = []
     for path in SOURCES:
         for function, call in calls(path):
-            code = name_of(call.args[0]) if function in ("Problem", "Mistaken") and call.args else None
+            code = name_of(call.args[0]) if function in ("Problem", "InvalidRequest") and call.args else None
             given = {keyword.arg for keyword in call.keywords}
             if code in ERRORS and None not in given and not set(ERRORS[code].fields) <= given:
                 lacking.append(f"{path.relative_to(ROOT)}:{call.lineno} {code}")

@@ -8,6 +8,7 @@ from typing import Any, cast
 from prometheus_client import CollectorRegistry
 
 from ece.settings import PREFIX, Settings
+from gateway.fanout.channels import FanOutCounts
 from gateway.fanout.hub import Hub
 from gateway.http.address_limit import AddressLimit
 from gateway.http.connections import Connections
@@ -16,7 +17,7 @@ from gateway.identity.passwords import PasswordHasher
 from gateway.monitoring.exposition import CatalogMetrics, ConnectionMetrics, HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.monitoring.fleet_metrics import FleetMetrics
 from gateway.websocket.admission import Admission
-from gateway.websocket.session import SessionLimits
+from gateway.websocket.connection import SessionLimits
 from gateway.websocket.sockets import Sockets
 from gateway.websocket.traffic import Traffic
 from persistence.postgres.pool import PoolUse
@@ -40,8 +41,10 @@ def test_every_setting_is_documented_and_no_other() -> None:
 async def test_every_metric_is_documented_and_no_other() -> None:
     registry = CollectorRegistry()
     nothing = cast(Any, SimpleNamespace())
-    hub = Hub(nothing, nothing, nothing, lambda: 0)
-    sockets = Sockets(nothing, hub, nothing, SessionLimits(), Admission(1), Traffic(), 1, AddressLimit(1), lambda: 0)
+    hub = Hub(nothing, nothing, [], FanOutCounts(), lambda: 0)
+    sockets = Sockets(
+        nothing, nothing, hub, nothing, SessionLimits(), Admission(1), Traffic(), 1, AddressLimit(1), lambda: 0
+    )
     passwords = PasswordHasher(4)
     registry.register(ConnectionMetrics(Connections()))
     registry.register(SocketMetrics(sockets))

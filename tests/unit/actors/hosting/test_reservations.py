@@ -15,7 +15,7 @@ from domain.auction.formats.english import ENGLISH
 from domain.auction.rules import AUCTIONS as auction_rules
 from domain.auction.state import Status
 from domain.ledger.ids import held_for_auction
-from domain.ledger.rules import Cover, asked
+from domain.ledger.rules import Reserve, balance_check
 from domain.money import usd
 from tests.unit.actors.hosting.hosts_in_memory import AUCTIONS, FIRST, Client, World, bid, buy, creation
 
@@ -106,7 +106,7 @@ async def test_each_bidder_of_a_batch_is_asked_once_for_the_most_that_they_offer
             client.send(bid((ANN, BOB)[number % 2], 10 + number * 5))
         await client.settled()
         reference = held_for_auction(FIRST)
-        assert holds.calls[-1] == [asked(reference, ANN, usd(50)), Cover(reference, BOB, usd(55))]
+        assert holds.calls[-1] == [balance_check(reference, ANN, usd(50)), Reserve(reference, BOB, usd(55))]
 
 
 @virtual

@@ -12,7 +12,7 @@ from auction_requests import public
 from bench.faults import checker
 from bench.faults.auction_log import AuctionLog
 from bench.faults.checker import violations
-from bench.faults.recording import Acked, Order, Recording, RefusedOrder, Seen, ToldEvent, ToldState
+from bench.faults.recording import Acked, Order, ReceivedEvent, ReceivedState, Recording, RefusedOrder, Seen
 from domain.auction.commands import CloseEarly, PlaceBid, Settle
 from domain.auction.events import BidEvent, Event
 from domain.auction.formats.english import ENGLISH
@@ -30,7 +30,7 @@ NUMBERS = {"ann": 11, "bob": 12}
 
 
 class History:
-    """An auction, its log, and what two bidders and a watcher were told of it; time goes on by 10 with each step."""
+    """An auction, its log, and what two bidders and a watcher received; time goes on by 10 with each step."""
 
     def __init__(self) -> None:
         self.recording = Recording()
@@ -40,10 +40,10 @@ class History:
         self._log(ENGLISH.open(terms(starts_at=STARTS_AT, ends_at=STARTS_AT + 3_600_000), self.now))
         self.seen = Seen(ID)
         self.recording.seen.append(self.seen)
-        self.seen.tell_state(self.state(), answer=True)
+        self.seen.receive_state(self.state(), answer=True)
 
     def bid(self, bidder: str, key: str, amount: int) -> None:
-        """One bid that is decided, logged, answered and told."""
+        """One bid that is decided, logged, answered and published."""
         self.now += 10
         order = Order(ID, bidder, key, amount, sent_ns=self.now)
         self.recording.orders.append(order)
@@ -82,16 +82,16 @@ class History:
 
     def tell(self, seq: int) -> None:
         """The watcher hears of this row."""
-        self.seen.tell_event(self.event(seq))
+        self.seen.receive_event(self.event(seq))
 
-    def event(self, seq: int) -> ToldEvent:
+    def event(self, seq: int) -> ReceivedEvent:
         row = self.rows[seq - 1]
         kind, data = public_event(self.log().events[seq])
-        return ToldEvent(row.epoch, seq, kind, row.at, data)
+        return ReceivedEvent(row.epoch, seq, kind, row.at, data)
 
-    def state(self) -> ToldState:
+    def state(self) -> ReceivedState:
         assert self.auction is not None
-        return ToldState(1, len(self.rows), msgspec.to_builtins(public(self.auction, self.now)))
+        return ReceivedState(1, len(self.rows), msgspec.to_builtins(public(self.auction, self.now)))
 
     def log(self) -> AuctionLog:
         return AuctionLog(ID, self.rows)
@@ -139,7 +139,7 @@ def test_a_true_history_breaks_no_promise():
 
 def test_a_watcher_that_was_given_states_in_place_of_events_saw_no_violation():
     history = a_true_history()
-    history.seen.told[1:] = [history.state()]
+    history.seen.received[1:] = [history.state()]
     assert history.kinds() == set()
 
 
@@ -158,8 +158,8 @@ def refusal(history: History, **changed: Any) -> None:
     history.recording.refused[0] = replace(history.recording.refused[0], **changed)
 
 
-def told(history: History, number: int, **changed: Any) -> None:
-    history.seen.told[number] = replace(history.seen.told[number], **changed)
+def receive(history: History, number: int, **changed: Any) -> None:
+    history.seen.received[number] = replace(history.seen.received[number], **changed)
 
 
 def lost_ack(history: History) -> None:
@@ -190,18 +190,18 @@ def acks_out_of_order(history: History) -> None:
 
 
 def untold_gap(history: History) -> None:
-    history.seen.told, history.seen.position = history.seen.told[:1], (1, 2)
+    history.seen.received, history.seen.position = history.seen.received[:1], (1, 2)
     history.tell(4)
     history.tell(5)
     history.tell(6)
 
 
 def taken_back(history: History) -> None:
-    history.seen.tell_state(ToldState(1, 2, history.seen.states[0].state), answer=True)
+    history.seen.receive_state(ReceivedState(1, 2, history.seen.states[0].state), answer=True)
 
 
 def never_told_the_last_word(history: History) -> None:
-    history.seen.told.pop()
+    history.seen.received.pop()
     history.seen.position = (1, 5)
 
 
@@ -214,17 +214,17 @@ def a_row_changed(history: History) -> None:
 
 
 def told_of_an_earlier_time(history: History) -> None:
-    told(history, 2, at=STARTS_AT - 5)
+    receive(history, 2, at=STARTS_AT - 5)
 
 
 def told_another_state(history: History) -> None:
     state = history.state()
-    history.seen.tell_state(ToldState(1, 6, {**state.state, "price": 1}))
+    history.seen.receive_state(ReceivedState(1, 6, {**state.state, "price": 1}))
 
 
 def told_that_a_closed_auction_is_open(history: History) -> None:
     state = history.state()
-    history.seen.tell_state(ToldState(1, 6, {**state.state, "status": "open"}))
+    history.seen.receive_state(ReceivedState(1, 6, {**state.state, "status": "open"}))
 
 
 def unasked(history: History) -> None:
@@ -243,7 +243,7 @@ def closed_twice(history: History) -> None:
 
 def not_closed(history: History) -> None:
     history.rows.pop()
-    history.seen.told.pop()
+    history.seen.received.pop()
     history.seen.position = (1, 5)
 
 
@@ -273,10 +273,10 @@ BROKEN: list[tuple[Callable[[History], None], str]] = [
     (lambda h: refused_order(h, "ann", 90 * USD, "bid_too_low", USD, 1_250_000), checker.STALE_REFUSAL),
     (untold_gap, checker.GAP),
     (taken_back, checker.GAP),
-    (lambda h: told(h, 1, data={}), checker.NEWS),
-    (lambda h: told(h, 1, type="closed"), checker.NEWS),
-    (lambda h: told(h, 1, epoch=2), checker.NEWS),
-    (lambda h: told(h, 1, seq=60), checker.NEWS),
+    (lambda h: receive(h, 1, data={}), checker.UPDATE),
+    (lambda h: receive(h, 1, type="closed"), checker.UPDATE),
+    (lambda h: receive(h, 1, epoch=2), checker.UPDATE),
+    (lambda h: receive(h, 1, seq=60), checker.UPDATE),
     (told_another_state, checker.STATE),
     (told_that_a_closed_auction_is_open, checker.CLOSING),
     (never_told_the_last_word, checker.BEHIND),

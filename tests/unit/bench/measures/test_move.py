@@ -1,16 +1,14 @@
-"""What the move bench makes of what its bidders wrote down, and its bidders against a server that refuses."""
+"""The figures of the move bench, and its bidders against a server that refuses."""
 
 import asyncio
-import io
 from array import array
 from typing import Any
 
-from rich.console import Console
-
 from bench.loads.load import Seat
-from bench.loads.move import Opening, Story, ended, opened
-from bench.measures.move import Bid, Change, Run, bids_of, figures_of, in_windows, verdict_of
-from ece.commands.bench.move_view import print_moves
+from bench.loads.move import BidLog, Connect, connect, finish
+from bench.measures.move import report
+from bench.measures.move_figures import Bid, Change, Run, bids_of, figures_of, in_windows, verdict_of
+from tests.unit.bench import terminal
 from tests.unit.bench.wire.wire_server import Session, serving
 
 STEP = 10_000
@@ -20,16 +18,16 @@ def bid(sent_s: float, answered_s: float, seq: int | None = 1, code: str | None 
     return Bid("a", f"key-{sent_s}", sent_s, answered_s, seq, code)
 
 
-def test_a_story_is_read_bid_by_bid_and_one_without_an_answer_is_none():
-    story = Story("a", "p", array("d", [1.0, 2.0, 3.0]).tobytes(), array("d", [1.5, 2.5]).tobytes(),
+def test_a_bid_log_is_read_bid_by_bid_and_one_without_an_answer_is_none():
+    bid_log = BidLog("a", "p", array("d", [1.0, 2.0, 3.0]).tobytes(), array("d", [1.5, 2.5]).tobytes(),
                   array("q", [7, 0]).tobytes(), [(1, "unavailable")])  # fmt: skip
-    assert list(bids_of(story)) == [
+    assert list(bids_of(bid_log)) == [
         Bid("a", "p-0", 1.0, 1.5, 7, None),
         Bid("a", "p-1", 2.0, 2.5, None, "unavailable"),
     ]
 
 
-def test_what_was_under_way_from_a_tenth_before_to_a_tenth_after_a_change_is_counted_to_it():
+def test_what_was_in_flight_from_a_tenth_before_to_a_tenth_after_a_change_is_counted_to_it():
     before, into, out_of, around, after = (
         bid(9.7, 9.89), bid(9.8, 9.95), bid(10.05, 10.4), bid(9.8, 10.3), bid(10.11, 10.2),
     )  # fmt: skip
@@ -99,7 +97,7 @@ def test_slow_bids_in_one_move_unanswered_ones_or_no_move_at_all_miss_the_bar():
     assert not verdict(GOOD, LOGGED, moves=0)["met"]
 
 
-async def test_a_bidder_writes_down_every_bid_with_its_answer():
+async def test_a_bidder_records_every_bid_with_its_answer():
     told_all = asyncio.Event()
 
     async def script(session: Session) -> None:
@@ -109,17 +107,17 @@ async def test_a_bidder_writes_down_every_bid_with_its_answer():
         await session.refuse(await session.next(), "bid_too_low", minimum=50 * STEP)
         await session.answer(await session.next(), seq=3)
         last = await session.next()
-        bidders[0].turn(False)
+        bidders[0].set_active(False)
         await session.refuse(last, "unavailable")
         told_all.set()
         await session.next()
 
     async with serving(script) as (url, sessions):
-        [bidders] = await opened(Opening(url, [Seat("a", ["token"], STEP, STEP)]))
-        bidders[0].turn(True)
+        [bidders] = await connect(Connect(url, [Seat("a", ["token"], STEP, STEP)]))
+        bidders[0].set_active(True)
         await told_all.wait()
-        [story] = await ended([bidders])
-    bids = list(bids_of(story))
+        [bid_log] = await finish([bidders])
+    bids = list(bids_of(bid_log))
     assert [(b.seq, b.code) for b in bids] == [(2, None), (None, "bid_too_low"), (3, None), (None, "unavailable")]
     frames = [frame for frame in sessions[0].frames if frame["op"] == "bid"]
     assert [frame["key"] for frame in frames] == [b.key for b in bids]
@@ -137,17 +135,15 @@ def part(**more: Any) -> dict[str, Any]:
 
 
 def shown(**parts: dict[str, Any]) -> str:
-    out = io.StringIO()
     result = {"around_ms": 100, "bar_p99_ms": 100.0, "met": False, **parts}
-    print_moves(Console(file=out, width=80), result)
-    return out.getvalue()
+    return terminal.shown(report(result))
 
 
 def test_each_kind_of_move_is_a_row_that_says_whether_the_bar_was_met():
-    text = shown(hot=part(), own_host=part(refused={"unavailable": 2}, unanswered=1, missing=3, met=False))
+    text = shown(hot=part(), dedicated=part(refused={"unavailable": 2}, unanswered=1, missing=3, met=False))
     (hot,) = [line.split() for line in text.splitlines() if line.strip().startswith("hot  ")]
-    (own,) = [line.split() for line in text.splitlines() if line.strip().startswith("own host  ")]
-    assert hot == ["hot", "20", "12,346", "2/16/28", "—/—/—", "26.9", "100", "0", "0", "yes"]
-    assert own == ["own", "host", "20", "12,346", "2/16/28", "—/—/—", "26.9", "100", "3", "3", "NO"]
+    (dedicated,) = [line.split() for line in text.splitlines() if line.strip().startswith("dedicated ")]
+    assert hot == ["hot", "20", "12,346", "2/16/28", "—/—/—", "26.9", "0", "0", "yes"]
+    assert dedicated == ["dedicated", "20", "12,346", "2/16/28", "—/—/—", "26.9", "3", "3", "NO"]
     assert "Bar: in each move a p99 under 100 ms" in text
-    assert "for the hotter; 2 unavailable, 1 never answered\n" in text
+    assert "for the hotter; 2 unavailable, 1 never answered" in terminal.unwrapped(text)

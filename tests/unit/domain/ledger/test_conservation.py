@@ -4,12 +4,12 @@ import hashlib
 
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger_strategies import NOW, USERS, covers_of, name, orders_over
+from ledger_strategies import NOW, USERS, name, orders_over, reserves_of
 
 from domain.ledger.books import HOUSE, Books, apply, opened
 from domain.ledger.chain import Entry, entry_hash, first_entry_hash
 from domain.ledger.orders import Pend, Transfer
-from domain.ledger.rules import Cover, Done, cover, decide
+from domain.ledger.rules import Done, Reserve, decide, reserve
 
 HOUSE_ACCOUNT = 1
 USER_ACCOUNTS = list(range(2, 2 + USERS))
@@ -19,7 +19,7 @@ OWNERS = {account: account * 10 for account in USER_ACCOUNTS}
 steps = st.lists(
     st.one_of(
         orders_over(ACCOUNTS),
-        covers_of(list(OWNERS.values())),
+        reserves_of(list(OWNERS.values())),
         st.integers(0, 4),
     ),
     max_size=40,
@@ -52,11 +52,11 @@ def test_any_interleaving_conserves_money_and_leaves_nobody_below_zero(given_ste
         before = books
         if isinstance(step, int):
             now_ms += step
-        elif isinstance(step, Cover):
+        elif isinstance(step, Reserve):
             account = books.accounts[step.owner // 10]
-            books, refusal = cover(books, step, account)
+            books, refusal = reserve(books, step, account)
             assert refusal is None or books == before
-            assert refusal is not None or cover(books, step, books.accounts[account.id]) == (books, None)
+            assert refusal is not None or reserve(books, step, books.accounts[account.id]) == (books, None)
         else:
             outcome = decide(books, step, now_ms)  # type: ignore[arg-type]
             if isinstance(outcome, Done) and not outcome.duplicate:
@@ -69,7 +69,7 @@ def test_any_interleaving_conserves_money_and_leaves_nobody_below_zero(given_ste
 def test_the_books_follow_from_what_was_recorded(given_steps: list[object]):
     books = start()
     for step in given_steps:
-        if not isinstance(step, (int, Cover)):
+        if not isinstance(step, (int, Reserve)):
             outcome = decide(books, step, NOW)  # type: ignore[arg-type]
             books = apply(books, outcome.recorded) if isinstance(outcome, Done) and not outcome.duplicate else books
     replayed = Books({a.id: opened(a.id, a.owner, a.currency) for a in books.accounts.values()})

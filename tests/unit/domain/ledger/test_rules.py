@@ -6,7 +6,7 @@ from domain.ledger.books import HOUSE, Account, Books, Hold, apply, opened, with
 from domain.ledger.currencies import AMOUNT_MAX, HOUSE_BALANCE_MAX
 from domain.ledger.orders import Expire, Order, Pend, Post, Transfer, Void
 from domain.ledger.refusals import Refusal
-from domain.ledger.rules import Cover, Done, asked, cover, decide, decide_all
+from domain.ledger.rules import Done, Reserve, balance_check, decide, decide_all, reserve
 
 NOW = 1_800_000_000_000
 FAUCET, ANN, BOB, EURO = 1, 2, 3, 4
@@ -157,44 +157,51 @@ def test_a_set_is_done_as_a_whole_or_not_at_all():
 
 def test_a_hold_covers_a_maximum_and_is_raised_by_the_difference():
     reference, funded = b"auction:" + bytes(8), books()
-    held, refusal = cover(funded, Cover(reference, 20, 60), funded.accounts[ANN])
+    held, refusal = reserve(funded, Reserve(reference, 20, 60), funded.accounts[ANN])
     assert (refusal, standing(held.accounts[ANN])) == (None, (100, 60, 40))
-    raised, refusal = cover(held, Cover(reference, 20, 100), held.accounts[ANN])
+    raised, refusal = reserve(held, Reserve(reference, 20, 100), held.accounts[ANN])
     assert (refusal, standing(raised.accounts[ANN])) == (None, (100, 100, 0))
-    again, refusal = cover(raised, Cover(reference, 20, 60), raised.accounts[ANN])
+    again, refusal = reserve(raised, Reserve(reference, 20, 60), raised.accounts[ANN])
     assert (refusal, again) == (None, raised)
-    assert cover(raised, Cover(reference, 20, 101), raised.accounts[ANN]) == (
+    assert reserve(raised, Reserve(reference, 20, 101), raised.accounts[ANN]) == (
         raised, Refusal("insufficient_funds", 100, 101)
     )  # fmt: skip
-    released, _ = cover(raised, Cover(reference, 20, 0, 0), raised.accounts[ANN])
+    released, _ = reserve(raised, Reserve(reference, 20, 0, 0), raised.accounts[ANN])
     assert (released.accounts[ANN], released.holds) == (funded.accounts[ANN], {})
 
 
 def test_what_is_only_asked_for_is_not_held():
     reference, other = b"auction:" + bytes(8), b"trade:\0\0" + bytes(8)
     held = with_hold(books(), reference, ANN, 60)
-    assert cover(held, asked(other, 20, 40), held.accounts[ANN]) == (held, None)
-    assert cover(held, asked(other, 20, 41), held.accounts[ANN]) == (held, Refusal("insufficient_funds", 40, 41))
+    assert reserve(held, balance_check(other, 20, 40), held.accounts[ANN]) == (held, None)
+    assert reserve(held, balance_check(other, 20, 41), held.accounts[ANN]) == (
+        held,
+        Refusal("insufficient_funds", 40, 41),
+    )
     # What is held for it counts, and stays.
-    assert cover(held, asked(reference, 20, 100), held.accounts[ANN]) == (held, None)
-    assert cover(held, asked(reference, 20, 101), held.accounts[ANN])[1] == Refusal("insufficient_funds", 100, 101)
-    assert asked(reference, 20, 9).holds_nothing
-    assert not Cover(reference, 20, 9).holds_nothing
-    assert not Cover(reference, 20, 0, 0).holds_nothing
+    assert reserve(held, balance_check(reference, 20, 100), held.accounts[ANN]) == (held, None)
+    assert reserve(held, balance_check(reference, 20, 101), held.accounts[ANN])[1] == Refusal(
+        "insufficient_funds", 100, 101
+    )
+    assert balance_check(reference, 20, 9).holds_nothing
+    assert not Reserve(reference, 20, 9).holds_nothing
+    assert not Reserve(reference, 20, 0, 0).holds_nothing
 
 
 def test_more_may_be_asked_for_than_is_held_in_the_end():
     reference = b"auction:" + bytes(8)
     held = with_hold(books(), reference, ANN, 60)
-    lowered, refusal = cover(held, Cover(reference, 20, 100, 30), held.accounts[ANN])
+    lowered, refusal = reserve(held, Reserve(reference, 20, 100, 30), held.accounts[ANN])
     assert (refusal, lowered.holds[reference, ANN]) == (None, Hold(30))
-    assert cover(held, Cover(reference, 20, 101, 30), held.accounts[ANN])[1] == Refusal("insufficient_funds", 100, 101)
+    assert reserve(held, Reserve(reference, 20, 101, 30), held.accounts[ANN])[1] == Refusal(
+        "insufficient_funds", 100, 101
+    )
 
 
 def test_one_balance_is_not_promised_twice():
     first, other = b"auction:" + bytes(8), b"trade:\0\0" + bytes(8)
     held = with_hold(books(), first, ANN, 60)
     assert held.holds == {(first, ANN): Hold(60)}
-    assert cover(held, Cover(other, 20, 41), held.accounts[ANN])[1] == Refusal("insufficient_funds", 40, 41)
+    assert reserve(held, Reserve(other, 20, 41), held.accounts[ANN])[1] == Refusal("insufficient_funds", 40, 41)
     assert code(held, transfer(41)) == "insufficient_funds"
-    assert cover(held, Cover(first, 40, 1), None)[1] == Refusal("insufficient_funds", 0, 1)
+    assert reserve(held, Reserve(first, 40, 1), None)[1] == Refusal("insufficient_funds", 0, 1)

@@ -7,7 +7,7 @@ from auction_examples import AUCTION
 from virtual_time import EPOCH_MS, turns, virtual
 
 from gateway.fanout.channels import FanOutLimits
-from tests.unit.gateway.websocket.sessions import CHANNEL, gateway, logged, news, told, watching
+from tests.unit.gateway.websocket.sessions import CHANNEL, delivered, gateway, logged, update, watching
 
 RESUME_EVENTS_MAX = FanOutLimits().resume_events_max
 
@@ -26,8 +26,8 @@ async def test_resuming_from_memory_gives_what_was_missed():
         g.stands(seq=2)
         await watching(g)
         for seq in (3, 4, 5):
-            g.listener.announce(news(seq, seq))
-        await told(g)
+            g.listener.announce(update(seq, seq))
+        await delivered(g)
         _, reply = await watching(g, {"epoch": 1, "seq": 3})
         assert g.history.asked == 0
     assert reply["recovered"] is True
@@ -54,15 +54,15 @@ async def test_log_and_memory_are_joined_without_a_seam():
         g.stands(seq=5)
         await watching(g)
         for seq in (6, 7):
-            g.listener.announce(news(seq, seq))
-        await told(g)
+            g.listener.announce(update(seq, seq))
+        await delivered(g)
         g.history.events[AUCTION] = [logged(seq) for seq in range(1, 7)]
         _, reply = await watching(g, {"epoch": 1, "seq": 3})
     assert [(e["seq"], e["type"]) for e in reply["events"]] == [(4, "opened"), (5, "opened"), (6, "opened"), (7, "bid")]
 
 
 @virtual
-async def test_news_that_comes_while_the_log_is_read_is_in_the_reply_or_after_it():
+async def test_updates_that_come_while_the_log_is_read_are_in_the_reply_or_after_it():
     async with gateway() as g:
         g.stands(seq=5)
         g.history.events[AUCTION] = [logged(seq) for seq in range(1, 6)]
@@ -72,12 +72,12 @@ async def test_news_that_comes_while_the_log_is_read_is_in_the_reply_or_after_it
         client.send("subscribe", channel=CHANNEL, since={"epoch": 1, "seq": 2})
         await turns(10)
         for seq in (6, 7):
-            g.listener.announce(news(seq, seq))
-        await told(g)
+            g.listener.announce(update(seq, seq))
+        await delivered(g)
         g.history.hold.set()
-        await told(g)
-        g.listener.announce(news(8, 8))
-        await told(g)
+        await delivered(g)
+        g.listener.announce(update(8, 8))
+        await delivered(g)
         frames = client.connection.taken()
         reply = next(frame for frame in frames if frame.get("id") == 2)
         got = [e["seq"] for e in reply["events"]]
@@ -120,7 +120,7 @@ async def test_a_log_that_can_not_be_read_or_lacks_rows_gives_the_state():
 
 @virtual
 async def test_a_client_that_is_ahead_of_this_gateway_is_never_taken_back():
-    """It comes from a gateway that heard the news first."""
+    """It comes from a gateway that received the update first."""
     async with gateway() as g:
         g.stands(seq=5)
         await watching(g)
@@ -147,12 +147,12 @@ async def test_subscribing_again_resumes_without_gap_or_repetition():
         g.history.hold = asyncio.Event()
         client.send("subscribe", channel=CHANNEL, since={"epoch": 1, "seq": 2})
         await turns(10)
-        g.listener.announce(news(6, 6))
-        await told(g)
+        g.listener.announce(update(6, 6))
+        await delivered(g)
         g.history.hold.set()
-        await told(g)
-        g.listener.announce(news(7, 7))
-        await told(g)
+        await delivered(g)
+        g.listener.announce(update(7, 7))
+        await delivered(g)
         frames = client.connection.taken()
         reply = next(frame for frame in frames if frame.get("ok"))
         seen = [e["seq"] for e in reply["events"]]

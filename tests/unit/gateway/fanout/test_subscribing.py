@@ -8,16 +8,16 @@ from auction_requests import refused
 from virtual_time import EPOCH_MS, turns, virtual
 
 from domain.ids import id_text
-from gateway.fanout.channels import EARLY_NEWS_MAX
-from gateway.fanout.hub import LINGER_S
-from gateway.wire.frames import JSON, MSGPACK
-from tests.unit.gateway.websocket.sessions import CHANNEL, gateway, logged, news, told, watching
+from gateway.fanout.entity_channel import EARLY_UPDATES_MAX
+from gateway.fanout.entity_channels import LINGER_S
+from gateway.websocket.operations.table import JSON, MSGPACK
+from tests.unit.gateway.websocket.sessions import CHANNEL, delivered, gateway, logged, update, watching
 
 # -- subscribing
 
 
 @virtual
-async def test_a_subscriber_gets_the_state_and_its_place():
+async def test_a_subscriber_gets_the_state_and_its_position():
     async with gateway() as g:
         g.stands(seq=5, price=77)
         _, reply = await watching(g)
@@ -32,8 +32,8 @@ async def test_events_come_once_in_order_with_their_data():
         g.stands(seq=2)
         client, _ = await watching(g)
         for seq in (3, 4, 5):
-            g.listener.announce(news(seq, seq))
-            await told(g)
+            g.listener.announce(update(seq, seq))
+            await delivered(g)
         assert client.connection.taken() == [
             {"channel": CHANNEL, "epoch": 1, "seq": seq, "type": "bid", "at": EPOCH_MS + seq, "data": {"n": seq}}
             for seq in (3, 4, 5)
@@ -67,17 +67,17 @@ def test_what_is_no_channel_is_not_found(channel: str):
             await client.hello()
             assert (await client.ask("subscribe", channel=channel))["error"]["code"] == "not_found"
             assert (await client.ask("unsubscribe", channel=channel))["ok"] is True
-            assert g.hub._channels == {}
+            assert g.hub.channels == 0
 
     scenario()
 
 
 @virtual
-async def test_an_auction_that_is_not_there_is_not_found_and_not_kept():
+async def test_an_auction_that_is_not_there_is_not_found_and_leaves_no_channel():
     async with gateway() as g:
         _, reply = await watching(g)
         assert reply["error"]["code"] == "not_found"
-        assert g.hub._channels == {}
+        assert g.hub.channels == 0
 
 
 @virtual
@@ -88,13 +88,13 @@ async def test_while_the_host_is_away_subscribing_is_unavailable_and_later_works
         assert (reply["error"]["code"], reply["error"]["retry_after_ms"]) == ("unavailable", 500)
         g.stands()
         assert (await client.ask("subscribe", channel=CHANNEL))["ok"] is True
-        g.listener.announce(news(3, 3))
-        await told(g)
+        g.listener.announce(update(3, 3))
+        await delivered(g)
         assert client.events() == [(3, "bid")]
 
 
 @virtual
-async def test_news_that_comes_before_the_state_is_not_lost():
+async def test_updates_that_come_before_the_state_are_not_lost():
     async with gateway() as g:
         g.stands(seq=2)
         g.routes.hold = asyncio.Event()
@@ -103,21 +103,21 @@ async def test_news_that_comes_before_the_state_is_not_lost():
         client.send("subscribe", channel=CHANNEL)
         await turns()
         for seq in (2, 3, 4):
-            g.listener.announce(news(seq, seq))
+            g.listener.announce(update(seq, seq))
         await turns(20)
         g.routes.hold.set()
-        await told(g)
+        await delivered(g)
         [reply] = [frame for frame in client.connection.frames if frame.get("ok")]
         # The reply stands where all that was announced has led; whatever follows lies after it.
         assert (reply["seq"], reply["state"]["bids"]) == (4, 4)
         assert [frame for frame in client.connection.frames if "channel" in frame] == []
-        g.listener.announce(news(5, 5))
-        await told(g)
+        g.listener.announce(update(5, 5))
+        await delivered(g)
         assert client.events() == [(5, "bid")]
 
 
 @virtual
-async def test_more_news_before_the_state_than_is_kept_leaves_no_hole():
+async def test_more_updates_before_the_state_than_are_buffered_leave_no_gap():
     async with gateway() as g:
         g.stands(seq=2)
         g.routes.hold = asyncio.Event()
@@ -125,29 +125,29 @@ async def test_more_news_before_the_state_than_is_kept_leaves_no_hole():
         await client.hello()
         client.send("subscribe", channel=CHANNEL)
         await turns()
-        last = 3 + EARLY_NEWS_MAX * 2
+        last = 3 + EARLY_UPDATES_MAX * 2
         for seq in range(3, last + 1):
-            g.listener.announce(news(seq, seq))
+            g.listener.announce(update(seq, seq))
         await turns(last * 3)
         g.routes.hold.set()
-        await told(g)
+        await delivered(g)
         [reply] = [frame for frame in client.connection.frames if frame.get("ok")]
         assert (reply["seq"], reply["state"]["bids"]) == (last, last)
 
 
 @virtual
-async def test_nothing_comes_between_the_place_in_the_reply_and_the_reply():
+async def test_nothing_comes_between_the_position_in_the_reply_and_the_reply():
     async with gateway() as g:
         g.stands(seq=2)
         first, _ = await watching(g)
         late = g.client()
         await late.hello()
-        g.listener.announce(news(3, 3))
-        await told(g)
+        g.listener.announce(update(3, 3))
+        await delivered(g)
         # Announced, and not yet sent on, when the other one comes.
-        g.listener.announce(news(4, 4))
+        g.listener.announce(update(4, 4))
         late.send("subscribe", channel=CHANNEL)
-        await told(g)
+        await delivered(g)
         frames = late.connection.taken()
         reply = next(frame for frame in frames if frame.get("id") == 2)
         after = [frame["seq"] for frame in frames[frames.index(reply) + 1 :]]
@@ -163,14 +163,14 @@ async def test_a_newcomer_does_not_get_what_its_reply_already_covers():
         first, _ = await watching(g)
         late = g.client()
         await late.hello()
-        g.listener.announce(news(3, 3))
-        await told(g)
-        g.listener.announce(news(4, 4))
-        g.listener.announce(news(5, 5))
+        g.listener.announce(update(3, 3))
+        await delivered(g)
+        g.listener.announce(update(4, 4))
+        g.listener.announce(update(5, 5))
         await turns(4)
         reply = await late.ask("subscribe", channel=CHANNEL)
         assert reply["seq"] == 5
-        await told(g)
+        await delivered(g)
         assert [frame["seq"] for frame in late.connection.taken() if "channel" in frame] == []
         assert first.events() == [(3, "bid"), (4, "bid"), (5, "bid")]
 
@@ -179,14 +179,14 @@ async def test_a_newcomer_does_not_get_what_its_reply_already_covers():
 
 
 @virtual
-async def test_who_left_hears_nothing_more():
+async def test_who_left_receives_nothing_more():
     async with gateway() as g:
         g.stands(seq=2)
         stays, _ = await watching(g)
         leaves, _ = await watching(g)
         await leaves.ask("unsubscribe", channel=CHANNEL)
-        g.listener.announce(news(3, 3))
-        await told(g)
+        g.listener.announce(update(3, 3))
+        await delivered(g)
         assert leaves.events() == []
         assert stays.events() == [(3, "bid")]
 
@@ -202,12 +202,12 @@ async def test_a_channel_stays_warm_for_a_while_and_is_then_forgotten():
         assert g.routes.asked == 1
         # The first one's end must not take the channel from the second.
         await asyncio.sleep(LINGER_S * 2)
-        g.listener.announce(news(3, 3))
-        await told(g)
+        g.listener.announce(update(3, 3))
+        await delivered(g)
         assert again.events() == [(3, "bid")]
         again.session.closed()
         await asyncio.sleep(LINGER_S + 0.1)
-        assert g.hub._channels == {}
+        assert g.hub.channels == 0
 
 
 @virtual
@@ -226,9 +226,9 @@ async def test_a_channel_is_not_forgotten_under_one_who_resumes():
         await asyncio.sleep(1)
         other, _ = await watching(g)
         g.history.hold.set()
-        await told(g)
-        g.listener.announce(news(6, 6))
-        await told(g)
+        await delivered(g)
+        g.listener.announce(update(6, 6))
+        await delivered(g)
         assert slow.events()[-1] == (6, "bid")
         assert other.events() == [(6, "bid")]
 
@@ -238,8 +238,8 @@ async def test_watchers_of_both_codecs_get_the_same():
     async with gateway() as g:
         g.stands(seq=2)
         clients = [(await watching(g, codec=codec))[0] for codec in (MSGPACK, JSON)]
-        g.listener.announce(news(4, 3, 4))
-        await told(g)
+        g.listener.announce(update(4, 3, 4))
+        await delivered(g)
         frames = [client.connection.taken() for client in clients]
     assert frames[0] == frames[1]
     assert len(frames[0]) == 2

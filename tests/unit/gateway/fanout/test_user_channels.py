@@ -7,7 +7,7 @@ from virtual_time import turns, virtual
 
 from gateway.fanout import user_channels
 from gateway.fanout.user_channels import EVENTS_MAX, channel_of
-from gateway.wire.frames import JSON
+from gateway.websocket.operations.table import JSON
 from persistence.redis.announcements import USERS_CHANNEL
 from tests.unit.gateway.websocket.sessions import NOW_S, Client, Gateway, gateway
 
@@ -22,13 +22,13 @@ async def following(g: Gateway, **since: int) -> tuple[Client, dict[str, object]
 
 
 @virtual
-async def test_what_one_is_told_comes_as_it_happens_and_other_gateways_hear_of_it():
+async def test_notifications_come_as_they_are_made_and_other_gateways_are_notified():
     async with gateway() as g:
-        g.inboxes.tell(ANN, "card_listed")
+        g.inboxes.add(ANN, "card_listed")
         ann, reply = await following(g)
         assert {"epoch": 1, "seq": 1, "recovered": False, "state": {"seq": 1}}.items() <= reply.items()
-        g.inboxes.tell(ANN, "search_match", "auction_ended")
-        g.users.told([ANN, BOB])
+        g.inboxes.add(ANN, "search_match", "auction_ended")
+        g.users.notify([ANN, BOB])
         await turns(8)
         [first, second] = ann.connection.taken()
         assert (first["channel"], first["seq"], first["type"]) == (MINE, 2, "search_match")
@@ -38,25 +38,25 @@ async def test_what_one_is_told_comes_as_it_happens_and_other_gateways_hear_of_i
 
 
 @virtual
-async def test_another_gateways_word_is_enough_and_is_not_passed_on():
+async def test_another_gateways_message_is_enough_and_is_not_passed_on():
     async with gateway() as g:
         ann, _ = await following(g)
         other = g.client(JSON)
         await other.hello()
         await other.ask("subscribe", channel=MINE)
-        g.inboxes.tell(ANN, "card_listed")
-        g.listener.say(USERS_CHANNEL, msgspec.msgpack.encode([BOB, ANN]))
-        g.listener.say(USERS_CHANNEL, b"nonsense")
+        g.inboxes.add(ANN, "card_listed")
+        g.listener.publish(USERS_CHANNEL, msgspec.msgpack.encode([BOB, ANN]))
+        g.listener.publish(USERS_CHANNEL, b"nonsense")
         await turns(8)
         assert ann.events() == other.events() == [(1, "card_listed")]
         assert g.published == []
 
 
 @virtual
-async def test_what_was_not_heard_of_is_found_when_redis_is_back():
+async def test_a_lost_message_is_made_up_for_when_redis_is_back():
     async with gateway() as g:
         ann, _ = await following(g)
-        g.inboxes.tell(ANN, "card_listed")
+        g.inboxes.add(ANN, "card_listed")
         await turns(8)
         assert ann.events() == []
         g.listener.reconnected()
@@ -65,11 +65,11 @@ async def test_what_was_not_heard_of_is_found_when_redis_is_back():
 
 
 @virtual
-async def test_and_without_any_word_after_a_while(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(user_channels, "LOOK_EVERY_S", 0.0)
+async def test_and_without_any_message_after_a_while(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(user_channels, "POLL_EVERY_S", 0.0)
     async with gateway() as g:
         ann, _ = await following(g)
-        g.inboxes.tell(ANN, "card_listed")
+        g.inboxes.add(ANN, "card_listed")
         await turns(20)
         assert ann.events() == [(1, "card_listed")]
 
@@ -77,7 +77,7 @@ async def test_and_without_any_word_after_a_while(monkeypatch: pytest.MonkeyPatc
 @virtual
 async def test_who_comes_back_gets_what_was_missed_or_a_state():
     async with gateway() as g:
-        g.inboxes.tell(ANN, *["card_listed"] * 3)
+        g.inboxes.add(ANN, *["card_listed"] * 3)
         ann, reply = await following(g, epoch=1, seq=1)
         assert reply["recovered"] is True
         assert [event["seq"] for event in reply["events"]] == [2, 3]  # type: ignore[attr-defined]
@@ -86,7 +86,7 @@ async def test_who_comes_back_gets_what_was_missed_or_a_state():
             assert (again["recovered"], again["state"]) == (False, {"seq": 3})
         # More than a channel hands out.
         await ann.ask("unsubscribe", channel=MINE)
-        g.inboxes.tell(ANN, *["card_listed"] * EVENTS_MAX)
+        g.inboxes.add(ANN, *["card_listed"] * EVENTS_MAX)
         assert (await ann.ask("subscribe", channel=MINE, since={"epoch": 1, "seq": 1}))["recovered"] is False
 
 
@@ -94,7 +94,7 @@ async def test_who_comes_back_gets_what_was_missed_or_a_state():
 async def test_who_saw_more_elsewhere_is_shown_no_less():
     async with gateway() as g:
         await following(g)
-        g.inboxes.tell(ANN, "card_listed", "card_listed")
+        g.inboxes.add(ANN, "card_listed", "card_listed")
         _, reply = await following(g, epoch=1, seq=2)
         assert (reply["seq"], reply["recovered"], reply["events"]) == (2, True, [])
 
@@ -103,8 +103,8 @@ async def test_who_saw_more_elsewhere_is_shown_no_less():
 async def test_very_many_at_once_come_as_a_state():
     async with gateway() as g:
         ann, _ = await following(g)
-        g.inboxes.tell(ANN, *["card_listed"] * (EVENTS_MAX + 2))
-        g.users.told([ANN])
+        g.inboxes.add(ANN, *["card_listed"] * (EVENTS_MAX + 2))
+        g.users.notify([ANN])
         await turns(20)
         assert ann.events() == [(EVENTS_MAX + 1, "state"), (EVENTS_MAX + 2, "card_listed")]
 
@@ -118,8 +118,8 @@ async def test_nobody_follows_another_users_channel():
         assert (await bob.ask("subscribe", channel=MINE))["error"]["code"] == "forbidden"
         assert (await bob.ask("subscribe", channel="user:nonsense"))["error"]["code"] == "forbidden"
         assert (await visitor.ask("subscribe", channel=MINE))["error"]["code"] == "unauthenticated"
-        g.inboxes.tell(ANN, "card_listed")
-        g.users.told([ANN])
+        g.inboxes.add(ANN, "card_listed")
+        g.users.notify([ANN])
         await turns(8)
         assert bob.events() == visitor.events() == []
 
@@ -129,19 +129,19 @@ async def test_with_another_user_on_the_socket_the_channel_ends():
     async with gateway() as g:
         client, _ = await following(g)
         await client.hello(BOB, "bob")
-        g.inboxes.tell(ANN, "card_listed")
-        g.users.told([ANN])
+        g.inboxes.add(ANN, "card_listed")
+        g.users.notify([ANN])
         await turns(8)
-        assert (client.events(), client.session.subscriptions, g.users.channels) == ([], 0, 0)
+        assert (client.events(), client.session.subscriptions, g.users.channels) == ([], 0, {})
 
 
 @virtual
-async def test_while_the_token_is_no_good_nothing_is_told_and_a_new_one_makes_up_for_it():
+async def test_while_the_token_is_not_valid_nothing_is_delivered_and_a_new_one_makes_up_for_it():
     async with gateway() as g:
         ann, _ = await following(g)
         g.clock.offset_ms += 901_000
-        g.inboxes.tell(ANN, "card_listed")
-        g.users.told([ANN])
+        g.inboxes.add(ANN, "card_listed")
+        g.users.notify([ANN])
         await turns(8)
         assert ann.events() == []
         assert (await ann.ask("subscribe", channel=MINE))["error"]["code"] == "unauthenticated"
@@ -154,9 +154,9 @@ async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.Monkey
     monkeypatch.setattr(user_channels, "RETRY_S", 0.0)
     async with gateway() as g:
         ann, _ = await following(g)
-        g.inboxes.tell(ANN, "card_listed")
+        g.inboxes.add(ANN, "card_listed")
         g.inboxes.down = True
-        g.users.told([ANN])
+        g.users.notify([ANN])
         await turns(8)
         assert (await ann.ask("subscribe", channel=MINE))["error"]["code"] == "unavailable"
         g.inboxes.down = False
@@ -168,15 +168,15 @@ async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.Monkey
 async def test_a_channel_nobody_follows_any_more_is_forgotten():
     async with gateway() as g:
         ann, _ = await following(g)
-        assert g.users.channels == 1
+        assert list(g.users.channels) == [ANN]
         await ann.ask("unsubscribe", channel=MINE)
-        assert g.users.channels == 0
+        assert g.users.channels == {}
 
 
 @virtual
 async def test_a_position_beyond_all_numbers_is_refused_and_one_beyond_all_notifications_is_not():
     async with gateway() as g:
-        g.inboxes.tell(ANN, "card_listed")
+        g.inboxes.add(ANN, "card_listed")
         _, refused = await following(g, epoch=1, seq=2**63)
         assert (refused["ok"], refused["error"]["code"]) == (False, "invalid_frame")  # type: ignore[index]
         _, reply = await following(g, epoch=1, seq=2**53)

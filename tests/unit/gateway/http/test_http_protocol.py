@@ -263,7 +263,7 @@ async def test_a_body_that_is_too_large_is_a_413_and_the_rest_is_thrown_away():
 
 
 @pytest.mark.parametrize("path", ["/large", "/piece-by-piece"])
-async def test_responses_that_are_not_read_take_no_place_and_hold_the_next_request_back(path: str):
+async def test_responses_that_are_not_read_take_no_slot_and_hold_the_next_request_back(path: str):
     async with serving(places=1, response_timeout_s=SHORT) as server:
         async with connected(server, limit=1_024) as unread, connected(server) as other:
             unread.send(get(path) + get("/held"))

@@ -34,24 +34,24 @@ def test_the_refusal_says_how_long_to_wait():
 
 
 def waits(limiter: AttemptLimiter, now_ms: int, count: int) -> list[int]:
-    told = []
+    retry_after_ms = []
     for _ in range(count):
         with pytest.raises(TooManyAttempts) as refused:
             limiter.attempt("a", now_ms)
-        told.append(refused.value.retry_after_ms)
-    return told
+        retry_after_ms.append(refused.value.retry_after_ms)
+    return retry_after_ms
 
 
 def test_each_refusal_names_a_later_time_so_that_all_get_their_turn():
     limiter = AttemptLimiter(per_minute=60, burst=1, callers_max=10)
     limiter.attempt("a", NOW)
-    told = waits(limiter, NOW, 3)
-    assert told == [1_001, 2_001, 3_001]
-    for wait_ms in told:
+    retry_after_ms = waits(limiter, NOW, 3)
+    assert retry_after_ms == [1_001, 2_001, 3_001]
+    for wait_ms in retry_after_ms:
         limiter.attempt("a", NOW + wait_ms)
 
 
-def test_what_is_told_is_bounded_and_forgotten_once_the_bucket_is_full_again():
+def test_the_wait_is_bounded_and_forgotten_once_the_bucket_is_full_again():
     limiter = AttemptLimiter(per_minute=60, burst=1, callers_max=10)
     limiter.attempt("a", NOW)
     assert waits(limiter, NOW, 100)[-1] == 16_001

@@ -50,7 +50,7 @@ async def test_who_asks_for_much_waits_behind_themselves():
     assert (await desk.finish(4))[2:] == ["many", "ann", "bob", "many"]
 
 
-async def test_one_caller_alone_may_use_the_whole_queue_and_keeps_nobody_out():
+async def test_one_caller_alone_may_use_the_whole_queue_and_blocks_nobody():
     desk = Desk(at_once_max=1, waiting_max=4)
     await desk.come(*["many"] * 6)
     assert (len(desk.queue), desk.refused) == (5, ["many"])

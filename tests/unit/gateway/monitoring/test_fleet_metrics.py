@@ -25,7 +25,7 @@ class Roads:
         return {"host-0": 5}
 
 
-def test_hosts_tell_by_the_directory_how_they_are():
+def test_load_reports_of_hosts_come_from_the_directory():
     router: Any = Roads()
     registry = CollectorRegistry()
     registry.register(FleetMetrics(router))

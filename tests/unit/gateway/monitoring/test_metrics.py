@@ -1,4 +1,4 @@
-"""What Prometheus is told of sockets, fan-out and what waits, after each of these did something."""
+"""What Prometheus gets of sockets, fan-out and what waits, after each of these did something."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,9 +12,10 @@ from domain.ids import id_text
 from gateway.http.address_limit import AddressLimit
 from gateway.identity.passwords import PasswordHasher
 from gateway.monitoring.exposition import HubMetrics, SocketMetrics, WaitingMetrics
-from gateway.websocket.session import Session, SessionLimits
+from gateway.websocket.connection import SessionLimits
+from gateway.websocket.operations.table import MSGPACK, OPERATIONS
+from gateway.websocket.session import Session
 from gateway.websocket.sockets import Sockets
-from gateway.wire.frames import MSGPACK
 from persistence.postgres.pool import PoolUse
 from tests.unit.gateway.websocket.sessions import (
     AUCTION,
@@ -25,7 +26,7 @@ from tests.unit.gateway.websocket.sessions import (
     Gateway,
     gateway,
     logged,
-    news,
+    update,
 )
 
 BID = {"auction": id_text(AUCTION), "amount": 5, "key": "k"}
@@ -40,8 +41,9 @@ def reader(collector: Collector) -> Callable[..., float]:
 
 def sockets_of(g: Gateway, sockets_max: int = 10) -> Sockets:
     return Sockets(
-        g.routes, g.hub, TOKENS, SessionLimits(), g.admission, g.traffic, sockets_max, AddressLimit(1), g.clock.now_ms
-    )
+        OPERATIONS, g.routes, g.hub, TOKENS, SessionLimits(), g.admission, g.traffic, sockets_max, AddressLimit(1),
+        g.clock.now_ms,
+    )  # fmt: skip
 
 
 def opened(sockets: Sockets) -> tuple[Session, Connection]:
@@ -67,11 +69,11 @@ async def test_open_sockets_subscriptions_and_what_waits_for_them():
         assert sockets.acquire("192.0.2.1") == "overloaded"
         await turns(8)
         connection.unsent = 20_000
-        g.listener.announce(news(3, 3))
+        g.listener.announce(update(3, 3))
         await asyncio.sleep(0.1)
         assert [read(f"ece_{name}") for name in (
             "sockets_open", "socket_subscriptions", "socket_subscriptions_behind", "socket_unsent_bytes",
-            "sockets_turned_away_total",
+            "sockets_rejected_total",
         )] == [2, 2, 1, 20_000, 1]  # fmt: skip
         sockets.closed(gone)
         assert (read("ece_sockets_open"), read("ece_socket_subscriptions")) == (1, 1)
@@ -79,13 +81,13 @@ async def test_open_sockets_subscriptions_and_what_waits_for_them():
 
 @virtual
 async def test_commands_are_counted_by_what_they_were_and_what_became_of_them():
-    async with gateway(under_way_max=4) as g:
+    async with gateway(in_flight_max=4) as g:
         sockets = sockets_of(g)
         read = reader(SocketMetrics(sockets))
         session, _ = opened(sockets)
         for _ in range(3):
             say(session, "bid", **BID)
-        assert read("ece_socket_commands_under_way") == 2
+        assert read("ece_socket_commands_in_flight") == 2
         g.routes.sent[0][1](answered(1, 7, 100, "leading", 5, 6, 200))
         g.routes.sent[1][1](refused("bid_too_low", 9, 5, 6))
         say(session, "ping")
@@ -99,7 +101,7 @@ async def test_commands_are_counted_by_what_they_were_and_what_became_of_them():
             ("hello", "ok"): 1, ("bid", "ok"): 1, ("bid", "bid_too_low"): 1, ("bid", "overloaded"): 1,
             ("ping", "ok"): 1, ("invalid", "invalid_frame"): 1,
         }  # fmt: skip
-        assert read("ece_socket_commands_under_way") == 0
+        assert read("ece_socket_commands_in_flight") == 0
         # What was refused before it went to a host is no answer of the engine's.
         assert (read("ece_socket_ack_seconds_count"), read("ece_socket_ack_seconds_bucket", le="+Inf")) == (2, 2)
         assert 0 < read("ece_socket_ack_seconds_sum") < 1
@@ -130,18 +132,18 @@ async def test_fan_out_says_what_it_follows_and_what_it_could_not_follow():
         await client.hello()
         await client.ask("subscribe", channel=CHANNEL)
         await client.ask("subscribe", channel=CHANNEL, since={"epoch": 1, "seq": 3})
-        g.listener.announce(news(6, 6))
+        g.listener.announce(update(6, 6))
         await asyncio.sleep(0.1)
         await client.ask("subscribe", channel=CHANNEL, since={"epoch": 1, "seq": 5})
-        g.listener.announce(news(9, 9))
+        g.listener.announce(update(9, 9))
         await asyncio.sleep(0.1)
         assert [read("ece_hub_subscribes_total", by=by) for by in ("state", "log", "memory")] == [1, 1, 1]
         assert (read("ece_hub_channels"), read("ece_hub_gaps_total")) == (1, 1)
-        assert read("ece_hub_log_reads_under_way") == 0
+        assert read("ece_hub_log_reads_in_flight") == 0
         g.history.hold = asyncio.Event()
         client.send("subscribe", channel=CHANNEL, since={"epoch": 1, "seq": 3})
         await turns(8)
-        assert read("ece_hub_log_reads_under_way") == 1
+        assert read("ece_hub_log_reads_in_flight") == 1
         g.history.hold.set()
 
 
@@ -150,11 +152,11 @@ async def test_passwords_and_connections_that_are_in_use():
     read = reader(WaitingMetrics(hasher, lambda: PoolUse(size=3, idle=1, size_max=10)))
     first = asyncio.create_task(hasher.hash("a password", "ann"))
     await asyncio.sleep(0)
-    assert read("ece_passwords_under_way") == 1
+    assert read("ece_passwords_in_flight") == 1
     second = await asyncio.gather(hasher.hash("another", "ann"), return_exceptions=True)
     assert [type(fault).__name__ for fault in second] == ["PasswordsBusy"]
     await first
     hasher.close()
-    assert (read("ece_passwords_under_way"), read("ece_passwords_refused_total")) == (0, 1)
+    assert (read("ece_passwords_in_flight"), read("ece_passwords_refused_total")) == (0, 1)
     assert [read("ece_database_connections", state=state) for state in ("busy", "idle")] == [2, 1]
     assert read("ece_database_connections_limit") == 10

@@ -16,14 +16,18 @@ from domain.auction.events import Opened
 from domain.auction.views import PublicState
 from domain.ids import id_text
 from domain.money import usd
-from gateway.fanout.channels import FanOutLimits
-from gateway.fanout.hub import Hub
+from gateway.fanout.channels import FanOutCounts, FanOutLimits
+from gateway.fanout.entity_channels import EntityChannels
+from gateway.fanout.hub import Hub, Source
 from gateway.fanout.user_channels import UserChannels
 from gateway.identity.tokens import TokenIssuer
 from gateway.websocket.admission import Admission
-from gateway.websocket.session import Session, SessionLimits
+from gateway.websocket.connection import SessionLimits
+from gateway.websocket.operations.operation import OperationTable
+from gateway.websocket.operations.table import MSGPACK, OPERATIONS
+from gateway.websocket.session import Session
 from gateway.websocket.traffic import Traffic
-from gateway.wire.frames import JSON, MSGPACK, Codec
+from gateway.wire.codec import Codec
 from persistence.log.history import LoggedEvent
 from persistence.notifications.store import Inbox, Notification
 from persistence.postgres.errors import StoreUnavailable
@@ -36,10 +40,10 @@ NOW_S = EPOCH_MS // 1000
 
 def decoded(codec: Codec, data: bytes) -> list[dict[str, Any]]:
     """The payloads of whole, unmasked WebSocket frames, one after the other."""
-    decode: Callable[[bytes], Any] = msgspec.msgpack.decode if codec is MSGPACK else msgspec.json.decode
+    decode: Callable[[bytes], Any] = msgspec.msgpack.decode if codec.binary else msgspec.json.decode
     payloads, at = [], 0
     while at < len(data):
-        assert data[at] == (0x82 if codec is MSGPACK else 0x81)
+        assert data[at] == (0x82 if codec.binary else 0x81)
         size, at = data[at + 1], at + 2
         if size >= 126:
             wide = 2 if size == 126 else 8
@@ -125,7 +129,7 @@ class Listener:
     def announce(self, *page: Update) -> None:
         self._heard.put_nowait((updates_channel(0), msgspec.msgpack.encode(list(page))))
 
-    def say(self, channel: str, message: bytes) -> None:
+    def publish(self, channel: str, message: bytes) -> None:
         self._heard.put_nowait((channel, message))
 
     def directory_changed(self) -> None:
@@ -157,25 +161,25 @@ class History:
 
 
 class Inboxes:
-    """What users were told, as the database has it."""
+    """Users' notifications, as the database has them."""
 
     def __init__(self) -> None:
-        self.told: dict[int, list[Notification]] = {}
+        self.rows: dict[int, list[Notification]] = {}
         self.down = False
 
-    def tell(self, user: int, *kinds: str) -> None:
-        """They are told of so many things."""
-        rows = self.told.setdefault(user, [])
+    def add(self, user: int, *kinds: str) -> None:
+        """They have so many new ones."""
+        rows = self.rows.setdefault(user, [])
         for kind in kinds:
             rows.append(Notification(user, len(rows) + 1, 100 + len(rows), kind, '{"n": 1}', EPOCH_MS, None))
 
     async def inbox(self, user: int) -> Inbox:
         await self._answer()
-        return Inbox(1, len(self.told.get(user, [])), 0)
+        return Inbox(1, len(self.rows.get(user, [])), 0)
 
     async def after(self, positions: Sequence[tuple[int, int]], limit_each: int) -> dict[int, list[Notification]]:
         await self._answer()
-        found = {user: self.told.get(user, [])[seq:][:limit_each] for user, seq in positions}
+        found = {user: self.rows.get(user, [])[seq:][:limit_each] for user, seq in positions}
         return {user: rows for user, rows in found.items() if rows}
 
     async def _answer(self) -> None:
@@ -187,24 +191,33 @@ class Inboxes:
 class Gateway:
     """A hub, and any number of sessions."""
 
-    def __init__(self, under_way_max: int = 100, **fan_out: int) -> None:
+    def __init__(
+        self, in_flight_max: int = 100, operations: OperationTable = OPERATIONS, more_sources: Sequence[Source] = (),
+        kinds: Sequence[str] = ("auction",), **fan_out: int,
+    ) -> None:  # fmt: skip
         self.clock = VirtualClock()
+        self.operations = operations
         self.routes = Routes()
         self.listener = Listener()
         self.history = History()
-        self.admission = Admission(under_way_max)
+        self.admission = Admission(in_flight_max)
         self.traffic = Traffic()
         self.inboxes = Inboxes()
         self.published: list[tuple[str, bytes]] = []
         self.users = UserChannels(self.inboxes, lambda *message: self.published.append(message), self.clock.now_ms)
         limits = FanOutLimits(**fan_out)  # type: ignore[arg-type]
-        self.hub = Hub(self.routes, self.history, self.listener, self.clock.now_ms, limits, self.users)
+        counts = FanOutCounts()
+        entities = [EntityChannels(kind, self.routes, self.history, counts, limits) for kind in kinds]
+        self.auctions = entities[0]
+        sources = [*entities, self.users, *more_sources]
+        self.hub = Hub(self.routes, self.listener, sources, counts, self.clock.now_ms)  # type: ignore[arg-type]
 
     def client(self, codec: Codec = MSGPACK, **limits: int) -> "Client":
+        codec = self.operations.codecs[codec.subprotocol]
         connection = Connection(codec)
         session = Session(
-            connection, codec, self.routes, self.hub, TOKENS, SessionLimits(**limits), self.admission, self.traffic,
-            self.clock.now_ms,
+            connection, codec, self.operations, self.routes, self.hub, TOKENS, SessionLimits(**limits),
+            self.admission, self.traffic, self.clock.now_ms,
         )  # fmt: skip
         return Client(session, connection)
 
@@ -214,8 +227,11 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(under_way_max: int = 100, **fan_out: int) -> AsyncIterator[Gateway]:
-    running = Gateway(under_way_max, **fan_out)
+async def gateway(
+    in_flight_max: int = 100, operations: OperationTable = OPERATIONS, more_sources: Sequence[Source] = (),
+    kinds: Sequence[str] = ("auction",), **fan_out: int,
+) -> AsyncIterator[Gateway]:  # fmt: skip
+    running = Gateway(in_flight_max, operations, more_sources, kinds, **fan_out)
     running.hub.start()
     try:
         yield running
@@ -238,10 +254,10 @@ class Client:
         return self._last_id
 
     def send_raw(self, frame: Any) -> None:
-        if self.connection.codec is JSON:
-            self.session.received(msgspec.json.encode(frame).decode())
-        else:
+        if self.connection.codec.binary:
             self.session.received(msgspec.msgpack.encode(frame))
+        else:
+            self.session.received(msgspec.json.encode(frame).decode())
 
     async def ask(self, op: str, **fields: Any) -> dict[str, Any]:
         """Send a frame; its reply, which must be the only one."""
@@ -256,7 +272,7 @@ class Client:
         return await self.ask("hello", token=token)
 
     def events(self) -> list[tuple[int, str]]:
-        """(seq, type) of the news that came since the last look."""
+        """(seq, type) of the events that came since the last look."""
         return [(f["seq"], f["type"]) for f in self.connection.taken() if "channel" in f]
 
 
@@ -269,12 +285,14 @@ def event(seq: int, kind: str = "bid", **data: Any) -> PublicEvent:
     return PublicEvent(seq, EPOCH_MS + seq, kind, msgspec.Raw(msgspec.msgpack.encode({"n": seq} | data)))
 
 
-def news(seq: int, *seqs: int, auction: int = AUCTION, epoch: int = 1, **changes: Any) -> Update:
+def update(
+    seq: int, *seqs: int, auction: int = AUCTION, kind: str = "auction", epoch: int = 1, **changes: Any
+) -> Update:
     """The auction stands at ``seq``; the events that led there are ``seqs``."""
     public_state = state(bids=seq, **changes)
     final = public_state.status not in ("scheduled", "open")
     raw = msgspec.Raw(msgspec.msgpack.encode(public_state))
-    return Update(auction, "auction", epoch, seq, EPOCH_MS + seq, raw, final, [event(s) for s in seqs])
+    return Update(auction, kind, epoch, seq, EPOCH_MS + seq, raw, final, [event(s) for s in seqs])
 
 
 def logged(seq: int, epoch: int = 1) -> LoggedEvent:
@@ -290,6 +308,6 @@ async def watching(g: Gateway, since: dict[str, int] | None = None, **options: A
     return client, reply
 
 
-async def told(g: Gateway) -> None:
+async def delivered(g: Gateway) -> None:
     """Long enough for what was announced to be sent."""
     await asyncio.sleep(0.1)

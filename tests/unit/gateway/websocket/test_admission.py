@@ -9,7 +9,8 @@ from virtual_time import EPOCH_MS, turns, virtual
 
 from domain.errors import ERRORS
 from domain.ids import id_text
-from gateway.wire.frames import JSON, MSGPACK, Codec
+from gateway.websocket.operations.table import JSON, MSGPACK
+from gateway.wire.codec import Codec
 from tests.unit.gateway.websocket.sessions import CHANNEL, Client, Gateway, gateway
 
 AUCTION_TEXT = id_text(AUCTION)
@@ -50,7 +51,7 @@ def answer(g: Gateway, count: int) -> None:
 def test_a_full_gateway_refuses_at_once_and_says_when_to_come_again(codec: Codec):
     @virtual
     async def scenario() -> None:
-        async with gateway(under_way_max=4) as g:
+        async with gateway(in_flight_max=4) as g:
             client = await bidder(g, codec)
             assert flood(client, 2) == [True, True]
             for op, fields in (("bid", BID), ("buy_now", {"auction": AUCTION_TEXT, "key": "k"})):
@@ -66,7 +67,7 @@ def test_a_full_gateway_refuses_at_once_and_says_when_to_come_again(codec: Codec
 
 @virtual
 async def test_each_answer_makes_room_whatever_it_says_and_also_when_the_client_is_gone():
-    async with gateway(under_way_max=2) as g:
+    async with gateway(in_flight_max=2) as g:
         first, second = await bidder(g), await bidder(g)
         for refusal in (None, refused("bid_too_low", 9, 5, 6), refused("unavailable", 9)):
             assert flood(first, 2) == [True, False]
@@ -77,12 +78,12 @@ async def test_each_answer_makes_room_whatever_it_says_and_also_when_the_client_
         first.session.closed()
         answer(g, 1)
         assert flood(second, 2) == [True, False]
-        assert g.admission.under_way == 1
+        assert g.admission.in_flight == 1
 
 
 @virtual
 async def test_what_needs_no_host_is_answered_by_a_full_gateway():
-    async with gateway(under_way_max=2) as g:
+    async with gateway(in_flight_max=2) as g:
         g.stands()
         client = await bidder(g)
         flood(client, 3)
@@ -91,8 +92,8 @@ async def test_what_needs_no_host_is_answered_by_a_full_gateway():
 
 
 @virtual
-async def test_one_that_floods_leaves_half_of_all_places_to_others():
-    async with gateway(under_way_max=100) as g:
+async def test_one_that_floods_leaves_half_of_all_slots_to_others():
+    async with gateway(in_flight_max=100) as g:
         flooder, other = await bidder(g), await bidder(g, user=BOB)
         assert sum(flood(flooder, 1_000)) == 50
         assert sum(flood(other, 1_000)) == 25
@@ -100,7 +101,7 @@ async def test_one_that_floods_leaves_half_of_all_places_to_others():
 
 @virtual
 async def test_however_many_flood_one_who_bids_now_and_then_is_always_let_in():
-    async with gateway(under_way_max=100) as g:
+    async with gateway(in_flight_max=100) as g:
         flooders = [await bidder(g) for _ in range(30)]
         polite = await bidder(g, user=BOB)
         taken, shares = [], [0] * 30

@@ -15,8 +15,9 @@ from actors.stream.messages import Refused
 from domain.ids import id_text
 from gateway.fanout.user_channels import channel_of
 from gateway.identity.tokens import TokenIssuer
-from gateway.wire.frames import JSON, MSGPACK, Codec
-from tests.unit.gateway.websocket.sessions import CHANNEL, NOW_S, TOKENS, gateway, news
+from gateway.websocket.operations.table import JSON, MSGPACK
+from gateway.wire.codec import Codec
+from tests.unit.gateway.websocket.sessions import CHANNEL, NOW_S, TOKENS, gateway, update
 from tests.unit.gateway.wire.test_frames import near_frames, trees
 
 AUCTION_TEXT = id_text(AUCTION)
@@ -74,9 +75,9 @@ async def test_a_second_hello_without_a_token_ends_bidding():
         assert "user" not in await client.hello(user=None)
         assert error(await client.ask("bid", **BID)) == {"code": "unauthenticated", "server_time": EPOCH_MS}
         assert g.routes.sent == []
-        g.listener.announce(news(3, 3))
-        g.inboxes.tell(ANN, "card_listed")
-        g.users.told([ANN])
+        g.listener.announce(update(3, 3))
+        g.inboxes.add(ANN, "card_listed")
+        g.users.notify([ANN])
         await asyncio.sleep(0.1)
         assert client.events() == [(3, "bid")]
 
@@ -94,8 +95,8 @@ async def test_a_second_hello_of_another_user_makes_the_socket_theirs():
         # What was sent before stays hers.
         placed = [request for request, _ in g.routes.sent]
         assert placed == [bid_request(AUCTION, ANN, "ann", 5, "k"), bid_request(AUCTION, BOB, "bob", 5, "k")]
-        g.inboxes.tell(ANN, "card_listed")
-        g.users.told([ANN])
+        g.inboxes.add(ANN, "card_listed")
+        g.users.notify([ANN])
         await asyncio.sleep(0.1)
         assert client.events() == []
         assert error(await client.ask("subscribe", channel=channel_of(ANN)))["code"] == "forbidden"
@@ -149,7 +150,7 @@ OTHER = TokenIssuer("another-secret-of-thirty-two-characters-", ttl_s=900)
         "eyJhbGciOiJub25lIn0.eyJzdWIiOiIwMDAwMDAwMDAwMDAyIn0.",
     ],
 )  # fmt: skip
-def test_a_bad_token_is_told_and_closed(token: str):
+def test_a_bad_token_is_answered_and_closed(token: str):
     @virtual
     async def scenario() -> None:
         async with gateway() as g:
@@ -170,7 +171,7 @@ async def test_a_token_that_expires_in_mid_session_ends_bidding_until_the_next_h
         await asyncio.sleep(901)
         assert error(await client.ask("bid", **BID))["code"] == "unauthenticated"
         assert g.routes.sent == []
-        g.listener.announce(news(3, 3))
+        g.listener.announce(update(3, 3))
         await asyncio.sleep(0.1)
         assert client.events() == [(3, "bid")]
         await client.hello(at_s=NOW_S + 901)
@@ -293,7 +294,7 @@ async def test_ping_gives_the_servers_time():
         {"op": "subscribe", "id": 9, "channel": CHANNEL, "since": 7},
     ],
 )
-def test_an_invalid_frame_is_told_with_its_id_and_the_connection_lives(codec: Codec, frame: Any):
+def test_an_invalid_frame_is_answered_with_its_id_and_the_connection_lives(codec: Codec, frame: Any):
     @virtual
     async def scenario() -> None:
         async with gateway() as g:
@@ -309,7 +310,7 @@ def test_an_invalid_frame_is_told_with_its_id_and_the_connection_lives(codec: Co
 
 
 @virtual
-async def test_what_is_no_map_is_told_without_an_id():
+async def test_what_is_no_map_is_answered_without_an_id():
     async with gateway() as g:
         client = g.client()
         client.send_raw([1, 2])
@@ -403,7 +404,7 @@ async def test_a_fault_of_ours_is_answered_and_logged_and_the_connection_lives()
         client = g.client()
         await client.hello()
         with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
-            patch.setattr(client.session, "_bid", None)
+            patch.setattr(client.session, "_command", None)
             reply = await client.ask("bid", **BID)
         assert error(reply) == {"code": "internal_error", "server_time": EPOCH_MS}
         assert [(entry["event"], entry["op"]) for entry in logs] == [("command_failed", "bid")]

@@ -10,9 +10,9 @@ from auction_requests import answered
 from virtual_time import EPOCH_MS, turns, virtual
 
 from domain.ids import id_text
-from gateway.websocket.allowance import STRIKES_MAX
-from gateway.wire.frames import JSON, MSGPACK
-from tests.unit.gateway.websocket.sessions import CHANNEL, Gateway, gateway, news
+from gateway.websocket.operations.table import JSON, MSGPACK
+from gateway.websocket.token_bucket import VIOLATIONS_MAX
+from tests.unit.gateway.websocket.sessions import CHANNEL, Gateway, gateway, update
 
 AUCTION_TEXT = id_text(AUCTION)
 BOTH = pytest.mark.parametrize("codec", [MSGPACK, JSON], ids=["msgpack", "json"])
@@ -26,7 +26,7 @@ def error(reply: dict[str, Any]) -> dict[str, Any]:
 
 
 @virtual
-async def test_who_sends_too_much_is_told_to_slow_down_and_may_go_on_later():
+async def test_who_sends_too_much_is_rate_limited_and_may_go_on_later():
     async with gateway() as g:
         client = g.client(commands_per_s=1_000, commands_burst=5)
         await client.hello()
@@ -75,7 +75,7 @@ async def test_who_never_slows_down_is_closed():
     async with gateway() as g:
         client = g.client(commands_per_s=1, commands_burst=1)
         await client.hello()
-        for _ in range(STRIKES_MAX):
+        for _ in range(VIOLATIONS_MAX):
             client.send("ping")
         assert client.connection.closed == []
         client.send("ping")
@@ -115,10 +115,10 @@ async def test_subscribing_and_leaving_in_one_go_leaves_nothing_behind():
         await turns(20)
         replies = client.connection.taken()
         assert sorted(reply["id"] for reply in replies) == list(range(2, 12))
-        g.listener.announce(news(3, 3))
+        g.listener.announce(update(3, 3))
         await asyncio.sleep(1)
         assert client.events() == []
-        assert all(not channel.subscriptions for channel in g.hub._channels.values())
+        assert all(not channel.subscriptions for channel in g.auctions.channels.values())
 
 
 @virtual
@@ -133,9 +133,9 @@ async def test_a_client_that_goes_while_it_subscribes_leaves_nothing_behind():
         client.session.closed()
         g.routes.hold.set()
         await turns(20)
-        assert all(not channel.subscriptions for channel in g.hub._channels.values())
+        assert all(not channel.subscriptions for channel in g.auctions.channels.values())
         await asyncio.sleep(10)
-        assert g.hub._channels == {}
+        assert g.hub.channels == 0
 
 
 @virtual
@@ -147,7 +147,7 @@ async def test_who_does_not_read_is_closed_and_may_come_back():
             await client.hello()
             await client.ask("subscribe", channel=CHANNEL)
         slow.connection.unsent = 1_001
-        g.listener.announce(news(3, 3))
+        g.listener.announce(update(3, 3))
         await asyncio.sleep(0.1)
         assert [code for code, _ in slow.connection.closed] == [4001]
         assert quick.events() == [(3, "bid")]
@@ -155,7 +155,7 @@ async def test_who_does_not_read_is_closed_and_may_come_back():
 
 
 @virtual
-async def test_a_restart_tells_the_client_to_come_back():
+async def test_a_restart_closes_with_the_code_to_come_back():
     async with gateway() as g:
         client = g.client()
         await client.hello()

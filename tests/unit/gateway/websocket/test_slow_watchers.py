@@ -1,4 +1,4 @@
-"""Watchers that take less than they are told skip ahead to the newest state; nothing is skipped in silence."""
+"""Watchers that read less than they are sent skip ahead to the newest state; nothing is skipped in silence."""
 
 import asyncio
 from typing import Any
@@ -11,15 +11,27 @@ from hypothesis import strategies as st
 from virtual_time import EPOCH_MS, turns, virtual
 
 from domain.ids import id_text
-from gateway.fanout.channels import FLUSH_CROWD_EVERY_S, FanOutLimits, Wave
+from gateway.fanout.broadcast import Broadcast
+from gateway.fanout.channels import FanOutLimits
+from gateway.fanout.entity_channel import FLUSH_CROWD_EVERY_S
+from gateway.websocket.connection import SessionLimits
+from gateway.websocket.operations.table import JSON
 from gateway.websocket.protocol import DRAINED_BYTES
-from gateway.websocket.session import BEHIND_LOOK_S, SessionLimits
-from gateway.wire.frames import JSON
-from tests.unit.gateway.websocket.sessions import CHANNEL, Client, Connection, Gateway, gateway, logged, news, told
+from gateway.websocket.subscriptions import BEHIND_CHECK_S
+from tests.unit.gateway.websocket.sessions import (
+    CHANNEL,
+    Client,
+    Connection,
+    Gateway,
+    delivered,
+    gateway,
+    logged,
+    update,
+)
 
-NEWS_UNSENT_BYTES_MAX = SessionLimits().news_unsent_bytes_max
+UPDATES_UNSENT_BYTES_MAX = SessionLimits().updates_unsent_bytes_max
 WATCHERS_PER_TURN = FanOutLimits().watchers_per_turn
-MUCH = NEWS_UNSENT_BYTES_MAX + 1
+MUCH = UPDATES_UNSENT_BYTES_MAX + 1
 BID = {"auction": CHANNEL.removeprefix("auction:"), "amount": 5, "key": "k"}
 
 
@@ -48,26 +60,26 @@ async def test_a_full_socket_gets_nothing_and_the_newest_state_once_it_has_drain
         slow, quick = await watching(g), await watching(g)
         slow.connection.unsent = MUCH
         for seq in (3, 4, 5):
-            g.listener.announce(news(seq, seq))
-            await told(g)
+            g.listener.announce(update(seq, seq))
+            await delivered(g)
         assert slow.events() == []
         assert quick.events() == [(3, "bid"), (4, "bid"), (5, "bid")]
         drain(slow)
         [frame] = slow.connection.taken()
         assert (frame["seq"], frame["type"], frame["data"]["bids"]) == (5, "state", 5)
-        g.listener.announce(news(6, 6))
-        await told(g)
+        g.listener.announce(update(6, 6))
+        await delivered(g)
         assert slow.events() == quick.events() == [(6, "bid")]
 
 
 @virtual
-async def test_what_still_fits_is_told():
+async def test_what_still_fits_is_sent():
     async with gateway() as g:
         g.stands()
         client = await watching(g)
-        client.connection.unsent = NEWS_UNSENT_BYTES_MAX
-        g.listener.announce(news(3, 3))
-        await told(g)
+        client.connection.unsent = UPDATES_UNSENT_BYTES_MAX
+        g.listener.announce(update(3, 3))
+        await delivered(g)
         assert client.events() == [(3, "bid")]
 
 
@@ -77,15 +89,15 @@ async def test_a_socket_that_does_not_say_that_it_drained_is_looked_at():
         g.stands()
         client = await watching(g)
         client.connection.unsent = MUCH
-        g.listener.announce(news(3, 3))
-        await told(g)
+        g.listener.announce(update(3, 3))
+        await delivered(g)
         client.connection.unsent = 0
-        await asyncio.sleep(BEHIND_LOOK_S)
+        await asyncio.sleep(BEHIND_CHECK_S)
         assert client.events() == [(3, "state")]
 
 
 @virtual
-async def test_who_was_told_everything_gets_no_state_for_draining():
+async def test_who_missed_nothing_gets_no_state_for_draining():
     async with gateway() as g:
         g.stands()
         client = await watching(g)
@@ -96,19 +108,19 @@ async def test_who_was_told_everything_gets_no_state_for_draining():
 
 
 @virtual
-async def test_news_on_its_way_is_not_repeated_after_the_state_that_has_it():
+async def test_updates_on_their_way_are_not_repeated_after_the_state_that_has_them():
     async with gateway() as g:
         g.stands()
         client = await watching(g)
         client.connection.unsent = MUCH
-        g.listener.announce(news(3, 3))
-        await told(g)
-        g.listener.announce(news(4, 4))
+        g.listener.announce(update(3, 3))
+        await delivered(g)
+        g.listener.announce(update(4, 4))
         await turns(2)
-        g.listener.announce(news(5, 5))
+        g.listener.announce(update(5, 5))
         await turns(2)
         drain(client)
-        await told(g)
+        await delivered(g)
         seqs = [seq for seq, _ in client.events()]
         assert seqs == sorted(set(seqs))
         assert seqs[-1] == 5
@@ -123,8 +135,8 @@ async def test_each_channel_of_a_full_socket_catches_up():
         client = await watching(g)
         assert (await client.ask("subscribe", channel=f"auction:{id_text(other)}"))["ok"] is True
         client.connection.unsent = MUCH
-        g.listener.announce(news(3, 3), news(4, 3, 4, auction=other))
-        await told(g)
+        g.listener.announce(update(3, 3), update(4, 3, 4, auction=other))
+        await delivered(g)
         drain(client)
         assert sorted(client.events()) == [(3, "state"), (4, "state")]
 
@@ -135,12 +147,12 @@ async def test_subscribing_again_with_since_brings_up_who_was_behind():
         g.stands()
         client = await watching(g)
         client.connection.unsent = MUCH
-        g.listener.announce(news(3, 3))
-        await told(g)
+        g.listener.announce(update(3, 3))
+        await delivered(g)
         reply = await client.ask("subscribe", channel=CHANNEL, since={"epoch": 1, "seq": 2})
         assert [event["seq"] for event in reply["events"]] == [3]
         drain(client)
-        await told(g)
+        await delivered(g)
         assert client.events() == []
 
 
@@ -151,8 +163,8 @@ async def test_no_state_goes_out_while_the_reply_to_a_new_subscription_is_awaite
         g.history.events[AUCTION] = [logged(1), logged(2)]
         client = await watching(g)
         client.connection.unsent = MUCH
-        g.listener.announce(news(3, 3))
-        await told(g)
+        g.listener.announce(update(3, 3))
+        await delivered(g)
         g.history.hold = asyncio.Event()
         wanted = client.send("subscribe", channel=CHANNEL, since={"epoch": 1, "seq": 0})
         await turns(8)
@@ -166,13 +178,13 @@ async def test_no_state_goes_out_while_the_reply_to_a_new_subscription_is_awaite
 
 
 @virtual
-async def test_who_unsubscribes_while_behind_hears_no_more():
+async def test_who_unsubscribes_while_behind_receives_no_more():
     async with gateway() as g:
         g.stands()
         client = await watching(g)
         client.connection.unsent = MUCH
-        g.listener.announce(news(3, 3))
-        await told(g)
+        g.listener.announce(update(3, 3))
+        await delivered(g)
         await client.ask("unsubscribe", channel=CHANNEL)
         drain(client)
         await asyncio.sleep(1)
@@ -185,8 +197,8 @@ async def test_who_leaves_while_behind_leaves_no_timer():
         g.stands()
         client = await watching(g, stalled_after_s=1)
         client.connection.unsent = MUCH
-        g.listener.announce(news(3, 3))
-        await told(g)
+        g.listener.announce(update(3, 3))
+        await delivered(g)
         client.session.closed()
         await asyncio.sleep(5)
         assert client.connection.closed == []
@@ -203,9 +215,9 @@ def test_the_end_of_an_auction_goes_at_once_even_to_a_full_socket(status: str):
             g.stands()
             client = await watching(g)
             client.connection.unsent = MUCH
-            g.listener.announce(news(3, 3))
-            await told(g)
-            g.listener.announce(news(4, 4, status=status))
+            g.listener.announce(update(3, 3))
+            await delivered(g)
+            g.listener.announce(update(4, 4, status=status))
             await turns(8)
             [frame] = client.connection.taken()
             assert (frame["seq"], frame["type"], frame["data"]["status"]) == (4, "state", status)
@@ -217,45 +229,45 @@ def test_the_end_of_an_auction_goes_at_once_even_to_a_full_socket(status: str):
 
 
 @virtual
-async def test_acks_go_at_once_while_news_waits():
+async def test_acks_go_at_once_while_updates_wait():
     async with gateway() as g:
         g.stands()
         client = await watching(g)
         client.connection.unsent = MUCH
         wanted = client.send("bid", **BID)
-        g.listener.announce(news(3, 3))
-        await told(g)
+        g.listener.announce(update(3, 3))
+        await delivered(g)
         g.routes.sent[0][1](answered(1, 3, 100, "leading", 5, 6, 200))
         assert [f.get("id") for f in client.connection.taken()] == [wanted]
 
 
 @virtual
-async def test_a_crowd_is_told_in_turns_and_each_of_it_once():
+async def test_a_crowd_is_notified_in_turns_and_each_of_it_once():
     async with gateway() as g:
         g.stands()
         crowd = [await watching(g) for _ in range(WATCHERS_PER_TURN * 2 + 1)]
         await asyncio.sleep(1)
-        g.listener.announce(news(3, 3))
+        g.listener.announce(update(3, 3))
         while not any(client.connection.frames for client in crowd):
             await turns(1)
         assert sum(bool(client.connection.frames) for client in crowd) < len(crowd)
-        # What comes meanwhile follows when all were told.
-        g.listener.announce(news(4, 4, status="closed"))
-        await told(g)
+        # What comes meanwhile follows when all were notified.
+        g.listener.announce(update(4, 4, status="closed"))
+        await delivered(g)
         assert {tuple(client.events()) for client in crowd} == {((3, "bid"), (4, "bid"))}
 
 
 @virtual
-async def test_who_comes_late_in_a_crowd_is_told_the_state_of_that_moment_and_only_once():
+async def test_who_comes_late_in_a_crowd_gets_the_state_of_that_moment_and_only_once():
     async with gateway() as g:
         g.stands()
         crowd = [await watching(g) for _ in range(WATCHERS_PER_TURN * 2)]
         await asyncio.sleep(1)
-        g.listener.announce(news(20))
+        g.listener.announce(update(20))
         while not any(client.connection.frames for client in crowd):
             await turns(1)
-        g.hub._channels[AUCTION].take(news(21, 21))
-        await told(g)
+        g.auctions.channels[AUCTION].apply(update(21, 21))
+        await delivered(g)
         early, late = ((20, "state"), (21, "bid")), ((21, "state"),)
         assert sorted(tuple(client.events()) for client in crowd) == [early] * (len(crowd) // 2) + [late] * (
             len(crowd) // 2
@@ -263,10 +275,10 @@ async def test_who_comes_late_in_a_crowd_is_told_the_state_of_that_moment_and_on
 
 
 @pytest.mark.parametrize(("work_s", "pause_s"), [(0.0, 0.02), (0.067, 0.1), (9.0, FLUSH_CROWD_EVERY_S)])
-def test_the_more_work_a_crowd_is_the_less_often_it_is_told(
+def test_the_more_work_a_crowd_is_the_less_often_it_is_notified(
     monkeypatch: pytest.MonkeyPatch, work_s: float, pause_s: float
 ):
-    monkeypatch.setattr(Wave, "work_s", lambda _: work_s)
+    monkeypatch.setattr(Broadcast, "work_s", lambda _: work_s)
 
     @virtual
     async def scenario() -> None:
@@ -274,10 +286,10 @@ def test_the_more_work_a_crowd_is_the_less_often_it_is_told(
             g.stands()
             client = await watching(g)
             await asyncio.sleep(1)
-            g.listener.announce(news(3, 3))
+            g.listener.announce(update(3, 3))
             await turns(8)
             assert client.events() == [(3, "bid")]
-            g.listener.announce(news(4, 4))
+            g.listener.announce(update(4, 4))
             await asyncio.sleep(pause_s * 0.95)
             assert client.events() == []
             await asyncio.sleep(pause_s * 0.1)
@@ -295,7 +307,7 @@ async def test_a_client_that_takes_nothing_at_all_is_closed_after_a_while():
         g.stands()
         client = await watching(g, stalled_after_s=2)
         client.connection.unsent = MUCH
-        g.listener.announce(news(3, 3))
+        g.listener.announce(update(3, 3))
         await asyncio.sleep(1.9)
         assert client.connection.closed == []
         await asyncio.sleep(1)
@@ -303,12 +315,12 @@ async def test_a_client_that_takes_nothing_at_all_is_closed_after_a_while():
 
 
 @virtual
-async def test_a_client_that_takes_little_by_little_is_kept():
+async def test_a_client_that_reads_little_by_little_stays():
     async with gateway() as g:
         g.stands()
         client = await watching(g, stalled_after_s=2)
         client.connection.unsent = MUCH + 100
-        g.listener.announce(news(3, 3))
+        g.listener.announce(update(3, 3))
         for _ in range(10):
             await asyncio.sleep(1)
             client.connection.unsent -= 1
@@ -327,13 +339,13 @@ async def test_replies_and_states_say_how_many_watch_here():
         second = g.client(JSON)
         await second.hello()
         assert (await second.ask("subscribe", channel=CHANNEL))["watchers"] == 2
-        g.listener.announce(news(9, 9))
-        await told(g)
+        g.listener.announce(update(9, 9))
+        await delivered(g)
         [frame] = first.connection.taken()
         assert (frame["type"], frame["watchers"]) == ("state", 2)
         second.session.closed()
-        g.listener.announce(news(10, 10))
-        await told(g)
+        g.listener.announce(update(10, 10))
+        await delivered(g)
         [frame] = first.connection.taken()
         assert (frame["type"], "watchers" in frame) == ("bid", False)
 
@@ -352,7 +364,7 @@ class Narrow(Connection):
 def take(client: Client, size: int) -> None:
     """The client takes so much; a full socket that is empty enough by that says so."""
     socket = client.connection
-    was_full = socket.unsent > NEWS_UNSENT_BYTES_MAX
+    was_full = socket.unsent > UPDATES_UNSENT_BYTES_MAX
     socket.unsent = max(0, socket.unsent - size)
     if was_full and socket.unsent <= DRAINED_BYTES:
         client.session.drained()
@@ -360,7 +372,7 @@ def take(client: Client, size: int) -> None:
 
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("news"), st.integers(1, 12)),
+        st.tuples(st.just("update"), st.integers(1, 12)),
         st.tuples(st.just("lost"), st.integers(1, 3)),
         st.tuples(st.just("take"), st.integers(1, 60_000)),
         st.tuples(st.just("wait"), st.integers(0, 400)),
@@ -388,8 +400,8 @@ def test_however_a_client_reads_it_ends_with_the_newest_state_and_no_silent_gap(
             client.connection.__class__ = Narrow
             seq = 2
             for step, amount in steps:
-                if step == "news":
-                    g.listener.announce(news(seq + amount, *range(seq + 1, seq + amount + 1)))
+                if step == "update":
+                    g.listener.announce(update(seq + amount, *range(seq + 1, seq + amount + 1)))
                     seq += amount
                 elif step == "lost":
                     seq += amount
@@ -397,9 +409,9 @@ def test_however_a_client_reads_it_ends_with_the_newest_state_and_no_silent_gap(
                     take(client, amount)
                 else:
                     await asyncio.sleep(amount / 1000)
-            g.listener.announce(news(seq + 1, seq + 1))
+            g.listener.announce(update(seq + 1, seq + 1))
             for _ in range(3):
-                await asyncio.sleep(BEHIND_LOOK_S)
+                await asyncio.sleep(BEHIND_CHECK_S)
                 take(client, 10_000_000)
             assert client.connection.closed == []
             frames = [frame for frame in client.connection.frames if "channel" in frame]
@@ -412,13 +424,13 @@ def test_however_a_client_reads_it_ends_with_the_newest_state_and_no_silent_gap(
 
 
 @virtual
-async def test_how_much_may_wait_before_news_is_a_setting():
+async def test_how_much_may_wait_before_updates_is_a_setting():
     async with gateway() as g:
         g.stands()
-        client = await watching(g, news_unsent_bytes_max=1_024)
+        client = await watching(g, updates_unsent_bytes_max=1_024)
         client.connection.unsent = 1_025
-        g.listener.announce(news(3, 3))
-        await told(g)
+        g.listener.announce(update(3, 3))
+        await delivered(g)
         assert client.events() == []
         client.connection.unsent = 1_024
         client.session.drained()

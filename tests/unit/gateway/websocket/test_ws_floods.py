@@ -7,15 +7,15 @@ from auction_examples import AUCTION
 from virtual_time import until
 
 from bench.loads.attackers import HANDSHAKE
-from gateway.websocket.allowance import STRIKES_MAX
-from gateway.websocket.session import SessionLimits
-from gateway.wire.frames import JSON_SUBPROTOCOL
+from gateway.websocket.connection import SessionLimits
+from gateway.websocket.token_bucket import VIOLATIONS_MAX
+from gateway.wire.codec import JSON_SUBPROTOCOL
 from tests.unit.gateway.websocket.test_ws_turns import raw_bid, write_raw
 from tests.unit.gateway.websocket.ws_serving import Client, Server, connected, serving
 
 BURST = SessionLimits().commands_burst
 # More than may come at once, and less than a flood.
-MORE = BURST + STRIKES_MAX - 100
+MORE = BURST + VIOLATIONS_MAX - 100
 HELLO = b'{"op":"hello","id":1}'
 
 
@@ -48,7 +48,7 @@ async def test_a_flood_of_frames_that_are_no_messages_is_closed_like_one_of_comm
         assert (await other.ask("ping"))["ok"] is True
         flooding.cancel()
         taken = server.sockets.traffic.received_frames
-        assert STRIKES_MAX + BURST <= taken < STRIKES_MAX + 3 * BURST
+        assert VIOLATIONS_MAX + BURST <= taken < VIOLATIONS_MAX + 3 * BURST
 
 
 async def test_pings_of_a_client_that_reads_nothing_end_with_its_unsent_bytes():
@@ -57,13 +57,13 @@ async def test_pings_of_a_client_that_reads_nothing_end_with_its_unsent_bytes():
         client.ws.transport.pause_reading()
         [session] = server.sockets._open
         # As if that much waited for it: pongs would come on top.
-        session._connection.unsent_bytes = lambda: 100_001  # type: ignore[method-assign]
+        session._outbox.unsent_bytes = lambda: 100_001  # type: ignore[method-assign]
         write_raw(client, PING)
-        await until(lambda: session._closed_with == 4001)
+        await until(lambda: session._outbox.closed_with == 4001)
 
 
 async def test_pings_within_the_rate_are_answered_and_some_more_end_nothing():
-    async with serving() as server, connected(server) as client:
+    async with serving(commands_per_s=1) as server, connected(server) as client:
         await client.hello(server)
         async with asyncio.timeout(5):
             await (await client.ws.ping())
@@ -73,7 +73,7 @@ async def test_pings_within_the_rate_are_answered_and_some_more_end_nothing():
 
 
 async def test_a_fragment_is_never_left_out_of_its_message():
-    async with serving() as server, connected(server, JSON_SUBPROTOCOL) as client:
+    async with serving(commands_per_s=1) as server, connected(server, JSON_SUBPROTOCOL) as client:
         await client.hello(server)
         parts = [b'{"op":"ping","id":7', *[b" "] * MORE, b"}"]
         frames = [raw(0x01, parts[0]), *(raw(0x00, part) for part in parts[1:-1]), raw(0x80, parts[-1])]
@@ -114,7 +114,7 @@ async def test_who_goes_on_sending_after_the_close_is_cut_off():
         await client.hello(server)
         client.ws.transport.pause_reading()
         [session] = server.sockets._open
-        session._close(4002, "enough")
+        session._outbox.close(4002, "enough")
         flooding = asyncio.create_task(flooded(server, client, PING * 100))
         # Long before the deadline of the closing handshake.
         await until(lambda: len(server.sockets) == 0)

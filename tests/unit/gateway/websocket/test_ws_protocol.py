@@ -17,15 +17,15 @@ from virtual_time import until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from domain.ids import id_text
-from gateway.wire.frames import JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL
-from tests.unit.gateway.websocket.sessions import news
+from gateway.wire.codec import JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL
+from tests.unit.gateway.websocket.sessions import update
 from tests.unit.gateway.websocket.ws_serving import CHANNEL, FRAME_MAX, Client, Server, connected, serving
 
 BOTH = pytest.mark.parametrize("subprotocol", [MSGPACK_SUBPROTOCOL, JSON_SUBPROTOCOL])
 
 
 @BOTH
-async def test_bids_subscriptions_and_news_in_both_forms(subprotocol: str):
+async def test_bids_subscriptions_and_updates_in_both_forms(subprotocol: str):
     async with serving() as server, connected(server, subprotocol) as client:
         assert client.ws.subprotocol == subprotocol
         await client.hello(server)
@@ -36,7 +36,7 @@ async def test_bids_subscriptions_and_news_in_both_forms(subprotocol: str):
         server.routes.sent[0][1](answered(1, 3, 100, "leading", 5, 6, 200))
         ack = await client.next()
         assert (ack["id"], ack["seq"], ack["outcome"]) == (9, 3, "leading")
-        server.listener.announce(news(3, 3))
+        server.listener.announce(update(3, 3))
         frame = await client.next()
         assert (frame["channel"], frame["seq"], frame["type"]) == (CHANNEL, 3, "bid")
 
@@ -161,7 +161,7 @@ async def test_a_close_by_the_client_ends_the_session():
             await client.ask("subscribe", channel=CHANNEL)
             assert len(server.sockets) == 1
         await until(lambda: len(server.sockets) == 0)
-        assert all(not channel.subscriptions for channel in server.hub._channels.values())
+        assert all(not channel.subscriptions for channel in server.auctions.channels.values())
 
 
 async def test_a_client_that_vanishes_ends_the_session():
@@ -178,7 +178,7 @@ async def test_pings_of_the_protocol_are_answered():
             await (await client.ws.ping())
 
 
-async def test_draining_tells_all_to_come_back_and_lets_no_one_in():
+async def test_draining_sends_all_away_to_come_back_and_lets_no_one_in():
     async with serving() as server, connected(server) as one, connected(server, JSON_SUBPROTOCOL) as other:
         await one.hello(server)
         await other.hello(server)
@@ -199,14 +199,14 @@ async def test_who_does_not_read_is_closed_and_nobody_else_notices():
         seq = 2
         while len(server.sockets) == 2:
             seq += 1
-            server.listener.announce(news(seq, seq, title="x" * 150_000))
-            server.listener.announce(news(seq + 5, title="x" * 150_000))
+            server.listener.announce(update(seq, seq, title="x" * 150_000))
+            server.listener.announce(update(seq + 5, title="x" * 150_000))
             seq += 5
             frame = await reader.next()
             while frame["seq"] < seq:
                 frame = await reader.next()
             assert seq < 5_000, "the slow one was never closed"
-            if server.hub._channels[AUCTION].subscriptions and slow_is_closing(server):
+            if server.auctions.channels[AUCTION].subscriptions and slow_is_closing(server):
                 break
         assert (await reader.ask("ping"))["ok"] is True
         slow.ws.transport.resume_reading()
@@ -214,7 +214,7 @@ async def test_who_does_not_read_is_closed_and_nobody_else_notices():
 
 
 def slow_is_closing(server: Server) -> bool:
-    return any(session._connection.close_sent for session in server.sockets._open)
+    return any(session._outbox._connection.close_sent for session in server.sockets._open)
 
 
 # -- below the client library: bytes as they come
@@ -361,7 +361,7 @@ async def test_who_sends_on_and_on_after_the_close_fills_no_memory():
             for _ in range(200):
                 client.writer.write(masked(b"x" * 4_000))
                 await client.writer.drain()
-        kept = [len(session._connection._partial) for session in server.sockets._open]
+        kept = [len(session._outbox._connection._partial) for session in server.sockets._open]
         assert sum(kept) < 100_000
         async with asyncio.timeout(15):
             await until(lambda: len(server.sockets) == 0, within_s=15)

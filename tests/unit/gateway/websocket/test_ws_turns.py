@@ -6,7 +6,7 @@ from auction_requests import answered
 from virtual_time import until
 
 from domain.ids import id_text
-from gateway.websocket.session import SessionLimits
+from gateway.websocket.connection import SessionLimits
 from tests.unit.gateway.websocket.ws_serving import Client, connected, serving
 
 FRAMES_PER_TURN = SessionLimits().frames_per_turn
@@ -28,7 +28,7 @@ def write_raw(client: Client, data: bytes) -> None:
 
 async def test_a_socket_that_sends_much_at_once_does_not_hold_up_the_others():
     count = 5 * FRAMES_PER_TURN
-    async with serving(under_way_max=4 * count) as server, connected(server) as much, connected(server) as little:
+    async with serving(in_flight_max=4 * count) as server, connected(server) as much, connected(server) as little:
         for client in (much, little):
             await client.hello(server)
         # Both are there before the server looks.
@@ -41,8 +41,8 @@ async def test_a_socket_that_sends_much_at_once_does_not_hold_up_the_others():
         assert keys == [str(number) for number in range(count)]
 
 
-async def test_a_socket_that_is_refused_for_overload_is_heard_again_after_a_pause():
-    async with serving(under_way_max=4) as server, connected(server) as client:
+async def test_a_socket_that_is_refused_for_overload_is_read_again_after_a_pause():
+    async with serving(in_flight_max=4) as server, connected(server) as client:
         await client.hello(server)
         write_raw(client, b"".join(map(raw_bid, range(10))))
         refused = [await client.next() for _ in range(8)]
@@ -54,7 +54,7 @@ async def test_a_socket_that_is_refused_for_overload_is_heard_again_after_a_paus
 
 
 async def test_what_was_answered_before_a_close_goes_out_before_it():
-    async with serving(under_way_max=2) as server, connected(server) as client:
+    async with serving(in_flight_max=2) as server, connected(server) as client:
         await client.hello(server)
         # A bid that waits, one that is refused, and bytes that are no frame of ours, all in one.
         write_raw(client, raw_bid(1) + raw_bid(2) + bytes([0x82, 0x81, 0, 0, 0, 0, 0xC1]))
@@ -63,7 +63,7 @@ async def test_what_was_answered_before_a_close_goes_out_before_it():
 
 
 async def test_a_client_that_goes_while_it_is_not_read_ends_its_session():
-    async with serving(under_way_max=2) as server, connected(server) as client:
+    async with serving(in_flight_max=2) as server, connected(server) as client:
         await client.hello(server)
         write_raw(client, b"".join(map(raw_bid, range(100))))
         client.ws.transport.abort()

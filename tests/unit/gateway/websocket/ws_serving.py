@@ -19,17 +19,20 @@ from websockets.exceptions import ConnectionClosed
 
 from actors.clock import Clock
 from domain.ids import id_text
+from gateway.fanout.channels import FanOutCounts
+from gateway.fanout.entity_channels import EntityChannels
 from gateway.fanout.hub import Hub
 from gateway.http.address_limit import AddressLimit
 from gateway.http.connections import Connections
 from gateway.http.protocol import HttpProtocol
 from gateway.websocket.admission import Admission
+from gateway.websocket.connection import SessionLimits
 from gateway.websocket.endpoint import endpoint
+from gateway.websocket.operations.table import OPERATIONS
 from gateway.websocket.protocol import SocketProtocol
-from gateway.websocket.session import SessionLimits
 from gateway.websocket.sockets import Sockets
 from gateway.websocket.traffic import Traffic
-from gateway.wire.frames import MSGPACK_SUBPROTOCOL
+from gateway.wire.codec import MSGPACK_SUBPROTOCOL
 from tests.unit.gateway.websocket.sessions import TOKENS, History, Listener, Routes, state
 
 CHANNEL = f"auction:{id_text(AUCTION)}"
@@ -39,15 +42,19 @@ FRAME_MAX = 4_096
 class Server:
     """A gateway's sockets under uvicorn."""
 
-    def __init__(self, sockets_max: int, under_way_max: int) -> None:
+    def __init__(self, sockets_max: int, in_flight_max: int, commands_per_s: int) -> None:
         self.routes = Routes()
         self.listener = Listener()
         self.clock = Clock()
-        self.hub = Hub(self.routes, History(), self.listener, self.clock.now_ms)  # type: ignore[arg-type]
-        limits = SessionLimits(frame_bytes_max=FRAME_MAX, unsent_bytes_max=100_000, stalled_after_s=0.5)
+        counts = FanOutCounts()
+        self.auctions = EntityChannels("auction", self.routes, History(), counts)
+        self.hub = Hub(self.routes, self.listener, [self.auctions], counts, self.clock.now_ms)  # type: ignore[arg-type]
+        limits = SessionLimits(
+            commands_per_s=commands_per_s, frame_bytes_max=FRAME_MAX, unsent_bytes_max=100_000, stalled_after_s=0.5
+        )
         self.sockets = Sockets(
-            self.routes, self.hub, TOKENS, limits, Admission(under_way_max), Traffic(), sockets_max, AddressLimit(1),
-            self.clock.now_ms,
+            OPERATIONS, self.routes, self.hub, TOKENS, limits, Admission(in_flight_max), Traffic(), sockets_max,
+            AddressLimit(1), self.clock.now_ms,
         )  # fmt: skip
         self.routes.states[AUCTION] = state_answer(1, 2, state())
         self.port = 0
@@ -62,8 +69,8 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(sockets_max: int = 100, under_way_max: int = 100) -> AsyncIterator[Server]:
-    served = Server(sockets_max, under_way_max)
+async def serving(sockets_max: int = 100, in_flight_max: int = 100, commands_per_s: int = 200) -> AsyncIterator[Server]:
+    served = Server(sockets_max, in_flight_max, commands_per_s)
     app = Starlette(routes=[WebSocketRoute("/ws", endpoint)])
     app.state.sockets = served.sockets
     config = uvicorn.Config(

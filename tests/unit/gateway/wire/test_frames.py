@@ -8,22 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.money import AMOUNT_MAX
-from gateway.wire.frames import (
-    CODECS,
-    JSON,
-    MSGPACK,
-    BidFrame,
-    BrokenFrame,
-    BuyNowFrame,
-    ClientFrame,
-    Codec,
-    Hello,
-    InvalidFrame,
-    Ping,
-    Position,
-    Subscribe,
-    Unsubscribe,
-)
+from gateway.websocket.operations.auctions import BidFrame, BuyNowFrame
+from gateway.websocket.operations.table import JSON, MSGPACK, OPERATIONS
+from gateway.wire.codec import Codec
+from gateway.wire.faults import BrokenFrame, InvalidFrame
+from gateway.wire.frames import Frame, Hello, Ping, Position, Subscribe, Unsubscribe
 from tests.unit.gateway.websocket.sessions import decoded
 
 BOTH = pytest.mark.parametrize("codec", [MSGPACK, JSON], ids=["msgpack", "json"])
@@ -61,7 +50,7 @@ def fault(codec: Codec, data: bytes | str) -> InvalidFrame | BrokenFrame:
         (BID | {"new": [1, {"of": "tomorrow"}]}, BidFrame(1, "0000000000001", 5, "k")),
     ],
 )
-def test_frames_mean_the_same_in_both_codecs(codec: Codec, frame: dict[str, Any], expected: ClientFrame):
+def test_frames_mean_the_same_in_both_codecs(codec: Codec, frame: dict[str, Any], expected: Frame):
     assert codec.decode(encoded(codec, frame)) == expected
 
 
@@ -253,7 +242,7 @@ def survives(codec: Codec, data: bytes | str) -> None:
             {"id": refused.request_id, "ok": False, "error": {"code": "invalid_frame", "message": str(refused)}}
         )
         return
-    assert isinstance(frame, ClientFrame)
+    assert isinstance(frame, Frame)
 
 
 @given(near_frames | trees)
@@ -330,7 +319,7 @@ def test_frames_of_every_size_are_whole_websocket_frames(codec: Codec, size: int
 
 
 def test_each_subprotocol_has_its_codec():
-    assert {name: codec.subprotocol for name, codec in CODECS.items()} == {
+    assert {name: codec.subprotocol for name, codec in OPERATIONS.codecs.items()} == {
         "ece.v1.msgpack": "ece.v1.msgpack",
         "ece.v1.json": "ece.v1.json",
     }

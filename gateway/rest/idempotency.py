@@ -1,4 +1,4 @@
-"""Doing what a POST asks for once, however often it is sent."""
+"""Idempotency keys: a POST that is sent again has the same answer, and its effect once."""
 
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -19,23 +19,25 @@ REPLAYED = "Idempotency-Replayed"
 log = structlog.get_logger(__name__)
 
 
-class Mistaken(Problem):
-    """The request makes no sense, and never did: its key is free again for a better one."""
+class InvalidRequest(Problem):
+    """The request is not valid, whatever the state of the engine: its key can be used for another one."""
 
 
 @dataclass(frozen=True)
 class Posted:
-    """A POST under its key. ``request`` is everything that makes two requests the same."""
+    """A POST with its key. Two with the same ``request`` are the same."""
 
     caller: Identity
     key: str
     request: str
 
 
-async def once(services: Services, posted: Posted, work: Callable[[Begun], Awaitable[tuple[int, bytes]]]) -> Response:
-    """Do the work and keep its answer, or give the answer that is kept.
+async def idempotent(
+    services: Services, posted: Posted, work: Callable[[Begun], Awaitable[tuple[int, bytes]]]
+) -> Response:
+    """Do the work and store its answer, or return the stored answer.
 
-    Answers that don't say what happened (5xx, 429) are not kept: the same key does the same work again.
+    Answers that don't say what happened (5xx, 429) are not stored: the same key does the same work again.
     """
     user, key, keys = posted.caller.user_id, posted.key, services.idempotency
     request_hash = hashlib.sha256(posted.request.encode()).digest()
@@ -44,7 +46,7 @@ async def once(services: Services, posted: Posted, work: Callable[[Begun], Await
         return _answer(begun.status, begun.response, {REPLAYED: "true"})
     try:
         status, body = await work(begun)
-    except (Mistaken, TextNotStorable):
+    except (InvalidRequest, TextNotStorable):
         with suppress(StoreError):
             await keys.forget(user, key)
         raise
@@ -61,8 +63,8 @@ async def once(services: Services, posted: Posted, work: Callable[[Begun], Await
     try:
         await keys.finish(user, key, status, body)
     except StoreError as error:
-        # What was asked for is done; a retry does the same command again, which changes nothing.
-        log.warning("answer_not_kept", error=str(error))
+        # The work is done; a retry does the same command again, which changes nothing.
+        log.warning("answer_not_stored", error=str(error))
     return _answer(status, body, {})
 
 

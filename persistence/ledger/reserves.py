@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 from domain.ledger.currencies import AMOUNT_MAX
-from domain.ledger.rules import Cover
+from domain.ledger.rules import Reserve
 
 Arrays = tuple[Sequence[int | bytes | None], ...]
 
 
-def covers_at_once(wanted: Sequence[Cover]) -> Arrays | None:
+def reserves_at_once(wanted: Sequence[Reserve]) -> Arrays | None:
     """One hold for each (reference, owner), and what each owner has to have beside; None: only one by one."""
     peaks: dict[int, int] = {}
-    pairs: dict[tuple[bytes, int], Cover] = {}
+    pairs: dict[tuple[bytes, int], Reserve] = {}
     for want in wanted:
         owner = want.owner
         peak = peaks.setdefault(owner, 0)
@@ -42,7 +42,7 @@ def covers_at_once(wanted: Sequence[Cover]) -> Arrays | None:
     )
 
 
-def covers_in_turn(wanted: Sequence[Cover]) -> Arrays:
+def reserves_in_turn(wanted: Sequence[Reserve]) -> Arrays:
     """Each owner and each (reference, owner) once; then what is wanted, with the places of these."""
     owners = sorted({want.owner for want in wanted})
     owner_places = {owner: place for place, owner in enumerate(owners, 1)}
@@ -59,7 +59,7 @@ def covers_in_turn(wanted: Sequence[Cover]) -> Arrays:
     )
 
 
-def _one_of(first: Cover, second: Cover) -> Cover | None:
+def _one_of(first: Reserve, second: Reserve) -> Reserve | None:
     """What lets go of a hold and raises it again, as one; None where it is something else."""
     lets_go = first.at_least == 0 and first.at_most <= second.at_least
     raises = second.at_most == AMOUNT_MAX and second.unless_above is None
@@ -68,4 +68,4 @@ def _one_of(first: Cover, second: Cover) -> Cover | None:
     if first.unless_above is not None and first.unless_above <= second.at_least:
         # What is let go of is asked for again: only a hold that is larger than both stays larger.
         return second
-    return Cover(first.reference, first.owner, second.at_least, second.at_least, first.unless_above)
+    return Reserve(first.reference, first.owner, second.at_least, second.at_least, first.unless_above)

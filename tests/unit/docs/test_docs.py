@@ -1,4 +1,4 @@
-"""The papers say what the program does: the AsyncAPI file, docs/protocol.md, and the links between all papers."""
+"""The docs say what the program does: the AsyncAPI file, docs/protocol.md, and the links between all documents."""
 
 import ast
 import asyncio
@@ -18,6 +18,7 @@ import yaml
 from auction_requests import public, state_answer
 from fastapi import FastAPI
 from jsonschema import Draft7Validator
+from jsonschema.validators import extend
 
 from actors.stream.messages import Answer, PublicEvent, Request, Update
 from domain.auction.events import (
@@ -38,15 +39,20 @@ from domain.auction.state import Auction, apply
 from domain.auction.terms import Terms
 from domain.auction.views import public_event
 from domain.ids import id_text
+from gateway.fanout.channels import FanOutCounts
+from gateway.fanout.entity_channels import EntityChannels
 from gateway.fanout.hub import Hub
 from gateway.http import protocol_docs
 from gateway.identity.tokens import TokenIssuer
-from gateway.websocket import protocol as ws_protocol
-from gateway.websocket import session
+from gateway.websocket import close_codes
 from gateway.websocket.admission import Admission
-from gateway.websocket.session import Session, SessionLimits
+from gateway.websocket.connection import SessionLimits
+from gateway.websocket.operations.table import JSON, MSGPACK, OPERATIONS
+from gateway.websocket.session import Session
 from gateway.websocket.traffic import Traffic
-from gateway.wire.frames import JSON, MSGPACK, BrokenFrame, Codec, EventFrame, InvalidFrame
+from gateway.wire.codec import Codec
+from gateway.wire.faults import BrokenFrame, InvalidFrame
+from gateway.wire.frames import EventFrame
 from persistence.redis.announcements import Listener
 
 ROOT = Path(__file__).parents[3]
@@ -102,9 +108,9 @@ def strict(node: Any) -> Any:
     return closed
 
 
-def validator(name: str, *, named_fields_only: bool = False) -> Draft7Validator:
+def validator(name: str, kind: Any = Draft7Validator, *, named_fields_only: bool = False) -> Any:
     schemas = strict(deepcopy(SCHEMAS)) if named_fields_only else SCHEMAS
-    return Draft7Validator({"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}})
+    return kind({"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}})
 
 
 def faults(name: str, frame: Any) -> list[str]:
@@ -160,7 +166,12 @@ def test_each_example_fits_its_schema(message: str, payload: Any) -> None:
 
 # -- what clients send
 
-CLIENT_MESSAGES = ("hello", "ping", "subscribe", "unsubscribe", "bid", "buyNow")
+# Op → message, of all messages whose `op` is a constant.
+CLIENT_MESSAGES: dict[str, str] = {
+    schema["properties"]["op"]["const"]: name
+    for name in MESSAGES
+    if "op" in (schema := SCHEMAS[schema_of(name)]).get("properties", {})
+}
 WRONG: tuple[Any, ...] = (
     None, True, -1, 0, 1, 1.5, 2**53, 2**53 + 1, 10**15, 10**15 + 1, 2**63, "", "x", "x" * 32, "x" * 33, "x" * 64,
     "x" * 65, 0.0, -1.0, 1.0, 5e9, 2.0**53, 2.0**54, 1e300, [], {}, {"epoch": 1, "seq": 1}, {"epoch": 1.0, "seq": 5e9},
@@ -178,32 +189,34 @@ def answered(codec: Codec, frame: Any) -> bool:
     return True
 
 
-def has_float_for_integer(frame: dict[str, Any]) -> bool:
-    """A JSON schema can't tell 1.0 from 1; in MessagePack they are the same here, in JSON they are not."""
-    since = frame.get("since") if frame.get("op") == "subscribe" else None
-    values = [frame.get("id"), frame.get("amount"), *(since.values() if isinstance(since, dict) else ())]
-    return any(isinstance(value, float) for value in values)
+# A JSON schema can't tell 1.0 from 1; in MessagePack they are the same here, in JSON they are not.
+StrictIntegers = extend(
+    Draft7Validator, type_checker=Draft7Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+)
 
 
-def variants(frame: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def test_the_operations_of_the_program_are_documented_and_no_other() -> None:
+    assert {operation.op for operation in OPERATIONS} == set(CLIENT_MESSAGES) == set(table("### Requests"))
+
+
+def variants(frame: dict[str, Any], optional: set[str]) -> Iterator[dict[str, Any]]:
     """The frame, and others that differ from it in one field."""
     yield frame
-    yield frame | {"another": "field"}
+    yield from (frame | {"another": value} for value in WRONG)
     for name in frame:
         yield {other: value for other, value in frame.items() if other != name}
         yield from (frame | {name: value} for value in WRONG)
-    yield from (frame | {optional: value} for optional in ("token", "since", "client_time") for value in WRONG)
+    yield from (frame | {name: value} for name in optional - frame.keys() for value in WRONG)
 
 
 @pytest.mark.parametrize("codec", [MSGPACK, JSON], ids=["msgpack", "json"])
-@pytest.mark.parametrize(("message", "payload"), examples(*CLIENT_MESSAGES))
+@pytest.mark.parametrize(("message", "payload"), examples(*CLIENT_MESSAGES.values()))
 def test_the_gateway_takes_exactly_the_frames_that_the_schemas_allow(
     codec: Codec, message: str, payload: dict[str, Any]
 ) -> None:
-    checker = validator(schema_of(message))
-    for frame in variants(payload):
-        allowed = checker.is_valid(frame) and (codec.binary or not has_float_for_integer(frame))
-        assert answered(codec, frame) == allowed, frame
+    checker = validator(schema_of(message), Draft7Validator if codec.binary else StrictIntegers)
+    for frame in variants(payload, set(SCHEMAS[schema_of(message)]["properties"])):
+        assert answered(codec, frame) == checker.is_valid(frame), frame
 
 
 # -- what the gateway sends
@@ -270,10 +283,13 @@ class Served:
         self.hosts = Hosts(*answers)
         self.tokens = TokenIssuer("a-secret-of-at-least-thirty-two-characters", 900)
         self.socket = Socket(codec)
-        self.hub = Hub(self.hosts, cast(Any, SimpleNamespace()), cast(Listener, SimpleNamespace()), lambda: 0)
+        history, listener, counts = cast(Any, SimpleNamespace()), cast(Listener, SimpleNamespace()), FanOutCounts()
+        self.auctions = EntityChannels("auction", self.hosts, history, counts)
+        self.hub = Hub(self.hosts, listener, [self.auctions], counts, lambda: 0)
         self.session = Session(
             self.socket,
             codec,
+            OPERATIONS,
             self.hosts,
             self.hub,
             self.tokens,
@@ -349,7 +365,7 @@ async def test_following_an_auction_is_answered_as_documented(codec: Codec) -> N
     kind, data = public_event(LeadTaken(*BID))
     bid = PublicEvent(3, NOW, kind, msgspec.Raw(msgspec.msgpack.encode(data)))
     raw = msgspec.Raw(msgspec.msgpack.encode(public(auction_after(Opened(), LeadTaken(*BID)), NOW)))
-    served.hub._channels[AUCTION_ID].take(Update(AUCTION_ID, "auction", 1, 3, NOW, raw, False, [bid]))
+    served.auctions.channels[AUCTION_ID].apply(Update(AUCTION_ID, "auction", 1, 3, NOW, raw, False, [bid]))
     (event,) = await served.heard(1)
     served.say(op="subscribe", id=2, channel=CHANNEL, since={"epoch": 1, "seq": 2})
     (resumed,) = await served.heard(1)
@@ -393,40 +409,38 @@ def table(heading: str) -> dict[str, list[str]]:
 
 
 def test_the_close_codes_are_those_of_the_program() -> None:
-    named = {
-        value for module in (session, ws_protocol) for name, value in vars(module).items() if name.startswith("CLOSE_")
-    }
+    named = {value for name, value in vars(close_codes).items() if name.startswith("CLOSE_")}
     literal = literals_passed_to(
-        "close", 0, "gateway/websocket/session.py", "gateway/websocket/protocol.py", "gateway/websocket/endpoint.py"
+        "close", 0, *(path.relative_to(ROOT).as_posix() for path in (ROOT / "gateway/websocket").rglob("*.py"))
     )
     documented = {int(code) for code in ASYNCAPI["channels"]["socket"]["x-close-codes"]}
     assert documented - LIBRARY_CLOSE_CODES == (named | literal) - BEFORE_THE_HANDSHAKE
     assert documented == {int(code) for code in table("### Close codes")}
 
 
-# -- the papers themselves
+# -- the documents themselves
 
-PAPERS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
-def anchors(paper: Path) -> set[str]:
+def anchors(document: Path) -> set[str]:
     """What GitHub makes of the headings."""
-    headings = re.findall(r"^#+ (.+)$", paper.read_text(), re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.replace("`", "")).strip().lower().replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: str(paper.relative_to(ROOT)))
-def test_every_link_leads_somewhere(paper: Path) -> None:
-    text = re.sub(r"```.*?```", "", paper.read_text(), flags=re.DOTALL)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_every_link_leads_somewhere(document: Path) -> None:
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
     links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|srcset|href)="([^"]+)"', text)
     for link in links:
         if re.match(r"[a-z]+:", link):
             continue
         path, _, anchor = link.partition("#")
-        target = paper if not path else (paper.parent / path).resolve()
-        assert target.exists(), f"{paper.name}: {link}"
+        target = document if not path else (document.parent / path).resolve()
+        assert target.exists(), f"{document.name}: {link}"
         if anchor and target.suffix == ".md":
-            assert anchor in anchors(target), f"{paper.name}: {link}"
+            assert anchor in anchors(target), f"{document.name}: {link}"
 
 
 def test_every_decision_is_listed_and_says_why() -> None:

@@ -1,4 +1,4 @@
-"""A process of ours that is told lines of JSON and answers with lines of JSON."""
+"""A load process that reads lines of JSON from stdin and writes lines of JSON to stdout."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,33 +11,33 @@ from bench.loads.processes import STOP_DEADLINE_S, ProcessFailed, python_module
 LINE_BYTES_MAX = 64 * 1024 * 1024
 
 
-class Talking:
+class LineProcess:
     """The process and its lines."""
 
     def __init__(self, process: asyncio.subprocess.Process, about: str) -> None:
         self._process = process
         self._about = about
 
-    async def say(self, what: msgspec.Struct) -> None:
+    async def send(self, message: msgspec.Struct) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(msgspec.json.encode(what) + b"\n")
+        self._process.stdin.write(msgspec.json.encode(message) + b"\n")
         await self._process.stdin.drain()
 
-    async def line(self, deadline_s: float) -> bytes:
+    async def receive(self, deadline_s: float) -> bytes:
         """Its next line. Raises ProcessFailed."""
         assert self._process.stdout is not None
         try:
             async with asyncio.timeout(deadline_s):
                 line = await self._process.stdout.readline()
         except TimeoutError:
-            raise ProcessFailed(f"{self._about} said nothing for {deadline_s:g} s") from None
+            raise ProcessFailed(f"{self._about} wrote nothing for {deadline_s:g} s") from None
         if not line:
             raise ProcessFailed(f"the process of {self._about} ended")
         return line
 
 
 @asynccontextmanager
-async def talking_to(module: str, about: str) -> AsyncIterator[Talking]:
+async def line_process(module: str, about: str) -> AsyncIterator[LineProcess]:
     """A process that runs this module; it ends with the block."""
     process = await asyncio.create_subprocess_exec(
         *python_module(module),
@@ -46,7 +46,7 @@ async def talking_to(module: str, about: str) -> AsyncIterator[Talking]:
         limit=LINE_BYTES_MAX,
     )
     try:
-        yield Talking(process, about)
+        yield LineProcess(process, about)
     finally:
         if process.returncode is None:
             process.kill()

@@ -1,0 +1,164 @@
+"""The channels of entities of one kind (``auction:<id>``): loaded from their hosts, resumed from memory or the log."""
+
+import asyncio
+from collections.abc import Coroutine, Hashable
+from typing import Any, Protocol, cast
+
+import msgspec
+import structlog
+
+from actors.stream.messages import Answer, GetState, Refused, Request, StateAnswer, Update
+from domain.errors import NOT_FOUND, OVERLOADED, UNAVAILABLE
+from domain.log.codec import Unreadable
+from gateway.fanout.channels import ChannelSource, FanOutCounts, FanOutLimits
+from gateway.fanout.entity_channel import EntityChannel
+from gateway.wire.faults import RequestFailed
+from gateway.wire.frames import EventFrame, Position
+from persistence.log.history import LoggedEvent
+from persistence.postgres.errors import StoreError
+from persistence.redis.announcements import CHANNEL_GROUPS, updates_channel
+
+log = structlog.get_logger()
+
+USUAL_LIMITS = FanOutLimits()
+LINGER_S = 5.0
+CATCH_UP_TRIES_MAX = 100
+CATCH_UP_PAUSE_S = 0.25
+CATCH_UP_PAUSE_MAX_S = 5.0
+
+_decode_updates = msgspec.msgpack.Decoder(list[Update]).decode
+
+
+class Hosts(Protocol):
+    """The way to the hosts."""
+
+    async def ask(self, request: Request, timeout_s: float = 5.0) -> Answer: ...
+
+
+class History(Protocol):
+    """The log, for what is older than memory. May raise StoreError."""
+
+    async def events_after(self, entity: int, after_seq: int, limit: int, /) -> list[LoggedEvent]: ...
+
+
+class EntityChannels(ChannelSource[EntityChannel]):
+    """Those of one kind of entity. Anyone may follow them."""
+
+    linger_s = LINGER_S
+    topics = tuple(map(updates_channel, range(CHANNEL_GROUPS)))
+
+    def __init__(
+        self, kind: str, hosts: Hosts, history: History, counts: FanOutCounts, limits: FanOutLimits = USUAL_LIMITS
+    ) -> None:
+        super().__init__()
+        self.prefix = f"{kind}:"
+        self._kind = kind
+        self._hosts = hosts
+        self._history = history
+        self._counts = counts
+        self._limits = limits
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def open(self, name: str, key: Hashable) -> EntityChannel:
+        """A channel that is not loaded."""
+        return EntityChannel(name, self._kind, cast(int, key), self._limits, self._counts)
+
+    async def prepare(self, channel: EntityChannel, since: Position | None) -> list[EventFrame]:
+        """Load the channel; returns the missed events that only the log has. Raises RequestFailed."""
+        while not channel.loaded:
+            if channel.loading is None:
+                channel.loading = self._spawn(self._load(channel))
+            await asyncio.shield(channel.loading)
+        if since is None:
+            return []
+        if (since.epoch, since.seq) > (channel.epoch, channel.seq):
+            # Another gateway was ahead of this one: showing its client an older state would take back what it saw.
+            await self._ask_host(channel)
+        return await self._read_log(channel, since) if self._in_log_only(channel, since) else []
+
+    async def stop(self) -> None:
+        """Stop all work."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- from its host
+
+    async def _load(self, channel: EntityChannel) -> None:
+        try:
+            answer = await self._hosts.ask(GetState(channel.entity, self._kind))
+            if isinstance(answer, StateAnswer):
+                channel.load(answer)
+            elif isinstance(answer, Refused):
+                missing = answer.code == NOT_FOUND
+                message = f"there is no such {self._kind}" if missing else f"the {self._kind} can't be read now"
+                raise RequestFailed(answer.code, message, answer.retry_after_ms)
+        finally:
+            channel.loading = None
+
+    async def _ask_host(self, channel: EntityChannel) -> bool:
+        """Bring the channel to where its host says that the entity is; False where asking again may help."""
+        answer = await self._hosts.ask(GetState(channel.entity, self._kind))
+        if isinstance(answer, StateAnswer):
+            channel.load(answer)
+        return not isinstance(answer, Refused) or answer.code not in (UNAVAILABLE, OVERLOADED)
+
+    async def _catch_up(self, channel: EntityChannel) -> None:
+        """Updates may have been lost: ask the host where the entity stands, until it says so."""
+        for attempt in range(CATCH_UP_TRIES_MAX):
+            if await self._ask_host(channel):
+                return
+            await asyncio.sleep(min(CATCH_UP_PAUSE_S * 2**attempt, CATCH_UP_PAUSE_MAX_S))
+
+    # -- from the log
+
+    def _in_log_only(self, channel: EntityChannel, since: Position) -> bool:
+        missed, missed_max = channel.seq - since.seq, self._limits.resume_events_max
+        first = channel.tail[0].seq if channel.tail else channel.seq + 1
+        return since.epoch == channel.epoch and 0 < missed <= missed_max and first > since.seq + 1
+
+    async def _read_log(self, channel: EntityChannel, since: Position) -> list[EventFrame]:
+        if self._counts.log_reads_in_flight >= self._limits.log_reads_max:
+            return []  # then the state will do: the database has enough to do
+        self._counts.log_reads_in_flight += 1
+        try:
+            logged = await self._history.events_after(channel.entity, since.seq, self._limits.resume_events_max)
+        except (StoreError, Unreadable) as error:
+            log.warning("resume_from_log_failed", channel=channel.name, error=str(error))
+            return []  # as well
+        finally:
+            self._counts.log_reads_in_flight -= 1
+        return [EventFrame(channel.name, one.epoch, one.seq, one.type, one.at, one.data) for one in logged]
+
+    # -- from Redis
+
+    def received(self, message: bytes) -> None:
+        """A page of updates."""
+        try:
+            page = _decode_updates(message)
+        except msgspec.MsgspecError as error:
+            log.error("unreadable_update", error=str(error))
+            return
+        channels = self.channels
+        for update in page:
+            channel = channels.get(update.entity)
+            if channel is not None and update.kind == self._kind:
+                channel.apply(update)
+
+    def missed(self) -> None:
+        """Updates may have been lost: ask the hosts."""
+        for channel in self.channels.values():
+            channel.close()
+            channel.catching_up = self._spawn(self._catch_up(channel))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, RequestFailed):
+            log.error("channel_task_failed", error=repr(error))

@@ -1,0 +1,10 @@
+"""Why the server closes a WebSocket. 4000–4499: reconnect, with back-off; 4500–4999: don't (docs/protocol.md)."""
+
+CLOSE_FAULT = 1011
+CLOSE_RESTARTING = 1012
+CLOSE_NO_HELLO = 4000
+CLOSE_TOO_SLOW = 4001
+CLOSE_RATE = 4002
+CLOSE_BROKEN = 4500
+CLOSE_TOKEN = 4501
+CLOSE_TOO_LARGE = 4502

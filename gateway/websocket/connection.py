@@ -1,0 +1,39 @@
+"""What a session needs: the socket under it, the way to the hosts, and its bounds."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from actors.stream.messages import Answer, Request
+
+
+class Connection(Protocol):
+    """The socket under a session."""
+
+    def write_frame(self, frame: bytes) -> None: ...
+    def write_soon(self, frame: bytes) -> None: ...
+    def pause(self) -> None: ...
+    def unsent_bytes(self) -> int: ...
+    def close(self, code: int, reason: str) -> None: ...
+
+
+class Routes(Protocol):
+    """The way to the hosts."""
+
+    def send(self, request: Request, on_answer: Callable[[Answer], None]) -> None: ...
+
+
+class SessionLimits(msgspec.Struct, frozen=True):
+    """Bounds of one session; see docs/operations.md."""
+
+    commands_per_s: int = 200
+    commands_burst: int = 400
+    subscriptions_max: int = 200
+    frame_bytes_max: int = 16_384
+    unsent_bytes_max: int = 1_048_576
+    # Updates are written while no more than this waits for the client: what is written now is still new when it
+    # arrives, and an ack that comes next has little before it.
+    updates_unsent_bytes_max: int = 16_384
+    stalled_after_s: float = 10.0
+    frames_per_turn: int = 64

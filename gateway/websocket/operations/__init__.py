@@ -1,0 +1,1 @@
+"""What clients may ask for over the WebSocket, one module an area, registered in ``table.py``."""

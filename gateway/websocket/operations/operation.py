@@ -1,0 +1,59 @@
+"""An operation of the WebSocket protocol, one for each ``op``, and the table of all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from actors.stream.messages import Request
+from gateway.identity.tokens import Identity
+from gateway.wire.codec import Codec, codecs_of
+from gateway.wire.frames import Frame, op_of
+
+F = TypeVar("F", bound=Frame)
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation(Generic[F]):
+    frame: type[F]
+    op: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "op", op_of(self.frame))
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOperation(_Operation[F]):
+    """Done by the session itself. ``handle(session, frame)`` is the reply, or None where the session replies later.
+
+    It may raise RequestFailed.
+    """
+
+    handle: Callable[[Any, F], Any]
+    needs_hello: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CommandOperation(_Operation[F]):
+    """A command for the host of an entity of this kind. It needs a valid token, and an admission slot until its answer.
+
+    ``command(frame, identity)`` is what the host gets; may raise InvalidId (``not_found``) and RequestFailed.
+    ``reply(frame, answer)`` is the reply to the client where the host accepted it.
+    """
+
+    kind: str
+    command: Callable[[F, Identity], Request]
+    reply: Callable[[F, Any], Any]
+
+
+Operation = LocalOperation[Any] | CommandOperation[Any]
+
+
+class OperationTable:
+    """Operations by the type of their frames, and the codecs that read these frames."""
+
+    def __init__(self, *operations: Operation) -> None:
+        self.by_frame: dict[type[Frame], Operation] = {operation.frame: operation for operation in operations}
+        self.codecs: dict[str, Codec] = codecs_of(list(self.by_frame))
+
+    def __iter__(self) -> Any:
+        return iter(self.by_frame.values())
