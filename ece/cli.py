@@ -19,7 +19,7 @@ from ece.commands.replay import replay
 from ece.commands.up import up
 from ece.commands.verify import verify
 from ece.failure import Failure
-from ece.settings import BadSetting
+from ece.settings import BadSetting, unknown_variables
 
 app = typer.Typer(
     name="ece",
@@ -30,7 +30,7 @@ app = typer.Typer(
         "The ECE engine: real-time auctions where no acknowledged bid is ever lost.\n\n"
         "Begin with `scripts/up` in one terminal; in another: `scripts/ece replay FILE.csv`, "
         "`scripts/ece bench hot`, `scripts/ece doctor`.\n\n"
-        "Settings are environment variables (ECE_…): docs/operations.md lists them."
+        "Settings are environment variables (ECE_…): `scripts/ece doctor` lists them."
     ),
 )
 app.command()(up)
@@ -50,10 +50,12 @@ app.command()(migrate)
 
 def main() -> None:
     """Run a command. Exit code 1 and one line for what went wrong, 2 for wrong usage."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for warning in unknown_variables():
+        console.print(f"[yellow]ece:[/] {escape(warning)}")
     try:
         app()
     except (Failure, BadSetting) as error:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
         console.print(f"[red]ece:[/] {escape(str(error))}")
         sys.exit(1)
 

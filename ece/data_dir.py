@@ -1,4 +1,4 @@
-"""The data directory: paths, the lock that keeps a second engine out, secrets, and the state of a running engine."""
+"""The data directory: paths, the lock against a second engine, secrets, and the state of a running engine."""
 
 import fcntl
 import json
@@ -21,7 +21,7 @@ from ece.settings import RUNTIME_DIR_BYTES_MAX, Settings
 
 @dataclass(frozen=True)
 class RunState:
-    """What stands in run.json while an engine runs. URLs may hold passwords: the file is for its owner only."""
+    """The content of run.json while an engine runs. URLs may hold passwords: only the owner may read the file."""
 
     pid: int
     instance: str
@@ -36,7 +36,7 @@ class RunState:
 
 
 class DataDir:
-    """Paths inside the data directory, and the few files that the supervisor itself keeps there."""
+    """Paths inside the data directory, and the files of the supervisor in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -57,7 +57,7 @@ class DataDir:
         except OSError as error:
             raise Failure(
                 f"The data directory {self.path} can't be used: {error.strerror}. "
-                "Mend its permissions, or set ECE_DATA_DIR to another one."
+                "Correct its permissions, or set ECE_DATA_DIR to another one."
             ) from error
         free = shutil.disk_usage(self.path).free
         if free < free_bytes_min:
@@ -80,7 +80,7 @@ class DataDir:
     def _taken(self) -> str:
         state = self.read_state()
         if state is None:
-            return f"Another engine is at work on {self.path} (starting or stopping). Try again in a moment."
+            return f"Another engine is starting or stopping on {self.path}. Try again in a moment."
         return (
             f"An engine already runs on {self.path}: process {state.pid}, {state.url} ({state.status}). "
             f"Stop it with Ctrl-C or `kill {state.pid}`, or set ECE_DATA_DIR and ECE_PORT to start another one."

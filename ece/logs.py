@@ -23,7 +23,7 @@ _BEARER = re.compile(r"(?P<before>\bBearer\s+)[\w.~+/=-]+", re.IGNORECASE)
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]+")
 
 
-def configure_logs(level: str = "info", log_format: str = "auto", stream: TextIO | None = None) -> None:
+def configure_logs(level: str, log_format: str, stream: TextIO | None = None) -> None:
     """Set structlog and the standard library's logging to write to `stream` (stderr) in the same form."""
     out = stream or sys.stderr
     as_json = log_format == "json" or (log_format == "auto" and not out.isatty())

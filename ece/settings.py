@@ -1,183 +1,239 @@
-"""Every setting of the engine. The only reader of the environment in the whole project."""
+"""Every setting of the engine, by group. The only reader of the environment in the whole project.
 
+A default that a class of limits has is taken from there, so that each default is defined once.
+"""
+
+import os
 import tempfile
+from collections.abc import Iterator
+from difflib import get_close_matches
 from hashlib import sha256
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from actors.hosting.limits import HostLimits
+from actors.placement.control import DirectorLimits
+from gateway.http.address_limit import LOOPBACK
+from gateway.http.connections import CONNECTIONS_PER_ADDRESS_MAX, SOCKETS_MAX, ConnectionLimits
+from gateway.identity.passwords import AT_ONCE_MAX
+from gateway.rest.ledger.services import MoneyRules
+from gateway.rest.limits import Limits as RestLimits
+from gateway.websocket.connection import SessionLimits
+
 PREFIX = "ECE_"
-# The name of a UNIX socket is limited to 107 bytes. The longest that stands in the runtime directory is Ray's
+# The name of a UNIX socket is limited to 107 bytes. The longest one in the runtime directory is Ray's
 # "/ray/t/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store".
 RUNTIME_DIR_BYTES_MAX = 37
-# An empty variable counts as not set.
 NO_PROXIES = "none"
+AMOUNT_MAX = 2**53 - 1
+# Variables with the prefix that are no settings: of the scripts, of ray_cluster.yaml, and of the supervisor.
+OTHER_VARIABLES = frozenset({"ECE_INSTANCE", "ECE_PYTHON", "ECE_REPOSITORY", "ECE_SERVICE"})
+SIMILARITY_MIN = 0.7
+
+_MONEY, _REST, _SOCKET, _CONNECTIONS = MoneyRules(), RestLimits(), SessionLimits(), ConnectionLimits()
 
 
 class BadSetting(Exception):
     """A setting has a value that the engine can't use. The message names the variable and never shows a secret."""
 
 
-class Settings(BaseSettings):
-    """Resolved settings. Frozen: a process reads them once, and hands children theirs by `child_environment`."""
+def setting(default: object, meaning: str, unit: str = "", *, by_default: str = "", **bounds: Any) -> Any:
+    """A field. `by_default` says in words what a default of None means."""
+    return Field(
+        default=default,
+        description=meaning,
+        json_schema_extra={"unit": unit, "by_default": by_default},
+        **bounds,
+    )
 
+
+class Group(BaseSettings):
+    """Settings of one part of the engine. The docstring of a group is its title."""
+
+    # An empty variable counts as not set.
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
-    # Where things are
-    data_dir: Path = Field(default=Path(".ece"), description="where data, logs and secrets are kept")
-    runtime_dir: Path | None = Field(
-        default=None,
-        description="where sockets are kept while it runs; short; by default under the temporary directory",
-    )
-    host: str = Field(default="127.0.0.1", description="address that the gateway listens on")
-    port: int = Field(default=8000, ge=1, le=65535, description="port that the gateway listens on")
-    host_bind: str = Field(default="127.0.0.1", description="address that hosts' command streams listen on")
 
-    # External servers, instead of the embedded ones
-    database_url: SecretStr | None = Field(default=None, description="PostgreSQL to use instead of the embedded one")
-    redis_url: SecretStr | None = Field(default=None, description="Redis to use instead of the embedded Valkey")
-    ray_address: str | None = Field(default=None, description="Ray cluster to use instead of a local one, e.g. auto")
+class Network(Group):
+    """Directories and network"""
 
-    # Secrets and identity
-    jwt_secret: SecretStr | None = Field(default=None, min_length=32, description="key that signs access tokens")
-    cluster_secret: SecretStr | None = Field(
-        default=None, min_length=32, description="key by which gateways and hosts know each other"
+    data_dir: Path = setting(Path(".ece"), "directory of data, logs and secrets")
+    runtime_dir: Path | None = setting(
+        None,
+        "directory of sockets while the engine runs; 37 bytes at most",
+        by_default="`/tmp/ece-…`, by data directory",
     )
-    access_token_ttl_s: int = Field(default=900, ge=1, le=86_400, description="life of an access token, seconds")
-    bcrypt_cost: int = Field(default=12, ge=4, le=16, description="cost of hashing a password, as a power of two")
-
-    # Money, in base units
-    faucet: Literal["auto", "on", "off"] = Field(
-        default="auto", description="deposits out of nowhere; auto: on with the embedded database, else off"
+    host: str = setting("127.0.0.1", "address that the gateways listen on")
+    port: int = setting(8000, "port that the gateways listen on", ge=1, le=65535)
+    host_bind: str = setting(
+        "127.0.0.1", "address that hosts listen on for gateways; in a cluster one that all nodes reach"
     )
-    faucet_max: int = Field(default=10**12, ge=1, le=2**53 - 1, description="the most that one such deposit may be")
-    bid_holds: Literal["on", "off"] = Field(
-        default="on",
-        description="bids have to be covered by their bidders' balances; off: auctions about no real money",
-    )
-    withdrawal_max: int = Field(default=10**10, ge=1, le=2**53 - 1, description="the most that one withdrawal may be")
-    withdrawal_daily_max: int = Field(
-        default=25 * 10**9, ge=1, le=2**53 - 1, description="the most that a user may withdraw in a day"
-    )
-    withdrawal_approval_above: int = Field(
-        default=10**9, ge=0, le=2**53 - 1, description="an operator has to approve withdrawals above this"
-    )
-    withdrawal_cool_down_s: int = Field(
-        default=60, ge=0, le=86_400, description="time between two withdrawals of a user, seconds"
+    trusted_proxies: str = setting(
+        ",".join(LOOPBACK),
+        "addresses or networks whose `X-Forwarded-For` is believed and which have no limits by address; or `none`",
     )
 
-    # Size
-    hosts: int = Field(default=1, ge=1, le=64, description="host actors that keep the auctions, on each node")
-    spare_hosts: int = Field(default=1, ge=0, le=16, description="host actors that stand by for one that dies, on each")
-    dedicated_max: int | None = Field(
-        default=None,
+
+class Servers(Group):
+    """External servers"""
+
+    database_url: SecretStr | None = setting(
+        None, "PostgreSQL to use: `postgresql://user:password@host:port/database`", by_default="embedded"
+    )
+    redis_url: SecretStr | None = setting(
+        None, "Redis to use: `redis://…`, `rediss://…` or `unix://…`", by_default="embedded"
+    )
+    ray_address: str | None = setting(
+        None, "Ray cluster to use: `auto` (the one of this node) or `host:port`", by_default="embedded"
+    )
+    database_pool_max: int = setting(10, "database connections of one process", ge=2, le=500)
+
+
+class Identity(Group):
+    """Secrets and identity"""
+
+    jwt_secret: SecretStr | None = setting(
+        None, "key that signs access tokens; 32 characters or more", by_default="`secrets/jwt`", min_length=32
+    )
+    cluster_secret: SecretStr | None = setting(
+        None,
+        "key by which gateways and hosts authenticate each other; 32 characters or more",
+        by_default="`secrets/cluster`",
+        min_length=32,
+    )
+    access_token_ttl_s: int = setting(900, "lifetime of an access token", "seconds", ge=1, le=86_400)
+    bcrypt_cost: int = setting(12, "work to hash a password; each step doubles it", "log2 of rounds", ge=4, le=16)
+
+
+class Money(Group):
+    """Money"""
+
+    bid_holds: Literal["on", "off"] = setting(
+        "on", "`on`: a bid needs a balance that covers it; `off`: for auctions without real money"
+    )
+    faucet: Literal["auto", "on", "off"] = setting(
+        "auto", "deposits that no payment backs: `on`, `off`, or `auto` (on with the embedded database only)"
+    )
+    faucet_max: int = setting(_MONEY.faucet_max, "largest such deposit", "base units", ge=1, le=AMOUNT_MAX)
+    withdrawal_max: int = setting(
+        _MONEY.withdrawals.amount_max, "largest withdrawal", "base units", ge=1, le=AMOUNT_MAX
+    )
+    withdrawal_daily_max: int = setting(
+        _MONEY.withdrawals.daily_max, "withdrawals of one user in 24 hours", "base units", ge=1, le=AMOUNT_MAX
+    )
+    withdrawal_approval_above: int = setting(
+        _MONEY.withdrawals.approval_above,
+        "amount above which an operator has to approve a withdrawal",
+        "base units",
+        ge=0,
+        le=AMOUNT_MAX,
+    )
+    withdrawal_cool_down_s: int = setting(
+        _MONEY.withdrawals.cool_down_ms // 1000, "time between two withdrawals of a user", "seconds", ge=0, le=86_400
+    )
+
+
+class Size(Group):
+    """Size and placement"""
+
+    gateways: int = setting(1, "gateway processes; they share the port, and each can use one core", ge=1, le=16)
+    hosts: int = setting(DirectorLimits.hosts, "hosts on each node", ge=1, le=64)
+    spare_hosts: int = setting(
+        DirectorLimits.spare_hosts, "hosts on each node that take over from a host that dies", ge=0, le=16
+    )
+    dedicated_max: int | None = setting(
+        None,
+        "dedicated hosts of all nodes; by default the smaller of two a core and a tenth of the memory by 64 MiB",
+        by_default="by cores and memory",
         ge=0,
         le=10_000,
-        description="auctions that may have a host of their own; by default what nodes bear",
     )
-    gateways: int = Field(default=1, ge=1, le=16, description="gateway processes, which share the port")
-    slots: int = Field(default=256, ge=1, le=65_536, description="slots that auctions map to; fixed for a database")
-    disk_reserve_bytes: int = Field(
-        default=268_435_456,
+    slots: int = setting(
+        256, "slots that auctions map to; must not change once a database has auctions", ge=1, le=65_536
+    )
+    passivate_after_s: int = setting(
+        HostLimits().passivate_after_ms // 1000, "idle time after which an auction leaves memory", "seconds", ge=1
+    )
+    disk_reserve_bytes: int = setting(
+        268_435_456,
+        "free disk space below which the embedded PostgreSQL refuses writes and an engine does not start",
+        "bytes",
         ge=33_554_432,
-        description="free space on the disk of the data below which the embedded PostgreSQL refuses writes, bytes",
-    )
-    database_pool_max: int = Field(default=10, ge=2, le=500, description="database connections of a process")
-
-    # Logs
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least level logged")
-    log_format: Literal["auto", "json", "console"] = Field(
-        default="auto", description="auto: console on a terminal, else json"
     )
 
-    # Limits: every queue, batch and wait has one
-    socket_commands_per_s: int = Field(default=200, ge=1, description="commands a socket may send, per second")
-    socket_commands_burst: int = Field(default=400, ge=1, description="commands a socket may send at once")
-    subscriptions_max: int = Field(default=200, ge=1, description="subscriptions of one socket")
-    frame_bytes_max: int = Field(default=16_384, ge=256, description="size of one client frame, bytes")
-    unsent_bytes_max: int = Field(
-        default=1_048_576, ge=4_096, description="bytes that may wait for one slow socket before it is closed"
-    )
-    news_unsent_bytes_max: int = Field(
-        default=16_384, ge=1_024, description="bytes that may wait for a socket before it gets states instead of news"
-    )
-    commands_under_way_max: int = Field(
-        default=2_000, ge=2, description="bids of all sockets of one gateway that may wait for their answers"
-    )
-    stalled_after_s: float = Field(
-        default=10.0, ge=0.5, le=300, description="time after which a client that reads nothing of what waits is closed"
-    )
-    frames_per_turn: int = Field(
-        default=64, ge=1, description="frames of one socket that are read before others have their turn"
-    )
-    crowd_watchers: int = Field(
-        default=256, ge=1, description="watchers of one auction beyond which they get states where much happens"
-    )
-    watchers_per_turn: int = Field(
-        default=64, ge=1, description="watchers of one auction that are told before acks have their turn"
-    )
-    telling_share: float = Field(
-        default=0.67, ge=0.05, le=1.0, description="share of a gateway's time that the news of one auction may take"
-    )
-    resume_events_max: int = Field(default=2_000, ge=1, description="missed events that a client may get at a resume")
-    log_reads_max: int = Field(default=8, ge=1, description="resumes of one gateway that may read the log at once")
-    seller_listings_per_hour: int = Field(default=200, ge=1, description="auctions that one seller may list in an hour")
-    seller_live_max: int = Field(default=500, ge=1, description="scheduled and open auctions of one seller")
-    seller_dedicated_max: int = Field(
-        default=1, ge=0, description="scheduled and open auctions of one seller with a host of their own on request"
-    )
-    requests_max: int = Field(default=512, ge=1, description="HTTP requests that one gateway serves at once")
-    requests_per_address_max: int = Field(default=128, ge=1, description="HTTP requests of one client address at once")
-    request_bytes_max: int = Field(default=65_536, ge=1_024, description="size of a request's body, bytes")
-    request_head_bytes_max: int = Field(
-        default=65_536, ge=8_192, description="size of a request without its body: request line, headers, framing"
-    )
-    request_timeout_s: float = Field(
-        default=10.0, ge=0.5, le=300, description="time in which a request has to arrive as a whole"
-    )
-    response_timeout_s: float = Field(
-        default=20.0, ge=0.5, le=300, description="time in which a client has to read what it was answered"
-    )
-    unfinished_bytes_max: int = Field(
-        default=67_108_864, ge=1_048_576, description="bytes of all requests that have not arrived as a whole"
-    )
-    connections_max: int | None = Field(
-        default=None,
-        ge=16,
-        description="client connections of one gateway; by default sockets_max and 4,096; less where files are few",
-    )
-    connections_per_address_max: int = Field(
-        default=2_000, ge=1, description="client connections, and sockets, of one client address"
-    )
-    trusted_proxies: str = Field(
-        default="127.0.0.1,::1",
-        description="addresses or networks whose X-Forwarded-For counts, and which have no limits by address; or none",
-    )
-    attempts_per_minute: int = Field(default=240, ge=1, description="log-ins and registrations from one address")
-    logins_per_minute: int = Field(default=10, ge=1, description="attempts at one login from one address")
-    passwords_at_once: int = Field(default=2, ge=1, le=64, description="passwords that one gateway hashes at once")
-    passwords_waiting_max: int = Field(default=32, ge=0, description="passwords that may wait to be hashed")
-    sockets_max: int = Field(default=10_000, ge=1, description="open sockets of one gateway")
-    host_inbox_max: int = Field(default=20_000, ge=1, description="commands that may wait at one host")
-    mailbox_max: int = Field(default=4_000, ge=1, description="commands that may wait at one auction")
-    streams_max: int = Field(default=256, ge=1, description="command streams that a host accepts")
-    stream_unread_bytes_max: int = Field(
-        default=67_108_864, ge=65_536, description="bytes of answers that may wait for a gateway before it is cut off"
-    )
-    news_waiting_max: int = Field(default=1_000, ge=1, description="announcements of a host that may wait for Redis")
-    host_pending_max: int = Field(default=50_000, ge=1, description="requests of a gateway that may wait for one host")
-    moved_pending_max: int = Field(
-        default=10_000, ge=1, description="requests of a gateway that may wait for auctions on the move"
-    )
-    batch_max: int = Field(default=2_000, ge=1, description="commands of one commit")
-    snapshot_every_events: int = Field(default=1_000, ge=1, description="events between snapshots of an auction")
-    passivate_after_s: int = Field(default=300, ge=1, description="idle time after which an auction leaves memory")
 
-    # What the engine's own processes tell each other
-    brief: bool = Field(default=False, description="`up` says only what it does: another command started it")
+class GatewayLimits(Group):
+    """Limits of a gateway"""
+
+    sockets_max: int = setting(SOCKETS_MAX, "open WebSockets; at most seven eighths of the connections", ge=1)
+    connections_max: int | None = setting(
+        None, "client connections, WebSockets included", by_default="`ECE_SOCKETS_MAX` and 4,096", ge=16
+    )
+    connections_per_address_max: int = setting(
+        CONNECTIONS_PER_ADDRESS_MAX, "connections, and WebSockets, of one client address (IPv6: of its /64)", ge=1
+    )
+    socket_commands_per_s: int = setting(_SOCKET.commands_per_s, "sustained rate of one socket", "commands/s", ge=1)
+    socket_commands_burst: int = setting(_SOCKET.commands_burst, "commands of one socket at once", ge=1)
+    requests_max: int = setting(_REST.requests_max, "HTTP requests at once", ge=1)
+    requests_per_address_max: int = setting(
+        _REST.requests_per_address_max, "HTTP requests of one client address at once", ge=1
+    )
+    request_timeout_s: float = setting(
+        _CONNECTIONS.request_timeout_s,
+        "time in which a request has to arrive as a whole, and a new connection has to send its first",
+        "seconds",
+        ge=0.5,
+        le=300,
+    )
+    response_timeout_s: float = setting(
+        _CONNECTIONS.response_timeout_s,
+        "time in which a client has to read a response, or the next 48 KiB of a large one",
+        "seconds",
+        ge=0.5,
+        le=300,
+    )
+    attempts_per_minute: int = setting(
+        _REST.attempts_per_minute, "log-ins and registrations from one address", "per minute", ge=1
+    )
+    logins_per_minute: int = setting(
+        _REST.logins_per_minute, "attempts at one login from one address", "per minute", ge=1
+    )
+    passwords_at_once: int = setting(AT_ONCE_MAX, "passwords that are hashed at the same time", ge=1, le=64)
+
+
+class SellerQuotas(Group):
+    """Quotas of a seller"""
+
+    seller_listings_per_hour: int = setting(
+        _REST.seller_quota.listed_per_hour, "auctions listed in an hour", "per hour", ge=1
+    )
+    seller_live_max: int = setting(_REST.seller_quota.live, "scheduled and open auctions", ge=1)
+    seller_dedicated_max: int = setting(
+        _REST.seller_quota.dedicated, "of these, auctions that asked for a dedicated host", ge=0
+    )
+
+
+class Logs(Group):
+    """Logs"""
+
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "info", "least level that is logged: `debug`, `info`, `warning` or `error`"
+    )
+    log_format: Literal["auto", "json", "console"] = setting(
+        "auto", "`json`, `console`, or `auto` (`console` on a terminal, else `json`)"
+    )
+
+
+# In the order of docs/operations.md.
+GROUPS: tuple[type[Group], ...] = (Network, Servers, Identity, Money, Size, GatewayLimits, SellerQuotas, Logs)
+
+
+class Settings(Network, Servers, Identity, Money, Size, GatewayLimits, SellerQuotas, Logs):
+    """Resolved settings. Frozen: a process reads them once, and hands children theirs by `child_environment`."""
 
     @field_validator("data_dir", "runtime_dir")
     @classmethod
@@ -245,6 +301,24 @@ def load_settings(**values: object) -> Settings:
     except ValidationError as error:
         # `from None`: pydantic's own message shows the input, which may be a secret.
         raise BadSetting("; ".join(_sentence(problem["loc"], problem["msg"]) for problem in error.errors())) from None
+
+
+def revealed(secret: SecretStr | None) -> str:
+    """The text of a setting that the supervisor has filled in for its processes."""
+    assert secret is not None, "the supervisor sets it"
+    return secret.get_secret_value()
+
+
+def unknown_variables() -> Iterator[str]:
+    """A sentence for each variable of the environment that looks like a setting and is none."""
+    for variable in sorted(os.environ):
+        # pydantic-settings does not look at the case of names.
+        prefix, name = variable[: len(PREFIX)].upper(), variable[len(PREFIX) :].lower()
+        if prefix != PREFIX or name in Settings.model_fields or prefix + name.upper() in OTHER_VARIABLES:
+            continue
+        nearest = get_close_matches(name, Settings.model_fields, 1, SIMILARITY_MIN)
+        hint = f"Did you mean {PREFIX}{nearest[0].upper()}?" if nearest else "No setting has a similar name."
+        yield f"{variable} is not a setting and has no effect. {hint} `ece doctor` lists all settings."
 
 
 def _sentence(location: tuple[int | str, ...], message: str) -> str:

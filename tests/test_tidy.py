@@ -217,8 +217,7 @@ def environment_uses(path: Path) -> list[int]:
 
 def test_the_environment_is_read_in_one_place():
     using = {name_of(path): environment_uses(path) for path in LIVE}
-    # pydantic-settings reads it for ece/settings.py.
-    assert {name for name, lines in using.items() if lines} == ENVIRONMENT.keys() - {"ece/settings.py"}
+    assert {name for name, lines in using.items() if lines} == ENVIRONMENT.keys()
 
 
 def test_imports_stand_at_the_top():

@@ -8,7 +8,7 @@ from persistence.redis.announcements import ANNOUNCEMENT_QUEUE_MAX
 
 @dataclass(frozen=True)
 class HostLimits:
-    """Bounds of one host; see docs/operations.md."""
+    """Bounds of one host; see docs/architecture.md, Bounds."""
 
     inbox_max: int = 20_000
     mailbox_max: int = 4_000

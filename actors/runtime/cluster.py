@@ -148,7 +148,7 @@ class RayControl:
 
 
 class RayRuntime:
-    """The conductor's connection to Ray."""
+    """The Ray driver's connection to Ray."""
 
     def __init__(self, config: RayConfig) -> None:
         self._config = config
@@ -157,7 +157,7 @@ class RayRuntime:
 
     @property
     def owns_ray(self) -> bool:
-        """Whether this Ray lives and dies with the conductor."""
+        """Whether this Ray lives and dies with the Ray driver."""
         return self._config.address is None
 
     def connect(self) -> None:
@@ -191,7 +191,7 @@ class RayRuntime:
         deadline = time.monotonic() + NAME_FREE_WITHIN_S
         while _ended(DIRECTOR):
             if time.monotonic() > deadline:
-                raise RayTrouble("the director of an earlier conductor does not end")
+                raise RayTrouble("the director of an earlier Ray driver does not end")
             time.sleep(0.1)
         self._director = (
             ray.remote(DirectorActor)
@@ -201,8 +201,8 @@ class RayRuntime:
                 num_cpus=0,
                 max_restarts=-1,
                 max_task_retries=0,
-                # Beside the conductor: when another node dies, the director is not among the dead. Ray heeds a wish for
-                # a node only where something is asked of it.
+                # Beside the Ray driver: when another node dies, the director is not among the dead. Ray heeds a wish
+                # for a node only where something is asked of it.
                 memory=DIRECTOR_ASKS_BYTES,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True),
             )

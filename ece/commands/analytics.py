@@ -1,4 +1,4 @@
-"""`ece analytics`: the figures of portfolios and the market, how far they are, and making them anew."""
+"""`ece analytics`: how far the analytics of portfolios and the market are behind, and their rebuild."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ BUSY_WAIT_S = 0.1
 BUSY_MAX_S = 300.0
 
 analytics = typer.Typer(
-    no_args_is_help=True, help="Figures of portfolios and the market.\n\nBegin with: scripts/ece analytics status"
+    no_args_is_help=True, help="Analytics of portfolios and the market.\n\nBegin with: scripts/ece analytics status"
 )
 
 
@@ -33,15 +33,15 @@ analytics = typer.Typer(
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")] = False,
 ) -> None:
-    """How far the figures are behind the sales, and what waits to be taken in.
+    """Show how far the analytics are behind the sales, and how many rows wait.
 
     Example: scripts/ece analytics status
     """
-    narration = Console(stderr=True, highlight=False)
+    stderr = Console(stderr=True, highlight=False)
     try:
-        found = asyncio.run(_status(narration))
+        found = asyncio.run(_status(stderr))
     except StoreError as error:
-        raise Failure(f"The figures can't be read: {error}") from error
+        raise Failure(f"The analytics can't be read: {error}") from error
     behind_s = None if found.caught_up_at is None else max(0, _now_ms() - found.caught_up_at) / 1000
     if as_json:
         waiting = {source.source: source.waiting for source in found.sources}
@@ -53,24 +53,26 @@ def status(
 
 @analytics.command()
 def rebuild() -> None:
-    """Empty the figures and count them anew from sales, settlements, refunds and changes of owner.
+    """Empty the analytics tables and recompute them from sales, settlements,
+    refunds and changes of owner.
 
-    While the engine runs or not: gateways help, and until it is done answers say `as_of: null`. Done again after it was
-    broken off, it begins anew. Nothing but the figures is touched.
+    The engine may run or not; gateways take part, and responses have `as_of:
+    null` until the rebuild is complete. If it is interrupted, run it again: it
+    starts from the beginning. No other tables change.
 
     Example: scripts/ece analytics rebuild
     """
-    narration, began = Console(stderr=True, highlight=False), time.perf_counter()
+    stderr, began = Console(stderr=True, highlight=False), time.perf_counter()
     try:
-        rows = asyncio.run(_rebuild(narration))
+        rows = asyncio.run(_rebuild(stderr))
     except StoreError as error:
-        raise Failure(f"The figures can't be made anew: {error}. Do it again.") from error
+        raise Failure(f"The analytics can't be rebuilt: {error}. Run the command again.") from error
     Console(highlight=False).print(f"[green]✓[/] {rows:,} rows in {time.perf_counter() - began:.1f} s.")
 
 
 @asynccontextmanager
-async def _followed(narration: Console) -> AsyncIterator[Analytics]:
-    async with database_of(load_settings(), narration) as database_url:
+async def _followed(stderr: Console) -> AsyncIterator[Analytics]:
+    async with database_of(load_settings(), stderr) as database_url:
         pool = await open_pool(database_url, size_max=1)
         try:
             yield Analytics(pool)
@@ -78,24 +80,26 @@ async def _followed(narration: Console) -> AsyncIterator[Analytics]:
             await close_pool(pool)
 
 
-async def _status(narration: Console) -> Status:
-    async with _followed(narration) as following:
+async def _status(stderr: Console) -> Status:
+    async with _followed(stderr) as following:
         return await following.status(_now_ms())
 
 
-async def _rebuild(narration: Console) -> int:
+async def _rebuild(stderr: Console) -> int:
     columns = TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    async with _followed(narration) as following:
+    async with _followed(stderr) as following:
         await following.reset()
         found = await following.status(_now_ms())
         total = sum(source.waiting for source in found.sources)
-        with Progress(*columns, console=narration, transient=True) as progress:
+        with Progress(*columns, console=stderr, transient=True) as progress:
             rows = progress.add_task("rows", total=total)
             values = progress.add_task("values of collections", total=None)
             busy_since = time.monotonic()
             while not (step := await following.step(_now_ms())).idle:
                 if step.busy and time.monotonic() - busy_since > BUSY_MAX_S:
-                    raise Failure("Another process has been at it for minutes: `scripts/ece analytics status`.")
+                    raise Failure(
+                        "Another process has held the analytics for minutes: see `scripts/ece analytics status`."
+                    )
                 if step.busy:
                     await asyncio.sleep(BUSY_WAIT_S)
                     continue
@@ -107,16 +111,16 @@ async def _rebuild(narration: Console) -> int:
 
 def _print_status(out: Console, found: Status, behind_s: float | None) -> None:
     if behind_s is None:
-        out.print("[yellow]![/] The figures are being made anew; until then they are not whole.", soft_wrap=True)
+        out.print("[yellow]![/] A rebuild is in progress; until it ends the analytics are incomplete.", soft_wrap=True)
     else:
-        out.print(f"[green]✓[/] Up to date {behind_s:,.1f} s ago.")
+        out.print(f"[green]✓[/] Up to date as of {behind_s:,.1f} s ago.")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Table")
-    table.add_column("Rows that wait", justify="right")
+    table.add_column("Waiting rows", justify="right")
     for source in found.sources:
         table.add_row(source.source, f"{source.waiting:,}")
     out.print(table)
-    out.print(f"{found.values_due:,} values at the ends of days are due.")
+    out.print(f"{found.values_due:,} end-of-day values are due.")
 
 
 def _now_ms() -> int:

@@ -1,4 +1,4 @@
-"""`ece catalog import`: cards from a file."""
+"""`ece catalog import`: imports cards from a file."""
 
 import asyncio
 import json
@@ -32,18 +32,26 @@ catalog = typer.Typer(no_args_is_help=True, help="The catalog.\n\nBegin with: sc
 
 File = Annotated[
     Path,
-    typer.Argument(exists=True, dir_okay=False, readable=True, help="CSV, also of other programs; JSON lines or array"),
+    typer.Argument(
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="CSV (also exports of other programs), JSON lines, or a JSON array.",
+    ),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only look, and show the first cards; needs no database, writes nothing.")
+    bool,
+    typer.Option("--dry-run", help="Check the file and show the first cards; needs no database and writes nothing."),
 ]
-ReportFile = Annotated[Path | None, typer.Option("--report", help="Write all bad rows here, a JSON object a line.")]
+ReportFile = Annotated[
+    Path | None, typer.Option("--report", help="Write all invalid rows to this file, one JSON object a line.")
+]
 FormatName = Annotated[
     str | None,
     typer.Option(
         "--format",
         metavar="NAME",
-        help=f"Which program wrote the CSV file, where its columns don't say: {', '.join(READABLE)}.",
+        help=f"The program that wrote the CSV file, if its columns don't tell: {', '.join(READABLE)}.",
     ),
 ]
 Mapped = Annotated[
@@ -51,25 +59,26 @@ Mapped = Annotated[
     typer.Option(
         "--map",
         metavar="FIELD=COLUMN",
-        help='Which column has what; again for each: --map name="Card Name" --map set=Set',
+        help='Column of a field; may be repeated: --map name="Card Name" --map set=Set',
     ),
 ]
 Encoding = Annotated[
-    str | None, typer.Option("--encoding", help="Of a CSV file, where it isn't UTF-8, UTF-16 or Windows-1252: cp932 …")
+    str | None,
+    typer.Option("--encoding", help="Encoding of a CSV file other than UTF-8, UTF-16 and Windows-1252: cp932 …"),
 ]
 IsCollection = Annotated[
     bool,
     typer.Option(
         "--collection",
-        help="The CSV file lists copies: several rows may be one card, and cards that the catalog has stay as they "
-        "are; for files of other programs it is so anyway.",
+        help="The CSV file lists copies: several rows may be one card, and cards that the catalog has are not changed. "
+        "Default for exports of other programs.",
     ),
 ]
 
 
 @catalog.callback()
 def _catalog() -> None:
-    """A group of its own, also while it has one command."""
+    """Makes typer keep the name of the only command."""
 
 
 @catalog.command(name="import")
@@ -82,33 +91,38 @@ def import_(
     collection: IsCollection = False,
     report: ReportFile = None,
 ) -> None:
-    """Put the cards of a file into the catalog: new ones are made, those with the same set and number changed.
+    """Import the cards of a file into the catalog: create new ones, update those
+    with the same set and number.
 
-    Each card has `set`, `number`, `name` and `rarity`; it may have `set_name`, `description`, `traits`, `edition`,
-    `images` and `model_3d`. In CSV a trait is a column `trait:NAME`, and images are separated by `|`. Rows that are no
-    cards are named, with their lines, and left out. Done again, an import changes nothing.
+    Each card has `set`, `number`, `name` and `rarity`; it may have `set_name`,
+    `description`, `traits`, `edition`, `images` and `model_3d`. In CSV a trait
+    is a column `trait:NAME`, and images are separated by `|`. Invalid rows are
+    listed with their lines and skipped. Importing the same file again changes
+    nothing.
 
-    CSV files that collectors' programs export are known by their columns. Of those, cards that the catalog has already
-    stay as they are; quantities, conditions and prices are not taken.
+    CSV exports of collectors' programs are recognised by their columns. They do
+    not change cards that the catalog has already; quantities, conditions and
+    prices are not imported.
 
     Example: scripts/ece catalog import cards.csv --dry-run
 
-    Exit code: 0 all rows are in, 1 some were bad or the file is no catalog.
+    Exit code: 0 all rows were imported, 1 some were invalid or the file is not a
+    catalog.
     """
     how = How(_format(format_name), _mapping(mapped or []), _encoding(encoding), collection)
-    narration, out, began = Console(stderr=True, highlight=False), Console(highlight=False), time.perf_counter()
+    stderr, out, began = Console(stderr=True, highlight=False), Console(highlight=False), time.perf_counter()
     shown: list[Read] = []
     with ExitStack() as opened:
         try:
             rows = opened.enter_context(catalog_file(file, how))
             tell_bad = _reporter(report, opened)
             size = max(1, file.stat().st_size)
-            imported = asyncio.run(_imported(rows, file.name, size, shown if dry_run else None, tell_bad, narration))
+            imported = asyncio.run(_imported(rows, file.name, size, shown if dry_run else None, tell_bad, stderr))
         except (FileBroken, OSError) as error:
             raise Failure(f"{file}: {error}") from error
         except StoreError as error:
             raise Failure(
-                f"The catalog can't be written: {error}. Pages before are in; import the file again."
+                f"The catalog can't be written: {error}. Earlier pages are imported; import the file again."
             ) from error
         if isinstance(rows, CsvFile):
             print_how_read(out, rows)
@@ -171,12 +185,12 @@ async def _imported(
     size: int,
     shown: list[Read] | None,
     tell_bad: Callable[[int, str], None],
-    narration: Console,
+    stderr: Console,
 ) -> Imported:
     """Written to the catalog; or only looked at, where there is a list for the first rows."""
     now_ms = time.time_ns() // 1_000_000
     columns = TextColumn("  {task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=narration, transient=True) as progress:
+    with Progress(*columns, console=stderr, transient=True) as progress:
         task = progress.add_task(escape(name), total=size)
 
         async def import_to(writing: CatalogWriting | None, of: Iterable[Read]) -> Imported:
@@ -191,7 +205,7 @@ async def _imported(
 
         if shown is not None:
             return await import_to(None, _noted(rows, shown))
-        async with database_of(load_settings(), narration) as database_url:
+        async with database_of(load_settings(), stderr) as database_url:
             pool = await open_pool(database_url, size_max=1)
             try:
                 return await import_to(CatalogWriting(pool), rows)

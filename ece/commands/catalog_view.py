@@ -1,4 +1,4 @@
-"""What `ece catalog import` shows: how a file was read, its first cards, and what became of them."""
+"""Output of `ece catalog import`: how a file was read, its first cards, and the result."""
 
 from rich.cells import cell_len
 from rich.console import Console

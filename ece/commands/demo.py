@@ -1,4 +1,4 @@
-"""`ece demo`: fill an engine with cards to look at."""
+"""`ece demo`: fills an engine with demo data."""
 
 import asyncio
 import os
@@ -32,22 +32,24 @@ from persistence.postgres.pool import close_pool, open_pool
 
 CARDS_MAX = 10_000
 DRAWN_AT_ONCE = 4
-# Pictures of one errand: few enough that the bar moves.
-ERRAND = 4
+# Pictures of one task: few enough that the progress bar moves.
+PICTURES_PER_TASK = 4
 
-Cards = Annotated[int, typer.Option("--cards", min=1, max=CARDS_MAX, help="How many cards; 50 make a set.")]
-Market = Annotated[bool, typer.Option(help="Also people, their copies, auctions and bids.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Another number makes other sets, beside those there are.")]
+Cards = Annotated[int, typer.Option("--cards", min=1, max=CARDS_MAX, help="Number of cards; a set has 50.")]
+Market = Annotated[bool, typer.Option(help="Also create users, their copies, auctions and bids.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Another seed makes other sets in addition.")]
 
 
 def demo(cards: Cards = 100, seed: Seed = 1, market: Market = True) -> None:
-    """Fill the engine with something to look at: sets, cards with a picture drawn for each, copies, open auctions.
+    """Create demo data: sets, cards with a picture each, copies and open auctions.
 
-    The pictures go to `media/cards` in the data directory, and the gateway shows them at /media/cards/…; the cards
-    go into the catalog, where GET /api/v1/catalog/cards finds them. The same seed gives the same cards: done again,
-    it changes nothing, and with more `--cards` it adds to what there is. Eight people (demo_ada, …), whom nobody can
-    log in as and who have play money, own copies, sell some of them and bid; what was not sold is listed anew by the
-    next `ece demo`. Without a running engine one is started for the time that it takes.
+    Pictures are written to `media/cards` in the data directory, and the gateway
+    serves them at /media/cards/…; cards go to the catalog (GET
+    /api/v1/catalog/cards). The same seed gives the same cards: a second run
+    changes nothing, and a larger `--cards` adds cards. Eight users (demo_ada, …)
+    without a password and with play money own copies, sell some of them and bid;
+    the next `ece demo` lists unsold copies again. If no engine runs, the command
+    starts one and stops it at the end.
 
     Examples:
 
@@ -57,24 +59,23 @@ def demo(cards: Cards = 100, seed: Seed = 1, market: Market = True) -> None:
 
     scripts/ece demo --no-market
     """
-    settings, narration = load_settings(), Console(stderr=True, highlight=False)
+    settings, stderr = load_settings(), Console(stderr=True, highlight=False)
     if market and not _has_play_money(settings):
         raise Failure(
-            "This engine has no faucet, so it is no place for people with play money. "
-            "--no-market puts in the cards alone."
+            "This engine has no faucet, and users with play money need one. --no-market creates the cards only."
         )
     began = time.perf_counter()
     wanted = [demo_card(seed, place) for place in range(cards)]
     try:
-        drawn = draw(wanted, DataDir(settings.data_dir).media / "cards", narration)
+        drawn = draw(wanted, DataDir(settings.data_dir).media / "cards", stderr)
     except OSError as error:
         raise Failure(f"The pictures can't be written: {error}") from error
     try:
-        written, filled = asyncio.run(_put(settings, wanted, market, narration))
+        written, filled = asyncio.run(_put(settings, wanted, market, stderr))
     except StoreError as error:
-        raise Failure(f"The catalog can't be written: {error}. Run the same command again to go on.") from error
+        raise Failure(f"The catalog can't be written: {error}. Run the command again to continue.") from error
     except (RestRefused, TransportError) as error:
-        raise Failure(f"The engine did not go along: {error}. Run the same command again to go on.") from error
+        raise Failure(f"The engine refused a request: {error}. Run the command again to continue.") from error
     out = Console(highlight=False)
     out.print(
         f"[green]✓[/] {cards:,} cards in {len({card.set.code for card in wanted})} sets after "
@@ -87,26 +88,26 @@ def demo(cards: Cards = 100, seed: Seed = 1, market: Market = True) -> None:
     out.print(f"  Look: {settings.base_url}/api/v1/catalog/cards", soft_wrap=True)
 
 
-def draw(cards: list[DemoCard], folder: Path, narration: Console) -> int:
+def draw(cards: list[DemoCard], folder: Path, stderr: Console) -> int:
     """Draw the pictures that are not there yet; how many those were. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     missing = [card for card in cards if not (folder / card.picture).exists()]
     if not missing:
         return 0
-    errands = [missing[first : first + ERRAND] for first in range(0, len(missing), ERRAND)]
-    workers = min(len(errands), DRAWN_AT_ONCE, os.cpu_count() or 1)
+    batches = [missing[first : first + PICTURES_PER_TASK] for first in range(0, len(missing), PICTURES_PER_TASK)]
+    workers = min(len(batches), DRAWN_AT_ONCE, os.cpu_count() or 1)
     # Forked before the progress bar has its thread.
     with ProcessPoolExecutor(workers, get_context("fork")) as pool:
-        under_way = [pool.submit(_draw_some, errand, folder) for errand in errands]
-        with _bar("drawing", len(missing), narration) as advance:
-            for done in as_completed(under_way):
+        tasks = [pool.submit(_draw_some, batch, folder) for batch in batches]
+        with _bar("drawing", len(missing), stderr) as advance:
+            for done in as_completed(tasks):
                 advance(done.result())
     return len(missing)
 
 
 def _draw_some(cards: list[DemoCard], folder: Path) -> int:
     for card in cards:
-        # Whole or not at all: what has its name stays.
+        # Written under another name first: a picture with its own name is complete.
         part = folder / f".{card.picture}.{os.getpid()}"
         part.write_bytes(picture(card))
         part.rename(folder / card.picture)
@@ -114,30 +115,30 @@ def _draw_some(cards: list[DemoCard], folder: Path) -> int:
 
 
 @contextmanager
-def _bar(what: str, total: int, narration: Console) -> Iterator[Callable[[int], None]]:
+def _bar(what: str, total: int, stderr: Console) -> Iterator[Callable[[int], None]]:
     columns = TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=narration, transient=True) as progress:
+    with Progress(*columns, console=stderr, transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda count: progress.advance(task, count)
 
 
-async def _put(settings: Settings, cards: list[DemoCard], market: bool, narration: Console) -> tuple[Written, Filled]:
+async def _put(settings: Settings, cards: list[DemoCard], market: bool, stderr: Console) -> tuple[Written, Filled]:
     if not market:
-        async with database_of(settings, narration) as database_url:
+        async with database_of(settings, stderr) as database_url:
             return await _put_cards(database_url, cards), Filled()
-    async with running_engine(settings, narration) as engine:
+    async with running_engine(settings, stderr) as engine:
         written = await _put_cards(engine.database_url, cards)
-        with _bar("copies and auctions", len(cards), narration) as advance:
+        with _bar("copies and auctions", len(cards), stderr) as advance:
             return written, await _fill(engine, cards, lambda: advance(1))
 
 
-async def _fill(engine: RunningEngine, cards: list[DemoCard], told: Callable[[], None]) -> Filled:
+async def _fill(engine: RunningEngine, cards: list[DemoCard], on_card: Callable[[], None]) -> Filled:
     roster = Roster(engine.accounts)
     await roster.enlist(list(PEOPLE))
     await roster.enlist([OPERATOR], OPERATOR_ROLE)
     client = RestClient(engine.base_url, roster)
     try:
-        return await fill(client, cards, told)
+        return await fill(client, cards, on_card)
     finally:
         await client.close()
 

@@ -22,11 +22,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ece.commands.settings_view import print_settings
 from ece.data_dir import DataDir, RunState
 from ece.embedded.valkey import redis_answers
 from ece.failure import Failure
 from ece.logs import mask_text
-from ece.settings import BadSetting, Settings, load_settings
+from ece.settings import BadSetting, Settings, load_settings, unknown_variables
+from ece.settings_list import ListedSetting, settings_list
 from ece.supervisor.port import check_port
 from persistence.postgres.migrations import pending_migrations
 from persistence.postgres.pool import close_pool, open_pool
@@ -53,30 +55,45 @@ class Finding:
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON on stdout.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Findings and settings as one JSON object on stdout.")
+    ] = False,
 ) -> None:
-    """Say what is installed, what is reachable, and what to do about the rest.
+    """Show every setting, and check what is installed and reachable.
 
-    It looks at this machine, the settings, and the engine on this data directory or, where settings name external
-    servers, at those. It changes nothing. Exit code 1 if something is broken.
+    It shows each setting with its value and where that comes from. Then it
+    checks this machine and the engine on this data directory or, where settings
+    name external servers, those, and says what to do about what is wrong. It
+    changes nothing.
 
     Examples:
 
       scripts/ece doctor
 
       scripts/ece doctor --json | jq '.findings[] | select(.verdict == "broken")'
+
+      scripts/ece doctor --json | jq '.settings[] | {variable, value}'
+
+    Exit code: 0 nothing is broken, 1 something is.
     """
+    listed: list[ListedSetting] = []
     try:
         settings = load_settings()
+        listed = list(settings_list(settings))
         findings = [*machine(settings), *asyncio.run(reachable(settings))]
     except BadSetting as error:
         advice = "Correct these variables; docs/operations.md lists all settings."
         findings = [*packages(), Finding("settings", "broken", str(error), advice)]
+    findings += [Finding("settings", "note", text, "Correct or unset it.") for text in unknown_variables()]
     broken = any(finding.verdict == "broken" for finding in findings)
     if as_json:
-        print(json.dumps({"ok": not broken, "findings": [asdict(finding) for finding in findings]}, indent=1))
+        members = {"findings": [asdict(finding) for finding in findings], "settings": [asdict(one) for one in listed]}
+        print(json.dumps({"ok": not broken, **members}, indent=1))
     else:
-        _show(findings)
+        out = Console(highlight=False)
+        print_settings(out, listed)
+        # Last, so that what is broken is at the end of the screen.
+        _show(out, findings)
     raise typer.Exit(1 if broken else 0)
 
 
@@ -110,7 +127,7 @@ def _disk(data_dir: Path, reserve_bytes: int) -> Finding:
     free = shutil.disk_usage(place).free
     detail = f"{free / GIB:.1f} GiB free for {data_dir}"
     if not os.access(place, os.W_OK):
-        return Finding("disk", "broken", f"{place} can't be written", "Mend its permissions or set ECE_DATA_DIR.")
+        return Finding("disk", "broken", f"{place} can't be written", "Correct its permissions or set ECE_DATA_DIR.")
     if free < reserve_bytes:
         return Finding("disk", "broken", detail, "Make room, or set ECE_DATA_DIR to another disk.")
     return Finding("disk", "ok", detail)
@@ -160,7 +177,7 @@ def _port(settings: Settings) -> Finding:
     try:
         check_port(settings)
     except Failure as error:
-        return Finding("port", "broken", str(error), "See docs/operations.md, Ports.")
+        return Finding("port", "broken", str(error), "See docs/operations.md, Messages.")
     return Finding("port", "ok", f"{settings.host}:{settings.port} is free")
 
 
@@ -213,11 +230,11 @@ async def _gateway(state: RunState) -> Finding:
     return Finding("gateway", "broken", f"not ready: {answer.text[:300]}", "See the part it names, and its log.")
 
 
-def _show(findings: list[Finding]) -> None:
+def _show(out: Console, findings: list[Finding]) -> None:
     signs = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "broken": "[red]broken[/]"}
     table = Table(box=None, pad_edge=False)
-    for heading in ("part", "", "found", "what to do"):
+    for heading in ("check", "", "found", "what to do"):
         table.add_column(heading, overflow="fold")
     for finding in findings:
         table.add_row(escape(finding.part), signs[finding.verdict], escape(finding.detail), escape(finding.advice))
-    Console(highlight=False).print(table)
+    out.print(table)

@@ -1,4 +1,4 @@
-"""`ece ledger check`: is the money right?"""
+"""`ece ledger check`: whether the ledger is consistent."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ ledger = typer.Typer(no_args_is_help=True, help="The ledger.\n\nBegin with: scri
 
 @dataclass
 class Report:
-    """What was looked at, and what is wrong: how often by kind, and the first places of each."""
+    """What was checked, and what is wrong: how often by kind, and the first findings of each."""
 
     counts: dict[str, int]
     wrong: dict[str, int] = field(default_factory=dict)
@@ -34,26 +34,28 @@ class Report:
 
 @ledger.callback()
 def _ledger() -> None:
-    """A group of its own, also while it has one command."""
+    """Makes typer keep the name of the only command."""
 
 
 @ledger.command()
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")] = False,
 ) -> None:
-    """Check that the money is right, with SQL of its own, while the engine runs or not.
+    """Check that the ledger is consistent. The engine may run or not.
 
-    All balances sum to zero; nobody has less than nothing available; every account's entries are an unbroken chain of
-    hashes, each leading from one balance to the next and the last to where the account stands; and what is held is
-    what pending transfers, withdrawals and bids hold. What is wrong is named, with its account and entry.
+    All balances sum to zero. No user's available balance is negative. The
+    entries of every account are a hash chain in which each entry leads from one
+    balance to the next, and the last to the balance of the account. What is held
+    equals what pending transfers, withdrawals and bids hold. A finding names its
+    account and entry.
 
     Example: scripts/ece ledger check
 
-    Exit code: 0 all is right, 1 something is wrong.
+    Exit code: 0 the ledger is consistent, 1 it is not.
     """
-    narration = Console(stderr=True, highlight=False)
+    stderr = Console(stderr=True, highlight=False)
     try:
-        report = asyncio.run(_checked(load_settings(), narration))
+        report = asyncio.run(_checked(load_settings(), stderr))
     except StoreError as error:
         raise Failure(f"The ledger can't be read: {error}") from error
     if as_json:
@@ -64,11 +66,11 @@ def check(
         raise typer.Exit(EXIT_WRONG)
 
 
-async def _checked(settings: Settings, narration: Console) -> Report:
-    async with database_of(settings, narration) as database_url, ledger_checker(database_url) as checker:
+async def _checked(settings: Settings, stderr: Console) -> Report:
+    async with database_of(settings, stderr) as database_url, ledger_checker(database_url) as checker:
         report = Report(await checker.counts())
         for one in CHECKS:
-            narration.print(f"  {one.holds} …", style="dim")
+            stderr.print(f"  {one.holds} …", style="dim")
             count, findings = await checker.findings(one)
             if count:
                 report.wrong[one.kind] = count
@@ -92,7 +94,7 @@ def _report_json(report: Report) -> dict[str, Any]:
 def _print_report(out: Console, report: Report) -> None:
     looked_at = ", ".join(f"{count:,} {what}" for what, count in report.counts.items())
     if not report.wrong:
-        out.print(f"[green]✓[/] {looked_at}: every sum, chain, balance and hold right.", soft_wrap=True)
+        out.print(f"[green]✓[/] {looked_at}: all sums, chains, balances and holds are correct.", soft_wrap=True)
         return
     out.print(f"[red]✗[/] {looked_at}: {sum(report.wrong.values()):,} findings.", soft_wrap=True)
     table = Table(box=None, pad_edge=True)

@@ -1,4 +1,4 @@
-"""`ece migrate`: the database schema, brought up to date by hand."""
+"""`ece migrate`: applies schema migrations."""
 
 import asyncio
 
@@ -10,11 +10,12 @@ from ece.supervisor.supervisor import migrated
 
 
 def migrate() -> None:
-    """Bring the database schema up to date.
+    """Apply the pending schema migrations.
 
-    `ece up` does this by itself. Use it before a new version meets an external database (ECE_DATABASE_URL);
-    without that it works on the engine that runs on this data directory. It only ever goes forward, and two at
-    once wait for each other.
+    `ece up` does this at its start. Use this command before a new version is
+    started on an external database (ECE_DATABASE_URL); without that it migrates
+    the database of the engine that runs on this data directory. Migrations are
+    forward only. If two processes migrate at once, one waits for the other.
 
     Example: ECE_DATABASE_URL=postgresql://ece:…@db/ece scripts/ece migrate
     """

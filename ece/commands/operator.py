@@ -1,4 +1,4 @@
-"""`ece operator`: who may decide for others."""
+"""`ece operator`: the roles of users."""
 
 import asyncio
 import json
@@ -20,12 +20,12 @@ from persistence.postgres.pool import close_pool, open_pool
 
 LISTED_MAX = 1_000
 
-Came = TypeVar("Came")
+Result = TypeVar("Result")
 
 operator = typer.Typer(
     no_args_is_help=True,
-    help="Roles of users. `operator`: may end auctions, take sales back, approve withdrawals, write the catalog. "
-    "`quota_exempt`: a seller without the quotas of ECE_SELLER_….\n\n"
+    help="Roles of users. `operator`: may close auctions, cancel sales, approve withdrawals, write the catalog. "
+    "`quota_exempt`: a seller without quotas (ECE_SELLER_…).\n\n"
     "Begin with: scripts/ece operator add NAME",
 )
 
@@ -35,9 +35,10 @@ Role = Annotated[Literal["operator", "quota_exempt"], typer.Option(help="Which r
 
 @operator.command()
 def add(name: Name, role: Role = OPERATOR) -> None:
-    """Make a user an operator, or give them another role.
+    """Grant a role to a user.
 
-    It counts from their next log-in or refresh on, within ECE_ACCESS_TOKEN_TTL_S at the latest.
+    It takes effect at the user's next log-in or refresh: within
+    ECE_ACCESS_TOKEN_TTL_S.
 
     Examples:
 
@@ -53,9 +54,10 @@ def add(name: Name, role: Role = OPERATOR) -> None:
 
 @operator.command()
 def remove(name: Name, role: Role = OPERATOR) -> None:
-    """Take the role from a user.
+    """Revoke a role from a user.
 
-    A token that they have stays good until it runs out, after ECE_ACCESS_TOKEN_TTL_S at the latest.
+    Access tokens that the user has stay valid until they expire: within
+    ECE_ACCESS_TOKEN_TTL_S.
     """
     user = _run(lambda users: _changed(users, name, role, users.revoke))
     Console(highlight=False).print(f"[green]✓[/] {escape(user.username)} no longer has the role {role}.")
@@ -66,7 +68,7 @@ def list_operators(
     role: Role = OPERATOR,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON array of names on stdout.")] = False,
 ) -> None:
-    """Name all operators, or all users with another role."""
+    """List the users with a role."""
     found = _run(lambda users: users.with_role(role, LISTED_MAX))
     names = [user.username for user in found]
     if as_json:
@@ -82,13 +84,13 @@ def list_operators(
 async def _changed(users: UserStore, name: str, role: str, change: Callable[[int, str], Awaitable[None]]) -> User:
     user = await users.by_login(name)
     if user is None:
-        raise Failure(f"There is no user {name}. They register first: POST /api/v1/auth/register")
+        raise Failure(f"There is no user {name}. A user has to register first: POST /api/v1/auth/register")
     await change(user.user_id, role)
     return user
 
 
-def _run(work: Callable[[UserStore], Awaitable[Came]]) -> Came:
-    async def on_database() -> Came:
+def _run(work: Callable[[UserStore], Awaitable[Result]]) -> Result:
+    async def on_database() -> Result:
         async with database_of(load_settings(), Console(stderr=True, highlight=False)) as database_url:
             pool = await open_pool(database_url, size_max=1)
             try:

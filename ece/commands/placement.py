@@ -1,4 +1,4 @@
-"""`ece node` and `ece slots`: where auctions are kept, and moving them, while bids flow."""
+"""`ece node` and `ece slots`: which hosts own which slots, and how to move them during operation."""
 
 import asyncio
 import time
@@ -21,44 +21,45 @@ from persistence.placement.operator_wishes import OperatorWishes
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.pool import Pool, close_pool, open_pool
 
-# A host says twice a second that it is alive.
+# A host sends a heartbeat twice a second.
 SILENT_AFTER_MS = 3_000
 POLL_S = 0.1
 NODE_CHARACTERS = 12
-# What goes into a file or a pipe is not cut at the width of a terminal.
+# Output to a file or a pipe is not cut at the width of a terminal.
 FILE_COLUMNS = 160
 MIB = 1024 * 1024
 
 node = typer.Typer(
     no_args_is_help=True,
     help=(
-        "The machines that hosts run on: look at them, and empty one before it is taken away.\n\n"
-        "The director moves what a node keeps to the others, live: no bid is refused for it. It works as long as the "
-        "engine runs, also on one that was started elsewhere (ECE_DATABASE_URL)."
+        "The machines that hosts run on: list them, and drain one before it is removed.\n\n"
+        "The director moves the slots and auctions of a drained node to other nodes without refusing bids. The engine "
+        "has to run; it may run on another machine (ECE_DATABASE_URL)."
     ),
 )
 slots = typer.Typer(
     no_args_is_help=True,
     help=(
-        "Which host keeps which auctions: they map to a fixed number of slots, slots to hosts.\n\n"
-        "The director spreads slots by itself. What you move stays where you put it until `ece slots free`, as long as "
-        "that host lives."
+        "Which host owns which auctions: auctions map to a fixed number of slots, and each slot has one owner.\n\n"
+        "The director balances slots over the hosts. A slot that an operator moved stays on its host until "
+        "`ece slots free`, or until that host dies."
     ),
 )
 
-Wait = Annotated[float, typer.Option("--wait", min=0, max=3600, help="Seconds to wait until it is done; 0: don't.")]
-NodeName = Annotated[str, typer.Argument(metavar="NODE", help="A node's id, or its beginning: see `ece node list`.")]
+Wait = Annotated[float, typer.Option("--wait", min=0, max=3600, help="Seconds to wait for the end; 0: return at once.")]
+NodeName = Annotated[str, typer.Argument(metavar="NODE", help="A node's id or a unique prefix: see `ece node list`.")]
 
 
 @node.command("list")
 def list_nodes() -> None:
-    """Every node with its hosts, and how they are doing."""
+    """List the nodes with their hosts and load."""
     _run(_list_nodes)
 
 
 @node.command()
 def drain(name: NodeName, wait: Wait = 120.0) -> None:
-    """Move everything off a node, live, and place nothing there any more. Its hosts end; then it can be taken away.
+    """Move everything off a node, and place nothing there. Its hosts stop, and the
+    node can be removed.
 
     Example: scripts/ece node drain 4f1c2a
     """
@@ -67,23 +68,23 @@ def drain(name: NodeName, wait: Wait = 120.0) -> None:
 
 @node.command()
 def undrain(name: NodeName) -> None:
-    """Use a node again that was drained."""
+    """Place hosts on a drained node again."""
     _run(lambda pool: _undrain(pool, name))
 
 
 @slots.command("list")
 def list_hosts() -> None:
-    """Every host with what it keeps."""
+    """List the hosts with their slots and load."""
     _run(_list_hosts)
 
 
 @slots.command()
 def move(
-    which: Annotated[str, typer.Argument(metavar="SLOTS", help="Slots, as in 0-63,80 — or `all`.")],
-    host: Annotated[str, typer.Argument(metavar="HOST", help="The host that is to keep them: see `ece slots list`.")],
+    which: Annotated[str, typer.Argument(metavar="SLOTS", help="Slots, for example 0-63,80, or `all`.")],
+    host: Annotated[str, typer.Argument(metavar="HOST", help="The new owner: see `ece slots list`.")],
     wait: Wait = 60.0,
 ) -> None:
-    """Move slots to a host, live, and keep them there.
+    """Move slots to a host and pin them there.
 
     Example: scripts/ece slots move 0-63 host-2
     """
@@ -92,7 +93,7 @@ def move(
 
 @slots.command()
 def free() -> None:
-    """Leave all slots to the director again."""
+    """Remove all pins: the director balances all slots again."""
     _run(_free)
 
 
@@ -104,7 +105,7 @@ def _run(work: Callable[[Pool], Awaitable[None]]) -> None:
     try:
         asyncio.run(connected())
     except StoreUnavailable as error:
-        raise Failure(f"The database does not answer: {error}. `scripts/ece doctor` tells what is wrong.") from None
+        raise Failure(f"The database does not answer: {error}. `scripts/ece doctor` shows what is wrong.") from None
 
 
 @asynccontextmanager
@@ -169,7 +170,7 @@ async def _list_hosts(pool: Pool) -> None:
             )
     _console().print(table)
     if wishes:
-        _console().print(f"{len(wishes)} slot(s) stay where an operator put them; `scripts/ece slots free` ends that.")
+        _console().print(f"{len(wishes)} slot(s) are pinned by an operator; `scripts/ece slots free` removes the pins.")
 
 
 def _state_of_host(host: HostAddress) -> str:
@@ -192,10 +193,10 @@ async def _drain(pool: Pool, name: str, wait_s: float) -> None:
     alive = {host.node for host in hosts if _alive(host)}
     full = _only_one(name, alive | {host.node for host in hosts if host.owns_something} | draining)
     if not alive - draining - {full}:
-        raise Failure("No other node has a living host: there is nowhere to move things to. Add a node first.")
+        raise Failure("No other node has a running host to move slots to. Add a node first.")
     await wishes.drain(full)
     if wait_s == 0:
-        _console().print(f"{full[:NODE_CHARACTERS]} is being drained; `scripts/ece node list` shows how far it is.")
+        _console().print(f"{full[:NODE_CHARACTERS]} is being drained; `scripts/ece node list` shows the progress.")
         return
 
     async def left() -> int:
@@ -203,21 +204,21 @@ async def _drain(pool: Pool, name: str, wait_s: float) -> None:
         return sum(len(host.slots) + len(host.entities) for host in there) + sum(1 for host in there if _alive(host))
 
     await _until_none(left, f"Draining {full[:NODE_CHARACTERS]}", wait_s)
-    _console().print(f"{full[:NODE_CHARACTERS]} owns nothing any more, and can be taken away.")
+    _console().print(f"{full[:NODE_CHARACTERS]} is drained and can be removed.")
 
 
 async def _undrain(pool: Pool, name: str) -> None:
     wishes = OperatorWishes(pool)
     full = _only_one(name, await wishes.drains())
     await wishes.undrain(full)
-    _console().print(f"{full[:NODE_CHARACTERS]} is used again: the director starts hosts there in a moment.")
+    _console().print(f"{full[:NODE_CHARACTERS]} is in use again: the director starts hosts there.")
 
 
 async def _move(pool: Pool, which: str, host_id: str, wait_s: float) -> None:
     directory = Directory(pool)
     hosts = {host.host_id: host for host in await directory.hosts()}
     if host_id not in hosts or not _alive(hosts[host_id]):
-        raise Failure(f"{host_id} does not live. `scripts/ece slots list` shows those that do.")
+        raise Failure(f"{host_id} is not running. `scripts/ece slots list` shows the hosts that are.")
     wanted = _slots_of(which, load_settings().slots)
     await OperatorWishes(pool).wish_slots(wanted, host_id)
 
@@ -227,16 +228,16 @@ async def _move(pool: Pool, which: str, host_id: str, wait_s: float) -> None:
 
     if wait_s:
         await _until_none(left, f"Moving {len(wanted)} slot(s) to {host_id}", wait_s)
-    _console().print(f"{host_id} is to keep {len(wanted)} slot(s), until `scripts/ece slots free`.")
+    _console().print(f"{len(wanted)} slot(s) are pinned to {host_id} until `scripts/ece slots free`.")
 
 
 async def _free(pool: Pool) -> None:
     await OperatorWishes(pool).drop_slot_wishes()
-    _console().print("The director spreads the slots as it sees fit.")
+    _console().print("The director balances all slots again.")
 
 
 async def _until_none(left: Callable[[], Awaitable[int]], what: str, wait_s: float) -> None:
-    """Show how many are left until none is. Raises Failure when the time is up: the director goes on all the same."""
+    """Show how many are left until none is. Raises Failure at the time-out; the director continues."""
     deadline = time.monotonic() + wait_s
     number = await left()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -244,7 +245,9 @@ async def _until_none(left: Callable[[], Awaitable[int]], what: str, wait_s: flo
         task = progress.add_task(what, total=number)
         while number:
             if time.monotonic() > deadline:
-                raise Failure(f"{number} left after {wait_s:g} s. It goes on: see `scripts/ece slots list`.")
+                raise Failure(
+                    f"{number} left after {wait_s:g} s. The director continues: see `scripts/ece slots list`."
+                )
             await asyncio.sleep(POLL_S)
             number = await left()
             progress.update(task, completed=(progress.tasks[task].total or 0) - number)
@@ -260,14 +263,14 @@ def _slots_of(text: str, slots_total: int) -> list[int]:
             first, _, last = part.partition("-")
             found.update(range(int(first), int(last or first) + 1))
     except ValueError:
-        raise Failure(f"{text!r} names no slots. Write them as in 0-63,80 — or `all`.") from None
+        raise Failure(f"{text!r} is not a list of slots. Write 0-63,80 or `all`.") from None
     if not found or min(found) < 0 or max(found) >= slots_total:
-        raise Failure(f"{text!r} names no slots of this engine: they are 0 to {slots_total - 1}.")
+        raise Failure(f"{text!r} is outside the slots of this engine: 0 to {slots_total - 1}.")
     return sorted(found)
 
 
 def _only_one(name: str, nodes: "set[str] | frozenset[str]") -> str:
-    """The one node whose id begins so. Raises Failure."""
+    """The one node whose id begins with this. Raises Failure."""
     found = sorted(node for node in nodes if node.startswith(name))
     if len(found) != 1 or not name:
         known = ", ".join(sorted(node[:NODE_CHARACTERS] for node in nodes)) or "none"

@@ -1,4 +1,4 @@
-"""What a replay looks like: live while it runs, a report at its end. Reads the bench's Progress, changes nothing."""
+"""Output of a replay: a live view while it runs, a report at its end."""
 
 import asyncio
 import time
@@ -41,7 +41,7 @@ async def watching(progress: Progress, console: Console) -> AsyncIterator[None]:
 
 async def _live(progress: Progress, console: Console) -> None:
     view = LiveView(progress)
-    # Transient: the report that follows says it all again, for good.
+    # Transient: the report that follows repeats it.
     with Live(view.render(), console=console, auto_refresh=False, transient=True) as live:
         while True:
             await asyncio.sleep(REFRESH_S)
@@ -63,7 +63,7 @@ def plain_line(progress: Progress) -> str:
 
 
 class LiveView:
-    """Draws a Progress; keeps the samples of the sparkline."""
+    """Draws a Progress, with a sparkline of the rate."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -172,7 +172,7 @@ def report(name: str, dataset: Dataset, outcomes: Sequence[Outcome], progress: P
 
 def print_report(console: Console, outcomes: Sequence[Outcome], progress: Progress) -> None:
     """The result for people."""
-    table = Table(title="Closing prices, replayed beside recorded", title_justify="left")
+    table = Table(title="Closing prices: replayed against recorded", title_justify="left")
     table.add_column("item")
     for column in ("auctions", "bids", "exact", "share"):
         table.add_column(column, justify="right")

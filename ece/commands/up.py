@@ -15,38 +15,41 @@ from ece.supervisor.terminal import Terminal
 
 
 def up(
-    host: Annotated[str | None, typer.Option(help="Address to listen on [ECE_HOST, 127.0.0.1].")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on [ECE_PORT, 8000].")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where the data are kept [ECE_DATA_DIR, .ece].")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [ECE_HOST].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [ECE_PORT].")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Directory of the data [ECE_DATA_DIR].")] = None,
+    brief: Annotated[bool, typer.Option(hidden=True, help="For commands that start an engine.")] = False,
 ) -> None:
-    """Start the whole engine here; Ctrl-C stops it.
+    """Start the whole engine on this machine; Ctrl-C stops it.
 
-    It starts real servers and keeps them alive: PostgreSQL (the log of every bid), Valkey (news), Ray (the actors
-    that keep the auctions), and the gateway (REST and WebSocket). A process that dies is started again, and a
-    message says so. Data stay in .ece/: the next start goes on where this one stopped.
+    It starts PostgreSQL (the event log), Valkey (publish/subscribe), Ray (the
+    hosts, which run the auctions) and the gateway (REST and WebSocket). It
+    restarts a process that dies and prints a message. Data are in .ece/, and the
+    next start continues with them.
 
     Examples:
 
-      scripts/up                               everything embedded, on port 8000
+      scripts/up                             everything embedded, on port 8000
 
-      ECE_PORT=9000 scripts/up                 on another port
+      ECE_PORT=9000 scripts/up               on another port
 
-      ECE_DATA_DIR=/srv/ece scripts/up         on other data
+      ECE_DATA_DIR=/srv/ece scripts/up       with another data directory
 
-      ECE_DATABASE_URL=postgresql://ece:…@db/ece ECE_REDIS_URL=redis://cache:6379/0 scripts/up
+      ECE_DATABASE_URL=postgresql://ece:…@db/ece scripts/up
 
-      ECE_RAY_ADDRESS=auto scripts/up          hosts on the Ray cluster that this node belongs to
+      ECE_RAY_ADDRESS=auto scripts/up        hosts on this node's Ray cluster
 
-    When it is ready: scripts/ece replay FILE.csv · scripts/ece bench hot · scripts/ece doctor.
-    All settings and messages are explained in docs/operations.md.
+    When it is ready: scripts/ece replay FILE.csv · scripts/ece bench hot ·
+    scripts/ece doctor. All settings and messages are explained in
+    docs/operations.md.
     """
     given = {"host": host, "port": port, "data_dir": data_dir}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
-    run_engine(settings, Console())
+    run_engine(settings, Console(), brief=brief)
 
 
-def run_engine(settings: Settings, console: Console) -> None:
-    """Start, keep and stop the engine. Raises Failure; nothing is started before port and data are ours."""
+def run_engine(settings: Settings, console: Console, *, brief: bool) -> None:
+    """Start, supervise and stop the engine. Raises Failure before anything is started if port or data are in use."""
     data_dir = DataDir(settings.data_dir)
     data_dir.create(settings.disk_reserve_bytes)
     with data_dir.locked():
@@ -55,4 +58,4 @@ def run_engine(settings: Settings, console: Console) -> None:
         with Terminal(console) as terminal:
             terminal.heading(f"Starting ECE on {data_dir.path}")
             with RuntimeDir(settings) as runtime_dir:
-                asyncio.run(Supervisor(settings, data_dir, runtime_dir.path, terminal).run())
+                asyncio.run(Supervisor(settings, data_dir, runtime_dir.path, terminal, brief=brief).run())

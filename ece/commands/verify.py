@@ -1,4 +1,4 @@
-"""`ece verify`: an entity's log, checked row by row."""
+"""`ece verify`: checks the log of an entity row by row."""
 
 import asyncio
 import json
@@ -38,12 +38,12 @@ EXIT_BROKEN = 1
 EXIT_USAGE = 2
 
 OnRows = Callable[[int, int], None]
-"""Told how many more rows were checked, and how many there are in all."""
+"""Called with the number of rows checked since the last call, and with the total."""
 
 
 @dataclass
 class Summary:
-    """What came of verifying many auctions. ``broken`` holds the first ones, ``broken_count`` counts all."""
+    """The result for many auctions. ``broken`` holds the first ones, ``broken_count`` counts all."""
 
     auctions: int = 0
     rows: int = 0
@@ -60,7 +60,7 @@ class Summary:
 
 
 class Stores:
-    """What a verification reads."""
+    """The stores that a verification reads."""
 
     def __init__(self, event_log: EventLog) -> None:
         self.event_log = event_log
@@ -75,11 +75,13 @@ def verify(
     every: Annotated[bool, typer.Option("--all", help="Every auction there is.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")] = False,
 ) -> None:
-    """Check an auction's log: the hash chain, and that the result follows from the rules.
+    """Check an auction's log: the hash chain, and that the result follows from the
+    rules.
 
-    It reads the log row by row. Each row's hash must be that of its content and of the row before it; each event must
-    be what the rules decide on the state before it; and the snapshot and the list of auctions must say what the log
-    says. A row that was changed, is missing, or stands in another's place is named.
+    Each row's hash must be that of its content and of the previous row. Each
+    event must be what the rules decide on the state before it. The snapshot and
+    the summary row must agree with the log. A finding names the row that was
+    changed, is missing or is out of place.
 
     Examples:
 
@@ -87,38 +89,38 @@ def verify(
 
       scripts/ece verify --all --json       all of them, for machines
 
-    Exit code: 0 all is right, 1 something is wrong, 2 there is no such auction.
+    Exit code: 0 the log is correct, 1 it is not, 2 there is no such auction.
     """
-    narration = Console(stderr=True, highlight=False)
+    stderr = Console(stderr=True, highlight=False)
     if (auction is None) != every:
-        raise typer.BadParameter("name an auction, or say --all")
-    number = None if auction is None else _number(auction, narration)
+        raise typer.BadParameter("give an auction or --all")
+    number = None if auction is None else _number(auction, stderr)
     try:
         if number is None:
-            sound = asyncio.run(_verify_all(load_settings(), narration, as_json=as_json))
+            sound = asyncio.run(_verify_all(load_settings(), stderr, as_json=as_json))
         else:
-            sound = asyncio.run(_verify_one(load_settings(), number, narration, as_json=as_json))
+            sound = asyncio.run(_verify_one(load_settings(), number, stderr, as_json=as_json))
     except StoreError as error:
         raise Failure(f"The log can't be read: {error}") from error
     if not sound:
         raise typer.Exit(EXIT_BROKEN)
 
 
-def _number(auction: str, narration: Console) -> int:
+def _number(auction: str, stderr: Console) -> int:
     try:
         return parse_id(auction)
     except InvalidId:
-        narration.print(f"ece: {auction[:40]!r} is no id of an auction: 13 characters of 0-9 and a-v", markup=False)
+        stderr.print(f"ece: {auction[:40]!r} is not the id of an auction: 13 characters of 0-9 and a-v", markup=False)
         raise typer.Exit(EXIT_USAGE) from None
 
 
-async def _verify_one(settings: Settings, auction: int, narration: Console, *, as_json: bool) -> bool:
-    async with _stores(settings, narration) as stores:
-        with _progress(narration) as bar:
+async def _verify_one(settings: Settings, auction: int, stderr: Console, *, as_json: bool) -> bool:
+    async with _stores(settings, stderr) as stores:
+        with _progress(stderr) as bar:
             task = bar.add_task("rows", total=None)
             kind = await stores.history.kind(auction)
             if kind is None:
-                narration.print(f"ece: there is no auction {id_text(auction)}")
+                stderr.print(f"ece: there is no auction {id_text(auction)}")
                 raise typer.Exit(EXIT_USAGE)
             verdict = await verified(
                 stores, auction, kind, lambda more, all_: bar.update(task, advance=more, total=all_)
@@ -130,10 +132,10 @@ async def _verify_one(settings: Settings, auction: int, narration: Console, *, a
     return not verdict.found
 
 
-async def _verify_all(settings: Settings, narration: Console, *, as_json: bool) -> bool:
+async def _verify_all(settings: Settings, stderr: Console, *, as_json: bool) -> bool:
     summary = Summary()
-    async with _stores(settings, narration) as stores:
-        with _progress(narration) as bar:
+    async with _stores(settings, stderr) as stores:
+        with _progress(stderr) as bar:
             task = bar.add_task("entities", total=await stores.history.entities_count())
             async for entity, kind in _every_entity(stores):
                 summary.count(entity, await verified(stores, entity, kind))
@@ -149,7 +151,7 @@ async def _verify_all(settings: Settings, narration: Console, *, as_json: bool) 
 
 async def verified(stores: Stores, entity: int, kind: str, on_rows: OnRows | None = None) -> Verdict:
     """Read and check one entity's log, page by page. Raises StoreError."""
-    # What others claim is read first: the log, which may be growing, is then at least as far.
+    # Snapshot and summary row are read first: the log, which may grow meanwhile, is then at least as far.
     claims: list[Claim] = []
     summary = await stores.event_log.summary(kind, entity)
     if summary is not None:
@@ -184,8 +186,8 @@ async def _every_entity(stores: Stores) -> AsyncIterator[tuple[int, str]]:
 
 
 @asynccontextmanager
-async def _stores(settings: Settings, narration: Console) -> AsyncIterator[Stores]:
-    async with database_of(settings, narration) as database_url, _opened(database_url) as stores:
+async def _stores(settings: Settings, stderr: Console) -> AsyncIterator[Stores]:
+    async with database_of(settings, stderr) as database_url, _opened(database_url) as stores:
         yield stores
 
 
@@ -199,9 +201,9 @@ async def _opened(database_url: str) -> AsyncIterator[Stores]:
         await event_log.close()
 
 
-def _progress(narration: Console) -> Progress:
+def _progress(stderr: Console) -> Progress:
     columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=narration, transient=True)
+    return Progress(*columns, console=stderr, transient=True)
 
 
 def _verdict_json(auction: int, verdict: Verdict) -> dict[str, Any]:
@@ -233,7 +235,7 @@ def _result(state: Any) -> dict[str, Any]:
 
 def _print_verdict(out: Console, auction: int, verdict: Verdict) -> None:
     if not verdict.found:
-        out.print(f"[green]✓[/] Auction {id_text(auction)}: {verdict.rows:,} rows, every hash and every event right.")
+        out.print(f"[green]✓[/] Auction {id_text(auction)}: {verdict.rows:,} rows, all hashes and events are correct.")
     else:
         out.print(f"[red]✗[/] Auction {id_text(auction)}: {verdict.found:,} findings in {verdict.rows:,} rows.")
         out.print(_findings_table({auction: verdict}))
@@ -242,9 +244,7 @@ def _print_verdict(out: Console, auction: int, verdict: Verdict) -> None:
     if isinstance(verdict.state, Auction):
         out.print("  " + escape(_said(verdict.state)))
     if verdict.judged_to < verdict.last_seq:
-        out.print(
-            f"  The rules could be followed to row {verdict.judged_to:,}; what comes after it is as the log says."
-        )
+        out.print(f"  The rules were checked up to row {verdict.judged_to:,}; what follows is only what the log says.")
 
 
 def _said(auction: Auction) -> str:
@@ -261,7 +261,7 @@ def _said(auction: Auction) -> str:
 def _print_summary(out: Console, summary: Summary) -> None:
     if not summary.broken_count:
         out.print(
-            f"[green]✓[/] {summary.auctions:,} auctions, {summary.rows:,} rows: every hash and every event right."
+            f"[green]✓[/] {summary.auctions:,} auctions, {summary.rows:,} rows: all hashes and events are correct."
         )
         return
     out.print(

@@ -1,4 +1,4 @@
-"""The cards of the demo: all from a seed and a card's place, so that more cards leave others as they are."""
+"""The cards of the demo, each from the seed and its position: more cards do not change the others."""
 
 import hashlib
 import random
@@ -9,7 +9,7 @@ import msgspec
 from domain.catalog.rows import CardRow
 
 SET_SIZE = 50
-# Whoever changes what is drawn raises it: pictures are kept by name for good.
+# Raise it when the drawing changes: pictures are cached by name.
 PICTURES_VERSION = 1
 MEDIA_PATH = "/media/cards/"
 

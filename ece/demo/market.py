@@ -1,4 +1,4 @@
-"""Puts the demo's people, copies and auctions into a running engine, over REST, as anybody would."""
+"""Creates the demo's users, copies and auctions in a running engine, over REST."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from ece.demo.stock import OPERATOR, PEOPLE, Lot, stock_of
 
 PAGE = 100
 GRADER = "DEMO"
-# A bid that comes to nothing: somebody else bid more meanwhile.
-OUTDONE = frozenset({"bid_too_low", "already_leading", "auction_closed", "buy_now_gone"})
+# Refusals to expect: somebody else bid more meanwhile.
+OUTBID_CODES = frozenset({"bid_too_low", "already_leading", "auction_closed", "buy_now_gone"})
 
 
 class Filled(msgspec.Struct):
-    """What was done; what was there already is not counted."""
+    """What was created; what existed already is not counted."""
 
     copies: int = 0
     auctions: int = 0
@@ -31,14 +31,14 @@ class Calls(Protocol):
     async def post(self, user: str, path: str, body: dict[str, Any]) -> dict[str, Any]: ...
 
 
-async def fill(calls: Calls, cards: list[DemoCard], told: Callable[[], None] = lambda: None) -> Filled:
-    """Copies for cards that have none, auctions of what is to be sold and is free; ``told`` after each card."""
+async def fill(calls: Calls, cards: list[DemoCard], on_card: Callable[[], None] = lambda: None) -> Filled:
+    """Copies for cards that have none, auctions of what is to be sold and is free; ``on_card`` after each card."""
     filled = Filled()
     ids = await _ids(calls, {card.set.code for card in cards})
 
     async def one(card: DemoCard) -> None:
         await _stock(calls, card, ids[card.set.code, f"{card.number:02d}"], filled)
-        told()
+        on_card()
 
     # The client lets few through at a time.
     await asyncio.gather(*map(one, cards))
@@ -77,5 +77,5 @@ async def _sell(calls: Calls, lot: Lot, copy: dict[str, Any], filled: Filled) ->
             await calls.post(bidder, f"/auctions/{auction['id']}/bids", {"amount": amount})
             filled.bids += 1
         except RestRefused as refused:
-            if refused.code not in OUTDONE:
+            if refused.code not in OUTBID_CODES:
                 raise

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL 18: initialised once, on a private UNIX socket, started as a direct child."""
+"""The embedded PostgreSQL 18: initialised once, on a private UNIX socket, a child of the supervisor."""
 
 import importlib.util
 import os
@@ -10,16 +10,16 @@ from pathlib import Path
 
 import psutil
 
+from ece.child_processes.child import Child, Command, SystemUser
+from ece.child_processes.log_files import last_lines
 from ece.data_dir import DataDir
 from ece.embedded.system_user import give, open_way, user_for_initdb, user_for_postgres
 from ece.failure import Failure
-from ece.supervisor.log_files import last_lines
-from ece.supervisor.processes import Child, Command, SystemUser
 
 MAJOR = 18
 DATABASE = "ece"
 SUPERUSER = "postgres"
-OLD_ONE_STOPS_WITHIN_S = 30.0
+STALE_SERVER_STOPS_WITHIN_S = 30.0
 INITDB_WITHIN_S = 60.0
 
 # fsync and synchronous_commit stay on: an acknowledged bid is a committed one.
@@ -54,7 +54,7 @@ class EmbeddedPostgres:
         self._user: SystemUser | None = None
 
     async def prepare(self, environment: Mapping[str, str]) -> None:
-        """Make the data directory if there is none, and see to it that the server may start on it."""
+        """Make the data directory if there is none, and give it to the user that the server runs as."""
         if os.geteuid() == 0:
             self._user = user_for_postgres(self.data)
             open_way(self._programs, (self.data, self.sockets), self._say)
@@ -92,7 +92,7 @@ class EmbeddedPostgres:
         return False
 
     def end_stale_server(self) -> None:
-        """Stop a server which an engine that was killed has left on this data, or forget one that is gone."""
+        """Stop a server that a killed engine has left on this data, or remove its stale pid file."""
         pid_file = self.data / "postmaster.pid"
         try:
             pid = int(pid_file.read_text().splitlines()[0])
@@ -100,14 +100,14 @@ class EmbeddedPostgres:
             return
         server = self._server_of(pid)
         if server is None:
-            # Not ours: the number of a dead server may by now belong to another process, at which PostgreSQL
-            # would balk. The lock on the data directory makes sure that no other engine is at work here.
+            # Stale: the number of a dead server may by now belong to another process, and PostgreSQL would refuse to
+            # start. The lock on the data directory ensures that no other engine uses it.
             pid_file.unlink(missing_ok=True)
             return
         self._say(f"PostgreSQL of an earlier engine still runs (process {pid}): stopping it")
         with suppress(psutil.Error):
             server.send_signal(signal.SIGINT)
-            server.wait(OLD_ONE_STOPS_WITHIN_S)
+            server.wait(STALE_SERVER_STOPS_WITHIN_S)
         with suppress(psutil.Error):
             server.send_signal(signal.SIGQUIT)
 
@@ -165,13 +165,13 @@ class EmbeddedPostgres:
         finally:
             child.kill_session()
         if code != 0:
-            raise Failure(f"Making the database failed: {self.reason() or f'{program} ended with {code}'}")
+            raise Failure(f"The database could not be created: {self.reason() or f'{program} ended with {code}'}")
 
     def reason(self) -> str:
-        """The last complaint in the server's log."""
+        """The last error in the server's log."""
         lines = last_lines(self._log, 20)
-        complaints = [line for line in lines if "FATAL" in line or "PANIC" in line or "error" in line.lower()]
-        return (complaints or lines or [""])[-1]
+        errors = [line for line in lines if "FATAL" in line or "PANIC" in line or "error" in line.lower()]
+        return (errors or lines or [""])[-1]
 
 
 def _own(path: Path, user: SystemUser | None) -> None:

@@ -1,4 +1,4 @@
-"""For root only: the ordinary user that PostgreSQL, which refuses to run as root, is started as. It needs no name."""
+"""The user that PostgreSQL runs as when the engine runs as root: PostgreSQL refuses to be root."""
 
 import os
 import pwd
@@ -6,19 +6,19 @@ import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ece.child_processes.child import SystemUser
 from ece.failure import Failure
-from ece.supervisor.processes import SystemUser
 
-# Given to nobody: neither by useradd or adduser, nor by systemd (https://systemd.io/UIDS-GIDS).
+# Assigned neither by useradd or adduser nor by systemd (https://systemd.io/UIDS-GIDS).
 FREE_IDS = range(60_706, 61_184)
-# Who runs initdb, which looks its user's name up; every system has one of them.
+# The users that can run initdb, which looks its user's name up; every system has one of them.
 ACCOUNTS = ("nobody", "daemon")
 _PASS_THROUGH = 0o001
 _READ = 0o004
 
 
 def user_for_postgres(data: Path) -> SystemUser:
-    """Whose these data are; for new ones, and for some that root has restored, an id without a name. Raises Failure."""
+    """The owner of the data; for new data, and for data of root, a user id without a name. Raises Failure."""
     if data.exists() and (owner := data.stat()).st_uid != 0:
         return SystemUser(owner.st_uid, owner.st_gid)
     for number in FREE_IDS:
@@ -32,7 +32,7 @@ def user_for_postgres(data: Path) -> SystemUser:
 
 
 def user_for_initdb() -> SystemUser:
-    """An account that has a name. What it makes is handed over to another. Raises Failure."""
+    """An account that has a name. What it makes is given to another user afterwards. Raises Failure."""
     for name in ACCOUNTS:
         try:
             entry = pwd.getpwnam(name)

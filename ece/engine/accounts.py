@@ -1,4 +1,4 @@
-"""Accounts for those who sit beside the engine: made in its database, with tokens signed by its own secret."""
+"""Accounts for benches and replays: made in the database of the engine, with tokens signed by its secret."""
 
 import time
 
@@ -15,7 +15,7 @@ CONNECTIONS_MAX = 2
 
 
 class ProvisionedAccounts:
-    """Users without passwords, whom nobody can log in as, with all the money that bids need.
+    """Users without a password, with enough money for bids.
 
     Needs the database and the secret of the tokens.
     """

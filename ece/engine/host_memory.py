@@ -1,10 +1,10 @@
-"""The host actors of one engine as processes of this machine: what memory they take, and their end on purpose."""
+"""The host actors of one engine as processes of this machine: their memory, and killing them."""
 
 import psutil
 
 from bench.engine import HostMemory
+from ece.child_processes.leftovers import of_engine
 from ece.data_dir import DataDir
-from ece.supervisor.leftovers import of_engine
 
 # Ray titles a worker's process after its actor.
 ACTOR_TITLE = "ray::HostActor"
@@ -33,7 +33,7 @@ class HostProcesses:
         return HostMemory(len(sizes), sum(pss for pss, _ in sizes), sum(uss for _, uss in sizes))
 
     def kill(self) -> int:
-        """End them all with SIGKILL; how many they were."""
+        """Kill all with SIGKILL; returns how many."""
         processes = self._all()
         for process in processes:
             process.kill()

@@ -1,4 +1,4 @@
-"""Which host owns an auction of a running engine, and moves as operators request them: for `ece bench move`."""
+"""Which host owns an auction of a running engine, and moves them as operators do: for `ece bench move`."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ class EngineMover:
         self._wishes = OperatorWishes(pool)
 
     async def hosts(self) -> list[str]:
-        """The hosts that keep slots."""
+        """The hosts that own slots."""
         hosts = await Directory(self._pool).hosts()
         return [host.host_id for host in hosts if host.host_id.startswith(SHARED_PREFIX) and host.slots]
 

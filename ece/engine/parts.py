@@ -1,4 +1,4 @@
-"""The processes of one running engine by the part that they play: for a bench that kills them on purpose."""
+"""The processes of one running engine by name: for a bench that kills them."""
 
 import asyncio
 from collections import Counter
@@ -6,9 +6,9 @@ from collections import Counter
 import psutil
 
 from bench.measures.failover import DIRECTOR, GCS, HOST, RAYLET
+from ece.child_processes.leftovers import of_engine
 from ece.data_dir import DataDir
 from ece.engine.host_memory import HostProcesses
-from ece.supervisor.leftovers import of_engine
 from persistence.placement.directory import Directory, HostAddress
 from persistence.postgres.errors import StoreError
 from persistence.postgres.pool import close_pool, open_pool, probe
@@ -17,31 +17,31 @@ DIRECTOR_TITLE = "ray::Director"
 
 
 class EngineParts:
-    """The engine that runs on this data directory. Make it by `of`, while the engine is whole."""
+    """The engine that runs on this data directory. Make it by `of`, while all its processes run."""
 
     def __init__(self, data_dir: DataDir, database_url: str) -> None:
         self._data_dir = data_dir
         self._database_url = database_url
         self._hosts = HostProcesses(data_dir)
-        self._once: Counter[str] = Counter()
+        self._complete: Counter[str] = Counter()
 
     @classmethod
     async def of(cls, data_dir: DataDir, database_url: str) -> "EngineParts":
-        """Count what there is: this is what `whole` will compare with."""
+        """Count the processes: `whole` compares with this."""
         parts = cls(data_dir, database_url)
-        parts._once = await parts._count()
+        parts._complete = await parts._count()
         return parts
 
     async def find(self, part: str) -> int | None:
-        """The living process that does this part's work; of the hosts the one with the most slots."""
+        """The process of this part; of the hosts the one with the most slots."""
         if part == HOST:
             hosts = await self._serving_hosts()
             return max(hosts, key=lambda pid: len(hosts[pid].slots), default=None)
         return (await asyncio.to_thread(self._processes)).get(part)
 
     async def whole(self) -> bool:
-        """Whether as much lives as at the beginning, and every host is entered where it listens."""
-        return not self._once - await self._count()
+        """Whether as many processes run as at the beginning, and every host is registered where it listens."""
+        return not self._complete - await self._count()
 
     async def answers(self) -> bool:
         """Whether PostgreSQL takes a connection and answers a query."""
@@ -62,7 +62,7 @@ class EngineParts:
         return Counter({**dict.fromkeys(processes, 1), HOST: len(await self._serving_hosts())})
 
     async def _serving_hosts(self) -> dict[int, HostAddress]:
-        """The hosts by process: those that the directory names and that listen where it says."""
+        """The hosts by process: those that are in the directory and listen there."""
         try:
             pool = await open_pool(self._database_url, size_max=1)
         except StoreError:
@@ -77,7 +77,7 @@ class EngineParts:
         return {pid: entered[port] for port, pid in ports.items() if port in entered}
 
     def _processes(self) -> dict[str, int]:
-        """Every other part that lives."""
+        """Every other running part."""
         state = self._data_dir.read_state()
         if state is None:
             return {}

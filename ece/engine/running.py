@@ -1,4 +1,4 @@
-"""An engine for the time of a block: the one that runs on the data directory, or one started for the purpose."""
+"""An engine for the duration of a block: the one that runs on the data directory, or a new one."""
 
 import asyncio
 import os
@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from bench.wire.accounts import Accounts
+from ece.child_processes.child import Child, Command
+from ece.child_processes.log_files import last_lines
 from ece.data_dir import DataDir, RunState
 from ece.engine.accounts import ProvisionedAccounts
 from ece.failure import Failure
 from ece.settings import PREFIX, Settings
-from ece.supervisor.log_files import last_lines
 from ece.supervisor.port import check_port, free_port
-from ece.supervisor.processes import Child, Command
 from ece.supervisor.services import answers_200
 
 READY_WITHIN_S = 150.0
@@ -39,7 +39,7 @@ class RunningEngine:
 
     @property
     def accounts(self) -> Accounts:
-        """Users to act as, without the cost of registering them."""
+        """Users to act as, without registration."""
         return ProvisionedAccounts(self.database_url, self.jwt_secret)
 
 
@@ -60,8 +60,8 @@ async def database_of(settings: Settings, console: Console) -> AsyncIterator[str
 async def running_engine(settings: Settings, console: Console) -> AsyncIterator[RunningEngine]:
     """The engine on the settings' data directory. Raises Failure when none runs and none can be started.
 
-    An engine found running keeps its own settings and goes on afterwards. One started here has the given settings
-    (on a free port if theirs is taken) and is stopped at the end of the block.
+    An engine that already runs has its own settings and continues afterwards. A new one has these settings (on a free
+    port if theirs is taken) and is stopped at the end of the block.
     """
     data_dir = DataDir(settings.data_dir)
     if data_dir.is_locked():
@@ -73,7 +73,7 @@ async def running_engine(settings: Settings, console: Console) -> AsyncIterator[
     try:
         yield _engine(settings, await _until_ready(data_dir, child))
     finally:
-        # Also when the block is being cancelled: what was started here must not stay.
+        # Also when the block is cancelled: the engine that was started here must not stay.
         await asyncio.shield(child.stop(STOPS_WITHIN_S))
 
 
@@ -94,8 +94,8 @@ async def _start(settings: Settings, data_dir: DataDir, console: Console) -> Chi
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return await Child.start(
         Command(
-            [sys.executable, "-m", "ece.cli", "up"],
-            {**environment, **settings.changed(brief=True).child_environment(), "PYTHONUNBUFFERED": "1"},
+            [sys.executable, "-m", "ece.cli", "up", "--brief"],
+            {**environment, **settings.child_environment(), "PYTHONUNBUFFERED": "1"},
             data_dir.logs / "up.log",
             stop_signal=signal.SIGINT,
             death_signal=signal.SIGTERM,
@@ -105,7 +105,7 @@ async def _start(settings: Settings, data_dir: DataDir, console: Console) -> Chi
 
 
 async def _until_ready(data_dir: DataDir, child: Child | None) -> RunState:
-    """Wait until the engine serves. Raises Failure with its own words when it doesn't come up."""
+    """Wait until the engine is ready. Raises Failure with its last message when it does not start."""
     began = time.monotonic()
     while time.monotonic() - began < READY_WITHIN_S:
         state = data_dir.read_state()
@@ -113,14 +113,14 @@ async def _until_ready(data_dir: DataDir, child: Child | None) -> RunState:
         if state is not None and mine and state.status == "ready" and await answers_200(f"{state.url}/readyz"):
             return state
         if child is not None and not child.alive:
-            raise Failure(_last_words(data_dir))
+            raise Failure(_last_message(data_dir))
         if child is None and not data_dir.is_locked():
             raise Failure(f"The engine on {data_dir.path} stopped before it was ready.")
         await asyncio.sleep(POLL_S)
     raise Failure(f"The engine was not ready within {READY_WITHIN_S:g} s. Its logs are in {data_dir.logs}.")
 
 
-def _last_words(data_dir: DataDir) -> str:
+def _last_message(data_dir: DataDir) -> str:
     lines = last_lines(data_dir.logs / "up.log", 12)
     said = [line.removeprefix("ece: ") for line in lines if line.startswith("ece: ")]
     return said[-1] if said else "The engine ended before it was ready: " + " / ".join(lines[-3:])

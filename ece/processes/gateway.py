@@ -1,6 +1,6 @@
 """`python -m ece.processes.gateway`: one gateway, serving REST and WebSockets under uvicorn. Needs no Ray.
 
-SIGTERM: no new clients, open sockets are told to come back (1012), requests under way are finished.
+SIGTERM: no new clients, open sockets are closed with 1012 (reconnect), requests in progress are finished.
 """
 
 import asyncio
@@ -19,15 +19,21 @@ from prometheus_client import ProcessCollector
 from prometheus_client.registry import Collector
 
 from actors.clock import Clock
-from actors.routing.router import Router, RouterLimits
-from domain.ledger.withdrawals import Limits as WithdrawalLimits
+from actors.routing.router import Router
 from ece.data_dir import DataDir, with_secrets
 from ece.logs import configure_logs
-from ece.processes.connection_limits import open_connections, raise_file_limit, sockets_limit
-from ece.processes.long_lived import tame_collector
-from ece.settings import Settings, load_settings
+from ece.processes.gateway_limits import (
+    money_rules,
+    open_connections,
+    raise_file_limit,
+    rest_limits,
+    session_limits,
+    sockets_limit,
+)
+from ece.processes.gc_tuning import tune_gc
+from ece.settings import Settings, load_settings, revealed
 from gateway.app import create_app
-from gateway.fanout.channels import FanOutCounts, FanOutLimits
+from gateway.fanout.channels import FanOutCounts
 from gateway.fanout.entity_channels import EntityChannels
 from gateway.fanout.hub import Hub, topics_of
 from gateway.fanout.user_channels import UserChannels
@@ -40,12 +46,11 @@ from gateway.monitoring.exposition import CatalogMetrics, ConnectionMetrics, Hub
 from gateway.monitoring.fleet_metrics import FleetMetrics
 from gateway.rest.analytics.services import Figures
 from gateway.rest.catalog.services import Catalog
-from gateway.rest.ledger.services import Money, MoneyRules
+from gateway.rest.ledger.services import Money
 from gateway.rest.notifications.services import Watching
 from gateway.rest.sales.services import Sales
-from gateway.rest.services import Limits, Services
+from gateway.rest.services import Services
 from gateway.websocket.admission import Admission
-from gateway.websocket.connection import SessionLimits
 from gateway.websocket.operations.table import OPERATIONS
 from gateway.websocket.protocol import SocketProtocol
 from gateway.websocket.sockets import Sockets
@@ -72,7 +77,6 @@ from persistence.postgres.idempotency import IdempotencyKeys
 from persistence.postgres.pool import Pool, close_pool, open_pool, pool_use, probe
 from persistence.redis.announcements import Announcer, Listener
 from persistence.sales.copies import Copies
-from persistence.sales.listing_quotas import SellerQuota
 from persistence.sales.listings import Listings
 from persistence.sales.second_chances import SecondChances
 from persistence.sales.seller_tiers import SellerTiers
@@ -87,11 +91,11 @@ WEBSOCKET_PING_S = 20.0
 
 
 class NotReady(Exception):
-    """A part that bids need does not work at present."""
+    """A dependency of bids is not available."""
 
 
 async def serve(settings: Settings) -> None:
-    """Open everything, serve until told to stop, close everything."""
+    """Serve until SIGTERM."""
     async with AsyncExitStack() as stack:
         connections = open_connections(settings, raise_file_limit())
         app, sockets = await stack.enter_async_context(gateway(settings, connections))
@@ -104,7 +108,7 @@ async def serve(settings: Settings) -> None:
             ws=SocketProtocol,
             ws_per_message_deflate=False,
             # Frames above the limit get our own close code; far above it uvicorn needs not even buffer them.
-            ws_max_size=4 * settings.frame_bytes_max,
+            ws_max_size=4 * session_limits(settings).frame_bytes_max,
             ws_ping_interval=WEBSOCKET_PING_S,
             ws_ping_timeout=WEBSOCKET_PING_S,
             log_config=None,
@@ -119,7 +123,7 @@ async def serve(settings: Settings) -> None:
 
 
 class DrainingServer(uvicorn.Server):
-    """Tells sockets to go elsewhere before it stops."""
+    """Closes sockets with 1012 before it stops."""
 
     def __init__(self, config: uvicorn.Config, sockets: Sockets) -> None:
         super().__init__(config)
@@ -151,22 +155,17 @@ def listening_socket(settings: Settings) -> socket.socket:
 
 @asynccontextmanager
 async def gateway(settings: Settings, connections: Connections) -> AsyncIterator[tuple[FastAPI, Sockets]]:
-    """The app with everything that it works with, open."""
-    assert settings.database_url is not None
-    assert settings.redis_url is not None
-    assert settings.jwt_secret is not None
+    """The app and its sockets, with everything started that they need."""
     clock = Clock()
-    pool = await _open_pool(settings.database_url.get_secret_value(), settings.database_pool_max)
+    pool = await _open_pool(revealed(settings.database_url), settings.database_pool_max)
     history = AuctionHistory(pool)
-    tokens = TokenIssuer(settings.jwt_secret.get_secret_value(), settings.access_token_ttl_s)
-    passwords = PasswordHasher(
-        settings.bcrypt_cost, at_once_max=settings.passwords_at_once, waiting_max=settings.passwords_waiting_max
-    )
-    router = _router(settings, pool, clock)
-    redis_url = settings.redis_url.get_secret_value()
+    tokens = TokenIssuer(revealed(settings.jwt_secret), settings.access_token_ttl_s)
+    passwords = PasswordHasher(settings.bcrypt_cost, at_once_max=settings.passwords_at_once)
+    router = Router(Directory(pool), revealed(settings.cluster_secret).encode(), settings.slots, clock)
+    redis_url = revealed(settings.redis_url)
     announcer, cache, counts = Announcer(redis_url), CatalogCache(redis_url), FanOutCounts()
     users = UserChannels(Notifications(pool), announcer.publish, clock.now_ms)
-    auctions = EntityChannels("auction", router, history, counts, fan_out_limits(settings))
+    auctions = EntityChannels("auction", router, history, counts)
     listener = Listener(redis_url, topics_of([auctions, users]))
     hub = Hub(router, listener, [auctions, users], counts, clock.now_ms)
     sockets = _sockets(settings, connections, router, hub, tokens, clock)
@@ -212,20 +211,13 @@ async def gateway(settings: Settings, connections: Connections) -> AsyncIterator
         await close_pool(pool)
 
 
-def _router(settings: Settings, pool: Pool, clock: Clock) -> Router:
-    assert settings.cluster_secret is not None
-    secret = settings.cluster_secret.get_secret_value().encode()
-    limits = RouterLimits(settings.host_pending_max, settings.moved_pending_max)
-    return Router(Directory(pool), secret, settings.slots, clock, limits)
-
-
 def _sockets(
     settings: Settings, connections: Connections, router: Router, hub: Hub, tokens: TokenIssuer, clock: Clock
 ) -> Sockets:
     by_address = AddressLimit(settings.connections_per_address_max, settings.proxies)
     return Sockets(
-        OPERATIONS, router, hub, tokens, session_limits(settings), Admission(settings.commands_under_way_max),
-        Traffic(), sockets_limit(settings, connections), by_address, clock.now_ms,
+        OPERATIONS, router, hub, tokens, session_limits(settings), Admission(), Traffic(),
+        sockets_limit(settings, connections), by_address, clock.now_ms,
     )  # fmt: skip
 
 
@@ -236,7 +228,7 @@ def _measure(services: Services, *metrics: Collector) -> None:
 
 
 def probes(pool: Pool, hub: Hub, listener: Listener, router: Router) -> dict[str, Callable[[], Awaitable[object]]]:
-    """What bids need, each raises while it does not work."""
+    """The checks of /readyz by name; each raises while its part is not available."""
 
     async def redis_answers() -> None:
         if not (hub.listening and await listener.ping()):
@@ -247,59 +239,6 @@ def probes(pool: Pool, hub: Hub, listener: Listener, router: Router) -> dict[str
             raise NotReady("not every slot has a host that can be reached")
 
     return {"database": partial(probe, pool), "redis": redis_answers, "hosts": hosts_serve}
-
-
-def session_limits(settings: Settings) -> SessionLimits:
-    """The bounds of one socket."""
-    return SessionLimits(
-        commands_per_s=settings.socket_commands_per_s,
-        commands_burst=settings.socket_commands_burst,
-        subscriptions_max=settings.subscriptions_max,
-        frame_bytes_max=settings.frame_bytes_max,
-        unsent_bytes_max=settings.unsent_bytes_max,
-        updates_unsent_bytes_max=settings.news_unsent_bytes_max,
-        stalled_after_s=settings.stalled_after_s,
-        frames_per_turn=settings.frames_per_turn,
-    )
-
-
-def fan_out_limits(settings: Settings) -> FanOutLimits:
-    """The bounds of notifying watchers."""
-    return FanOutLimits(
-        broadcast_share_max=settings.telling_share,
-        crowd_watchers=settings.crowd_watchers,
-        watchers_per_turn=settings.watchers_per_turn,
-        resume_events_max=settings.resume_events_max,
-        log_reads_max=settings.log_reads_max,
-    )
-
-
-def money_rules(settings: Settings) -> MoneyRules:
-    """What users may ask of the ledger."""
-    withdrawals = WithdrawalLimits(
-        settings.withdrawal_max,
-        settings.withdrawal_daily_max,
-        settings.withdrawal_approval_above,
-        settings.withdrawal_cool_down_s * 1000,
-    )
-    return MoneyRules(settings.faucet == "on", settings.faucet_max, withdrawals)
-
-
-def rest_limits(settings: Settings) -> Limits:
-    """The bounds of REST."""
-    return Limits(
-        body_bytes_max=settings.request_bytes_max,
-        requests_max=settings.requests_max,
-        requests_per_address_max=settings.requests_per_address_max,
-        trusted_proxies=settings.proxies,
-        attempts_per_minute=settings.attempts_per_minute,
-        attempts_burst=settings.attempts_per_minute,
-        logins_per_minute=settings.logins_per_minute,
-        logins_burst=settings.logins_per_minute,
-        seller_quota=SellerQuota(
-            settings.seller_listings_per_hour, settings.seller_live_max, settings.seller_dedicated_max
-        ),
-    )
 
 
 async def _open_pool(database_url: str, size_max: int) -> Pool:
@@ -318,7 +257,7 @@ def main() -> int:
     configure_logs(settings.log_level, settings.log_format)
     settings = with_secrets(settings, DataDir(settings.data_dir))
     try:
-        tame_collector()
+        tune_gc()
         uvloop.run(serve(settings))
     except NotReady as error:
         log.error("gateway_failed", error=str(error))

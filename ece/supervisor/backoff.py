@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Backoff:
-    """Deaths soon after a start double the pause, up to a limit; a long life forgives them all."""
+    """Each death soon after a start doubles the pause, up to a limit. A long life resets it."""
 
     first_s: float = 0.1
     longest_s: float = 5.0
@@ -14,12 +14,12 @@ class Backoff:
     deaths: int = 0
 
     def after_death(self, lived_s: float) -> "Backoff":
-        """The state after a process has died that lived so long."""
+        """The state after the death of a process that lived this long."""
         return replace(self, deaths=1 if lived_s >= self.quick_s else self.deaths + 1)
 
     @property
     def exhausted(self) -> bool:
-        """So many quick deaths in a row that another start makes no sense."""
+        """Whether there were too many quick deaths in a row to try again."""
         return self.deaths >= self.deaths_max
 
     @property

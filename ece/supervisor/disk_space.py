@@ -27,12 +27,12 @@ class DiskSpace:
 
     @property
     def low(self) -> bool:
-        """Whether the reserve is touched."""
+        """Whether less than the reserve is free."""
         return self.free_bytes < self.reserve_bytes
 
     @property
     def ample(self) -> bool:
-        """Whether a quarter more than the reserve is free: what was stopped may go on, and not stop again at once."""
+        """Whether a quarter more than the reserve is free, so that writes do not stop again at once."""
         return self.free_bytes >= self.reserve_bytes * 5 // 4
 
 
@@ -48,13 +48,13 @@ class WriteSwitch:
         self._read_only: bool | None = None
 
     async def run(self) -> None:
-        """Check for ever."""
+        """Check until cancelled."""
         while True:
             await self.check()
             await asyncio.sleep(CHECK_EVERY_S)
 
     async def check(self) -> None:
-        """Switch where that is due. If the database does not answer, the next check tries again."""
+        """Switch if needed. If the database does not answer, the next check tries again."""
         wanted = not self._space.ample if self._read_only else self._space.low
         if wanted is self._read_only:
             return

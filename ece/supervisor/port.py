@@ -1,4 +1,4 @@
-"""Is the gateway's port free, and if not, whose is it?"""
+"""Whether the gateway's port is free, and which process holds it if not."""
 
 import errno
 import random
@@ -29,7 +29,7 @@ def check_port(settings: Settings) -> None:
 
 
 def free_port(host: str) -> int:
-    """A port that nobody listens on at this moment, and which no outgoing connection is given before we do."""
+    """A port that nobody listens on at this moment, outside the range of outgoing connections."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for port in (*random.sample(FREE_PORTS, FREE_PORT_TRIES), 0):
         with closing(socket.socket(family)) as probe, suppress(OSError):
@@ -43,7 +43,7 @@ def _what_is_wrong(settings: Settings, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
             f"Port {settings.port} on {settings.host} is taken{_holder(settings.port)}. "
-            f"Stop that, or choose another one: ECE_PORT={min(settings.port + 1, 65535)} scripts/up"
+            f"Stop that process, or choose another port: ECE_PORT={min(settings.port + 1, 65535)} scripts/up"
         )
     if error.errno == errno.EACCES:
         return f"The gateway may not listen on {place}: {error.strerror}. Set ECE_PORT to 1024 or above."

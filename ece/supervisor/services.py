@@ -1,4 +1,4 @@
-"""The engine's processes, each as a service that a guard can keep alive."""
+"""The engine's processes, each as a service that the supervisor starts and restarts."""
 
 import json
 import os
@@ -9,22 +9,23 @@ from typing import Any
 
 import httpx
 
+from ece.child_processes.child import Child, Command
+from ece.child_processes.leftovers import INSTANCE_VARIABLE
 from ece.data_dir import DataDir
 from ece.embedded.postgres import EmbeddedPostgres
 from ece.embedded.valkey import EmbeddedValkey
 from ece.settings import PREFIX, Settings
-from ece.supervisor.guard import Service
-from ece.supervisor.leftovers import INSTANCE_VARIABLE
-from ece.supervisor.processes import Child, Command
+from ece.supervisor.supervised_service import ServiceSpec
 
 SERVER_READY_WITHIN_S = 60.0
 RAY_READY_WITHIN_S = 110.0
 GATEWAY_READY_WITHIN_S = 60.0
 # Together they stay below the 15 s in which everything has to be gone.
 GATEWAY_STOPS_WITHIN_S = 4.0
-CONDUCTOR_STOPS_WITHIN_S = 5.0
+RAY_DRIVER_STOPS_WITHIN_S = 5.0
 SERVER_STOPS_WITHIN_S = 4.0
 PROBE_TIMEOUT_S = 2.0
+RAY_DRIVER = "ray-driver"
 
 
 def engine_environment(settings: Settings, instance: str, name: str) -> dict[str, str]:
@@ -40,9 +41,9 @@ def engine_environment(settings: Settings, instance: str, name: str) -> dict[str
 
 
 def ray_environment(settings: Settings) -> dict[str, str]:
-    """What makes the embedded Ray ours alone: the user's own cluster and token have nothing to do with it."""
+    """Variables that separate the embedded Ray from a cluster and a token of the user's own."""
     if settings.ray_address is not None:
-        # `ray start` asks every caller for a token, but who joins sends one only when told to.
+        # A cluster made by `ray start` requires a token, and a driver sends one only with this variable.
         return {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token")}
     data_dir = DataDir(settings.data_dir)
     data_dir.secret("ray")
@@ -50,8 +51,8 @@ def ray_environment(settings: Settings) -> dict[str, str]:
         "RAY_ADDRESS": "local",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(data_dir.secrets / "ray"),
-        # Despite its name it also keeps a Ray on Linux to itself: all its servers, and those of its workers, listen on
-        # the loopback address. Without it Ray takes 127.0.0.1 for the address that others reach, and listens on all.
+        # Despite its name it also works on Linux: all servers of Ray and of its workers listen on the loopback address.
+        # Without it Ray replaces 127.0.0.1 by the address that others reach, and listens on all.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     }
 
@@ -61,7 +62,7 @@ def server_environment(instance: str) -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", INSTANCE_VARIABLE: instance}
 
 
-def postgres_service(postgres: EmbeddedPostgres, instance: str, log: Path) -> Service:
+def postgres_service(postgres: EmbeddedPostgres, instance: str, log: Path) -> ServiceSpec:
     async def command() -> Command:
         postgres.end_stale_server()
         return postgres.command(server_environment(instance))
@@ -69,47 +70,47 @@ def postgres_service(postgres: EmbeddedPostgres, instance: str, log: Path) -> Se
     async def serves(child: Child) -> bool:
         return postgres.accepts(child)
 
-    return Service("postgres", "PostgreSQL", command, serves, log, SERVER_READY_WITHIN_S, SERVER_STOPS_WITHIN_S)
+    return ServiceSpec("postgres", "PostgreSQL", command, serves, log, SERVER_READY_WITHIN_S, SERVER_STOPS_WITHIN_S)
 
 
-def valkey_service(valkey: EmbeddedValkey, instance: str, log: Path) -> Service:
+def valkey_service(valkey: EmbeddedValkey, instance: str, log: Path) -> ServiceSpec:
     async def command() -> Command:
         return valkey.command(server_environment(instance))
 
     async def serves(_child: Child) -> bool:
         return await valkey.answers()
 
-    return Service("valkey", "Valkey", command, serves, log, SERVER_READY_WITHIN_S, SERVER_STOPS_WITHIN_S)
+    return ServiceSpec("valkey", "Valkey", command, serves, log, SERVER_READY_WITHIN_S, SERVER_STOPS_WITHIN_S)
 
 
-class ConductorService:
-    """Ray and the host actors. The conductor says on its standard output when the hosts serve."""
+class RayDriverService:
+    """Ray and the host actors. The driver says on its standard output when the hosts serve."""
 
     def __init__(self, settings: Settings, instance: str, log: Path, note: Callable[[str], None]) -> None:
         self._note = note
-        self._environment = {**engine_environment(settings, instance, "conductor"), **ray_environment(settings)}
+        self._environment = {**engine_environment(settings, instance, RAY_DRIVER), **ray_environment(settings)}
         self._log = log
         self._ready = False
-        self.service = Service(
-            "conductor",
-            "Ray with the auction hosts",
+        self.spec = ServiceSpec(
+            RAY_DRIVER,
+            "Ray with the hosts",
             self._command,
             self._serves,
             log,
             RAY_READY_WITHIN_S,
-            CONDUCTOR_STOPS_WITHIN_S,
+            RAY_DRIVER_STOPS_WITHIN_S,
         )
 
     async def _command(self) -> Command:
         self._ready = False
         return Command(
-            [sys.executable, "-m", "ece.processes.conductor"], self._environment, self._log, on_line=self._heard
+            [sys.executable, "-m", "ece.processes.ray_driver"], self._environment, self._log, on_line=self._receive
         )
 
     async def _serves(self, _child: Child) -> bool:
         return self._ready
 
-    def _heard(self, line: str) -> None:
+    def _receive(self, line: str) -> None:
         message = message_in(line)
         self._ready = self._ready or message.get("ready") is True
         if isinstance(message.get("note"), str):
@@ -117,29 +118,29 @@ class ConductorService:
 
 
 class GatewayService:
-    """One of the gateways. It says on its standard output when it listens: they share a port, asking there is no use.
+    """One of the gateways. It writes to its standard output when it listens: a probe of the port could reach another.
 
-    Alive, not ready, is what counts: a gateway isn't started anew because the database is away.
+    It counts as serving once it listens: a gateway is not restarted because the database is unavailable.
     """
 
     def __init__(self, settings: Settings, instance: str, name: str, log: Path) -> None:
         self._environment = engine_environment(settings, instance, name)
         self._log = log
         self._listens = False
-        self.service = Service(
+        self.spec = ServiceSpec(
             name, name.capitalize(), self._command, self._serves, log, GATEWAY_READY_WITHIN_S, GATEWAY_STOPS_WITHIN_S
         )
 
     async def _command(self) -> Command:
         self._listens = False
         return Command(
-            [sys.executable, "-m", "ece.processes.gateway"], self._environment, self._log, on_line=self._heard
+            [sys.executable, "-m", "ece.processes.gateway"], self._environment, self._log, on_line=self._receive
         )
 
     async def _serves(self, _child: Child) -> bool:
         return self._listens
 
-    def _heard(self, line: str) -> None:
+    def _receive(self, line: str) -> None:
         self._listens = self._listens or message_in(line).get("listening") is True
 
 
@@ -149,7 +150,7 @@ def gateway_names(settings: Settings) -> list[str]:
 
 
 def message_in(line: str) -> dict[str, Any]:
-    """What the conductor says in this line, if it isn't something that Ray printed."""
+    """The message in a line of standard output; empty for a line that Ray or a library printed."""
     try:
         message = json.loads(line)
     except ValueError:
@@ -167,5 +168,5 @@ async def answers_200(url: str) -> bool:
 
 
 def service_logs(data_dir: DataDir, settings: Settings) -> Mapping[str, Path]:
-    names = ("postgres", "valkey", "conductor", *gateway_names(settings))
+    names = ("postgres", "valkey", RAY_DRIVER, *gateway_names(settings))
     return {name: data_dir.logs / f"{name}.log" for name in names}

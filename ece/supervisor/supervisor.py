@@ -1,4 +1,4 @@
-"""The engine's supervisor: starts all processes in order, keeps them alive, and stops all of them."""
+"""The supervisor: starts all processes of the engine on this machine in order, restarts those that die, stops all."""
 
 import asyncio
 import signal
@@ -14,6 +14,9 @@ from typing import Literal
 import psutil
 from pydantic import SecretStr
 
+from ece.child_processes.child import Child, Command, adopt_orphans, reap_orphans
+from ece.child_processes.leftovers import is_postgres, kill_all, of_engine
+from ece.child_processes.log_files import rotate
 from ece.data_dir import DataDir, RunState
 from ece.embedded.postgres import EmbeddedPostgres
 from ece.embedded.valkey import EmbeddedValkey
@@ -21,13 +24,10 @@ from ece.failure import Failure
 from ece.logs import mask_text
 from ece.settings import Settings
 from ece.supervisor.disk_space import DiskSpace, WriteSwitch
-from ece.supervisor.guard import Guard, Service
-from ece.supervisor.leftovers import is_postgres, kill_all, of_engine
-from ece.supervisor.log_files import shorten
-from ece.supervisor.processes import Child, Command, adopt_orphans, reap_orphans
 from ece.supervisor.services import (
-    ConductorService,
+    RAY_DRIVER,
     GatewayService,
+    RayDriverService,
     answers_200,
     gateway_names,
     postgres_service,
@@ -35,11 +35,12 @@ from ece.supervisor.services import (
     service_logs,
     valkey_service,
 )
+from ece.supervisor.supervised_service import ServiceSpec, SupervisedService
 from ece.supervisor.terminal import Terminal
 from persistence.placement.directory import agree_on_slots
 from persistence.postgres.migrations import migrate
 
-HOUSEKEEPING_EVERY_S = 5.0
+MAINTENANCE_EVERY_S = 5.0
 READY_WITHIN_S = 110.0
 READY_POLL_S = 0.05
 EXTERNAL_DATABASE_WITHIN_S = 10.0
@@ -49,9 +50,13 @@ REGISTER = '{"email": "ann@example.org", "username": "ann", "password": "correct
 class Supervisor:
     """One run of the engine on one data directory, which the caller holds locked."""
 
-    def __init__(self, settings: Settings, data_dir: DataDir, runtime_dir: Path, terminal: Terminal) -> None:
+    def __init__(
+        self, settings: Settings, data_dir: DataDir, runtime_dir: Path, terminal: Terminal, *, brief: bool = False
+    ) -> None:
+        """`brief`: it does not say how to go on, because another command has started it."""
         self._data_dir = data_dir
         self._terminal = terminal
+        self._brief = brief
         self._instance = uuid.uuid4().hex
         self._logs = service_logs(data_dir, settings)
         self._runtime_dir = runtime_dir
@@ -66,14 +71,14 @@ class Supervisor:
             settings = settings.changed(redis_url=SecretStr(self._valkey.url))
         self._settings = settings.changed(runtime_dir=runtime_dir, data_dir=data_dir.path)
         self._space = DiskSpace([data_dir.path, runtime_dir], settings.disk_reserve_bytes)
-        self._guards: list[Guard] = []
-        self._watchdog: Child | None = None
+        self._services: list[SupervisedService] = []
+        self._cleanup: Child | None = None
         self._state = self._first_state()
         self._signals = 0
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """From start to stop. Raises Failure when the engine can't be started or kept alive."""
+        """From start to stop. Raises Failure when the engine can't start or go on."""
         adopt_orphans()
         self._listen_for_signals()
         work = asyncio.create_task(self._work())
@@ -93,19 +98,18 @@ class Supervisor:
     async def _work(self) -> None:
         self._sweep_leftovers()
         self._write_state("starting")
-        await self._start_watchdog()
+        await self._start_cleanup()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_house())
+            tasks.create_task(self._run_maintenance())
             await self._start(tasks)
 
     async def _start(self, tasks: asyncio.TaskGroup) -> None:
         began = time.monotonic()
         # Ray takes longest, so it goes first; it waits for the database by itself.
-        log = self._logs["conductor"]
-        conductor = self._guard(
-            ConductorService(self._settings, self._instance, log, self._terminal.warning).service, tasks
+        driver = RayDriverService(self._settings, self._instance, self._logs[RAY_DRIVER], self._terminal.warning)
+        hosts = tasks.create_task(
+            self._shown(self._supervise(driver.spec, tasks), f"Ray and {self._settings.hosts} host(s)")
         )
-        hosts = tasks.create_task(self._shown(conductor, f"Ray and {self._settings.hosts} host(s)"))
         valkey = tasks.create_task(self._start_valkey(tasks))
         await self._start_postgres(tasks)
         await self._migrate()
@@ -122,8 +126,8 @@ class Supervisor:
             return
         with self._terminal.step("PostgreSQL 18"):
             await self._postgres.prepare(server_environment(self._instance))
-            service = postgres_service(self._postgres, self._instance, self._logs["postgres"])
-            await self._guard(service, tasks).ready.wait()
+            spec = postgres_service(self._postgres, self._instance, self._logs["postgres"])
+            await self._supervise(spec, tasks).ready.wait()
         space = DiskSpace([self._data_dir.path], self._settings.disk_reserve_bytes)
         switch = WriteSwitch(space, self._data_dir.path, self._postgres.url, self._terminal)
         await switch.check()
@@ -134,22 +138,22 @@ class Supervisor:
             self._terminal.note("Redis: external")
             return
         with self._terminal.step("Valkey"):
-            service = valkey_service(self._valkey, self._instance, self._logs["valkey"])
-            await self._guard(service, tasks).ready.wait()
+            spec = valkey_service(self._valkey, self._instance, self._logs["valkey"])
+            await self._supervise(spec, tasks).ready.wait()
 
     async def _start_gateways(self, tasks: asyncio.TaskGroup) -> None:
         settings = self._settings
-        guards = [
-            self._guard(GatewayService(settings, self._instance, name, self._logs[name]).service, tasks)
+        gateways = [
+            self._supervise(GatewayService(settings, self._instance, name, self._logs[name]).spec, tasks)
             for name in gateway_names(settings)
         ]
-        several = f"{len(guards)} gateways" if len(guards) > 1 else "Gateway"
+        several = f"{len(gateways)} gateways" if len(gateways) > 1 else "Gateway"
         with self._terminal.step(f"{several} on {settings.host}:{settings.port}"):
-            await asyncio.gather(*(guard.ready.wait() for guard in guards))
+            await asyncio.gather(*(gateway.ready.wait() for gateway in gateways))
 
-    async def _shown(self, guard: Guard, title: str) -> None:
+    async def _shown(self, service: SupervisedService, title: str) -> None:
         with self._terminal.step(title):
-            await guard.ready.wait()
+            await service.ready.wait()
 
     async def _migrate(self) -> None:
         with self._terminal.step("Database schema"):
@@ -164,15 +168,15 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise Failure(
                     f"{self._settings.base_url}/readyz did not answer 200 within {READY_WITHIN_S:g} s. "
-                    f"`scripts/ece doctor` tells what is missing; logs are in {self._data_dir.logs}."
+                    f"`scripts/ece doctor` shows what is missing; logs are in {self._data_dir.logs}."
                 )
             await asyncio.sleep(READY_POLL_S)
 
-    def _guard(self, service: Service, tasks: asyncio.TaskGroup) -> Guard:
-        guard = Guard(service, self._terminal, self._children_changed, self._space)
-        self._guards.append(guard)
-        tasks.create_task(guard.run())
-        return guard
+    def _supervise(self, spec: ServiceSpec, tasks: asyncio.TaskGroup) -> SupervisedService:
+        service = SupervisedService(spec, self._terminal, self._children_changed, self._space)
+        self._services.append(service)
+        tasks.create_task(service.run())
+        return service
 
     # Stopping
 
@@ -187,31 +191,28 @@ class Supervisor:
         if self._signals == 2:
             self._terminal.warning("Asked twice: killing everything")
         if self._signals >= 2:
-            for guard in self._guards:
-                guard.kill()
+            for service in self._services:
+                service.kill()
 
     async def _stop_all(self) -> None:
         """Stop in the order of dependence, then make sure that nothing is left."""
         self._write_state("stopping")
-        servers = [guard for guard in self._guards if guard.service.name in ("postgres", "valkey")]
-        gateways = set(gateway_names(self._settings))
-        for names in (gateways, {"conductor"}):
-            await asyncio.gather(*(guard.stop() for guard in self._guards if guard.service.name in names))
-        await asyncio.gather(*(guard.stop() for guard in servers))
-        # The watchdog goes last, told that there is nothing left for it to do.
-        if self._watchdog is not None:
-            self._watchdog.write(b"done")
+        for names in (set(gateway_names(self._settings)), {RAY_DRIVER}, {"postgres", "valkey"}):
+            await asyncio.gather(*(service.stop() for service in self._services if service.spec.name in names))
+        # The cleanup process ends last: "done" says that nothing is left to do.
+        if self._cleanup is not None:
+            self._cleanup.write(b"done")
             with suppress(TimeoutError):
-                await self._watchdog.within(2.0)
-        kill_all(of_engine(self._instance, {guard.last_pid for guard in self._guards if guard.last_pid}))
+                await self._cleanup.within(2.0)
+        kill_all(of_engine(self._instance, {service.last_pid for service in self._services if service.last_pid}))
         reap_orphans(set())
         self._data_dir.remove_state()
         self._terminal.note("Everything has stopped")
 
-    # Small duties
+    # Maintenance
 
     def _sweep_leftovers(self) -> None:
-        """An engine that was killed, and whose watchdog was too, may have left processes behind."""
+        """If an engine and its cleanup process were both killed, processes may be left."""
         before = self._data_dir.read_state()
         if before is None:
             return
@@ -222,27 +223,27 @@ class Supervisor:
             self._terminal.warning(f"An earlier engine left {len(left)} process(es) behind: ending them")
             kill_all(left)
 
-    async def _start_watchdog(self) -> None:
-        what_to_watch = [self._instance, str(self._runtime_dir), str(self._data_dir.run_file)]
-        self._watchdog = await Child.start(
+    async def _start_cleanup(self) -> None:
+        of_what = [self._instance, str(self._runtime_dir), str(self._data_dir.run_file)]
+        self._cleanup = await Child.start(
             Command(
-                [sys.executable, "-m", "ece.supervisor.watchdog", *what_to_watch],
+                [sys.executable, "-m", "ece.supervisor.cleanup", *of_what],
                 server_environment(self._instance),
-                self._data_dir.logs / "watchdog.log",
+                self._data_dir.logs / "cleanup.log",
                 death_signal=None,
                 keep_input_open=True,
             )
         )
 
-    async def _keep_house(self) -> None:
+    async def _run_maintenance(self) -> None:
         while True:
-            await asyncio.sleep(HOUSEKEEPING_EVERY_S)
-            reap_orphans({guard.pid for guard in self._guards if guard.pid is not None})
+            await asyncio.sleep(MAINTENANCE_EVERY_S)
+            reap_orphans({service.pid for service in self._services if service.pid is not None})
             with suppress(OSError):  # a full disk: tried again the next time
                 for log in self._logs.values():
-                    shorten(log)
-                if self._watchdog is not None and not self._watchdog.alive:
-                    await self._start_watchdog()
+                    rotate(log)
+                if self._cleanup is not None and not self._cleanup.alive:
+                    await self._start_cleanup()
 
     def _first_state(self) -> RunState:
         settings = self._settings
@@ -264,7 +265,7 @@ class Supervisor:
         self._children_changed()
 
     def _children_changed(self) -> None:
-        children = {guard.service.name: guard.pid for guard in self._guards if guard.pid is not None}
+        children = {service.spec.name: service.pid for service in self._services if service.pid is not None}
         self._state = replace(self._state, children=children)
         with suppress(OSError):  # a full disk must not end what still runs
             self._data_dir.write_state(self._state)
@@ -276,7 +277,7 @@ class Supervisor:
     def _announce(self, seconds: float) -> None:
         url = self._settings.base_url
         self._terminal.heading(f"ECE is ready after {seconds:.1f} s. Ctrl-C stops it.")
-        if self._settings.brief:
+        if self._brief:
             return
         self._terminal.ready(
             [
@@ -313,7 +314,7 @@ async def migrated(settings: Settings) -> Sequence[str]:
 
 
 async def check_slots(settings: Settings) -> None:
-    """Raises Failure when the database was made with another number of slots: its auctions would be lost from sight."""
+    """Raises Failure when the database was made with another number of slots: its auctions would not be found."""
     assert settings.database_url is not None
     agreed = await agree_on_slots(settings.database_url.get_secret_value(), settings.slots)
     if agreed != settings.slots:

@@ -1,4 +1,4 @@
-"""What `ece up` says: a spinner for each step on a terminal, plain lines elsewhere."""
+"""Output of `ece up`: a spinner for each step on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
 class Terminal:
-    """Lines for people. Everything that the engine says passes through here."""
+    """Writes all messages of `ece up`."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -36,7 +36,7 @@ class Terminal:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Something that takes time: it says when it began (or spins), and at the end how long it took."""
+        """A step that takes time: prints its begin (or a spinner), and at its end how long it took."""
         task = self._progress.add_task(escape(title), total=None)
         if not self._console.is_terminal:
             self._line(f"  … {title}")
@@ -61,7 +61,7 @@ class Terminal:
             self._line(f"      [dim]{escape(line[:500])}[/]")
 
     def ready(self, lines: Sequence[tuple[str, str]]) -> None:
-        """The closing block: what is where. The spinner rests from here on, and the cursor comes back."""
+        """The final block with addresses. It ends the spinner and shows the cursor again."""
         self._progress.stop()
         self._line("")
         for label, value in lines:

@@ -20,7 +20,7 @@ from gateway.wire.frames import EventFrame, Position
 
 
 class FanOutLimits(msgspec.Struct, frozen=True):
-    """Bounds of notifying watchers, and of catching up with what they missed; see docs/operations.md."""
+    """Bounds of notifying watchers, and of catching up with what they missed; see docs/architecture.md, Bounds."""
 
     # Of the processor's time, for the updates of one channel: the rest is left to acks and all else.
     broadcast_share_max: float = 0.67

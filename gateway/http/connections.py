@@ -28,11 +28,17 @@ DROP_REASONS = (FULL, ADDRESS, DISPLACED, MEMORY, SILENT, LATE, UNREAD, HEADERS,
 log = structlog.get_logger(__name__)
 
 
+SOCKETS_MAX = 10_000
+# By default there may be so many connections that are no WebSockets.
+CONNECTIONS_BESIDE_SOCKETS = 4_096
+CONNECTIONS_PER_ADDRESS_MAX = 2_000
+
+
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """Bounds of a gateway's connections; see docs/operations.md."""
+    """Bounds of a gateway's connections; see docs/architecture.md, Bounds."""
 
-    connections_max: int = 14_096
+    connections_max: int = SOCKETS_MAX + CONNECTIONS_BESIDE_SOCKETS
     head_bytes_max: int = 65_536
     unfinished_bytes_max: int = 67_108_864
     request_timeout_s: float = 10.0
@@ -54,7 +60,7 @@ class Connections:
     """Shared by all connections of a gateway."""
 
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
-    by_address: AddressLimit = field(default_factory=lambda: AddressLimit(2_000))
+    by_address: AddressLimit = field(default_factory=lambda: AddressLimit(CONNECTIONS_PER_ADDRESS_MAX))
     open: int = 0
     unfinished_bytes: int = 0
     dropped: Counter[str] = field(default_factory=Counter)

@@ -1,6 +1,6 @@
 """What the gateway's routes work with. Made once, when the process starts; tests make their own."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -10,18 +10,17 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import HTTPConnection
 
 from actors.stream.messages import Answer, Request
-from gateway.http.address_limit import LOOPBACK
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
 from gateway.rest.analytics.services import Figures
 from gateway.rest.catalog.services import Catalog
 from gateway.rest.ledger.services import Money
+from gateway.rest.limits import Limits
 from gateway.rest.notifications.services import Watching
 from gateway.rest.sales.services import Sales
 from persistence.auctions.reading import AuctionHistory, AuctionListing
 from persistence.identity.store import RefreshTokens, UserStore
 from persistence.postgres.idempotency import IdempotencyKeys
-from persistence.sales.listing_quotas import SellerQuota
 
 
 class Hosts(Protocol):
@@ -30,27 +29,6 @@ class Hosts(Protocol):
     """
 
     async def ask(self, request: Request, timeout_s: float = 5.0) -> Answer: ...
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The bounds of the REST side."""
-
-    body_bytes_max: int = 64 * 1024
-    requests_max: int = 512
-    requests_per_address_max: int = 128
-    # Whose X-Forwarded-For is believed, and whose own address has no limit.
-    trusted_proxies: Sequence[str] = LOOPBACK
-    attempts_per_minute: int = 240
-    attempts_burst: int = 240
-    # For one login from one address: guessing a password takes years.
-    logins_per_minute: int = 10
-    logins_burst: int = 10
-    callers_max: int = 10_000
-    seller_quota: SellerQuota = field(default_factory=lambda: SellerQuota(200, 500, 1))
-    refresh_ttl_s: int = 30 * 24 * 3600
-    ask_timeout_s: float = 5.0
-    probe_timeout_s: float = 2.0
 
 
 @dataclass(frozen=True)

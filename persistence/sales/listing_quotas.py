@@ -13,9 +13,9 @@ DEDICATED = "dedicated"
 class SellerQuota(msgspec.Struct, frozen=True):
     """Auctions that one seller may list in an hour, have scheduled or open, and of those with a host of their own."""
 
-    listed_per_hour: int
-    live: int
-    dedicated: int
+    listed_per_hour: int = 200
+    live: int = 500
+    dedicated: int = 1
 
 
 class QuotaExceeded(msgspec.Struct, frozen=True):

@@ -18,13 +18,13 @@ _HOST_PORTS = "SELECT DISTINCT port FROM hosts JOIN slots USING (host_id)"
 
 async def process_of(part: str, children: Mapping[str, int], database_url: str) -> int:
     """The process of a part, 0 while there is none. `children`: the supervisor's, by name."""
-    conductor = children.get("conductor", 0)
+    ray_driver = children.get("ray-driver", 0)
     if part == "host":
         return await keeper_of_slots(database_url)
     if part == "director":
-        return next((p.pid for p in below(conductor, recursive=True) if "Director" in title_of(p)), 0)
+        return next((p.pid for p in below(ray_driver, recursive=True) if "Director" in title_of(p)), 0)
     if part in RAY_SERVERS:
-        return next((p.pid for p in below(conductor) if p.name() == part), 0)
+        return next((p.pid for p in below(ray_driver) if p.name() == part), 0)
     return children.get(part, 0)
 
 

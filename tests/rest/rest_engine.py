@@ -23,9 +23,10 @@ from gateway.identity.tokens import TokenIssuer
 from gateway.rest.analytics.services import Figures
 from gateway.rest.catalog.services import Catalog
 from gateway.rest.ledger.services import Money, MoneyRules
+from gateway.rest.limits import Limits
 from gateway.rest.notifications.services import Watching
 from gateway.rest.sales.services import Sales
-from gateway.rest.services import Limits, Services
+from gateway.rest.services import Services
 from persistence.analytics.following import Analytics
 from persistence.analytics.market import MarketReading
 from persistence.analytics.portfolios import PortfolioReading

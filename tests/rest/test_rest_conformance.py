@@ -13,7 +13,7 @@ import uvicorn
 from domain.errors import ERRORS
 from gateway.http.middleware import HEALTH_PATHS
 from gateway.rest.auctions.bodies import TIME_MAX_MS
-from gateway.rest.services import Limits
+from gateway.rest.limits import Limits
 from tests.rest.rest_engine import USD, Person, RestEngine, rest_engine
 from tests.rest.test_rest_auctions import problem
 

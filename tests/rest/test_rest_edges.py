@@ -14,7 +14,7 @@ from virtual_time import until
 from domain.ledger.ids import transfer_id
 from domain.ledger.orders import Pend, Transfer
 from domain.ledger.rules import Done
-from gateway.rest.services import Limits
+from gateway.rest.limits import Limits
 from tests.rest.rest_engine import USD, RestEngine, rest_engine
 from tests.rest.test_rest_auctions import TERMS, problem
 

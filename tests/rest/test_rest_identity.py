@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from gateway.identity.passwords import AT_ONCE_MAX, WAITING_MAX
-from gateway.rest.services import Limits
+from gateway.rest.limits import Limits
 from tests.rest.rest_engine import PASSWORD, RestEngine, rest_engine
 from tests.rest.test_rest_auctions import problem
 

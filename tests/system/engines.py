@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import psutil
 
+from ece.child_processes.leftovers import of_engine
 from ece.data_dir import DataDir, RunState
-from ece.supervisor.leftovers import of_engine
 from ece.supervisor.port import free_port
 
 READY_WITHIN_S = 90.0
@@ -126,7 +126,7 @@ class Up:
         try:
             self._process.wait(STOPPED_WITHIN_S + 5)
         except subprocess.TimeoutExpired:
-            self._process.kill()  # the watchdog clears up
+            self._process.kill()  # the cleanup process ends the rest
             self._process.wait(5)
 
 
@@ -142,7 +142,7 @@ class SharedEngine:
     data_dir: DataDir
 
     def children(self) -> dict[str, int]:
-        """Process ids by name (postgres, valkey, conductor, gateway), as they are now."""
+        """Process ids by name (postgres, valkey, ray-driver, gateway), as they are now."""
         state = self.data_dir.read_state()
         assert state is not None, "the engine runs"
         return dict(state.children)

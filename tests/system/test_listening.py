@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 from engines import SharedEngine
 
-from ece.supervisor.leftovers import of_engine
+from ece.child_processes.leftovers import of_engine
 
 EVERYBODY = stat.S_IWOTH
 
@@ -30,8 +30,8 @@ def test_all_processes_listen_on_the_loopback_address_only(engine: SharedEngine)
         for socket_ in psutil.net_connections("inet")
         if socket_.pid in names and (socket_.status == psutil.CONN_LISTEN or socket_.type == socket.SOCK_DGRAM)
     ]
-    # Gateway, conductor, GCS, raylet, director and hosts: the look itself works.
-    parts = ("ece.processes.gateway", "ece.processes.conductor", "gcs_server", "raylet", "DirectorActor", "HostActor")
+    # Gateway, Ray driver, GCS, raylet, director and hosts: the look itself works.
+    parts = ("ece.processes.gateway", "ece.processes.ray_driver", "gcs_server", "raylet", "DirectorActor", "HostActor")
     assert [part for part in parts if not any(part in name for name, _ in listening)] == []
     assert [(name, str(address)) for name, address in listening if not _loopback(address)] == []
 

@@ -85,7 +85,7 @@ def test_a_replay_starts_what_is_not_running_and_gives_the_recorded_prices(repla
 def test_it_can_be_run_again_on_the_same_data_with_reserves_inferred_and_a_limit(replays):
     done = replays.run(str(replays.file), "--infer-reserves", "--limit", "3", "--speed", "8640000")
     assert done.returncode == 0, done.stderr
-    assert "Closing prices, replayed beside recorded" in done.stdout
+    assert "Closing prices: replayed against recorded" in done.stdout
     (total,) = [line for line in done.stdout.splitlines() if " all " in line]
     assert [cell.strip() for cell in total.strip("│").split("│")] == ["all", "3", "7", "3", "100.0%"]
     assert "differ" not in done.stdout

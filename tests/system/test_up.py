@@ -20,7 +20,7 @@ from ece.settings import load_settings
 pytestmark = pytest.mark.timeout(240)
 
 ANN = {"email": "ann@example.org", "username": "ann", "password": "correct horse battery"}
-NAMES = ("postgres", "valkey", "conductor", "gateway")
+NAMES = ("postgres", "valkey", "ray-driver", "gateway")
 
 
 def post(url: str, body: dict[str, str]) -> int:
@@ -63,7 +63,7 @@ def test_it_can_be_stopped_at_any_moment_of_its_start(up, moment):
 def test_what_dies_is_started_again_and_a_message_says_so(up):
     up.start()
     up.wait_until_ready()
-    titles = dict(zip(NAMES, ("PostgreSQL", "Valkey", "Ray with the auction hosts", "Gateway"), strict=True))
+    titles = dict(zip(NAMES, ("PostgreSQL", "Valkey", "Ray with the hosts", "Gateway"), strict=True))
     for name, title in titles.items():
         before = up.child(name)
         assert before is not None

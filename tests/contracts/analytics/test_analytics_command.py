@@ -50,7 +50,7 @@ def test_rebuilding_counts_everything_and_status_says_how_far_it_is(run, databas
     before = json.loads(run("status", "--json").stdout)
     assert (before["caught_up_at"], before["behind_s"]) == (None, None)
     assert before["waiting"] == {"sales": 3, "settlements": 3, "refunds": 0, "provenance": 6}
-    assert "being made anew" in run("status").stdout
+    assert "A rebuild is in progress" in run("status").stdout
     for _ in range(2):
         assert "12 rows" in run("rebuild").stdout
         found, truth = asyncio.run(models_and_truth(database_url))

@@ -77,7 +77,7 @@ async def ledger_check(database_url: str, *arguments: str) -> Result:
 
 async def test_a_sound_ledger_is_found_so(pool: Pool, database_url: str):
     empty = await ledger_check(database_url)
-    assert (empty.exit_code, "every sum, chain, balance and hold right" in empty.stdout) == (0, True)
+    assert (empty.exit_code, "all sums, chains, balances and holds are correct" in empty.stdout) == (0, True)
     await a_ledger(pool)
     result = await ledger_check(database_url, "--json")
     assert json.loads(result.stdout) == {

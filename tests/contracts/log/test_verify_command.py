@@ -42,7 +42,7 @@ async def test_a_sound_auction_is_verified(engine: RestEngine, database_url: str
     auction = await an_ended_auction(engine)
     result = await ece_verify(database_url, auction)
     assert result.exit_code == 0
-    assert "8 rows, every hash and every event right" in result.stdout
+    assert "8 rows, all hashes and events are correct" in result.stdout
     assert "sold to" in result.stdout
     machine = json.loads((await ece_verify(database_url, auction, "--json")).stdout)
     assert (machine["ok"], machine["rows"], machine["judged_to"], machine["findings"]) == (True, 8, 8, [])

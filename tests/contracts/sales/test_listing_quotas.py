@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.rest.services import Limits
+from gateway.rest.limits import Limits
 from persistence.sales.listing_quotas import HOUR_MS, QuotaExceeded, SellerQuota
 from persistence.sales.listings import Listings, Locked
 from tests.rest.rest_engine import USD, Person, RestEngine, rest_engine

@@ -1,4 +1,4 @@
-"""An engine on several nodes: they come and go, and so do director and conductor; bids go on."""
+"""An engine on several nodes: they come and go, and so do director and Ray driver; bids go on."""
 
 import os
 import signal
@@ -91,12 +91,12 @@ async def test_a_host_that_dies_with_the_director_is_replaced_all_the_same(engin
         assert await scene.finish() == []
 
 
-async def test_a_conductor_that_was_killed_finds_the_hosts_serving(engine: EngineOnNodes):
+async def test_a_ray_driver_that_was_killed_finds_the_hosts_serving(engine: EngineOnNodes):
     async with engine.scene() as scene:
-        conductor, director, hosts = engine.up.child("conductor"), engine.head.director(), set(engine.head.hosts())
-        assert conductor
-        await engine.end(conductor, lambda: engine.up.child("conductor"), "conductor")
-        await until(lambda: engine.head.director() not in (0, director), "the new conductor has its own director")
+        driver, director, hosts = engine.up.child("ray-driver"), engine.head.director(), set(engine.head.hosts())
+        assert driver
+        await engine.end(driver, lambda: engine.up.child("ray-driver"), "Ray driver")
+        await until(lambda: engine.head.director() not in (0, director), "the new Ray driver has its own director")
         await until(lambda: engine.up.output.count("serves again (") >= 1, "it says so")
         await flow(scene)
         assert set(engine.head.hosts()) == hosts

@@ -33,18 +33,18 @@ def test_slots_go_where_an_operator_puts_them_and_back(engine: SharedEngine):
     idle = min(before, key=lambda host: before[host])
     code, said = ece(engine, "slots", "move", "0-9,255", idle)
     assert code == 0, said
-    assert f"{idle} is to keep 11 slot(s)" in said
+    assert f"11 slot(s) are pinned to {idle}" in said
     assert slots_by_host(engine)[idle] >= 11
     code, said = ece(engine, "slots", "free")
-    assert (code, said) == (0, "The director spreads the slots as it sees fit.\n")
+    assert (code, said) == (0, "The director balances all slots again.\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("slots", "move", "3-256", "host-0"), "they are 0 to 255"),
-        (("slots", "move", "many", "host-0"), "Write them as in 0-63,80"),
-        (("slots", "move", "3", "host-77"), "host-77 does not live"),
+        (("slots", "move", "3-256", "host-0"), "outside the slots of this engine: 0 to 255"),
+        (("slots", "move", "many", "host-0"), "Write 0-63,80 or `all`"),
+        (("slots", "move", "3", "host-77"), "host-77 is not running"),
         (("node", "drain", "nowhere"), "No node begins with 'nowhere'"),
         (("node", "undrain", "nowhere"), "No node begins with 'nowhere'"),
     ],
@@ -62,7 +62,7 @@ def test_the_only_node_is_not_drained(engine: SharedEngine):
     name = said.splitlines()[1].split()[0]
     code, said = ece(engine, "node", "drain", name)
     assert code == 1
-    assert "nowhere to move things to" in said
+    assert "No other node has a running host" in said
 
 
 def test_without_an_engine_it_says_how_to_start_one(tmp_path):

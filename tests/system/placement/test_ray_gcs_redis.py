@@ -37,7 +37,7 @@ async def test_bids_go_on_while_the_gcs_is_dead_and_when_it_is_back_it_starts_de
     up_on_head.start()
     state = await asyncio.to_thread(up_on_head.wait_until_ready)
     secret = up_on_head.data_dir.secret("jwt").get_secret_value()
-    conductor = up_on_head.child("conductor")
+    driver = up_on_head.child("ray-driver")
     async with Scene(state.url, state.database_url, secret) as scene:
         scene.start()
         await scene.more_acks(150)
@@ -47,8 +47,8 @@ async def test_bids_go_on_while_the_gcs_is_dead_and_when_it_is_back_it_starts_de
         await scene.more_acks(150)
         head.start_again(command, environment)
         await scene.more_acks(150)
-        # The same hosts all the time, directed by the same conductor, over the same connections.
-        assert (head.hosts(), up_on_head.child("conductor")) == (hosts, conductor)
+        # The same hosts all the time, under the same Ray driver, over the same connections.
+        assert (head.hosts(), up_on_head.child("ray-driver")) == (hosts, driver)
         assert scene.recording.lost_connections == 0
         # What only a GCS that knows its actors can do:
         os.kill(hosts[0], signal.SIGKILL)

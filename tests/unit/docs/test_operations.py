@@ -1,4 +1,4 @@
-"""docs/operations.md names every setting and every metric, and no other."""
+"""docs/operations.md describes every setting and every metric, and no other."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from prometheus_client import CollectorRegistry
 
-from ece.settings import PREFIX, Settings
+from ece.settings import OTHER_VARIABLES, PREFIX, Settings
+from ece.settings_list import settings_list
 from gateway.fanout.channels import FanOutCounts
 from gateway.fanout.hub import Hub
 from gateway.http.address_limit import AddressLimit
@@ -22,20 +23,34 @@ from gateway.websocket.sockets import Sockets
 from gateway.websocket.traffic import Traffic
 from persistence.postgres.pool import PoolUse
 
-OPERATIONS = (Path(__file__).parents[3] / "docs/operations.md").read_text()
-# Between the supervisor and the processes that it starts.
-OWN_SETTINGS = {"brief"}
+ROOT = Path(__file__).parents[3]
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+TABLE_HEAD = ["| variable | default | unit | meaning |", "|---|---|---|---|"]
 
 
-def first_cells(heading: str) -> str:
-    """The first cells of all tables under this heading."""
-    section = OPERATIONS.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    return "\n".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))
+def documented_settings() -> dict[str, list[str]]:
+    """The tables of the section by the title above each."""
+    section = OPERATIONS.split("\n## Settings\n", 1)[1].split("\n## ", 1)[0]
+    parts = [part.splitlines() for part in section.split("\n### ")[1:]]
+    tables = {title: [line for line in lines if line.startswith("|")] for title, *lines in parts}
+    return {title: rows for title, rows in tables.items() if rows[:1] == TABLE_HEAD[:1]}
 
 
-def test_every_setting_is_documented_and_no_other() -> None:
-    documented = set(re.findall(r"`(ECE_\w+)`", first_cells("Settings")))
-    assert documented == {PREFIX + name.upper() for name in set(Settings.model_fields) - OWN_SETTINGS}
+def test_the_tables_of_settings_have_name_default_unit_and_meaning_of_each_by_group_and_in_order() -> None:
+    expected: dict[str, list[str]] = {}
+    for one in settings_list(Settings()):
+        row = f"| `{one.variable}` | {one.default} | {one.unit} | {one.meaning} |"
+        expected.setdefault(one.group, list(TABLE_HEAD)).append(row)
+    documented = documented_settings()
+    assert list(documented) == list(expected)
+    assert documented == expected
+
+
+def test_no_page_names_a_setting_that_does_not_exist() -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | OTHER_VARIABLES
+    pages = [*(ROOT / "docs").rglob("*.md"), ROOT / "docs/asyncapi.yaml", ROOT / "README.md", ROOT / "CHANGELOG.md"]
+    named = {(page.name, name) for page in pages for name in re.findall(r"\bECE_[A-Z_]+[A-Z]\b", page.read_text())}
+    assert {(page, name) for page, name in named if name not in known and name != "ECE_SELLER"} == set()
 
 
 async def test_every_metric_is_documented_and_no_other() -> None:

@@ -1,9 +1,12 @@
 import os
+import subprocess
+import sys
 
 import pytest
 from pydantic import ValidationError
 
-from ece.settings import BadSetting, load_settings
+from ece.settings import GROUPS, BadSetting, Settings, load_settings, unknown_variables
+from ece.settings_list import settings_list
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +82,42 @@ def test_each_data_directory_has_its_own_short_directory_for_sockets(tmp_path):
     one, other = load_settings(data_dir=tmp_path / "one"), load_settings(data_dir=tmp_path / "other")
     assert one.sockets_dir != other.sockets_dir
     assert one.sockets_dir == load_settings(data_dir=tmp_path / "one").sockets_dir
+
+
+def test_every_setting_is_in_one_group():
+    grouped = [name for group in GROUPS for name in group.__annotations__]
+    assert sorted(grouped) == sorted(Settings.model_fields)
+
+
+def test_the_list_says_where_each_value_comes_from_and_shows_no_secret(monkeypatch):
+    monkeypatch.setenv("ECE_PORT", "9001")
+    monkeypatch.setenv("ECE_JWT_SECRET", "s" * 40)
+    listed = {one.variable: one for one in settings_list(load_settings())}
+    shown = {name: (one.value, one.source) for name, one in listed.items()}
+    assert shown["ECE_PORT"] == ("9001", "environment")
+    assert shown["ECE_HOST"] == ("127.0.0.1", "default")
+    assert shown["ECE_JWT_SECRET"] == ("set", "environment")
+    assert shown["ECE_CLUSTER_SECRET"] == ("not set", "default")
+    assert "ssss" not in repr(listed)
+
+
+@pytest.mark.parametrize(
+    ("variable", "hint"),
+    [
+        ("ECE_PROT", "Did you mean ECE_PORT?"),
+        ("ece_data_dirr", "Did you mean ECE_DATA_DIR?"),
+        ("ECE_BATCH_MAX", "No setting has a similar name."),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_named_with_the_most_similar_one(monkeypatch, variable, hint):
+    monkeypatch.setenv(variable, "1")
+    monkeypatch.setenv("ECE_PYTHON", "python3.13")
+    monkeypatch.setenv("ece_port", "9001")
+    assert list(unknown_variables()) == [
+        f"{variable} is not a setting and has no effect. {hint} `ece doctor` lists all settings."
+    ]
+
+
+def test_reading_settings_loads_neither_the_rest_side_nor_ray():
+    program = "import sys, ece.settings; sys.exit(not {'fastapi', 'ray'}.isdisjoint(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -3,9 +3,9 @@ import pwd
 
 import pytest
 
+from ece.child_processes.child import SystemUser
 from ece.embedded.system_user import FREE_IDS, give, open_way, user_for_initdb, user_for_postgres
 from ece.failure import Failure
-from ece.supervisor.processes import SystemUser
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 

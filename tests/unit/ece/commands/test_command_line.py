@@ -1,10 +1,12 @@
 import json
+import os
 
 import pytest
 from typer.testing import CliRunner
 
 from ece import cli
-from ece.settings import PREFIX
+from ece.settings import GROUPS, PREFIX, Settings
+from ece.settings_list import title_of
 
 COMMANDS = ("up", "replay", "verify", "ledger", "catalog", "analytics", "bench", "doctor", "migrate")
 
@@ -59,3 +61,39 @@ def test_migrate_without_a_database_says_what_to_set(monkeypatch, capsys):
         cli.main()
     assert ended.value.code == 1
     assert "ECE_DATABASE_URL is not set" in capsys.readouterr().err
+
+
+def test_every_command_warns_of_a_variable_that_is_no_setting(monkeypatch, capsys):
+    monkeypatch.setenv("ECE_PROT", "9000")
+    monkeypatch.setattr("sys.argv", ["ece", "migrate"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().err.startswith(
+        "ece: ECE_PROT is not a setting and has no effect. Did you mean ECE_PORT?"
+    )
+
+
+def test_the_doctor_gives_every_setting_to_machines(monkeypatch):
+    monkeypatch.setenv("ECE_HOSTS", "2")
+    told = json.loads(CliRunner().invoke(cli.app, ["doctor", "--json"]).output)
+    assert {one["variable"] for one in told["settings"]} == {PREFIX + name.upper() for name in Settings.model_fields}
+    assert [one for one in told["settings"] if one["source"] == "environment"] == [
+        {
+            "group": "Directories and network", "variable": "ECE_DATA_DIR", "value": os.environ["ECE_DATA_DIR"],
+            "source": "environment", "default": ".ece", "unit": "", "meaning": "directory of data, logs and secrets",
+        },
+        {
+            "group": "Size and placement", "variable": "ECE_HOSTS", "value": "2", "source": "environment",
+            "default": "1", "unit": "", "meaning": "hosts on each node",
+        },
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_doctor_fits_the_terminal(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("ECE_DATA_DIR", "/tmp")
+    shown = CliRunner().invoke(cli.app, ["doctor"]).output
+    assert max(map(len, shown.splitlines())) <= columns
+    for group in GROUPS:
+        assert title_of(group) in shown

@@ -7,7 +7,7 @@ import pytest
 
 from domain.ledger.withdrawals import Limits
 from ece.data_dir import DataDir
-from ece.processes.gateway import money_rules
+from ece.processes.gateway_limits import money_rules
 from ece.settings import load_settings
 from ece.supervisor.supervisor import Supervisor
 from gateway.rest.ledger.services import MoneyRules

@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from ece.processes.connection_limits import FILES_RESERVED, open_connections, raise_file_limit, sockets_limit
+from ece.processes.gateway_limits import FILES_RESERVED, open_connections, raise_file_limit, sockets_limit
 from ece.settings import BadSetting, Settings, load_settings
 
 

@@ -1,4 +1,4 @@
-"""Finding and ending processes which have outlived the supervisor that started them."""
+"""Finds and ends processes that have outlived their supervisor."""
 
 import os
 from collections.abc import Collection, Sequence
@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import psutil
 
-# Every child carries this in its environment, and so do its own children: by it they are found again.
+# Every child has this variable, and so have its own children: they are found by it.
 INSTANCE_VARIABLE = "ECE_INSTANCE"
 
 

@@ -1,4 +1,4 @@
-"""The log files of the children: appended to by them, kept short by the supervisor."""
+"""Log files of child processes: the children append, the supervisor rotates."""
 
 import shutil
 from collections import deque
@@ -8,7 +8,7 @@ from typing import BinaryIO
 from ece.logs import mask_text
 
 LOG_BYTES_MAX = 32 * 1024 * 1024
-LOGS_KEPT = 3
+ROTATED_MAX = 3
 TAIL_BYTES = 16 * 1024
 
 
@@ -20,8 +20,8 @@ def open_log(path: Path) -> BinaryIO:
     return path.open("ab", buffering=0)
 
 
-def shorten(path: Path) -> bool:
-    """Cut a log that a process is still writing: keep a copy, and begin again at nothing.
+def rotate(path: Path) -> bool:
+    """Rotate a log that a process is still writing: copy it, then truncate it. True if it was due.
 
     The writer appends (O_APPEND), so its next line lands at the new start.
     """
@@ -40,12 +40,12 @@ def size_of(path: Path) -> int:
 
 
 def last_lines(path: Path, count: int = 5, since: int = 0) -> list[str]:
-    """The last lines, after the byte `since`, that say something; without secrets."""
+    """The last lines after the byte `since` that are not blank; without secrets."""
     try:
         with path.open("rb") as handle:
             handle.seek(0, 2)
             end = handle.tell()
-            # A log that has been shortened meanwhile is read from its new beginning.
+            # A log that has been rotated meanwhile is read from its new beginning.
             handle.seek(max(end - TAIL_BYTES, since if since <= end else 0))
             text = handle.read().decode("utf-8", "replace")
     except OSError:
@@ -54,7 +54,7 @@ def last_lines(path: Path, count: int = 5, since: int = 0) -> list[str]:
 
 
 def _shift(path: Path) -> None:
-    for number in range(LOGS_KEPT - 1, 0, -1):
+    for number in range(ROTATED_MAX - 1, 0, -1):
         older = _numbered(path, number)
         if older.exists():
             older.replace(_numbered(path, number + 1))

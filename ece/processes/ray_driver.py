@@ -1,7 +1,8 @@
-"""`python -m ece.processes.conductor`: starts Ray and the hosts, stays while they run, drains them at SIGTERM or
+"""`python -m ece.processes.ray_driver`: starts or joins Ray, places the director, drains hosts at SIGTERM or
 SIGINT.
 
-Prints JSON lines: `{"ready": true}` once the hosts serve, `{"note": "…"}` when one of them dies or is back.
+Prints JSON lines for the supervisor: `{"ready": true}` once the hosts serve, `{"note": "…"}` when one of them dies or
+serves again.
 """
 
 import asyncio
@@ -24,8 +25,8 @@ from actors.runtime.director_actor import DirectorConfig, Report
 from actors.runtime.host_process import HostConfig
 from ece.data_dir import DataDir, with_secrets
 from ece.logs import configure_logs
-from ece.processes.long_lived import tame_collector
-from ece.settings import Settings, load_settings
+from ece.processes.gc_tuning import tune_gc
+from ece.settings import Settings, load_settings, revealed
 from persistence.postgres.errors import MigrationError
 from persistence.postgres.migrations import pending_migrations
 
@@ -41,73 +42,57 @@ DIRECTOR_BACK_WITHIN_S = 30.0
 
 def host_template(settings: Settings) -> HostConfig:
     """The configuration of every host; its name and its node are filled in when it is placed."""
-    assert settings.database_url
-    assert settings.redis_url
-    assert settings.cluster_secret
     return HostConfig(
         host_id="",
         slots_total=settings.slots,
-        database_url=settings.database_url.get_secret_value(),
-        redis_url=settings.redis_url.get_secret_value(),
-        cluster_secret=settings.cluster_secret.get_secret_value().encode(),
+        database_url=revealed(settings.database_url),
+        redis_url=revealed(settings.redis_url),
+        cluster_secret=revealed(settings.cluster_secret).encode(),
         bind=settings.host_bind,
         holds=settings.bid_holds == "on",
-        limits=HostLimits(
-            inbox_max=settings.host_inbox_max,
-            mailbox_max=settings.mailbox_max,
-            batch_max=settings.batch_max,
-            snapshot_every_events=settings.snapshot_every_events,
-            passivate_after_ms=settings.passivate_after_s * 1000,
-            streams_max=settings.streams_max,
-            stream_unread_bytes_max=settings.stream_unread_bytes_max,
-            news_waiting_max=settings.news_waiting_max,
-        ),
+        limits=HostLimits(passivate_after_ms=settings.passivate_after_s * 1000),
     )
 
 
 def director_config(settings: Settings) -> DirectorConfig:
-    """What the director is to bring about, and how it reaches the others."""
-    assert settings.database_url
-    assert settings.cluster_secret
+    """The target state for the director, and what it needs to reach database and hosts."""
     return DirectorConfig(
         limits=DirectorLimits(settings.slots, settings.hosts, settings.spare_hosts, settings.dedicated_max),
-        database_url=settings.database_url.get_secret_value(),
-        cluster_secret=settings.cluster_secret.get_secret_value().encode(),
+        database_url=revealed(settings.database_url),
+        cluster_secret=revealed(settings.cluster_secret).encode(),
     )
 
 
 def namespace(settings: Settings) -> str:
-    """Tells this engine's actors from those of others on the same Ray cluster."""
-    assert settings.cluster_secret
-    return f"ece-{sha256(settings.cluster_secret.get_secret_value().encode()).hexdigest()[:12]}"
+    """Ray's namespace for the actors of this engine: several engines can share a Ray cluster."""
+    return f"ece-{sha256(revealed(settings.cluster_secret).encode()).hexdigest()[:12]}"
 
 
 def actor_set_up(settings: Settings) -> Callable[[str], None]:
-    """What prepares an actor's process; its log goes beside those of the other processes."""
+    """A function that prepares the process of an actor; its log goes to the directory of all logs."""
     level, directory = settings.log_level, DataDir(settings.data_dir).logs
 
     def set_up(name: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         stream = (directory / f"{name}.log").open("a", buffering=1)
         configure_logs(level, "json", stream)
-        tame_collector()
+        tune_gc()
 
     return set_up
 
 
-def say(message: dict[str, Any]) -> None:
-    """One line for the supervisor."""
+def send(message: dict[str, Any]) -> None:
+    """Write one line for the supervisor."""
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
 
 def wait_for_migrations(settings: Settings) -> None:
     """Return once the database has this program's schema. Raises RayTrouble after some time."""
-    assert settings.database_url
     deadline = time.monotonic() + DATABASE_TIMEOUT_S
     while True:
         try:
-            if not asyncio.run(pending_migrations(settings.database_url.get_secret_value())):
+            if not asyncio.run(pending_migrations(revealed(settings.database_url))):
                 return
             problem = "migrations are pending (`ece migrate` applies them)"
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, MigrationError) as error:
@@ -126,76 +111,76 @@ def main() -> int:
         runtime.connect()
         wait_for_migrations(settings)
         runtime.start_director(director_config(settings), host_template(settings), actor_set_up(settings))
-        loss = asyncio.run(conduct(runtime))
+        loss = asyncio.run(follow_director(runtime))
     except RayTrouble as trouble:
-        log.error("conductor_failed", error=str(trouble))
+        log.error("ray_driver_failed", error=str(trouble))
         return 1
     if loss is not None:
-        # Ray does not mend this by itself: the supervisor starts another one.
+        # Ray does not recover from this by itself: the supervisor starts another one.
         log.error("ray_lost", reason=loss)
-        say({"note": loss})
+        send({"note": loss})
         os._exit(1)
     runtime.stop()
     return 0
 
 
-async def conduct(runtime: RayRuntime) -> str | None:
-    """Follow the director until told to stop (None), or until this Ray is lost (why). Raises RayTrouble."""
+async def follow_director(runtime: RayRuntime) -> str | None:
+    """Pass on the reports of the director until SIGTERM (None) or loss of this Ray (the reason). Raises RayTrouble."""
     stopping = asyncio.Event()
     # Only now: Ray sets handlers of its own while it starts.
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    following = Following()
+    director = DirectorReports()
     placed_by = time.monotonic() + SERVING_TIMEOUT_S
-    while not await happens(stopping, WATCH_EVERY_S if following.ready else START_WATCH_EVERY_S):
+    while not await happens(stopping, WATCH_EVERY_S if director.ready else START_WATCH_EVERY_S):
         loss = runtime.lost()
         if loss is None:
-            following.hear(await runtime.report(following.last_note))
-            loss = following.trouble(owns_ray=runtime.owns_ray)
+            director.receive(await runtime.report(director.last_note))
+            loss = director.trouble(owns_ray=runtime.owns_ray)
         if loss is not None:
             return loss
-        if not following.ready and time.monotonic() > placed_by:
-            reason = following.failure or "no reason is known; see the logs of hosts and director"
+        if not director.ready and time.monotonic() > placed_by:
+            reason = director.failure or "no reason is known; see the logs of hosts and director"
             raise RayTrouble(f"hosts not serving after {SERVING_TIMEOUT_S:.0f} s: {reason}")
     return None
 
 
-class Following:
-    """What the director has said so far; passed on to the supervisor."""
+class DirectorReports:
+    """The state of the director as it reports it. Its notes go to the supervisor."""
 
     def __init__(self) -> None:
         self.ready = False
         self.last_note = 0
         self.failure: str | None = None
         self._pid: int | None = None
-        self._heard_at = time.monotonic()
+        self._reported_at = time.monotonic()
         self._missing_for_s = 0.0
 
-    def hear(self, report: Report | None) -> None:
-        """Take what the director says; None: nothing."""
+    def receive(self, report: Report | None) -> None:
+        """Process a report; None: the director did not answer."""
         if report is None:
             return
-        self._heard_at = time.monotonic()
+        self._reported_at = time.monotonic()
         self._missing_for_s = report.missing_for_s
         self.failure = report.failure
         if report.pid != self._pid:
             if self._pid is not None:
-                tell("the director died; another goes on")
+                notify("the director died; another one took over")
             self._pid, self.last_note = report.pid, 0
         for self.last_note, note in report.notes:
-            tell(note)
+            notify(note)
         if report.placed and not self.ready:
             self.ready = True
-            say({"ready": True})
+            send({"ready": True})
 
     def trouble(self, *, owns_ray: bool) -> str | None:
-        """Why the conductor should be started anew, with its Ray, or None.
+        """Why this process and its Ray should be restarted, or None.
 
-        In a cluster that is not ours another conductor brings no host back: Ray or the director see to it.
+        In an external cluster a restart brings no host back: Ray or the director start it.
         """
         if not self.ready:
             return None
-        if time.monotonic() - self._heard_at > DIRECTOR_BACK_WITHIN_S:
+        if time.monotonic() - self._reported_at > DIRECTOR_BACK_WITHIN_S:
             return f"the director did not answer for {DIRECTOR_BACK_WITHIN_S:.0f} s"
         if owns_ray and self._missing_for_s > HOST_BACK_WITHIN_S:
             return f"a host did not come back within {HOST_BACK_WITHIN_S:.0f} s"
@@ -211,10 +196,10 @@ async def happens(event: asyncio.Event, within_s: float) -> bool:
     return True
 
 
-def tell(note: str) -> None:
-    """Something happened that an operator would want to know."""
+def notify(note: str) -> None:
+    """Log a message for operators, and pass it to the terminal of `ece up`."""
     log.warning("hosts", note=note)
-    say({"note": note})
+    send({"note": note})
 
 
 if __name__ == "__main__":

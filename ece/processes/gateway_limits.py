@@ -1,15 +1,18 @@
-"""How many client connections a gateway may have: what the settings say, and what open files allow."""
+"""The limits of a gateway: from the settings, and for its client connections also from the files that it may open."""
 
 import resource
 
 import structlog
 
+from domain.ledger.withdrawals import Limits as WithdrawalLimits
 from ece.settings import Settings
 from gateway.http.address_limit import AddressLimit
-from gateway.http.connections import ConnectionLimits, Connections
+from gateway.http.connections import CONNECTIONS_BESIDE_SOCKETS, ConnectionLimits, Connections
+from gateway.rest.ledger.services import MoneyRules
+from gateway.rest.limits import Limits
+from gateway.websocket.connection import SessionLimits
+from persistence.sales.listing_quotas import SellerQuota
 
-# By default there may be so many connections that are no WebSockets.
-CONNECTIONS_BESIDE_SOCKETS = 4_096
 # Files that are no client connections: streams to hosts, Redis, logs, pictures, libraries. Database connections come
 # on top.
 FILES_RESERVED = 512
@@ -33,8 +36,6 @@ def open_connections(settings: Settings, files_max: int) -> Connections:
     allowed = max(1, files_max - FILES_RESERVED - settings.database_pool_max)
     limits = ConnectionLimits(
         connections_max=min(wanted, allowed),
-        head_bytes_max=settings.request_head_bytes_max,
-        unfinished_bytes_max=settings.unfinished_bytes_max,
         request_timeout_s=settings.request_timeout_s,
         response_timeout_s=settings.response_timeout_s,
     )
@@ -47,3 +48,35 @@ def sockets_limit(settings: Settings, connections: Connections) -> int:
     """How many of the connections may be sockets: REST and health checks need some, too."""
     connections_max = connections.limits.connections_max
     return min(settings.sockets_max, connections_max - connections_max // 8)
+
+
+def session_limits(settings: Settings) -> SessionLimits:
+    """The limits of one socket."""
+    return SessionLimits(commands_per_s=settings.socket_commands_per_s, commands_burst=settings.socket_commands_burst)
+
+
+def money_rules(settings: Settings) -> MoneyRules:
+    """What users may ask of the ledger."""
+    withdrawals = WithdrawalLimits(
+        settings.withdrawal_max,
+        settings.withdrawal_daily_max,
+        settings.withdrawal_approval_above,
+        settings.withdrawal_cool_down_s * 1000,
+    )
+    return MoneyRules(settings.faucet == "on", settings.faucet_max, withdrawals)
+
+
+def rest_limits(settings: Settings) -> Limits:
+    """The limits of REST."""
+    return Limits(
+        requests_max=settings.requests_max,
+        requests_per_address_max=settings.requests_per_address_max,
+        trusted_proxies=settings.proxies,
+        attempts_per_minute=settings.attempts_per_minute,
+        attempts_burst=settings.attempts_per_minute,
+        logins_per_minute=settings.logins_per_minute,
+        logins_burst=settings.logins_per_minute,
+        seller_quota=SellerQuota(
+            settings.seller_listings_per_hour, settings.seller_live_max, settings.seller_dedicated_max
+        ),
+    )

@@ -1,4 +1,4 @@
-"""Keeping one process alive: start, wait until it serves, start it again when it dies, give up in the end."""
+"""One process under supervision: start, wait until it serves, restart when it dies, give up after too many deaths."""
 
 import asyncio
 import signal
@@ -7,21 +7,21 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ece.child_processes.child import Child, Command
+from ece.child_processes.log_files import last_lines, size_of
 from ece.failure import Failure
 from ece.supervisor.backoff import Backoff
 from ece.supervisor.disk_space import DiskSpace
-from ece.supervisor.log_files import last_lines, size_of
-from ece.supervisor.processes import Child, Command
 from ece.supervisor.terminal import Terminal
 
 POLL_S = 0.03
-# Before a process has ever served, the reason is hardly one that time mends.
+# A process that has never served is probably configured wrongly: more restarts do not help.
 DEATHS_BEFORE_FIRST_READY_MAX = 3
 
 
 @dataclass(frozen=True)
-class Service:
-    """What the supervisor has to know of one kind of process."""
+class ServiceSpec:
+    """How to start one kind of process, and how to tell that it serves."""
 
     name: str  # of its log and in run.json
     title: str  # for people
@@ -32,17 +32,17 @@ class Service:
     stop_within_s: float
 
 
-class Guard:
-    """Runs one service for as long as `run` is not cancelled. Stopping the process is a matter of its own."""
+class SupervisedService:
+    """Restarts one process while `run` is not cancelled. A cancelled `run` leaves the process to `stop`."""
 
-    def __init__(self, service: Service, terminal: Terminal, on_change: Callable[[], None], space: DiskSpace) -> None:
-        self.service = service
+    def __init__(self, spec: ServiceSpec, terminal: Terminal, on_change: Callable[[], None], space: DiskSpace) -> None:
+        self.spec = spec
         self.child: Child | None = None
         self.ready = asyncio.Event()
         self._terminal = terminal
         self._on_change = on_change
         self._space = space
-        self._served_once = False
+        self._has_served = False
         self._log_began = 0
 
     @property
@@ -51,55 +51,53 @@ class Guard:
 
     @property
     def last_pid(self) -> int | None:
-        """The process of now or, after its death, of before: it gave its session the number."""
+        """The process or, after its death, the last one: the number of its session."""
         return self.child.pid if self.child is not None else None
 
     async def run(self) -> None:
-        """Never returns. Raises Failure when the process can't be kept alive, other than for want of disk space."""
+        """Never returns. Raises Failure when the process dies too often, except while the disk is full."""
         backoff = Backoff()
-        short_of_space = False
+        disk_full = False
         while True:
             began = time.monotonic()
-            reason = await self._one_life()
-            short_of_space = short_of_space and not self.ready.is_set()
+            reason = await self._run_once()
+            disk_full = disk_full and not self.ready.is_set()
             self.ready.clear()
             self._on_change()
-            lines = last_lines(self.service.log, since=self._log_began)
+            lines = last_lines(self.spec.log, since=self._log_began)
             if self._space.low:
-                if not short_of_space:
+                if not disk_full:
                     self._terminal.warning(
-                        f"{self.service.title} {reason}, and the disk is full: "
+                        f"{self.spec.title} {reason}, and the disk is full: "
                         f"starting it again every {backoff.longest_s:g} s until it serves",
                         lines,
                     )
-                short_of_space = True
+                disk_full = True
                 await asyncio.sleep(backoff.longest_s)
                 continue
             backoff = backoff.after_death(time.monotonic() - began)
-            if backoff.exhausted or (not self._served_once and backoff.deaths >= DEATHS_BEFORE_FIRST_READY_MAX):
-                raise Failure(self._farewell(reason, backoff.deaths, lines))
-            self._terminal.warning(
-                f"{self.service.title} {reason}; starting it again in {backoff.pause_s:.1f} s", lines
-            )
+            if backoff.exhausted or (not self._has_served and backoff.deaths >= DEATHS_BEFORE_FIRST_READY_MAX):
+                raise Failure(self._giving_up(reason, backoff.deaths, lines))
+            self._terminal.warning(f"{self.spec.title} {reason}; starting it again in {backoff.pause_s:.1f} s", lines)
             await asyncio.sleep(backoff.pause_s)
 
     async def stop(self) -> None:
         """Stop the process, with force when its time is up."""
         if self.child is None:
             return
-        if not await self.child.stop(self.service.stop_within_s):
+        if not await self.child.stop(self.spec.stop_within_s):
             self._terminal.warning(
-                f"{self.service.title} did not stop within {self.service.stop_within_s:g} s and was killed"
+                f"{self.spec.title} did not stop within {self.spec.stop_within_s:g} s and was killed"
             )
 
     def kill(self) -> None:
         if self.child is not None:
             self.child.kill_session()
 
-    async def _one_life(self) -> str:
-        """From start to death. Returns how it ended, as words after the service's name."""
+    async def _run_once(self) -> str:
+        """From start to death. Returns how it ended, in words that follow the title of the service."""
         began = time.monotonic()
-        command = await self.service.command()
+        command = await self.spec.command()
         self._log_began = size_of(command.log)
         try:
             child = self.child = await Child.start(command)
@@ -109,14 +107,14 @@ class Guard:
         death = asyncio.create_task(child.wait())
         try:
             if await self._becomes_ready(child, death):
-                if self._served_once:
-                    self._terminal.note(f"{self.service.title} serves again ({time.monotonic() - began:.1f} s)")
-                self._served_once = True
+                if self._has_served:
+                    self._terminal.note(f"{self.spec.title} serves again ({time.monotonic() - began:.1f} s)")
+                self._has_served = True
                 self.ready.set()
                 return how_it_ended(await death)
             if not death.done():
-                await child.stop(self.service.stop_within_s)
-                return f"was not ready within {self.service.ready_within_s:g} s"
+                await child.stop(self.spec.stop_within_s)
+                return f"was not ready within {self.spec.ready_within_s:g} s"
             return how_it_ended(death.result())
         finally:
             death.cancel()
@@ -124,18 +122,18 @@ class Guard:
                 child.kill_session()  # what it has left in its session
 
     async def _becomes_ready(self, child: Child, death: asyncio.Task[int]) -> bool:
-        deadline = time.monotonic() + self.service.ready_within_s
+        deadline = time.monotonic() + self.spec.ready_within_s
         while time.monotonic() < deadline and not death.done():
-            if await self.service.serves(child):
+            if await self.spec.serves(child):
                 return True
             await asyncio.wait({death}, timeout=POLL_S)
         return False
 
-    def _farewell(self, reason: str, deaths: int, lines: list[str]) -> str:
+    def _giving_up(self, reason: str, deaths: int, lines: list[str]) -> str:
         last = "".join(f"\n      {line}" for line in lines)
         return (
-            f"{self.service.title} {reason}, {deaths} times in a row. Giving up. "
-            f"Its log is {self.service.log}; the last lines:{last or ' (none)'}"
+            f"{self.spec.title} {reason}, {deaths} times in a row. Giving up. "
+            f"Its log is {self.spec.log}; the last lines:{last or ' (none)'}"
         )
 
 

@@ -1,8 +1,8 @@
-"""A small process which outlives a supervisor that was killed, and then clears up after it.
+"""The cleanup process: it outlives a supervisor that was killed, ends its processes and removes its sockets.
 
 It waits at the other end of a pipe. "done" means that the supervisor has stopped everything itself; the end
 of the pipe without it means that the supervisor is dead.
-Usage: python -m ece.supervisor.watchdog INSTANCE RUNTIME_DIR RUN_FILE
+Usage: python -m ece.supervisor.cleanup INSTANCE RUNTIME_DIR RUN_FILE
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from ece.supervisor.leftovers import is_postgres, kill_all, of_engine
+from ece.child_processes.leftovers import is_postgres, kill_all, of_engine
 
 POSTGRES_STOPS_WITHIN_S = 10.0
 
@@ -24,7 +24,7 @@ def main(instance: str, runtime_dir: str, run_file: str) -> None:
         return
     sessions = _children(Path(run_file))
     kill_all([process for process in of_engine(instance, sessions) if not is_postgres(process)])
-    # PostgreSQL was told by its death signal to stop in good order: that takes a moment.
+    # The death signal has made PostgreSQL start a fast shutdown, which takes a moment.
     databases = [process for process in of_engine(instance, sessions) if is_postgres(process)]
     _gone, alive = psutil.wait_procs(databases, timeout=POSTGRES_STOPS_WITHIN_S)
     kill_all(alive)
@@ -36,7 +36,7 @@ def main(instance: str, runtime_dir: str, run_file: str) -> None:
 
 
 def _children(run_file: Path) -> Collection[int]:
-    """The children of the supervisor as it last wrote them down: this module imports nothing big to read it."""
+    """The children of the supervisor, as its run file has them. Read without ece.data_dir, to stay small."""
     try:
         return set(json.loads(run_file.read_text())["children"].values())
     except (OSError, ValueError, KeyError, AttributeError):

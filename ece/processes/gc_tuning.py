@@ -1,4 +1,4 @@
-"""What every long-lived process of the engine does when it starts."""
+"""Garbage collection in long-lived processes."""
 
 import gc
 
@@ -8,8 +8,8 @@ import gc
 THRESHOLDS = (50_000, 20, 50)
 
 
-def tame_collector() -> None:
-    """Leave what was made at start-up alone, and look for cycles less often."""
+def tune_gc() -> None:
+    """Exempt what was made at start-up, and look for cycles less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)

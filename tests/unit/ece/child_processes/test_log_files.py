@@ -1,7 +1,7 @@
 import pytest
 
-from ece.supervisor import log_files
-from ece.supervisor.log_files import last_lines, open_log, shorten
+from ece.child_processes import log_files
+from ece.child_processes.log_files import last_lines, open_log, rotate
 
 
 @pytest.fixture(autouse=True)
@@ -27,12 +27,12 @@ def test_a_big_log_is_moved_away_at_the_next_start_and_only_some_are_kept(tmp_pa
     assert "start 4" in (tmp_path / "x.log.1").read_text()
 
 
-def test_a_log_is_shortened_under_its_writer_who_goes_on(tmp_path):
+def test_a_log_is_rotated_under_its_writer_who_goes_on(tmp_path):
     path = tmp_path / "x.log"
     with open_log(path) as log:
         log.write(b"a long first line\n")
-        assert shorten(path)
+        assert rotate(path)
         log.write(b"next\n")
     assert path.read_text() == "next\n"
     assert (tmp_path / "x.log.1").read_text() == "a long first line\n"
-    assert not shorten(path)
+    assert not rotate(path)

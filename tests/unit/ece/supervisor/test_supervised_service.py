@@ -1,4 +1,4 @@
-"""The guard and its processes, with real but tiny programs."""
+"""Supervised services, with real but tiny programs."""
 
 import asyncio
 import io
@@ -12,28 +12,28 @@ import psutil
 import pytest
 from rich.console import Console
 
+from ece.child_processes.child import Child, Command
 from ece.failure import Failure
-from ece.supervisor import guard
+from ece.supervisor import supervised_service
 from ece.supervisor.backoff import Backoff
 from ece.supervisor.disk_space import DiskSpace
-from ece.supervisor.guard import Guard, Service, how_it_ended
-from ece.supervisor.processes import Child, Command
 from ece.supervisor.services import message_in
+from ece.supervisor.supervised_service import ServiceSpec, SupervisedService, how_it_ended
 from ece.supervisor.terminal import Terminal
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
 
 
-class Watched:
-    """A guard on a small Python program, and what it says."""
+class Supervised:
+    """A small Python program under supervision, and what is said of it."""
 
     def __init__(self, tmp_path: Path, *arguments: str, reserve_bytes: int = 0) -> None:
         self.said = io.StringIO()
         self.log = tmp_path / "p.log"
-        service = Service("p", "Program", self._command, self._serves, self.log, 20.0, 5.0)
+        spec = ServiceSpec("p", "Program", self._command, self._serves, self.log, 20.0, 5.0)
         self._arguments = arguments
         space = DiskSpace([tmp_path], reserve_bytes)
-        self.guard = Guard(service, Terminal(Console(file=self.said, width=200)), lambda: None, space)
+        self.service = SupervisedService(spec, Terminal(Console(file=self.said, width=200)), lambda: None, space)
 
     async def _command(self) -> Command:
         return Command(self._arguments, os.environ, self.log)
@@ -49,45 +49,45 @@ async def until(condition: Callable[[], bool], within_s: float = 20.0) -> None:
 
 
 async def test_a_dead_process_is_started_again_and_a_message_says_so(tmp_path):
-    watched = Watched(tmp_path, sys.executable, "-c", SLEEPER)
-    running = asyncio.create_task(watched.guard.run())
-    await asyncio.wait_for(watched.guard.ready.wait(), 20)
-    first = watched.guard.pid
+    program = Supervised(tmp_path, sys.executable, "-c", SLEEPER)
+    running = asyncio.create_task(program.service.run())
+    await asyncio.wait_for(program.service.ready.wait(), 20)
+    first = program.service.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    await until(lambda: "Program serves again" in watched.said.getvalue())
-    assert "Program was killed by SIGKILL; starting it again in 0.1 s" in watched.said.getvalue()
-    assert watched.guard.pid not in (None, first)
+    await until(lambda: "Program serves again" in program.said.getvalue())
+    assert "Program was killed by SIGKILL; starting it again in 0.1 s" in program.said.getvalue()
+    assert program.service.pid not in (None, first)
     running.cancel()
-    await watched.guard.stop()
-    assert watched.guard.pid is None
+    await program.service.stop()
+    assert program.service.pid is None
 
 
 async def test_what_never_serves_is_given_up_with_its_last_words(tmp_path):
-    watched = Watched(tmp_path, sys.executable, "-c", "raise SystemExit('no such table')")
+    program = Supervised(tmp_path, sys.executable, "-c", "raise SystemExit('no such table')")
     with pytest.raises(Failure, match=r"ended with exit code 1, 3 times in a row. Giving up(.|\n)*no such table"):
-        await asyncio.wait_for(watched.guard.run(), 20)
+        await asyncio.wait_for(program.service.run(), 20)
 
 
 async def test_what_dies_while_the_disk_is_full_is_started_again_without_end_and_said_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(guard, "Backoff", lambda: Backoff(longest_s=0.01, deaths_max=2))
+    monkeypatch.setattr(supervised_service, "Backoff", lambda: Backoff(longest_s=0.01, deaths_max=2))
     starts = tmp_path / "starts"
-    program = f"open({str(starts)!r}, 'a').write('.'); raise SystemExit('No space left on device')"
-    watched = Watched(tmp_path, sys.executable, "-c", program, reserve_bytes=2**62)
-    running = asyncio.create_task(watched.guard.run())
+    fills = f"open({str(starts)!r}, 'a').write('.'); raise SystemExit('No space left on device')"
+    program = Supervised(tmp_path, sys.executable, "-c", fills, reserve_bytes=2**62)
+    running = asyncio.create_task(program.service.run())
     await until(lambda: starts.exists() and len(starts.read_text()) > 5)
     running.cancel()
     await asyncio.wait({running})
-    await watched.guard.stop()
-    said = watched.said.getvalue()
+    await program.service.stop()
+    said = program.said.getvalue()
     assert said.count("Program ended with exit code 1, and the disk is full: starting it again every 0.01 s") == 1
     assert said.count("No space left on device") == 1
 
 
 async def test_a_program_that_is_not_there_is_given_up(tmp_path):
-    watched = Watched(tmp_path, str(tmp_path / "missing"))
+    program = Supervised(tmp_path, str(tmp_path / "missing"))
     with pytest.raises(Failure, match="could not be started"):
-        await asyncio.wait_for(watched.guard.run(), 20)
+        await asyncio.wait_for(program.service.run(), 20)
 
 
 async def test_a_process_that_does_not_listen_is_killed_in_the_end(tmp_path):

@@ -1,4 +1,4 @@
-"""Starting one process so that it can't outlive its supervisor, stopping it, and finding what was left behind."""
+"""A child process: it ends with its supervisor, and it is stopped with everything in its session."""
 
 import asyncio
 import ctypes
@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from ece.supervisor.log_files import open_log
+from ece.child_processes.log_files import open_log
 
 LINE_BYTES_MAX = 1024 * 1024
 _PR_SET_PDEATHSIG = 1
@@ -23,7 +23,7 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 @dataclass(frozen=True)
 class SystemUser:
-    """Whom a process runs as, when not as the supervisor's own user."""
+    """The user of a process, if not the supervisor's own."""
 
     uid: int
     gid: int
@@ -95,7 +95,7 @@ class Child:
         return code
 
     def write(self, text: bytes) -> None:
-        """Give it this as the whole rest of its standard input."""
+        """Write this to its standard input, and close that."""
         if self._process.stdin is not None:
             self._process.stdin.write(text)
             self._process.stdin.close()
@@ -134,7 +134,7 @@ class Child:
             return
         with self._command.log.open("ab", buffering=0) as log:
             while line := await _line_of(stream):
-                with suppress(OSError):  # a full disk: what the line says counts all the same
+                with suppress(OSError):  # a full disk: the line is still handled
                     log.write(line)
                 on_line(line.decode("utf-8", "replace").rstrip())
 
@@ -143,7 +143,7 @@ async def _line_of(stream: asyncio.StreamReader) -> bytes:
     try:
         return await stream.readline()
     except ValueError:  # longer than the limit: the rest of it follows as further lines
-        return b"(a line too long to keep)\n"
+        return b"(line too long)\n"
 
 
 def _die_with_parent(number: signal.Signals | None, parent: int) -> Callable[[], None] | None:
@@ -171,7 +171,7 @@ def adopt_orphans() -> None:
 
 
 def reap_orphans(own: set[int]) -> None:
-    """Take leave of adopted processes which have ended; `own` are those that someone else waits for."""
+    """Reap adopted processes that have ended; `own` are those that someone else waits for."""
     for child in psutil.Process().children():
         if child.pid in own:
             continue

@@ -1,0 +1,28 @@
+"""The bounds of the REST side. The defaults of the settings that set some of them stand here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gateway.http.address_limit import LOOPBACK
+from persistence.sales.listing_quotas import SellerQuota
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The bounds of the REST side; see docs/architecture.md, Bounds."""
+
+    body_bytes_max: int = 64 * 1024
+    requests_max: int = 512
+    requests_per_address_max: int = 128
+    # Whose X-Forwarded-For is believed, and whose own address has no limit.
+    trusted_proxies: Sequence[str] = LOOPBACK
+    attempts_per_minute: int = 240
+    attempts_burst: int = 240
+    # For one login from one address: guessing a password takes years.
+    logins_per_minute: int = 10
+    logins_burst: int = 10
+    callers_max: int = 10_000
+    seller_quota: SellerQuota = field(default_factory=SellerQuota)
+    refresh_ttl_s: int = 30 * 24 * 3600
+    ask_timeout_s: float = 5.0
+    probe_timeout_s: float = 2.0
