@@ -11,6 +11,7 @@ from ece.commands.bench.command import app as bench
 from ece.commands.catalog import catalog
 from ece.commands.demo import demo
 from ece.commands.doctor import doctor
+from ece.commands.jobs import jobs
 from ece.commands.ledger import ledger
 from ece.commands.migrate import migrate
 from ece.commands.operator import operator
@@ -41,6 +42,7 @@ app.add_typer(operator, name="operator")
 app.add_typer(ledger, name="ledger")
 app.add_typer(catalog, name="catalog")
 app.add_typer(analytics, name="analytics")
+app.add_typer(jobs, name="jobs")
 app.add_typer(bench, name="bench")
 app.add_typer(node, name="node")
 app.add_typer(slots, name="slots")

@@ -141,6 +141,7 @@ class Size(Group):
     """Size and placement"""
 
     gateways: int = setting(1, "gateway processes; they share the port, and each can use one core", ge=1, le=16)
+    workers: int = setting(1, "processes that run background jobs", ge=1, le=16)
     hosts: int = setting(DirectorLimits.hosts, "hosts on each node", ge=1, le=64)
     spare_hosts: int = setting(
         DirectorLimits.spare_hosts, "hosts on each node that take over from a host that dies", ge=0, le=16

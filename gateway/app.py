@@ -1,47 +1,36 @@
 """The gateway's app: REST, health, and the WebSocket."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from importlib import metadata
 from typing import Any
 
-import structlog
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 
-from domain.ids import first_id_at
 from gateway.http import problems, protocol_docs
 from gateway.http.address_limit import AddressLimit
 from gateway.http.middleware import Frontdoor
 from gateway.monitoring import health
+from gateway.monitoring.job_metrics import JobMetrics
 from gateway.rest.analytics import routes as analytics_routes
-from gateway.rest.analytics import services as analytics
 from gateway.rest.auctions import routes as auctions
 from gateway.rest.catalog import media
 from gateway.rest.catalog import routes as catalog
 from gateway.rest.identity.routes import AuthRoutes
+from gateway.rest.jobs import routes as jobs
 from gateway.rest.ledger import routes as ledger
 from gateway.rest.notifications import routes as watching
-from gateway.rest.notifications.alerting import tell_for_ever
 from gateway.rest.sales import copies
 from gateway.rest.sales import routes as sales
 from gateway.rest.services import Services
 from gateway.websocket import endpoint as socket
-from persistence.postgres.errors import StoreError
-
-HOUSEKEEPING_EVERY_S = 3600.0
-OFFERS_EVERY_S = 5.0
-NOTIFICATIONS_KEPT_MS = 90 * 24 * 3600 * 1000
 
 DESCRIPTION = """
 Auctions in real time. Money is integer base units (USDC: 6 decimals), times are milliseconds since the epoch.
 A POST that creates or moves something takes an `Idempotency-Key`: sent again, it gives the same answer, once.
 Bids go faster over the WebSocket `/ws`, which has the same codes.
 """
-
-log = structlog.get_logger(__name__)
 
 
 class ProblemDetails(BaseModel):
@@ -62,12 +51,13 @@ def create_app(services: Services) -> FastAPI:
         summary="Real-time auctions of digital cards",
         description=DESCRIPTION,
         version=_version(),
-        lifespan=_lifespan,
         redoc_url=None,
         redirect_slashes=False,
     )
     app.state.services = services
     app.state.readiness = health.Readiness(services)
+    app.state.job_metrics = JobMetrics(services.jobs)
+    services.registry.register(app.state.job_metrics)
     limits = services.limits
     app.add_middleware(
         Frontdoor,
@@ -86,6 +76,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(sales.router, responses=_problem_responses())
     app.include_router(watching.router, responses=_problem_responses())
     app.include_router(analytics_routes.router, responses=_problem_responses())
+    app.include_router(jobs.router, responses=_problem_responses())
     app.include_router(copies.router, responses=_problem_responses())
     app.include_router(media.router, responses=_problem_responses())
     app.include_router(health.router)
@@ -102,50 +93,6 @@ def _problem_responses() -> dict[int | str, dict[str, Any]]:
         "content": content,
     }
     return {"4XX": refused | {"model": ProblemDetails}, 422: refused, 503: unknown}
-
-
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    services: Services = app.state.services
-    tasks = [
-        asyncio.create_task(_keep_house(services), name="housekeeping"),
-        asyncio.create_task(_end_offers(services), name="offers"),
-        asyncio.create_task(tell_for_ever(services), name="alerts"),
-        asyncio.create_task(analytics.follow(services.figures.following, services.now_ms), name="analytics"),
-    ]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _keep_house(services: Services) -> None:
-    """Forget keys and log-ins that nobody can use any more, and let go of what was held too long."""
-    while True:
-        try:
-            await services.idempotency.forget_old(services.now_ms())
-            await services.money.ledger.expire_due(services.now_ms())
-            await services.sales.listings.free_stale(services.now_ms())
-            await services.refresh_tokens.forget_expired(services.now_ms())
-            await services.watching.notifications.forget(first_id_at(services.now_ms() - NOTIFICATIONS_KEPT_MS))
-        except StoreError as error:
-            log.warning("housekeeping_failed", error=str(error))
-        await asyncio.sleep(HOUSEKEEPING_EVERY_S)
-
-
-async def _end_offers(services: Services) -> None:
-    """End second chances whose time is over."""
-    while True:
-        try:
-            await services.sales.second_chances.expire_due(services.now_ms())
-        except StoreError as error:
-            log.warning("offers_not_ended", error=str(error))
-        except Exception:
-            # Without this copies would stay locked until the next start.
-            log.exception("offers_not_ended")
-        await asyncio.sleep(OFFERS_EVERY_S)
 
 
 def _version() -> str:

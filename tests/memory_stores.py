@@ -196,17 +196,19 @@ class MemorySettlements:
         self.paid: dict[int, Settle] = {}
         self.failures: list[Failure] = []
 
-    async def due(self, slots: Sequence[int], auctions: Sequence[int], limit: int) -> list[Due]:
+    def ended(self) -> list[int]:
+        """Auctions that have ended and are not done with: those that there are jobs for."""
+        return sorted(
+            head.auction for head in map(listed, self.tables.summaries.values())
+            if head.status in ("closed", "cancelled") and self.progress.get(head.auction, "due") in ("due", "paid")
+        )  # fmt: skip
+
+    async def due(self, auctions: Sequence[int]) -> list[Due]:
         await self._reach()
-        ended = [
-            head for head in map(listed, self.tables.summaries.values())
-            if head.status in ("closed", "cancelled") and (head.slot in slots or head.auction in auctions)
-            and self.progress.get(head.auction, "due") in ("due", "paid")
-        ]  # fmt: skip
         return [
-            Due(head.auction, head.winner is not None, self.paid.get(head.auction))
-            for head in sorted(ended, key=lambda head: head.auction)[:limit]
-        ]
+            Due(auction, listed(self.tables.summaries[auction]).winner is not None, self.paid.get(auction))
+            for auction in self.ended() if auction in auctions
+        ]  # fmt: skip
 
     async def settle_unsold(self, auctions: Sequence[int], now_ms: int) -> int:
         done = [auction for auction in auctions if self.progress.get(auction, "due") == "due"]

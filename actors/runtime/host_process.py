@@ -17,18 +17,15 @@ from actors.hosting.load_report import encode_load_report
 from actors.hosting.ownership.ownership import Assignment
 from actors.hosting.ownership.releases import Releases, Returned
 from actors.stream.connection import HostStream
-from actors.workers.market_follower import MarketFollower
-from actors.workers.settler import Settler
+from actors.workers.market import refresh_jobs
 from domain.auction.state import Auction
-from persistence.catalog.market import CatalogMarket
+from persistence.jobs.store import JobStore
 from persistence.ledger.bid_holds import BidHolds
 from persistence.log.event_log import EventLog
 from persistence.log.snapshots import SnapshotStore
 from persistence.placement.directory import Claimed, Directory, DueEntity, Superseded
 from persistence.postgres.errors import StoreError
-from persistence.postgres.pool import Pool, close_pool, open_pool
 from persistence.redis.announcements import DIRECTORY_CHANNEL, Announcer
-from persistence.sales.settlement import Settlements
 from persistence.summary_tables import SUMMARY_TABLES
 
 log = structlog.get_logger()
@@ -37,13 +34,8 @@ HEARTBEAT_S = 0.5
 MAINTENANCE_S = 1.0
 PARTITIONS_EVERY_MS = 6 * 3600 * 1000
 STORE_RETRY_S = 0.25
-# Settling has connections of its own. What it locks bids wait for: a process that stops in the midst lets go in time.
-SETTLING_CONNECTIONS_MAX = 2
-SETTLING_SETTINGS = {
-    "application_name": "ece-settler",
-    "idle_in_transaction_session_timeout": "2000",
-    "lock_timeout": "4000",
-}
+# Jobs that one flush adds; the rest comes with the next.
+JOBS_MAX = 1_000
 WILDCARDS = ("0.0.0.0", "::")
 
 
@@ -80,8 +72,6 @@ class HostProcess:
         self._streams: set[HostStream] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._directory: Directory | None = None
-        self._settling: Pool | None = None
-        self._market: MarketFollower | None = None
         self._released = Releases()
         # Auctions of cards whose summary rows have changed: what the catalog says of those is behind.
         self._moved: set[int] = set()
@@ -108,13 +98,7 @@ class HostProcess:
         await _until_it_works(self._log.prepare_appends)
         if self._holds is not None:
             await _until_it_works(self._holds.prepare)
-        self._settling = await open_pool(
-            self.config.database_url, size_max=SETTLING_CONNECTIONS_MAX, size_min=0, settings=SETTLING_SETTINGS
-        )
-        self._market = MarketFollower(CatalogMarket(self._settling), self._take_moved)
-        settler = Settler(Settlements(self._settling), self.host, self.clock.now_ms, self._market.note)
         self._tasks = [
-            asyncio.create_task(settler.run(), name="settler"),
             asyncio.create_task(self.host.run(), name="host"),
             asyncio.create_task(self._beat_forever(), name="heartbeat"),
             asyncio.create_task(self._maintain_forever(), name="maintenance"),
@@ -127,9 +111,6 @@ class HostProcess:
             return
         if self._server is not None:
             self._server.close()
-        for task in self._tasks[:1]:
-            # What it has begun is done or rolled back; who owns the entities next goes on from there.
-            task.cancel()
         try:
             await asyncio.wait_for(self.host.drain(), 5)
             await self._beat()
@@ -142,17 +123,11 @@ class HostProcess:
             if stream.transport is not None:
                 stream.transport.close()
         await self._announcer.stop()
-        if self._settling is not None:
-            await close_pool(self._settling)
         await self._log.close()
 
     def _summarised(self, entity: Entity) -> None:
         if isinstance(entity.state, Auction) and entity.state.terms.copies:
             self._moved.add(entity.id)
-
-    def _take_moved(self) -> set[int]:
-        moved, self._moved = self._moved, set()
-        return moved
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -319,10 +294,17 @@ class HostProcess:
                     partitions_at = self.clock.now_ms()
                     await self._log.ensure_partitions()
                 await self.host.records.flush()
-                if self._market is not None:
-                    await self._market.follow()
+                await self._add_jobs()
             except StoreError as error:
                 log.warning("flush_failed", error=str(error))
+
+    async def _add_jobs(self) -> None:
+        """Have workers bring the catalog up to date where auctions have changed. Raises StoreUnavailable."""
+        assert self.host is not None
+        some = sorted(self._moved)[:JOBS_MAX]
+        if some:
+            await JobStore(self._log.pool).add_again(refresh_jobs(some))
+            self._moved.difference_update(some)
 
 
 def reachable_address(bind: str) -> str:

@@ -56,7 +56,7 @@ def rebuild() -> None:
     """Empty the analytics tables and recompute them from sales, settlements,
     refunds and changes of owner.
 
-    The engine may run or not; gateways take part, and responses have `as_of:
+    The engine may run or not; workers take part, and responses have `as_of:
     null` until the rebuild is complete. If it is interrupted, run it again: it
     starts from the beginning. No other tables change.
 

@@ -12,7 +12,7 @@ from persistence.postgres.pool import Pool
 # Queried every few milliseconds, so it reads these auctions' rows alone.
 _OWNERS = """
     SELECT auction, coalesce(d.host_id, s.host_id) FROM unnest($1::bigint[], $2::int[]) AS wanted (auction, slot)
-    JOIN slots s USING (slot) LEFT JOIN dedicated d ON d.auction_id = auction
+    JOIN slots s USING (slot) LEFT JOIN dedicated d ON d.entity_id = auction
 """
 
 

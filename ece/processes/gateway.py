@@ -44,7 +44,7 @@ from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
 from gateway.monitoring.exposition import CatalogMetrics, ConnectionMetrics, HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.monitoring.fleet_metrics import FleetMetrics
-from gateway.rest.analytics.services import Figures
+from gateway.rest.analytics.services import AnalyticsReading
 from gateway.rest.catalog.services import Catalog
 from gateway.rest.ledger.services import Money
 from gateway.rest.notifications.services import Watching
@@ -55,7 +55,6 @@ from gateway.websocket.operations.table import OPERATIONS
 from gateway.websocket.protocol import SocketProtocol
 from gateway.websocket.sockets import Sockets
 from gateway.websocket.traffic import Traffic
-from persistence.analytics.following import Analytics
 from persistence.analytics.market import MarketReading
 from persistence.analytics.portfolios import PortfolioReading
 from persistence.auctions.reading import AuctionHistory, AuctionListing
@@ -64,10 +63,10 @@ from persistence.catalog.reading import CatalogReading
 from persistence.catalog.view import CatalogView
 from persistence.catalog.writing import CatalogWriting
 from persistence.identity.store import RefreshTokens, UserStore
+from persistence.jobs.store import JobStore
 from persistence.ledger.reading import LedgerReading
 from persistence.ledger.store import Ledger
 from persistence.ledger.withdrawals import Withdrawals
-from persistence.notifications.alerts import Alerts
 from persistence.notifications.saved_searches import SavedSearches
 from persistence.notifications.store import Notifications
 from persistence.notifications.watches import Watches
@@ -75,7 +74,7 @@ from persistence.placement.directory import Directory
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.idempotency import IdempotencyKeys
 from persistence.postgres.pool import Pool, close_pool, open_pool, pool_use, probe
-from persistence.redis.announcements import Announcer, Listener
+from persistence.redis.announcements import Listener
 from persistence.sales.copies import Copies
 from persistence.sales.listings import Listings
 from persistence.sales.second_chances import SecondChances
@@ -163,8 +162,8 @@ async def gateway(settings: Settings, connections: Connections) -> AsyncIterator
     passwords = PasswordHasher(settings.bcrypt_cost, at_once_max=settings.passwords_at_once)
     router = Router(Directory(pool), revealed(settings.cluster_secret).encode(), settings.slots, clock)
     redis_url = revealed(settings.redis_url)
-    announcer, cache, counts = Announcer(redis_url), CatalogCache(redis_url), FanOutCounts()
-    users = UserChannels(Notifications(pool), announcer.publish, clock.now_ms)
+    cache, counts = CatalogCache(redis_url), FanOutCounts()
+    users = UserChannels(Notifications(pool), clock.now_ms)
     auctions = EntityChannels("auction", router, history, counts)
     listener = Listener(redis_url, topics_of([auctions, users]))
     hub = Hub(router, listener, [auctions, users], counts, clock.now_ms)
@@ -178,8 +177,9 @@ async def gateway(settings: Settings, connections: Connections) -> AsyncIterator
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), money_rules(settings)),
         catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
-        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), Alerts(pool), users.notify),
-        figures=Figures(PortfolioReading(pool), MarketReading(pool), Analytics(pool)),
+        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool)),
+        analytics=AnalyticsReading(PortfolioReading(pool), MarketReading(pool)),
+        jobs=JobStore(pool),
         router=router,
         tokens=tokens,
         passwords=passwords,
@@ -197,14 +197,12 @@ async def gateway(settings: Settings, connections: Connections) -> AsyncIterator
     app.state.sockets = sockets
     await router.start()
     hub.start()
-    announcer.start()
     connections.start()
     try:
         yield app, sockets
     finally:
         await connections.stop()
         await hub.stop()
-        await announcer.stop()
         await router.stop()
         passwords.close()
         await cache.close()

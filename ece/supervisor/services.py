@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -22,6 +22,9 @@ RAY_READY_WITHIN_S = 110.0
 GATEWAY_READY_WITHIN_S = 60.0
 # Together they stay below the 15 s in which everything has to be gone.
 GATEWAY_STOPS_WITHIN_S = 4.0
+WORKER_READY_WITHIN_S = 60.0
+# At the same time as the gateways.
+WORKER_STOPS_WITHIN_S = 4.0
 RAY_DRIVER_STOPS_WITHIN_S = 5.0
 SERVER_STOPS_WITHIN_S = 4.0
 PROBE_TIMEOUT_S = 2.0
@@ -117,25 +120,27 @@ class RayDriverService:
             self._note(message["note"])
 
 
-class GatewayService:
-    """One of the gateways. It writes to its standard output when it listens: a probe of the port could reach another.
+class _ListeningService:
+    """A process that writes to its standard output when it listens.
 
-    It counts as serving once it listens: a gateway is not restarted because the database is unavailable.
+    It counts as serving once it listens: it is not restarted because the database is unavailable.
     """
+
+    module: ClassVar[str]
+    ready_within_s: ClassVar[float]
+    stops_within_s: ClassVar[float]
 
     def __init__(self, settings: Settings, instance: str, name: str, log: Path) -> None:
         self._environment = engine_environment(settings, instance, name)
         self._log = log
         self._listens = False
         self.spec = ServiceSpec(
-            name, name.capitalize(), self._command, self._serves, log, GATEWAY_READY_WITHIN_S, GATEWAY_STOPS_WITHIN_S
+            name, name.capitalize(), self._command, self._serves, log, self.ready_within_s, self.stops_within_s
         )
 
     async def _command(self) -> Command:
         self._listens = False
-        return Command(
-            [sys.executable, "-m", "ece.processes.gateway"], self._environment, self._log, on_line=self._receive
-        )
+        return Command([sys.executable, "-m", self.module], self._environment, self._log, on_line=self._receive)
 
     async def _serves(self, _child: Child) -> bool:
         return self._listens
@@ -144,9 +149,34 @@ class GatewayService:
         self._listens = self._listens or message_in(line).get("listening") is True
 
 
+class GatewayService(_ListeningService):
+    """One of the gateways. They share a port: a probe of it could reach another one."""
+
+    module = "ece.processes.gateway"
+    ready_within_s = GATEWAY_READY_WITHIN_S
+    stops_within_s = GATEWAY_STOPS_WITHIN_S
+
+
+class WorkerService(_ListeningService):
+    """One of the processes that run background jobs."""
+
+    module = "ece.processes.worker"
+    ready_within_s = WORKER_READY_WITHIN_S
+    stops_within_s = WORKER_STOPS_WITHIN_S
+
+
 def gateway_names(settings: Settings) -> list[str]:
-    """What the gateways are called in messages, in run.json and in the names of their logs."""
-    return ["gateway", *(f"gateway-{number}" for number in range(2, settings.gateways + 1))]
+    """The names of the gateways in messages, in run.json and of their logs."""
+    return _names("gateway", settings.gateways)
+
+
+def worker_names(settings: Settings) -> list[str]:
+    """The names of the workers there."""
+    return _names("worker", settings.workers)
+
+
+def _names(name: str, count: int) -> list[str]:
+    return [name, *(f"{name}-{number}" for number in range(2, count + 1))]
 
 
 def message_in(line: str) -> dict[str, Any]:
@@ -168,5 +198,5 @@ async def answers_200(url: str) -> bool:
 
 
 def service_logs(data_dir: DataDir, settings: Settings) -> Mapping[str, Path]:
-    names = ("postgres", "valkey", RAY_DRIVER, *gateway_names(settings))
+    names = ("postgres", "valkey", RAY_DRIVER, *gateway_names(settings), *worker_names(settings))
     return {name: data_dir.logs / f"{name}.log" for name in names}

@@ -28,12 +28,14 @@ from ece.supervisor.services import (
     RAY_DRIVER,
     GatewayService,
     RayDriverService,
+    WorkerService,
     answers_200,
     gateway_names,
     postgres_service,
     server_environment,
     service_logs,
     valkey_service,
+    worker_names,
 )
 from ece.supervisor.supervised_service import ServiceSpec, SupervisedService
 from ece.supervisor.terminal import Terminal
@@ -115,6 +117,7 @@ class Supervisor:
         await self._migrate()
         await valkey
         await self._start_gateways(tasks)
+        self._start_workers(tasks)
         await hosts
         await self._until_ready()
         self._write_state("ready")
@@ -150,6 +153,11 @@ class Supervisor:
         several = f"{len(gateways)} gateways" if len(gateways) > 1 else "Gateway"
         with self._terminal.step(f"{several} on {settings.host}:{settings.port}"):
             await asyncio.gather(*(gateway.ready.wait() for gateway in gateways))
+
+    def _start_workers(self, tasks: asyncio.TaskGroup) -> None:
+        """Start them in the background; bids do not need them, so nothing waits for them."""
+        for name in worker_names(self._settings):
+            self._supervise(WorkerService(self._settings, self._instance, name, self._logs[name]).spec, tasks)
 
     async def _shown(self, service: SupervisedService, title: str) -> None:
         with self._terminal.step(title):
@@ -197,7 +205,8 @@ class Supervisor:
     async def _stop_all(self) -> None:
         """Stop in the order of dependence, then make sure that nothing is left."""
         self._write_state("stopping")
-        for names in (set(gateway_names(self._settings)), {RAY_DRIVER}, {"postgres", "valkey"}):
+        first = {*gateway_names(self._settings), *worker_names(self._settings)}
+        for names in (first, {RAY_DRIVER}, {"postgres", "valkey"}):
             await asyncio.gather(*(service.stop() for service in self._services if service.spec.name in names))
         # The cleanup process ends last: "done" says that nothing is left to do.
         if self._cleanup is not None:

@@ -26,7 +26,6 @@ from persistence.redis.announcements import USERS_CHANNEL
 NOT_YOURS = "this is another user's channel"
 # More than so many new ones at once come as a state: the client reads them over REST.
 EVENTS_MAX = 100
-USERS_PER_MESSAGE = 1_000
 USERS_PER_READ = 1_000
 # The database is read so often also without a message.
 POLL_EVERY_S = 10.0
@@ -82,13 +81,10 @@ class UserChannels(ChannelSource[UserChannel]):
     private = True
     topics = (USERS_CHANNEL,)
 
-    def __init__(
-        self, notifications: ReadsNotifications, publish: Callable[[str, bytes], None], now_ms: Callable[[], int]
-    ) -> None:
+    def __init__(self, notifications: ReadsNotifications, now_ms: Callable[[], int]) -> None:
         super().__init__()
         self._now_ms = now_ms
         self._notifications = notifications
-        self._publish = publish
         self._new: set[int] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -106,14 +102,8 @@ class UserChannels(ChannelSource[UserChannel]):
 
     # -- who has something new
 
-    def notify(self, users: Sequence[int]) -> None:
-        """These users have new notifications: deliver them here, and let the other gateways know."""
-        for first in range(0, len(users), USERS_PER_MESSAGE):
-            self._publish(USERS_CHANNEL, msgspec.msgpack.encode(users[first : first + USERS_PER_MESSAGE]))
-        self._read_soon(users)
-
     def received(self, message: bytes) -> None:
-        """Another gateway says so."""
+        """A worker says that these users have new notifications."""
         try:
             self._read_soon(_decode_users(message))
         except msgspec.MsgspecError as error:

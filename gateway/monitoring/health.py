@@ -72,6 +72,7 @@ async def _state(name: str, probe: Callable[[], Awaitable[object]], deadline_s: 
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
-async def metrics(services: ServicesDep) -> Response:
-    """The process's metrics in Prometheus' text format."""
+async def metrics(request: Request, services: ServicesDep) -> Response:
+    """The process's metrics, and those of background jobs, in Prometheus' text format."""
+    await request.app.state.job_metrics.refresh()
     return Response(generate_latest(services.registry), media_type=CONTENT_TYPE_LATEST)

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from actors.stream.messages import Answer, Request
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
-from gateway.rest.analytics.services import Figures
+from gateway.rest.analytics.services import AnalyticsReading
 from gateway.rest.catalog.services import Catalog
 from gateway.rest.ledger.services import Money
 from gateway.rest.limits import Limits
@@ -20,6 +20,7 @@ from gateway.rest.notifications.services import Watching
 from gateway.rest.sales.services import Sales
 from persistence.auctions.reading import AuctionHistory, AuctionListing
 from persistence.identity.store import RefreshTokens, UserStore
+from persistence.jobs.store import JobStore
 from persistence.postgres.idempotency import IdempotencyKeys
 
 
@@ -44,7 +45,8 @@ class Services:
     catalog: Catalog
     sales: Sales
     watching: Watching
-    figures: Figures
+    analytics: AnalyticsReading
+    jobs: JobStore
     router: Hosts
     tokens: TokenIssuer
     passwords: PasswordHasher

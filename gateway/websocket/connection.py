@@ -25,7 +25,7 @@ class Routes(Protocol):
 
 
 class SessionLimits(msgspec.Struct, frozen=True):
-    """Bounds of one session; see docs/operations.md."""
+    """Bounds of one session; see docs/architecture.md, Bounds."""
 
     commands_per_s: int = 200
     commands_burst: int = 400

@@ -1,6 +1,6 @@
-"""Following sales, settlements, refunds and changes of owner page by page, and bringing the read models up to date.
+"""Follows sales, settlements, refunds and changes of owner page by page, and brings the read models up to date.
 
-Any number of processes may do so: one works, the others leave it to that one. A row of these tables has its number
+Any number of processes may do so: one works at a time. A row of these tables has its number
 before it is committed, so a later number may be seen before an earlier one. Therefore rows are read in the order of
 their writers' transactions, and only up to the first of these that is still at work.
 """
@@ -12,7 +12,7 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from domain.sales.portfolio import day_of
-from persistence.analytics.models import STATEMENT_TIMEOUT_S, Changed, count_anew, move_windows
+from persistence.analytics.models import STATEMENT_TIMEOUT_S, Changed, move_windows, recompute
 from persistence.analytics.values import queue_values, value_collections
 from persistence.postgres.guard import guard
 
@@ -38,7 +38,7 @@ class SourceStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """How far the read models are. ``caught_up_at`` (ms) is None while they are made anew."""
+    """How far the read models are. ``caught_up_at`` (ms) is None during a rebuild."""
 
     caught_up_at: int | None
     values_due: int
@@ -198,7 +198,7 @@ async def _take_in(connection: PoolConnectionProxy, today: int) -> tuple[int, bo
             await _note_refunds(connection, page, changed)
         await connection.execute(_MOVE, source.name, *page[-1][:3])
         count, more = count + len(page), more or len(page) == PAGE_ROWS
-    await count_anew(connection, changed, today)
+    await recompute(connection, changed, today)
     await queue_values(connection, changed)
     return count, more
 

@@ -1,6 +1,6 @@
-"""The read models of sales and holdings: what something changed in is counted anew from the tables that are the truth.
+"""The read models of sales and holdings: rows that a change concerns are recomputed from the source tables.
 
-So it does not matter in which order changes come, nor whether one comes twice; and made anew, they are what they were.
+So neither the order of changes nor a repeated one matters, and a rebuild gives the same rows.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from asyncpg.pool import PoolConnectionProxy
 from domain.sales.portfolio import CHANGE_BP_MAX, DAY_MS, WHOLE_BP
 
 WINDOWS = (1, 7, 30)
-# Cards whose windows are counted anew in one go because a day has begun.
+# Cards whose windows are recomputed by one statement because a day has begun.
 STALE_MAX = 1_000
 STATEMENT_TIMEOUT_S = 60.0
 
@@ -21,7 +21,7 @@ SellerDay = tuple[int, str, int]
 
 @dataclass
 class Changed:
-    """What has to be counted anew: (card, currency, day), (seller, currency, day), (owner, card)."""
+    """What has to be recomputed: (card, currency, day), (seller, currency, day), (owner, card)."""
 
     card_days: set[CardDay] = field(default_factory=set)
     seller_days: set[SellerDay] = field(default_factory=set)
@@ -167,14 +167,14 @@ _HOLDINGS = """
 """
 
 
-async def count_anew(connection: PoolConnectionProxy, changed: Changed, today: int) -> None:
+async def recompute(connection: PoolConnectionProxy, changed: Changed, today: int) -> None:
     """Bring what changed up to date. Within a transaction that has locked ``analytics_progress``."""
     if changed.card_days:
         cards, currencies, days = _columns(changed.card_days)
         await connection.execute(_CARD_DAYS, cards, currencies, days, timeout=STATEMENT_TIMEOUT_S)
         await connection.execute(_EMPTY_MARKET_DAYS, currencies, days, timeout=STATEMENT_TIMEOUT_S)
         await connection.execute(_CARD_PRICES, cards, currencies, timeout=STATEMENT_TIMEOUT_S)
-        await _count_windows(connection, cards, currencies, today)
+        await _compute_windows(connection, cards, currencies, today)
     if changed.seller_days:
         await connection.execute(_SELLER_DAYS, *_columns(changed.seller_days), timeout=STATEMENT_TIMEOUT_S)
     if changed.holdings:
@@ -182,14 +182,14 @@ async def count_anew(connection: PoolConnectionProxy, changed: Changed, today: i
 
 
 async def move_windows(connection: PoolConnectionProxy, today: int) -> int:
-    """Count the windows anew of up to STALE_MAX rows that are of a day before; how many cards these were of."""
+    """Recompute the windows of up to STALE_MAX rows that are of a day before; of how many cards."""
     stale = await connection.fetch(_STALE_WINDOWS, today, STALE_MAX, timeout=STATEMENT_TIMEOUT_S)
     if stale:
-        await _count_windows(connection, [row[0] for row in stale], [row[1] for row in stale], today)
+        await _compute_windows(connection, [row[0] for row in stale], [row[1] for row in stale], today)
     return len(stale)
 
 
-async def _count_windows(
+async def _compute_windows(
     connection: PoolConnectionProxy, cards: list[object], currencies: list[object], today: int
 ) -> None:
     await connection.execute(_CARD_WINDOWS, cards, currencies, today, list(WINDOWS), timeout=STATEMENT_TIMEOUT_S)

@@ -64,7 +64,7 @@ class Sold(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far the read models are: ``as_of`` (ms) is None while they are made anew; ``valued`` is the last such day."""
+    """How far the read models are: ``as_of`` (ms) is None during a rebuild; ``valued`` is the last such day."""
 
     as_of: int | None
     valued: int

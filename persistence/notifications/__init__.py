@@ -1,1 +1,1 @@
-"""What users watch and search for, and what they are told."""
+"""Watch lists, saved searches and notifications."""

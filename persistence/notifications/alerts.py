@@ -1,35 +1,25 @@
-"""Telling users of auctions: of cards that they look for or watch, and of those that they watch themselves.
+"""Notifications about auctions: of cards that users look for or watch, and of auctions that they watch.
 
-``auction_tidings`` (migration 0010) has what is still to be told. A page of it is taken, told and struck off in one
-transaction, so each is told once, whichever gateway does it and wherever one dies.
+Triggers on ``auctions`` write a job of the kind ``notify`` when an auction opens or ends, in the same transaction.
+The jobs are completed in the transaction that writes the notifications, so each is written once.
 """
 
+from collections.abc import Sequence
+
 import asyncpg
-import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
+from domain.ids import parse_id
+from persistence.jobs.store import Claimed, complete_within
 from persistence.postgres.guard import guard
 
-PAGE_TIDINGS = 100
-PAGE_TIMEOUT_S = 30.0
+NOTIFY = "notify"
+BATCH_TIMEOUT_S = 30.0
 ENDING_WINDOW_MS = 15 * 60 * 1000
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What one page came to: how many tidings it had, and who has new notifications."""
-
-    tidings: int
-    users: list[int]
-
-
-# Several gateways at once: none waits for what another has taken.
-_TAKE = """
-    SELECT auction_id, stage FROM auction_tidings WHERE due_at <= $1 ORDER BY due_at, auction_id LIMIT $2
-    FOR UPDATE SKIP LOCKED
-"""
-
-# Who is told what: (user, kind, about, data). Searches agree with those of catalog_reading.py; a price is that of the
-# new auction, and that of a bundle is no price of one card (catalog_market.py).
+# Who gets which notification: (user, kind, about, data). Searches agree with those of catalog/reading.py; a price is
+# that of the new auction, and that of a bundle is no price of one card (catalog/market.py).
 _MATCHED = """
     auction AS (
         SELECT a.*, jsonb_build_object('id', id_text(a.auction_id), 'title', a.title, 'status', a.status,
@@ -81,8 +71,9 @@ _MATCHED = """
     )
 """
 
-# Numbered for each user, one after the other without gaps: two who tell the same user wait for each other at the head.
-_TELL = f"""
+# Numbered for each user, one after the other without gaps: two that notify the same user wait for each other at the
+# row of notification_heads.
+_NOTIFY = f"""
     WITH {_MATCHED}, fresh AS (
         SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY about) AS place,
             count(*) OVER (PARTITION BY user_id) AS all_of_them
@@ -93,7 +84,7 @@ _TELL = f"""
         SELECT user_id, count(*) FROM fresh GROUP BY user_id ORDER BY user_id
         ON CONFLICT (user_id) DO UPDATE SET seq = notification_heads.seq + excluded.seq
         RETURNING user_id, seq
-    ), told AS (
+    ), written AS (
         INSERT INTO notifications (user_id, seq, kind, about, data, at)
         SELECT f.user_id, h.seq - f.all_of_them + f.place, f.kind, f.about, f.data, $4
         FROM fresh f JOIN heads h USING (user_id)
@@ -101,51 +92,45 @@ _TELL = f"""
     SELECT user_id FROM heads
 """
 
-# What was told is struck off. What opened will end; an end that has moved is told of later.
-_STRIKE = """
-    WITH struck AS (
-        DELETE FROM auction_tidings t USING unnest($1::bigint[], $2::text[]) AS taken (auction_id, stage)
-        WHERE t.auction_id = taken.auction_id AND t.stage = taken.stage
-        RETURNING t.auction_id, t.stage
-    )
-    INSERT INTO auction_tidings (auction_id, stage, due_at)
-    SELECT DISTINCT a.auction_id, 'ending', a.ends_at - $3::bigint FROM struck t JOIN auctions a USING (auction_id)
-    WHERE a.status = 'open' AND t.stage = 'opened'
+# What opened will end; an end that has moved since is notified of later.
+_ENDINGS = """
+    INSERT INTO jobs (kind, key, run_at) SELECT 'notify', 'ending:' || id_text(auction_id), ends_at - $2::bigint
+    FROM auctions WHERE auction_id = ANY($1::bigint[]) AND status = 'open'
     ON CONFLICT DO NOTHING
 """
 _LATER = """
-    UPDATE auction_tidings t SET due_at = a.ends_at - $3::bigint FROM auctions a
-    WHERE a.auction_id = t.auction_id AND a.auction_id = ANY($1::bigint[]) AND t.stage = 'ending'
-        AND a.status = 'open' AND a.ends_at > $2::bigint + $3::bigint
-    RETURNING t.auction_id
+    UPDATE jobs j SET claim = NULL, worker = NULL, attempts = 0, run_at = a.ends_at - $3::bigint FROM auctions a
+    WHERE j.kind = 'notify' AND j.key = 'ending:' || id_text(a.auction_id) AND j.claim = $4
+        AND a.auction_id = ANY($1::bigint[]) AND a.status = 'open' AND a.ends_at > $2::bigint + $3::bigint
+    RETURNING j.key
 """
 
 
 class Alerts:
-    """Tells what is due, a page at a time."""
+    """Writes the notifications that jobs are about, a batch at a time."""
 
     def __init__(self, pool: asyncpg.Pool, ending_window_ms: int = ENDING_WINDOW_MS) -> None:
         self._pool = pool
         self._window_ms = ending_window_ms
 
-    async def tell(self, now_ms: int, limit: int = PAGE_TIDINGS) -> Told:
-        """Tell the next ``limit`` of what is due, all of it or nothing. Raises StoreUnavailable."""
-        async with guard(), self._pool.acquire() as connection, connection.transaction():
-            taken = await connection.fetch(_TAKE, now_ms, limit)
-            if not taken:
-                return Told(0, [])
-            by_stage: dict[str, list[int]] = {"opened": [], "ending": [], "ended": []}
-            for auction, stage in taken:
-                by_stage[stage].append(auction)
-            rows = await connection.fetch(_TELL, *by_stage.values(), now_ms, self._window_ms, timeout=PAGE_TIMEOUT_S)
-            await self._strike_off(connection, by_stage, now_ms)
-        return Told(len(taken), [row[0] for row in rows])
+    async def notify(self, jobs: Sequence[Claimed], now_ms: int) -> list[int]:
+        """Notify users, and complete the jobs; who has new notifications. All of it or nothing.
 
-    async def _strike_off(
-        self, connection: PoolConnectionProxy, by_stage: dict[str, list[int]], now_ms: int
-    ) -> None:  # fmt: skip
-        later = {row[0] for row in await connection.fetch(_LATER, by_stage["ending"], now_ms, self._window_ms)}
-        done = [(auction, stage) for stage, auctions in by_stage.items() for auction in auctions
-                if stage != "ending" or auction not in later]  # fmt: skip
-        auctions, stages = [auction for auction, _ in done], [stage for _, stage in done]
-        await connection.execute(_STRIKE, auctions, stages, self._window_ms)
+        The keys are ``opened:``, ``ending:`` or ``ended:`` and an auction's id. Raises StoreUnavailable, LeaseLost.
+        """
+        by_stage: dict[str, list[int]] = {"opened": [], "ending": [], "ended": []}
+        for job in jobs:
+            stage, _, auction = job.key.partition(":")
+            by_stage[stage].append(parse_id(auction))
+        async with guard(), self._pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(_NOTIFY, *by_stage.values(), now_ms, self._window_ms, timeout=BATCH_TIMEOUT_S)
+            await self._complete(connection, jobs, by_stage, now_ms)
+        return [row[0] for row in rows]
+
+    async def _complete(
+        self, connection: PoolConnectionProxy, jobs: Sequence[Claimed], by_stage: dict[str, list[int]], now_ms: int
+    ) -> None:
+        await connection.execute(_ENDINGS, by_stage["opened"], self._window_ms)
+        later = await connection.fetch(_LATER, by_stage["ending"], now_ms, self._window_ms, jobs[0].claim)
+        moved = {row[0] for row in later}
+        await complete_within(connection, [job for job in jobs if job.key not in moved])

@@ -1,4 +1,4 @@
-"""What users are told, each in one sequence of their own: 1, 2, 3, …"""
+"""Notifications: for each user one sequence, 1, 2, 3, …"""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ FORGOTTEN_AT_ONCE_MAX = 10_000
 
 
 class Notification(msgspec.Struct, frozen=True):
-    """One thing that a user is told. ``data`` is JSON; times in milliseconds."""
+    """A notification of one user. ``data`` is JSON; times in milliseconds."""
 
     user: int
     seq: int
@@ -74,7 +74,7 @@ class Notifications:
         return [Notification(*row) for row in rows]
 
     async def inbox(self, user: int) -> Inbox:
-        """Where a user's sequence stands."""
+        """The position of a user's sequence."""
         row = await guarded(self._pool.fetchrow(_INBOX, user))
         assert row is not None, "there is one row"
         return Inbox(*row)
@@ -88,7 +88,7 @@ class Notifications:
         return found
 
     async def heads(self, users: Sequence[int]) -> dict[int, int]:
-        """How far the sequences of these users go; who was never told anything is not in the result."""
+        """How far the sequences of these users go; a user without notifications is not in the result."""
         return {row[0]: row[1] for row in await guarded(self._pool.fetch(_HEADS, list(users)))}
 
     async def read(self, user: int, ids: Sequence[int], now_ms: int) -> int:

@@ -1,4 +1,4 @@
-"""What users watch: auctions and cards, each with where it stands now."""
+"""What users watch: auctions and cards, each with its present state."""
 
 import asyncpg
 import msgspec
@@ -79,7 +79,7 @@ class Watches:
         await guarded(self._pool.execute(_REMOVE, user, kind, target))
 
     async def page(self, user: int, kind: str | None, before: int | None, limit: int) -> list[Watch]:
-        """Up to ``limit`` of what a user watches, the newest first, each with where it stands now."""
+        """Up to ``limit`` of what a user watches, the newest first, each with its present state."""
         rows = await guarded(self._pool.fetch(_PAGE, user, kind, before, min(limit, PAGE_MAX + 1)))
         return [_watch(tuple(row)) for row in rows]
 

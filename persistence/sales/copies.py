@@ -86,7 +86,7 @@ _MAKE = """
         INSERT INTO copies (card_id, serial, grader, grade, owner_id, acquired_at)
         SELECT $1, serial, $4, $5, $6, $7 FROM generate_series($2::int, $3::int) AS serial
         RETURNING copy_id, serial
-    ), told AS (
+    ), recorded AS (
         INSERT INTO provenance (copy_id, seq, at, reason, to_owner) SELECT copy_id, 1, $7, 'made', $6 FROM made
     )
     SELECT copy_id FROM made ORDER BY serial

@@ -1,4 +1,4 @@
-"""What an auction is of: copies are locked for it before it exists, and let go of if it never comes to be."""
+"""What an auction is of: copies are locked for it before it exists, and released if it is never created."""
 
 from collections.abc import Sequence
 
@@ -107,11 +107,11 @@ class Listings:
         return [row[0] for row in await guarded(self._pool.fetch(_COPIES_OF, auction))]
 
     async def free(self, auction: int, copies: Sequence[int]) -> None:
-        """Let go of copies again, if the auction does not exist."""
+        """Release copies, if the auction does not exist."""
         await guarded(self._pool.execute(_FREE, auction, list(copies)))
 
     async def free_stale(self, now_ms: int) -> int:
-        """Let go of copies locked long ago for auctions that never came to be, STALE_MAX at the most. How many."""
+        """Release copies locked long ago for auctions that were never created, STALE_MAX at most; how many."""
         done: str = await guarded(self._pool.execute(_FREE_STALE, now_ms - STALE_AFTER_MS, STALE_MAX))
         return int(done.removeprefix("UPDATE "))
 

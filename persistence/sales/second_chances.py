@@ -124,7 +124,7 @@ class SecondChances:
     async def take_back(self, wanted: Reversal, now_ms: int) -> Refusal | None:
         """Undo an auction's own sale, whether it was paid for or could not be; or why that is not possible.
 
-        All who were paid give back what they got. Money that is held of a winner who could not pay is let go of.
+        All who were paid give back what they got. Money that is held of a winner who could not pay is released.
         """
         try:
             async with guard(), self._pool.acquire() as connection, connection.transaction():

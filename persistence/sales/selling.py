@@ -98,7 +98,7 @@ _HAND_OVER = """
         UPDATE copies c SET owner_id = $7, place = 'free', locked_by = NULL, locked_at = NULL, cost = g.price,
             acquired_at = $10, provenance_seq = c.provenance_seq + 1
         FROM given g WHERE c.copy_id = g.copy_id RETURNING c.copy_id, c.card_id, c.provenance_seq
-    ), told AS (
+    ), recorded AS (
         INSERT INTO provenance (copy_id, seq, at, reason, from_owner, to_owner, price, currency, source_id, event_hash)
         SELECT copy_id, provenance_seq, $10, 'sale', $6, $7, nullif(g.price, 0),
             CASE WHEN g.price > 0 THEN $8 END, $5, $9 FROM moved JOIN given g USING (copy_id)
@@ -165,7 +165,7 @@ async def _pay(connection: Connection, selling: Selling, parts: Split, now_ms: i
     accounts = await lock_accounts(connection, [selling.buyer, *(leg.owner for leg in parts.legs)])
     ledger = Ledger(connection)
     if selling.held:
-        # All of it is let go of here, and the price taken, before anybody else can promise it.
+        # The whole hold is released here, and the price taken, before anything else can reserve it.
         await ledger.reserve([Reserve(held_for_auction(selling.auction), selling.buyer, 0, 0)], CURRENCY)
     orders = [
         Transfer(

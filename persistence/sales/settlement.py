@@ -1,7 +1,7 @@
 """Auctions that have ended: the winner pays and gets the copies, or the seller has them back. Once, whatever dies.
 
-Every auction's settlement is one transaction, which locks the auction's row first; how far it is stands in that row
-(``due`` → ``paid`` → ``done``, or ``failed``). So a process may be killed at any point, and another goes on from there.
+Every auction's settlement is one transaction, which locks the auction's row first; its progress is a column of
+that row (``due`` → ``paid`` → ``done``, or ``failed``). A process may be killed at any point; another goes on there.
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,13 @@ import asyncpg
 import msgspec
 
 from domain.auction.commands import Settle
+from domain.ids import id_text
 from domain.ledger.refusals import Refusal
 from persistence.postgres.guard import guard, guarded
 from persistence.sales.selling import CURRENCY, FEE_BP, FEE_JOINS, SaleImpossible, Selling, Settlement, read_legs, sell
 
+# The kind of job that settles an auction; its key is the auction's id.
+SETTLE = "settle"
 DUE_MAX = 500
 PAGE_MAX = 100
 DETAIL_MAX = 500
@@ -38,14 +41,10 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 _DUE = """
-    SELECT auction_id, winner_id IS NOT NULL, settlement = 'paid', s.buyer_id, s.price, s.fee, s.royalties FROM (
-        SELECT auction_id, winner_id, settlement FROM auctions
-        JOIN entities ON entity_id = auction_id
-        WHERE slot = ANY($1::int[]) AND status IN ('closed', 'cancelled') AND settlement IN ('due', 'paid')
-        UNION
-        SELECT auction_id, winner_id, settlement FROM auctions
-        WHERE auction_id = ANY($2::bigint[]) AND status IN ('closed', 'cancelled') AND settlement IN ('due', 'paid')
-    ) AS due LEFT JOIN settlements s USING (auction_id) WHERE coalesce(s.round, 1) = 1 ORDER BY auction_id LIMIT $3
+    SELECT a.auction_id, winner_id IS NOT NULL, settlement = 'paid', s.buyer_id, s.price, s.fee, s.royalties
+    FROM auctions a LEFT JOIN settlements s ON s.auction_id = a.auction_id AND s.round = 1
+    WHERE a.auction_id = ANY($1::bigint[]) AND status IN ('closed', 'cancelled') AND settlement IN ('due', 'paid')
+    ORDER BY a.auction_id
 """
 
 _UNSOLD = """
@@ -90,7 +89,14 @@ _FAILED = """
         attempts = settlement_failures.attempts + 1
 """
 
-_AGAIN = "UPDATE auctions SET settlement = 'due' WHERE auction_id = $1 AND settlement = 'failed' RETURNING true"
+_AGAIN = """
+    WITH again AS (
+        UPDATE auctions SET settlement = 'due' WHERE auction_id = $1 AND settlement = 'failed' RETURNING auction_id
+    ), added AS (
+        INSERT INTO jobs (kind, key, run_at) SELECT $2, $3, 0 FROM again ON CONFLICT DO NOTHING
+    )
+    SELECT true FROM again
+"""
 
 _FAILURES = """
     SELECT auction_id, code, detail, at, attempts FROM auctions JOIN settlement_failures USING (auction_id)
@@ -108,9 +114,9 @@ class Settlements:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def due(self, slots: Sequence[int], auctions: Sequence[int], limit: int = DUE_MAX) -> list[Due]:
-        """Auctions of these slots, or among these, that have ended and are not done with: the oldest ones."""
-        rows = await guarded(self._pool.fetch(_DUE, slots, auctions, min(limit, DUE_MAX)))
+    async def due(self, auctions: Sequence[int]) -> list[Due]:
+        """Which of these have ended and are not done with, the oldest first."""
+        rows = await guarded(self._pool.fetch(_DUE, auctions))
         return [Due(row[0], row[1], Settle(*row[3:]) if row[2] else None) for row in rows]
 
     async def settle_unsold(self, auctions: Sequence[int], now_ms: int) -> int:
@@ -164,7 +170,7 @@ class Settlements:
 
     async def try_again(self, auction: int) -> bool:
         """Have a failed sale tried again; False where there is none."""
-        return bool(await guarded(self._pool.fetchval(_AGAIN, auction)))
+        return bool(await guarded(self._pool.fetchval(_AGAIN, auction, SETTLE, id_text(auction))))
 
 
 def settlement_of(row: asyncpg.Record) -> Settlement:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 import asyncpg
 import psutil
 
-PARTS = ("host", "director", "raylet", "gcs_server", "gateway", "postgres", "valkey")
+PARTS = ("host", "director", "raylet", "gcs_server", "gateway", "worker", "postgres", "valkey")
 PAIRS = tuple(itertools.combinations(PARTS, 2))
 # Those that every run of the tests has: each part is in one, and what needs the other to recover is together.
 CHOSEN_PAIRS = (("host", "director"), ("host", "postgres"), ("raylet", "postgres"), ("gateway", "valkey"),
                 ("gcs_server", "gateway"))  # fmt: skip
 RAY_SERVERS = ("raylet", "gcs_server")
+HOSTS_LISTEN_ON = "127.0.0.1"
 
 _HOST_PORTS = "SELECT DISTINCT port FROM hosts JOIN slots USING (host_id)"
 
@@ -42,11 +43,14 @@ async def keeper_of_slots(database_url: str) -> int:
 
 
 def listening() -> list[tuple[int, int]]:
-    """(process id, port) of everything on this machine that waits for connections."""
+    """(process id, port) of everything on this machine that waits for connections at the address of hosts.
+
+    Ray's nodes of other tests have addresses of their own, at which they may use the same port.
+    """
     return [
         (connection.pid, connection.laddr.port)
         for connection in psutil.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN and connection.pid
+        if connection.status == psutil.CONN_LISTEN and connection.pid and connection.laddr.ip == HOSTS_LISTEN_ON
     ]
 
 

@@ -20,14 +20,13 @@ from actors.stream.messages import Answer, Request
 from gateway.app import create_app
 from gateway.identity.passwords import PasswordHasher
 from gateway.identity.tokens import TokenIssuer
-from gateway.rest.analytics.services import Figures
+from gateway.rest.analytics.services import AnalyticsReading
 from gateway.rest.catalog.services import Catalog
 from gateway.rest.ledger.services import Money, MoneyRules
 from gateway.rest.limits import Limits
 from gateway.rest.notifications.services import Watching
 from gateway.rest.sales.services import Sales
 from gateway.rest.services import Services
-from persistence.analytics.following import Analytics
 from persistence.analytics.market import MarketReading
 from persistence.analytics.portfolios import PortfolioReading
 from persistence.auctions.reading import AuctionHistory, AuctionListing
@@ -36,18 +35,18 @@ from persistence.catalog.reading import CatalogReading
 from persistence.catalog.view import CatalogView
 from persistence.catalog.writing import CatalogWriting
 from persistence.identity.store import RefreshTokens, UserStore
+from persistence.jobs.store import JobStore
 from persistence.ledger.bid_holds import BidHolds
 from persistence.ledger.reading import LedgerReading
 from persistence.ledger.store import Ledger
 from persistence.ledger.withdrawals import Withdrawals
 from persistence.log.event_log import EventLog
 from persistence.log.snapshots import SnapshotStore
-from persistence.notifications.alerts import Alerts
 from persistence.notifications.saved_searches import SavedSearches
 from persistence.notifications.store import Notifications
 from persistence.notifications.watches import Watches
 from persistence.postgres.idempotency import IdempotencyKeys
-from persistence.postgres.pool import close_pool, open_pool
+from persistence.postgres.pool import Pool, close_pool, open_pool
 from persistence.sales.copies import Copies
 from persistence.sales.listings import Listings
 from persistence.sales.second_chances import SecondChances
@@ -124,6 +123,9 @@ class RestEngine:
     services: Services
     router: HostRouter
     host: Host
+    pool: Pool
+    # Entities whose summary rows have changed.
+    moved: set[int]
 
     async def request(
         self, method: str, path: str, *, token: str | None = None, key: str | None = None, **options: Any
@@ -158,10 +160,10 @@ async def rest_engine(
     event_log = EventLog(database_url, SUMMARY_TABLES)
     await event_log.open()
     clock = Clock()
-    holds = BidHolds(database_url) if covered else None
+    holds, moved = BidHolds(database_url) if covered else None, set[int]()
     host = Host(
         event_log, SnapshotStore(event_log.pool), NoNews(), slots_total=SLOTS, limits=HostLimits(), clock=clock,
-        holds=holds,
+        holds=holds, summarised=lambda entity: moved.add(entity.id),
     )  # fmt: skip
     host.ownership.slots = frozenset(range(SLOTS))
     await host.prepare()
@@ -177,8 +179,9 @@ async def rest_engine(
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), rules or MoneyRules(faucet=True)),
         catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
         sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
-        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), Alerts(pool)),
-        figures=Figures(PortfolioReading(pool), MarketReading(pool), Analytics(pool)),
+        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool)),
+        analytics=AnalyticsReading(PortfolioReading(pool), MarketReading(pool)),
+        jobs=JobStore(pool),
         router=router,
         tokens=TokenIssuer(SECRET, 900),
         passwords=passwords,
@@ -190,7 +193,7 @@ async def rest_engine(
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://ece/api/v1") as http:
-            yield RestEngine(app, http, services, router, host)
+            yield RestEngine(app, http, services, router, host, pool, moved)
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):

@@ -1,14 +1,12 @@
 """Portfolios, sales, card markets and movers over REST, on the real PostgreSQL."""
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from domain.ids import id_text, parse_id
 from domain.sales.portfolio import DAY_MS
-from gateway.rest.analytics import services as analytics
-from persistence.postgres.errors import StoreUnavailable
+from persistence.analytics.following import Analytics
 from persistence.postgres.pool import Pool
 from tests.contracts.analytics.market_rows import give, make_cards, make_copy, refund, settle
 from tests.rest.rest_engine import Person, RestEngine
@@ -21,7 +19,7 @@ NOBODY = 77
 
 async def caught_up(engine: RestEngine) -> None:
     for _ in range(STEPS_MAX):
-        if (await engine.services.figures.following.step(engine.services.now_ms())).idle:
+        if (await Analytics(engine.pool).step(engine.services.now_ms())).idle:
             return
     raise AssertionError("it never ends")
 
@@ -191,7 +189,7 @@ async def test_who_has_nothing_gets_zeros(engine: RestEngine):
 
 async def test_while_figures_are_made_anew_they_say_so(engine: RestEngine):
     ann = await engine.person()
-    await engine.services.figures.following.reset()
+    await Analytics(engine.pool).reset()
     assert (await get(ann, "/users/me/portfolio"))["as_of"] is None
     history = await get(ann, "/users/me/portfolio/history")
     assert (history["as_of"], history["items"]) == (None, [])
@@ -225,23 +223,3 @@ async def test_ones_own_is_for_nobody_else(engine: RestEngine, path: str):
 async def test_what_is_wrong_is_refused(engine: RestEngine, path: str, query: dict[str, Any], status: int, code: str):
     ann = await engine.person()
     problem(await ann.get(path, params=query), status, code)
-
-
-async def test_the_follower_goes_on_after_an_outage_and_after_a_fault(
-    engine: RestEngine, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(analytics, "AFTER_FAILURE_S", 0.0)
-    done = asyncio.Event()
-    faults: list[Exception] = [StoreUnavailable("away"), ValueError("a fault")]
-
-    class Following:
-        async def step(self, now_ms: int) -> Any:
-            if faults:
-                raise faults.pop(0)
-            done.set()
-            return await engine.services.figures.following.step(now_ms)
-
-    task = asyncio.create_task(analytics.follow(Following(), engine.services.now_ms))  # type: ignore[arg-type]
-    await asyncio.wait_for(done.wait(), 5)
-    task.cancel()
-    assert faults == []

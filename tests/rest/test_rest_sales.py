@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from actors.workers.market_follower import MarketFollower
-from actors.workers.settler import Settler
+from actors.workers.market import RefreshMarket, refresh_jobs
 from domain.ids import parse_id
 from persistence.catalog.market import CatalogMarket
+from persistence.jobs.store import JobStore
 from persistence.postgres.pool import Pool
-from tests.contracts.sales.sale_scenes import ledger_findings
+from tests.contracts.sales.sale_scenes import ledger_findings, settle_job
+from tests.job_runs import run_due
 from tests.rest.rest_engine import USD, Person, RestEngine
 from tests.rest.test_rest_auctions import problem
 
@@ -45,10 +46,7 @@ async def balance(person: Person) -> int:
 
 
 async def settle(engine: RestEngine) -> None:
-    settler = Settler(engine.services.sales.settlements, engine.host, engine.services.now_ms)
-    async with asyncio.timeout(30):
-        while await settler.work_once():
-            pass
+    await run_due(engine.pool, settle_job(engine.services.sales.settlements, engine.host))
 
 
 @pytest.fixture
@@ -359,10 +357,14 @@ async def test_the_catalog_says_what_is_for_sale(engine: RestEngine, operator: P
     seller, buyer = await engine.person(), await with_money(engine)
     card = await new_card(engine, operator)
     [single, *bundle] = await made_for(operator, seller, card, 3)
-    market = MarketFollower(CatalogMarket(pool), engine.host.records.take_moved)
+    refresh = RefreshMarket(CatalogMarket(pool))
+
+    async def refreshed() -> None:
+        await JobStore(pool).add_again(refresh_jobs(sorted(engine.moved)))
+        await run_due(pool, refresh)
 
     async def shown() -> tuple[int, int | None]:
-        await market.follow()
+        await refreshed()
         item = (await engine.request("GET", f"/catalog/cards/{card}")).json()["market"]
         return item["open_auctions"], item["lowest_price"]
 
@@ -388,7 +390,7 @@ async def test_the_catalog_says_what_is_for_sale(engine: RestEngine, operator: P
     other = await new_card(engine, operator)
     newer = await seller.open_auction(copies=await made_for(operator, seller, other), starting_price=7 * USD)
     assert newer["copies"]
-    await market.follow()
+    await refreshed()
     assert await sorted_by("listed") == [other, card]
     assert await sorted_by("price") == [card, other]
     await buyer.post(f"/auctions/{auction}/bids", {"amount": 5 * USD})

@@ -1,13 +1,19 @@
 """Watch lists, saved searches and notifications over REST, on the real PostgreSQL."""
 
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
+from actors.workers.notify import NotifyUsers
 from domain.catalog.rows import CardRow
 from domain.ids import id_text, parse_id
 from persistence.catalog.reading import Wanted
 from persistence.notifications import saved_searches, watches
+from persistence.notifications.alerts import Alerts
+from persistence.redis.announcements import USERS_CHANNEL
+from tests.job_runs import run_due
 from tests.rest.rest_engine import Person, RestEngine
 from tests.rest.test_rest_auctions import problem
 
@@ -158,10 +164,9 @@ async def test_any_words_can_be_searched_for(engine: RestEngine, q: str):
 # -- notifications
 
 
-async def told(engine: RestEngine) -> None:
+async def told(engine: RestEngine, publish: Callable[[str, bytes], None] = lambda *_: None) -> None:
     """Everything that is due was told."""
-    while (await engine.services.watching.alerts.tell(engine.services.now_ms())).tidings:
-        pass
+    await run_due(engine.pool, NotifyUsers(Alerts(engine.pool), engine.services.now_ms, publish))
 
 
 async def test_who_watches_an_auction_is_notified_of_its_end_and_reads_it(engine: RestEngine):
@@ -170,8 +175,12 @@ async def test_who_watches_an_auction_is_notified_of_its_end_and_reads_it(engine
     for auction in auctions:
         await put(bob, f"/users/me/watches/auction/{auction['id']}")
         await operator.post(f"/admin/auctions/{auction['id']}/close")
+    published = list[tuple[str, bytes]]()
+    await told(engine, lambda *message: published.append(message))
     await told(engine)
-    await told(engine)
+    # Gateways hear of it, and read it from the database.
+    assert {channel for channel, _ in published} == {USERS_CHANNEL}
+    assert {user for _, message in published for user in msgspec.msgpack.decode(message)} == {parse_id(bob.id)}
     page = (await bob.get("/notifications", params={"limit": 1})).json()
     assert page["unread"] == 2
     newest = page["items"][0]

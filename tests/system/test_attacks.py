@@ -28,6 +28,8 @@ from bench.percentiles import percentile
 from bench.wire.accounts_by_rest import AccountsByRest
 from bench.wire.client import Ack, WireClient
 
+pytestmark = pytest.mark.alone
+
 ATTACK_S = 5.0
 CONNECTIONS_MAX, PER_ADDRESS_MAX = 800, 100
 LIMITS = {

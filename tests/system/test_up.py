@@ -20,7 +20,7 @@ from ece.settings import load_settings
 pytestmark = pytest.mark.timeout(240)
 
 ANN = {"email": "ann@example.org", "username": "ann", "password": "correct horse battery"}
-NAMES = ("postgres", "valkey", "ray-driver", "gateway")
+NAMES = ("postgres", "valkey", "ray-driver", "gateway", "worker")
 
 
 def post(url: str, body: dict[str, str]) -> int:

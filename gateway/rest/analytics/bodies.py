@@ -9,7 +9,7 @@ from domain.sales.portfolio import DAY_MS, capped, change_bp, unrealised, value_
 from persistence.analytics.market import CardDay, MarketDay, Mover
 from persistence.analytics.portfolios import CardName, Holding, Totals
 
-AsOf = Annotated[int | None, Field(description="Sales up to then are in it; null while they are recomputed")]
+AsOf = Annotated[int | None, Field(description="Sales up to then are in it; null during a rebuild")]
 Change = Annotated[int | None, Field(description="In hundredths of a percent; null where there is nothing to compare")]
 Day = Annotated[int, Field(description="When the day began, UTC")]
 

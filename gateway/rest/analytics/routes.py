@@ -50,8 +50,8 @@ Days = Annotated[int, Query(ge=1, le=DAYS_MAX, description="Days of UTC, today b
 async def portfolio(services: ServicesDep, caller: Caller, currency: OfCurrency = "USDC") -> Response:
     """By last sale and by floor, with what it has cost, and the profit of it and of what was sold."""
     code = _currency(currency)
-    progress = await services.figures.portfolios.progress()
-    totals, top = await services.figures.portfolios.portfolio(caller.user_id, code)
+    progress = await services.analytics.portfolios.progress()
+    totals, top = await services.analytics.portfolios.portfolio(caller.user_id, code)
     head = {"as_of": progress.as_of, "currency": code}
     return answered({**head, **totals_json(totals), "top": [holding_json(row) for row in top]})
 
@@ -68,8 +68,8 @@ async def holdings(
     code = _currency(currency)
     name = f"holdings {caller.user_id} {code}"
     after = number_in(name, cursor)
-    progress = await services.figures.portfolios.progress()
-    rows = await services.figures.portfolios.holdings(caller.user_id, code, -1 if after is None else after, limit + 1)
+    progress = await services.analytics.portfolios.progress()
+    rows = await services.analytics.portfolios.holdings(caller.user_id, code, -1 if after is None else after, limit + 1)
     following = encode_cursor(name, rows[limit - 1].card.id) if rows[limit:] else None
     items = [holding_json(row) for row in rows[:limit]]
     return answered({"as_of": progress.as_of, "items": items, "next_cursor": following})
@@ -80,7 +80,7 @@ async def history(
     services: ServicesDep, caller: Caller, currency: OfCurrency = "USDC", days: Days = DAYS_DEFAULT
 ) -> Response:
     """At the end of each day. A day is there once it has been valued, some minutes after its end."""
-    code, reading = _currency(currency), services.figures.portfolios
+    code, reading = _currency(currency), services.analytics.portfolios
     today = day_of(services.now_ms())
     first = today - days + 1
     progress = await reading.progress()
@@ -102,7 +102,7 @@ async def sales_summary(
     days: Annotated[int | None, Query(ge=1, le=DAYS_MAX, description="Days of UTC; without it, all of them")] = None,
 ) -> Response:
     """Sales, how much of what was offered was sold, fees, and what is left."""
-    code, reading = _currency(currency), services.figures.portfolios
+    code, reading = _currency(currency), services.analytics.portfolios
     first = 0 if days is None else day_of(services.now_ms()) - days + 1
     progress = await reading.progress()
     sold = await reading.sold(caller.user_id, code, first)
@@ -130,7 +130,7 @@ async def card_market(
     services: ServicesDep, card_id: str, currency: OfCurrency = "USDC", days: Days = DAYS_DEFAULT
 ) -> Response:
     """Its last price, floor, volume, prices by day, and the 20 newest sales."""
-    code, market = _currency(currency), services.figures.market
+    code, market = _currency(currency), services.analytics.market
     try:
         found = await services.catalog.reading.card(parse_id(card_id))
     except InvalidId:
@@ -138,7 +138,7 @@ async def card_market(
     if found is None:
         raise Problem("not_found", "there is no such card")
     today = day_of(services.now_ms())
-    progress = await services.figures.portfolios.progress()
+    progress = await services.analytics.portfolios.progress()
     last = await market.last(found.id, code)
     rows = await market.card_days(found.id, code, today - max(days, *WINDOWS) + 1)
     return answered(
@@ -160,8 +160,8 @@ async def card_market(
 async def market_summary(services: ServicesDep, currency: OfCurrency = "USDC") -> Response:
     """Sales and volume of the last days beside those before, and of each of the last 30 days."""
     code, today = _currency(currency), day_of(services.now_ms())
-    progress = await services.figures.portfolios.progress()
-    rows = await services.figures.market.market_days(code, today - 2 * max(WINDOWS) + 1)
+    progress = await services.analytics.portfolios.progress()
+    rows = await services.analytics.market.market_days(code, today - 2 * max(WINDOWS) + 1)
     windows: dict[str, Any] = {}
     for days in WINDOWS:
         first = today - days + 1
@@ -183,8 +183,8 @@ async def market_movers(
     limit: Annotated[int, Query(ge=1, le=MOVERS_MAX)] = MOVERS_DEFAULT,
 ) -> Response:
     """Cards that were sold in these days."""
-    code, market = _currency(currency), services.figures.market
-    progress = await services.figures.portfolios.progress()
+    code, market = _currency(currency), services.analytics.market
+    progress = await services.analytics.portfolios.progress()
     lists = {order: [mover_json(row) for row in await market.movers(order, code, int(days), limit)] for order in ORDERS}
     return answered({"as_of": progress.as_of, "currency": code, "days": int(days), **lists})
 

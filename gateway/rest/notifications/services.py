@@ -1,9 +1,7 @@
-"""What the routes and the task about watching, searches and notifications work with."""
+"""What the routes about watching, searches and notifications work with."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from persistence.notifications.alerts import Alerts
 from persistence.notifications.saved_searches import SavedSearches
 from persistence.notifications.store import Notifications
 from persistence.notifications.watches import Watches
@@ -16,6 +14,3 @@ class Watching:
     watches: Watches
     searches: SavedSearches
     notifications: Notifications
-    alerts: Alerts
-    # These users have new notifications: those who are connected get them.
-    told: Callable[[Sequence[int]], None] = lambda users: None

@@ -63,8 +63,6 @@ CREATE INDEX entities_due ON entities (slot) WHERE due_at IS NOT NULL;
 CREATE INDEX entities_by_kind ON entities (kind, entity_id);
 
 ALTER TABLE auctions DROP COLUMN slot, DROP COLUMN due_at;
-CREATE INDEX auctions_to_settle ON auctions (auction_id)
-    WHERE status IN ('closed', 'cancelled') AND settlement IN ('due', 'paid');
 
 ALTER TABLE dedicated RENAME COLUMN auction_id TO entity_id;
 ALTER TABLE dedicated RENAME COLUMN kept_until TO owned_until;

@@ -9,7 +9,6 @@ from auction_requests import bid_request, close_request, decode_event, open_requ
 
 from actors.hosting.host import Host
 from actors.stream.messages import Accepted, Answer, Refused, Request, StateAnswer
-from actors.workers.settler import Settler
 from domain.auction.state import Auction, apply
 from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction, transfer_id
@@ -20,7 +19,8 @@ from persistence.ledger.bid_holds import BidHolds
 from persistence.ledger.store import Ledger
 from persistence.postgres.pool import Pool
 from persistence.sales.settlement import Settlements
-from tests.contracts.sales.sale_scenes import a_life, ask, ledger_findings
+from tests.contracts.sales.sale_scenes import a_life, ask, ledger_findings, settle_job
+from tests.job_runs import run_due
 
 _numbers = itertools.count(1)
 AUCTIONS = [7_100_000_000_000_000 + number for number in range(50)]
@@ -102,10 +102,7 @@ async def settled_down(host: Host, pool: Pool) -> None:
 
 async def settled(host: Host, pool: Pool) -> int:
     """Have every winner pay; how much that was."""
-    settler = Settler(Settlements(pool), host, host.clock.now_ms)
-    async with asyncio.timeout(30):
-        while await settler.work_once():
-            pass
+    await run_due(pool, settle_job(Settlements(pool), host))
     assert await pool.fetchval("SELECT count(*) FROM auctions WHERE settlement = 'failed'") == 0
     paid: int = await pool.fetchval("SELECT sum(price) FROM settlements WHERE outcome = 'sold'")
     return paid

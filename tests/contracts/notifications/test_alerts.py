@@ -14,7 +14,9 @@ from persistence.catalog.market import CatalogMarket
 from persistence.catalog.reading import CatalogReading, Wanted
 from persistence.catalog.writing import CatalogWriting
 from persistence.identity.store import UserStore
-from persistence.notifications.alerts import ENDING_WINDOW_MS, Alerts
+from persistence.jobs.rows import JobRow
+from persistence.jobs.store import JobStore
+from persistence.notifications.alerts import ENDING_WINDOW_MS, NOTIFY, Alerts
 from persistence.notifications.saved_searches import SavedSearch, SavedSearches
 from persistence.notifications.store import Notifications
 from persistence.notifications.watches import Watches
@@ -84,9 +86,13 @@ class Market:
 
     async def tell(self, now_ms: int = NOW) -> set[int]:
         """Tell all that is due; who was told."""
+        # The table goes by the database's clock; the tests' is ahead of it.
+        await self.pool.execute(
+            "UPDATE jobs SET run_at = 0 WHERE run_at > extract(epoch FROM now()) * 1000 AND run_at <= $1", now_ms
+        )
         users: set[int] = set()
-        while (told := await self.alerts.tell(now_ms)).tidings:
-            users |= set(told.users)
+        while jobs := await JobStore(self.pool).claim({NOTIFY: 100}, "test"):
+            users |= set(await self.alerts.notify(jobs, now_ms))
         return users
 
     async def told(self, user: int) -> list[str]:
@@ -100,7 +106,7 @@ class Market:
 async def market(pool: Pool) -> AsyncIterator[Market]:
     yield Market(pool)
     await pool.execute(
-        "TRUNCATE watches, saved_searches, notifications, notification_heads, auction_tidings, copies, listed_copies"
+        "TRUNCATE watches, saved_searches, notifications, notification_heads, jobs, copies, listed_copies"
     )
 
 
@@ -132,7 +138,7 @@ async def test_an_auction_that_is_told_of_again_is_no_news(market: Market):
     await market.tell()
     before = await market.told(ann)
     assert len(before) == 2
-    await market.pool.execute("INSERT INTO auction_tidings VALUES ($1, 'opened', 0)", auction)
+    await JobStore(market.pool).add([JobRow(NOTIFY, f"opened:{id_text(auction)}")])
     assert await market.tell() == set()
     assert await market.told(ann) == before
 
@@ -190,7 +196,7 @@ async def test_an_end_is_told_of_a_quarter_of_an_hour_before_and_when_it_has_com
     assert await market.tell(NOW + HOUR) == {ann, bob}
     assert await market.told(ann) == [f"ending {auction}", f"ended {auction}"]
     assert await market.tell(NOW + 2 * HOUR) == set()
-    assert await market.pool.fetchval("SELECT count(*) FROM auction_tidings") == 0
+    assert await market.pool.fetchval("SELECT count(*) FROM jobs WHERE kind = $1", NOTIFY) == 0
 
 
 async def test_an_end_that_has_moved_is_told_of_later(market: Market):
@@ -235,7 +241,7 @@ async def test_one_who_dies_while_telling_leaves_it_to_the_next(market: Market, 
     await market.auction(card)
     dying = await asyncpg.connect(database_url)
     await dying.execute("BEGIN")
-    await dying.fetch("SELECT FROM auction_tidings FOR UPDATE")
+    await dying.fetch("SELECT FROM jobs FOR UPDATE")
     # Nobody waits for what another has.
     assert await market.tell() == set()
     dying.terminate()

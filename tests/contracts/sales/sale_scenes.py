@@ -14,7 +14,7 @@ from actors.clock import Clock
 from actors.hosting.host import Host
 from actors.hosting.limits import HostLimits
 from actors.stream.messages import Accepted, Answer, Refused, Request, StateAnswer
-from actors.workers.settler import Settler
+from actors.workers.settle import SettleAuctions
 from domain.auction.events import Event
 from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction, transfer_id
@@ -32,6 +32,7 @@ from persistence.sales.copies import Copies, NewCopies
 from persistence.sales.listings import Listings, Locked
 from persistence.sales.settlement import Settlements
 from persistence.summary_tables import SUMMARY_TABLES
+from tests.job_runs import DirectHost, run_due
 
 NOW = 1_800_000_000_000
 ENDS_AT_MS = 4_000_000_000_000
@@ -150,10 +151,7 @@ class Scene:
 
     async def settle(self, host: Host, settlements: Settlements | None = None) -> None:
         """Until nothing is due that can be done."""
-        settler = Settler(settlements or self.settlements, host, host.clock.now_ms)
-        async with asyncio.timeout(30):
-            while await settler.work_once():
-                pass
+        await run_due(self.pool, settle_job(settlements or self.settlements, host))
 
     async def standing(self, person: int) -> tuple[int, int]:
         """(posted, held) of somebody, or of the house's fees (0)."""
@@ -201,6 +199,15 @@ async def ledger_findings(database_url: str) -> list[str]:
 async def held_now(pool: Pool, auction: int) -> int:
     """All that is held for an auction."""
     return sum(hold.amount for hold in await Ledger(pool).held_for([held_for_auction(auction)], "USDC"))
+
+
+async def nothing(_: Sequence[int]) -> None:
+    """No catalog to bring up to date."""
+
+
+def settle_job(settlements: Settlements, host: Host) -> SettleAuctions:
+    """The job, with the host that owns all auctions."""
+    return SettleAuctions(settlements, DirectHost(host), host.clock.now_ms, nothing)
 
 
 class CutConnection(asyncpg.Connection):  # type: ignore[misc]

@@ -9,13 +9,13 @@ import pytest
 from auction_requests import cancel_request
 
 from actors.hosting.host import Host
-from actors.runtime.host_process import SETTLING_SETTINGS
 from actors.stream.messages import Refused
 from domain.auction.events import Closed, Settled
 from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction
 from domain.ledger.rules import Reserve
 from domain.money import usd
+from ece.processes.worker import SETTLING_SETTINGS
 from persistence.ledger.faucet import FUNDS
 from persistence.ledger.store import Ledger
 from persistence.postgres.errors import StoreError
@@ -37,6 +37,7 @@ from tests.contracts.sales.sale_scenes import (
 async def scene(pool: Pool) -> AsyncIterator[Scene]:
     """A database in which nothing is due."""
     await pool.execute("UPDATE auctions SET settlement = 'done'")
+    await pool.execute("DELETE FROM jobs")
     return Scene(pool)
 
 

@@ -16,15 +16,15 @@ Break = Callable[[Any], None]
 
 
 def ack_before_commit(module: Any) -> None:
-    """Appends come back at once, and are written half a second later."""
+    """Appends come back at once, and are written later, one every half a second: more and more are waiting."""
     import asyncio
     import contextlib
 
     write = module.EventLog.append
 
     async def write_later(log: Any) -> None:
-        await asyncio.sleep(0.5)
         while log.waiting:
+            await asyncio.sleep(0.5)
             with contextlib.suppress(Exception):
                 await write(log, *log.waiting[0])
             log.waiting.pop(0)
@@ -87,19 +87,34 @@ def forget_gaps(module: Any) -> None:
 
 def die_while_settling(module: Any) -> None:
     """kill -9 before the n-th statement of a settlement (TESTS_DIE_AT), counted from the one that begins it."""
+    _die(lambda connection, query: _name_of(connection) == "ece-settler" and query.startswith("BEGIN"))
+
+
+def die_while_notifying(module: Any) -> None:
+    """kill -9 before the n-th statement (TESTS_DIE_AT), counted from the one that writes notifications."""
+    _die(lambda _, query: "INSERT INTO notifications " in query)
+
+
+def _name_of(connection: Any) -> str | None:
+    return (connection._params.server_settings or {}).get("application_name")
+
+
+def _die(begins: Callable[[Any, str], bool]) -> None:
+    """kill -9 before the n-th statement of connections of one name, counted from the one that begins it."""
     import signal
 
     from asyncpg.connection import Connection
 
-    at, count = int(os.environ["TESTS_DIE_AT"]), 0
+    at, count, name = int(os.environ["TESTS_DIE_AT"]), 0, None
     execute, ask = Connection.execute, Connection._execute
 
     def step(connection: Any, query: str) -> None:
-        nonlocal count
-        if (connection._params.server_settings or {}).get("application_name") != "ece-settler":
+        nonlocal count, name
+        if count == 0 and begins(connection, query):
+            name = _name_of(connection) or connection
+        elif count == 0 or name not in (_name_of(connection), connection):
             return
-        if count or query.startswith("BEGIN"):
-            count += 1
+        count += 1
         if count == at:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -119,6 +134,7 @@ def die_while_settling(module: Any) -> None:
 SABOTAGES: dict[str, dict[str, Break]] = {
     "ack before commit": {"persistence.log.event_log": ack_before_commit},
     "death while settling": {"persistence.sales.settlement": die_while_settling},
+    "death while notifying": {"persistence.notifications.alerts": die_while_notifying},
     "no fence": {"persistence.log.event_log": no_fence},
     "lost news and forgotten gaps": {
         "persistence.redis.announcements": lose_news,

@@ -3,6 +3,7 @@
 Everything that the engine writes stands on one small file system: data, logs, sockets, Ray's session, what `up` says.
 """
 
+import errno
 import os
 import subprocess
 import tempfile
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.timeout(300)
 
 DISK_BYTES = 640 * 1024 * 1024
 RESERVE_BYTES = 64 * 1024 * 1024
+PAGE_BYTES = 4096
+FILL_ATTEMPTS_MAX = 1000
 
 
 class SmallDisk:
@@ -32,10 +35,24 @@ class SmallDisk:
         self._ballast = home / "ballast"
 
     def fill(self, leaving_bytes: int) -> None:
-        """Take what is free, but for this, all at once."""
+        """Take all that is free but for this. The engine writes meanwhile: if what was free is gone, take less."""
+        most = DISK_BYTES
         with self._ballast.open("wb") as ballast:
-            there = os.statvfs(self.home)
-            os.posix_fallocate(ballast.fileno(), 0, there.f_bavail * there.f_frsize - leaving_bytes)
+            for _ in range(FILL_ATTEMPTS_MAX):
+                wanted = min(most, self._free_bytes() - leaving_bytes)
+                if wanted <= 0:
+                    return
+                try:
+                    os.posix_fallocate(ballast.fileno(), os.fstat(ballast.fileno()).st_size, wanted)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+                    most = max(PAGE_BYTES, wanted // 2)
+        raise AssertionError(f"{self._free_bytes()} bytes are still free, {leaving_bytes} were to be left")
+
+    def _free_bytes(self) -> int:
+        there = os.statvfs(self.home)
+        return there.f_bavail * there.f_frsize
 
     def free(self) -> None:
         self._ballast.unlink()

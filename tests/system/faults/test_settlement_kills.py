@@ -1,8 +1,8 @@
-"""kill -9 of a host before each statement of a settlement; another host goes on, and everything happened once."""
+"""kill -9 of a worker before each statement of a settlement or an alert: another goes on, and all happened once."""
 
-import asyncio
 import itertools
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
@@ -14,13 +14,15 @@ from domain.auction.events import Closed, Settled
 from domain.auction.terms import Terms
 from persistence.ledger.check import CHECKS, ledger_checker
 from persistence.ledger.faucet import FUNDS, fund
+from persistence.notifications.watches import Watches
 from persistence.postgres.migrations import migrate
 from persistence.postgres.pool import Pool, close_pool, open_pool
 from persistence.sales.copies import Copies, NewCopies
 from persistence.sales.listings import Listings, Locked
 from tests.faults.broken import sabotaged
-from tests.faults.hosts import USD, HostChild, Line, close_auction, host_child
+from tests.faults.hosts import USD, Line, close_auction, host_child
 from tests.faults.scene import until
+from tests.faults.workers import worker_child
 from tests.system.faults.test_fence import DAY_MS, with_database
 
 SELLER, ARTIST = 5_000, 5_001
@@ -115,46 +117,95 @@ async def new_card(pool: Pool) -> int:
     return card
 
 
-async def gone(child: HostChild) -> bool:
-    return child.process.returncode is not None
+async def end_leases(pool: Pool) -> None:
+    """As time would: what a dead worker had claimed is due again."""
+    await pool.execute("UPDATE jobs SET run_at = 0 WHERE claim IS NOT NULL")
+
+
+async def dies(pool: Pool, urls: tuple[str, str], what: str, step: int, is_done: Callable[[], Awaitable[bool]]) -> bool:
+    """Whether a worker that dies before this step has died, and not done its work."""
+    environment = sabotaged(what) | {"TESTS_DIE_AT": str(step)}
+    async with worker_child(*urls, environment=environment) as doomed:
+
+        async def dead_or_done() -> bool:
+            return doomed.returncode is not None or await is_done()
+
+        await until(dead_or_done, f"step {step} is over")
+        died = doomed.returncode is not None
+        assert doomed.returncode in (None, -signal.SIGKILL)
+    await end_leases(pool)
+    return died
+
+
+async def check_ledger(url: str) -> list[str]:
+    async with ledger_checker(url) as checker:
+        return [finding.detail for check in CHECKS for finding in (await checker.findings(check))[1]]
 
 
 @pytest.mark.timeout(600)
-async def test_a_host_that_dies_at_any_statement_of_a_settlement_leaves_nothing_done_twice_or_by_half(
+async def test_a_worker_that_dies_at_any_statement_of_a_settlement_leaves_nothing_done_twice_or_by_half(
     engine: SharedEngine, pool: Pool
 ):
     url = with_database(engine.database_url, await pool.fetchval("SELECT current_database()"))
+    urls = url, engine.redis_url
     card, deaths = await new_card(pool), 0
-    async with host_child("settle-next", url, engine.redis_url) as heir:
+    async with host_child("settles", *urls) as host, worker_child(*urls) as heir:
+        await host.take_all()
+        line = Line(host)
         for step in range(1, STEPS_MAX):
             sale = Sale(pool, step)
             await sale.prepare(card)
-            environment = sabotaged("death while settling") | {"TESTS_DIE_AT": str(step)}
-            async with host_child(f"settle-{step}", url, engine.redis_url, environment=environment) as doomed:
-                # Else it would settle as well, until it has heard that it keeps nothing any more.
-                await heir.release_all()
-                await doomed.take_all()
-                line = Line(doomed)
-                await sale.hold(line)
-                closing = asyncio.create_task(close_auction(line, sale.auction))
-                survived = asyncio.create_task(doomed.process.wait())
-                await until(lambda s=sale, d=doomed: done_or_gone(s, d), f"step {step} is over")
-                survived.cancel()
-                closing.cancel()
-                await asyncio.gather(survived, closing, return_exceptions=True)
-                line.close()
-                died = await gone(doomed)
+            await sale.hold(line)
+            heir.send_signal(signal.SIGSTOP)
+            await close_auction(line, sale.auction)
+            died = await dies(pool, urls, "death while settling", step, sale.is_done)
+            heir.send_signal(signal.SIGCONT)
             if not died:
                 break
             deaths += 1
-            await heir.take_all()
             await until(sale.is_done, f"the settlement is carried through that was cut off before step {step}")
             assert await sale.came_to() == sale.expected(), step
+        line.close()
     assert sale.expected() == await sale.came_to()
     assert deaths > 10, "a settlement has more steps"
-    async with ledger_checker(url) as checker:
-        assert [f.detail for check in CHECKS for f in (await checker.findings(check))[1]] == []
+    assert await check_ledger(url) == []
 
 
-async def done_or_gone(sale: Sale, doomed: HostChild) -> bool:
-    return await gone(doomed) or await sale.is_done()
+@pytest.mark.timeout(600)
+async def test_a_worker_that_dies_at_any_statement_of_an_alert_notifies_once(engine: SharedEngine, pool: Pool):
+    urls = with_database(engine.database_url, await pool.fetchval("SELECT current_database()")), engine.redis_url
+    card, deaths = await new_card(pool), 0
+    watcher: int = await pool.fetchval(
+        "INSERT INTO users (username, email, email_key) VALUES ('watcher', 'w@x.example', 'w@x.example')"
+        " RETURNING user_id"
+    )
+    await Watches(pool).add(watcher, "card", card, NOW)
+
+    async def notified() -> list[str]:
+        rows = await pool.fetch("SELECT about FROM notifications WHERE user_id = $1 ORDER BY seq", watcher)
+        return [row[0] for row in rows]
+
+    async with host_child("alerts", *urls) as host, worker_child(*urls) as heir:
+        await host.take_all()
+        line, listed = Line(host), list[str]()
+
+        async def is_done() -> bool:
+            jobs = await pool.fetchval("SELECT count(*) FROM jobs WHERE kind = 'notify' AND key LIKE 'opened:%'")
+            return not jobs and len(await notified()) == len(listed)
+
+        for step in range(1, STEPS_MAX):
+            sale = Sale(pool, step)
+            await sale.prepare(card)
+            heir.send_signal(signal.SIGSTOP)
+            await sale.hold(line)
+            listed.append(f"listed {sale.auction}")
+            died = await dies(pool, urls, "death while notifying", step, is_done)
+            heir.send_signal(signal.SIGCONT)
+            if not died:
+                break
+            deaths += 1
+            await until(is_done, f"the watcher is notified, step {step}")
+            assert await notified() == listed, step
+        line.close()
+    assert await notified() == listed
+    assert deaths >= 5, "an alert has more steps"

@@ -17,6 +17,7 @@ from gateway.http.middleware import Frontdoor
 from gateway.identity.passwords import PasswordHasher
 from gateway.monitoring.exposition import CatalogMetrics, ConnectionMetrics, HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.monitoring.fleet_metrics import FleetMetrics
+from gateway.monitoring.job_metrics import JobMetrics
 from gateway.websocket.admission import Admission
 from gateway.websocket.connection import SessionLimits
 from gateway.websocket.sockets import Sockets
@@ -67,6 +68,7 @@ async def test_every_metric_is_documented_and_no_other() -> None:
     registry.register(WaitingMetrics(passwords, lambda: PoolUse(0, 0, 1)))
     registry.register(CatalogMetrics(cast(Any, SimpleNamespace(hits=1, misses=1))))
     registry.register(FleetMetrics(cast(Any, SimpleNamespace(hosts=list, waiting=dict, held=0))))
+    registry.register(JobMetrics(nothing))
     Frontdoor(nothing, requests_max=1, body_bytes_max=1, by_address=AddressLimit(1), registry=registry)
     served = {
         family.name + "_total" * (family.type == "counter"): family.type for family in registry.collect()

@@ -203,8 +203,7 @@ class Gateway:
         self.admission = Admission(in_flight_max)
         self.traffic = Traffic()
         self.inboxes = Inboxes()
-        self.published: list[tuple[str, bytes]] = []
-        self.users = UserChannels(self.inboxes, lambda *message: self.published.append(message), self.clock.now_ms)
+        self.users = UserChannels(self.inboxes, self.clock.now_ms)
         limits = FanOutLimits(**fan_out)  # type: ignore[arg-type]
         counts = FanOutCounts()
         entities = [EntityChannels(kind, self.routes, self.history, counts, limits) for kind in kinds]

@@ -1,0 +1,1 @@
+"""The job table: durable background work."""
