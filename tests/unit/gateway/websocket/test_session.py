@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from auction_examples import ANN, AUCTION, BOB
 from auction_requests import answered, bid_request, buy_request, refused
@@ -77,7 +78,7 @@ async def test_a_second_hello_without_a_token_ends_bidding():
         assert g.routes.sent == []
         g.listener.announce(update(3, 3))
         g.inboxes.add(ANN, "card_listed")
-        g.users.notify([ANN])
+        g.users.received(msgspec.msgpack.encode([ANN]))
         await asyncio.sleep(0.1)
         assert client.events() == [(3, "bid")]
 
@@ -96,7 +97,7 @@ async def test_a_second_hello_of_another_user_makes_the_socket_theirs():
         placed = [request for request, _ in g.routes.sent]
         assert placed == [bid_request(AUCTION, ANN, "ann", 5, "k"), bid_request(AUCTION, BOB, "bob", 5, "k")]
         g.inboxes.add(ANN, "card_listed")
-        g.users.notify([ANN])
+        g.users.received(msgspec.msgpack.encode([ANN]))
         await asyncio.sleep(0.1)
         assert client.events() == []
         assert error(await client.ask("subscribe", channel=channel_of(ANN)))["code"] == "forbidden"
