@@ -33,7 +33,8 @@ class Batch:
         return [row for overlay in self.touched for row in overlay.rows]
 
     def close(self) -> None:
-        """All decisions are final: collect their answers, and what they change."""
+        """Collect the answers of all decisions, and what they change. After a change of decisions: again."""
+        self.touched, self.answers, self.maybe_duplicates = [], [], []
         for overlay in self.overlays.values():
             if overlay.changes:
                 self.touched.append(overlay)
