@@ -68,7 +68,7 @@ class Host:
         self.outages = Outages()
         self.meter = LoadMeter()
         self.entities: dict[int, Entity] = {}
-        self.timers = Timers(clock, self._time_has_come)
+        self.timers = Timers(clock, self._on_due)
         self.updates = Updates(publisher)
         self.records = Records(event_log, snapshots, limits.snapshot_every_events, summarised)
         self._reservations, self._catching_up_at = Reservations(holds), 0
@@ -109,7 +109,7 @@ class Host:
         self._inbox.add(order)
         self._wake.set()
 
-    def _time_has_come(self, entity: int) -> None:
+    def _on_due(self, entity: int) -> None:
         if self.ownership.owns(entity):
             self._inbox.add_due(entity)
             self._wake.set()
@@ -206,10 +206,10 @@ class Host:
 
     # -- what it owns
 
-    def acquire_slots(self, slots: Iterable[int], elsewhere: Iterable[int]) -> None:
+    def acquire_slots(self, slots: Iterable[int], excluded: Iterable[int]) -> None:
         """Own these slots, but for these entities. What memory has of them is dropped."""
         self._forget_not_owned()
-        self.ownership.add(slots, elsewhere)
+        self.ownership.add(slots, excluded)
 
     def acquire_dedicated(self, entities: Iterable[int]) -> None:
         """Own these entities as their dedicated host."""

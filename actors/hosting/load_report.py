@@ -16,7 +16,7 @@ RATE_MIN = 0.05
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-class Heat(msgspec.Struct, frozen=True, array_like=True):
+class EntityRate(msgspec.Struct, frozen=True, array_like=True):
     """One entity's orders a second."""
 
     entity: int
@@ -46,7 +46,7 @@ class LoadReport(msgspec.Struct, frozen=True, omit_defaults=True):
     unread_bytes: int = 0
     updates_waiting: int = 0
     updates_dropped: int = 0
-    hottest: list[Heat] = []
+    hottest: list[EntityRate] = []
     dedicated_wanted: list[int] = []
     ended: list[int] = []
 
@@ -108,10 +108,10 @@ class LoadMeter:
         )
 
 
-def hottest_of(rates: dict[int, float]) -> list[Heat]:
+def hottest_of(rates: dict[int, float]) -> list[EntityRate]:
     """The few entities with the most orders, hottest first."""
     best = sorted(rates.items(), key=lambda item: -item[1])[:HOTTEST_MAX]
-    return [Heat(entity, round(rate)) for entity, rate in best]
+    return [EntityRate(entity, round(rate)) for entity, rate in best]
 
 
 def rss_bytes() -> int:

@@ -19,7 +19,7 @@ LOADERS_MAX = 3
 LOAD_PAGE = 250
 
 
-class TakesLoaded(Protocol):
+class OnLoaded(Protocol):
     """What is told of every one that was asked for: the entity, what was wrong, and the orders that waited."""
 
     def __call__(self, entity: Entity, fault: Exception | None, parked: list[Order]) -> None: ...
@@ -28,7 +28,7 @@ class TakesLoaded(Protocol):
 class Loader:
     """Loads entities in the order in which they were first asked for; at most ``LOADERS_MAX`` pages at a time."""
 
-    def __init__(self, records: Records, new_entity: Callable[[Order], Entity], loaded: TakesLoaded) -> None:
+    def __init__(self, records: Records, new_entity: Callable[[Order], Entity], loaded: OnLoaded) -> None:
         self._records = records
         self._new_entity = new_entity
         self._loaded = loaded

@@ -22,12 +22,12 @@ class DedicatedHosts:
     """Promotes and demotes, one at a time."""
 
     def __init__(
-        self, limits: DirectorLimits, control: ControlsHosts, directory: ReadsDirectory, say: Callable[[str], None]
+        self, limits: DirectorLimits, control: ControlsHosts, directory: ReadsDirectory, notify: Callable[[str], None]
     ) -> None:
         self._limits = limits
         self._control = control
         self._directory = directory
-        self._say = say
+        self._notify = notify
         self._ordered: dict[str, tuple[str, float]] = {}
         self._dedicated_since: dict[int, float] = {}
         self._cool_since: dict[int, float] = {}
@@ -61,10 +61,10 @@ class DedicatedHosts:
             if host_id.startswith(DEDICATED_PREFIX):
                 continue
             for heat in report.hottest:
-                wished = heat.entity in report.dedicated_wanted
-                found[heat.entity] = Candidate(heat.entity, heat.rate, wished, round(report.orders_rate))
+                requested = heat.entity in report.dedicated_wanted
+                found[heat.entity] = Candidate(heat.entity, heat.rate, requested, round(report.orders_rate))
             for entity in report.dedicated_wanted:
-                found.setdefault(entity, Candidate(entity, 0, wished=True))
+                found.setdefault(entity, Candidate(entity, 0, requested=True))
         return [one for one in found.values() if one.entity not in view.dedicated_owners]
 
     def _current(self, view: View, now: float) -> list[Dedicated]:
@@ -79,8 +79,8 @@ class DedicatedHosts:
                 if cool_since is None:
                     self._cool_since.pop(entity, None)
                 cool_ms = 0 if cool_since is None else round(1000 * (now - cool_since))
-                wished, ended = entity in report.dedicated_wanted, entity in report.ended
-                found.append(Dedicated(entity, rate, wished, ended, round(1000 * (now - since)), cool_ms))
+                requested, ended = entity in report.dedicated_wanted, entity in report.ended
+                found.append(Dedicated(entity, rate, requested, ended, round(1000 * (now - since)), cool_ms))
         there = {one.entity for one in found}
         self._dedicated_since = {a: since for a, since in self._dedicated_since.items() if a in there}
         self._cool_since = {a: since for a, since in self._cool_since.items() if a in there}
@@ -101,7 +101,7 @@ class DedicatedHosts:
         except Exception:
             await self._control.reacquire(source, assigned)
             raise
-        self._say(f"entity {entity} has a dedicated host now: {target}")
+        self._notify(f"entity {entity} has a dedicated host now: {target}")
         return True
 
     async def _demote(self, view: View, entity: int) -> None:
@@ -111,7 +111,7 @@ class DedicatedHosts:
         assert owner is not None
         released_at = await self._control.hand_off(source, (), (entity,))
         await self._control.reacquire(owner, Assignment(entities=(entity,), released_at=released_at))
-        self._say(f"entity {entity} is with its slot again, on {owner}")
+        self._notify(f"entity {entity} is with its slot again, on {owner}")
 
     async def _order_one(self, view: View, draining: frozenset[str], now: float) -> None:
         """Have another one started, where the fewest are, unless one is on its way."""

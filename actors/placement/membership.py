@@ -15,7 +15,7 @@ import structlog
 from actors.hosting.load_report import LoadReport, load_report_of
 from actors.placement.control import Node
 from actors.stream.connection import GatewayStream, HandshakeFailed, open_stream
-from domain.placement.rules import HostPlace
+from domain.placement.rules import PlacedHost
 from persistence.placement.directory import HostAddress
 
 log = structlog.get_logger()
@@ -54,9 +54,9 @@ class View:
     reports: Mapping[str, LoadReport] = field(default_factory=dict)
 
     @property
-    def shared(self) -> list[HostPlace]:
+    def shared(self) -> list[PlacedHost]:
         """The living hosts for slots."""
-        return [HostPlace(h.host_id, h.node) for h in self.living.values() if h.host_id.startswith(SHARED_PREFIX)]
+        return [PlacedHost(h.host_id, h.node) for h in self.living.values() if h.host_id.startswith(SHARED_PREFIX)]
 
     @property
     def dedicated(self) -> list[HostAddress]:
@@ -83,7 +83,7 @@ class MembershipMonitor:
         self._changed = changed
         self._steady = steady
         self._streams: dict[str, tuple[int, GatewayStream]] = {}
-        self._beats: dict[str, tuple[int, int, float]] = {}
+        self._heartbeats: dict[str, tuple[int, int, float]] = {}
         self._looked_at: float | None = None
         self._stalled: set[str] = set()
 
@@ -98,7 +98,7 @@ class MembershipMonitor:
         here = [h for h in rows if h.node in by_node]
         await asyncio.gather(*(self._connect(h) for h in here if not self._connected(h)))
         registered = {h.host_id: h for h in here if h.host_id in known or self._connected(h)}
-        self._note_beats(registered)
+        self._note_heartbeats(registered)
         living = {h.host_id: h for h in registered.values() if self._connected(h) and h.host_id not in self._stalled}
         owners: dict[int, str | None] = dict.fromkeys(range(self._slots_total))
         for host in rows:
@@ -113,26 +113,28 @@ class MembershipMonitor:
             if stream.transport is not None:
                 stream.transport.abort()
 
-    def _note_beats(self, registered: Mapping[str, HostAddress]) -> None:
+    def _note_heartbeats(self, registered: Mapping[str, HostAddress]) -> None:
         """Find who has been silent while others were not: if all are, the database is the trouble."""
         now = self._steady()
         blind = self._looked_at is None or now - self._looked_at > BLIND_AFTER_S
         self._looked_at = now
         anybody = False
         for host in registered.values():
-            known = self._beats.get(host.host_id)
+            known = self._heartbeats.get(host.host_id)
             beat = (host.incarnation, host.alive_at)
             if known is None or known[:2] != beat:
                 anybody = True
-                self._beats[host.host_id] = (*beat, now)
+                self._heartbeats[host.host_id] = (*beat, now)
         if blind or not anybody:
             # Nobody's silence counts for the time in which nothing could be heard.
-            self._beats = (
-                {host_id: (i, at, now) for host_id, (i, at, _) in self._beats.items()} if blind else self._beats
+            self._heartbeats = (
+                {host_id: (i, at, now) for host_id, (i, at, _) in self._heartbeats.items()}
+                if blind
+                else self._heartbeats
             )
             return
         for host in registered.values():
-            silent_s = now - self._beats[host.host_id][2]
+            silent_s = now - self._heartbeats[host.host_id][2]
             if silent_s <= STALLED_AFTER_S:
                 self._stalled.discard(host.host_id)
             elif host.host_id not in self._stalled and self._connected(host):
@@ -156,5 +158,5 @@ class MembershipMonitor:
             log.debug("host_unreachable", host=host.host_id, error=str(error))
             return
         self._streams[host.host_id] = (host.incarnation, stream)
-        self._beats.pop(host.host_id, None)
+        self._heartbeats.pop(host.host_id, None)
         self._stalled.discard(host.host_id)

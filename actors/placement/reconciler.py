@@ -14,12 +14,12 @@ class HostReconciler:
     """Has missing hosts started, and ends those that nothing needs any more."""
 
     def __init__(
-        self, limits: DirectorLimits, control: ControlsHosts, directory: ReadsDirectory, say: Callable[[str], None]
+        self, limits: DirectorLimits, control: ControlsHosts, directory: ReadsDirectory, notify: Callable[[str], None]
     ) -> None:
         self._limits = limits
         self._control = control
         self._directory = directory
-        self._say = say
+        self._notify = notify
         self._expected: dict[str, str] = {}
         self._ordered: dict[str, tuple[str, float]] = {}
         self._missing_since: dict[str, float] = {}
@@ -69,7 +69,7 @@ class HostReconciler:
             if host.node in draining and not host.owns_something:
                 await self._control.end_host(host.host_id)
                 await self._directory.remove_host(host.host_id)
-                self._say(f"{host.host_id} has been ended: its node is being drained")
+                self._notify(f"{host.host_id} has been ended: its node is being drained")
                 return
 
     def _free_name(self, view: View) -> str:
@@ -83,7 +83,7 @@ class HostReconciler:
             del self._missing_since[host_id]
             # If it does not live either, its node is gone or drained: nobody waits for it any more.
             if host_id in view.living and host_id in self._seen:
-                self._say(f"{host_id} serves again")
+                self._notify(f"{host_id} serves again")
         self._seen |= view.living.keys()
         for host_id in missing:
             self._missing_since.setdefault(host_id, now)

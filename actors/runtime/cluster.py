@@ -32,13 +32,13 @@ NODES_EVERY_S = 1.0
 NAME_FREE_WITHIN_S = 20.0
 REPORT_TIMEOUT_S = 3.0
 RAY_SERVERS = ("gcs_server", "raylet")
-DIRECTOR_ASKS_BYTES = 1024 * 1024
+DIRECTOR_MEMORY_BYTES = 1024 * 1024
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
 
 SetUp = Callable[[str], None]
 
 
-class RayTrouble(Exception):
+class RayUnavailable(Exception):
     """Ray could not be started or reached."""
 
 
@@ -161,7 +161,7 @@ class RayRuntime:
         return self._config.address is None
 
     def connect(self) -> None:
-        """Start or join Ray. Raises RayTrouble."""
+        """Start or join Ray. Raises RayUnavailable."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         # Ray gives workers the lowest claim on the processor; these are the servers, not batch jobs.
         os.environ.setdefault("RAY_worker_niceness", "0")
@@ -181,17 +181,17 @@ class RayRuntime:
         try:
             ray.init(**options)
         except (RayError, ConnectionError, OSError, RuntimeError, ValueError) as error:
-            raise RayTrouble(f"Ray did not start or answer: {error}") from error
+            raise RayUnavailable(f"Ray did not start or answer: {error}") from error
         if self._config.address is None:
             children = psutil.Process().children()
             self._own_servers = {c.name(): c for c in children if c.name() in RAY_SERVERS}
 
     def start_director(self, config: DirectorConfig, template: HostConfig, set_up: SetUp) -> None:
-        """Place the director, instead of any earlier one: it keeps nothing. Raises RayTrouble."""
+        """Place the director, instead of any earlier one: it keeps nothing. Raises RayUnavailable."""
         deadline = time.monotonic() + NAME_FREE_WITHIN_S
         while _ended(DIRECTOR):
             if time.monotonic() > deadline:
-                raise RayTrouble("the director of an earlier Ray driver does not end")
+                raise RayUnavailable("the director of an earlier Ray driver does not end")
             time.sleep(0.1)
         self._director = (
             ray.remote(DirectorActor)
@@ -203,7 +203,7 @@ class RayRuntime:
                 max_task_retries=0,
                 # Beside the Ray driver: when another node dies, the director is not among the dead. Ray heeds a wish
                 # for a node only where something is asked of it.
-                memory=DIRECTOR_ASKS_BYTES,
+                memory=DIRECTOR_MEMORY_BYTES,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True),
             )
             .remote(config, partial(RayControl, template, set_up), set_up)
@@ -220,7 +220,7 @@ class RayRuntime:
 
     def lost(self) -> str | None:
         """Why this Ray can't go on, or None. Its own servers don't come back by themselves."""
-        gone = [name for name, process in self._own_servers.items() if not _lives(process)]
+        gone = [name for name, process in self._own_servers.items() if not _is_alive(process)]
         return f"Ray's {gone[0]} is gone" if gone else None
 
     def stop(self) -> None:
@@ -246,13 +246,13 @@ def _session_parent(temp_dir: Path | None) -> str | None:
 
 
 def _ended(name: str) -> bool:
-    """Whether there was an actor of this name, which is told to end now. Raises RayTrouble."""
+    """Whether there was an actor of this name, which is told to end now. Raises RayUnavailable."""
     try:
         ray.kill(ray.get_actor(name), no_restart=True)
     except ValueError:
         return False
     except (RayError, GetTimeoutError) as error:
-        raise RayTrouble(f"Ray does not say whether there is a {name}: {error}") from error
+        raise RayUnavailable(f"Ray does not say whether there is a {name}: {error}") from error
     return True
 
 
@@ -266,7 +266,7 @@ def _nodes_and_actors() -> tuple[list[Node], frozenset[str]]:
     return nodes, frozenset(ray.util.list_named_actors())
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_alive(process: psutil.Process) -> bool:
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

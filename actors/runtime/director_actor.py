@@ -12,7 +12,7 @@ from actors.placement.control import ControlsHosts, DirectorLimits
 from actors.placement.director import Director
 from actors.runtime.loop_thread import LoopThread
 from persistence.placement.directory import Directory
-from persistence.placement.operator_wishes import OperatorWishes
+from persistence.placement.operator_overrides import OperatorOverrides
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.pool import close_pool, open_pool
 
@@ -94,11 +94,11 @@ class DirectorActor:
                 await asyncio.sleep(STORE_RETRY_S)
         director = Director(
             Directory(pool),
-            OperatorWishes(pool),
+            OperatorOverrides(pool),
             self._control(),
             config.cluster_secret,
             limits=config.limits,
-            say=self._note,
+            notify=self._note,
         )
         self._director = director
 

@@ -66,7 +66,7 @@ class HostProcess:
         self.port: int | None = None
         self._log = EventLog(config.database_url, SUMMARY_TABLES, writer=config.host_id)
         self._holds = BidHolds(config.database_url) if config.holds else None
-        self._announcer = Announcer(config.redis_url, config.limits.news_waiting_max)
+        self._announcer = Announcer(config.redis_url, config.limits.updates_waiting_max)
         self._incarnation = 0
         self._server: asyncio.Server | None = None
         self._streams: set[HostStream] = set()
@@ -173,9 +173,9 @@ class HostProcess:
             now = self.clock.now_ms()
             for slot, until in claimed.owned_until.items():
                 host.outages.slot_acquired(slot, assigned.released_at or until, now)
-            host.acquire_slots(assigned.slots, claimed.elsewhere)
+            host.acquire_slots(assigned.slots, claimed.excluded)
             alarms = await directory.due(assigned.slots)
-            self._set_alarms(due for due in alarms if due.entity not in claimed.elsewhere)
+            self._set_alarms(due for due in alarms if due.entity not in claimed.excluded)
         if assigned.entities:
             slots = {entity: host.ownership.slot_of(entity) for entity in assigned.entities}
             await directory.claim_entities(config.host_id, self._incarnation, slots)
@@ -246,14 +246,14 @@ class HostProcess:
         owned = await directory.heartbeat(self.config.host_id, self._incarnation, now, self._load_report())
         lost_slots, lost_entities = (
             slots - owned.slots,
-            (dedicated - owned.entities) | (owned.elsewhere - before.elsewhere),
+            (dedicated - owned.entities) | (owned.excluded - before.excluded),
         )
         if lost_slots or lost_entities:
             log.warning("lost", host=self.config.host_id, slots=len(lost_slots), entities=len(lost_entities))
             host.lose(lost_slots, lost_entities)
             self._released.add((), lost_entities)
         host.confirmed(now)
-        self._released.doubt(before.elsewhere - owned.elsewhere)
+        self._released.doubt(before.excluded - owned.excluded)
         await self._acquire_again(self._released.returned(owned, before))
 
     async def _acquire_again(self, returned: Returned) -> None:
@@ -261,11 +261,11 @@ class HostProcess:
         if returned.slots or returned.entities:
             log.warning("owned_again", host=self.config.host_id, slots=len(returned.slots))
             await self.acquire(Assignment(slots=tuple(returned.slots), entities=tuple(returned.entities)))
-        if returned.elsewhere:
-            log.warning("owned_again", host=self.config.host_id, entities=len(returned.elsewhere))
-            self._released.add((), returned.elsewhere)
-            await self.reacquire(Assignment(entities=tuple(returned.elsewhere)))
-            self._released.difference_update((), returned.elsewhere)
+        if returned.excluded:
+            log.warning("owned_again", host=self.config.host_id, entities=len(returned.excluded))
+            self._released.add((), returned.excluded)
+            await self.reacquire(Assignment(entities=tuple(returned.excluded)))
+            self._released.difference_update((), returned.excluded)
 
     async def _beat_forever(self) -> None:
         assert self.host is not None

@@ -159,7 +159,7 @@ class Hub:
     # -- updates
 
     async def _listen(self) -> None:
-        async for received in self._listener.heard():
+        async for received in self._listener.messages():
             if received is None:
                 self._directory.look_up_soon()
                 for source in self._sources.values():

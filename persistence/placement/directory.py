@@ -40,7 +40,7 @@ class Claimed(msgspec.Struct, frozen=True):
 
     owned_until: dict[int, int]
     owners: frozenset[str] = frozenset()
-    elsewhere: frozenset[int] = frozenset()
+    excluded: frozenset[int] = frozenset()
 
 
 class Owned(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class Owned(msgspec.Struct, frozen=True):
 
     slots: frozenset[int] = frozenset()
     entities: frozenset[int] = frozenset()
-    elsewhere: frozenset[int] = frozenset()
+    excluded: frozenset[int] = frozenset()
 
 
 class DueEntity(msgspec.Struct, frozen=True):
@@ -159,12 +159,12 @@ class Directory:
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             await _must_be_entered(connection, host_id, incarnation)
             rows = await connection.fetch(_CLAIM_SLOTS, host_id, slots)
-            elsewhere = await connection.fetch(
+            excluded = await connection.fetch(
                 "SELECT entity_id FROM dedicated WHERE slot = ANY($1::int[]) AND host_id IS DISTINCT FROM $2",
                 slots,
                 host_id,
             )
-        return _claimed(host_id, rows, frozenset(row[0] for row in elsewhere))
+        return _claimed(host_id, rows, frozenset(row[0] for row in excluded))
 
     async def claim_entities(self, host_id: str, incarnation: int, entities: Mapping[int, int]) -> None:
         """Become the dedicated host of these entities (with their slots). Raises Superseded as ``claim`` does."""
@@ -235,9 +235,9 @@ async def _must_be_entered(connection: Connection, host_id: str, incarnation: in
         raise Superseded(host_id)
 
 
-def _claimed(host_id: str, rows: Sequence[asyncpg.Record], elsewhere: frozenset[int]) -> Claimed:
+def _claimed(host_id: str, rows: Sequence[asyncpg.Record], excluded: frozenset[int]) -> Claimed:
     return Claimed(
         owned_until={row[0]: row[1] for row in rows if row[1] is not None},
         owners=frozenset(row[2] for row in rows if row[2] not in (None, host_id)),
-        elsewhere=elsewhere,
+        excluded=excluded,
     )

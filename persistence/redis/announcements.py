@@ -108,7 +108,7 @@ class Listener:
         self._channels = [*channels, GAP_CHANNEL]
         self.connected = False
 
-    async def heard(self) -> AsyncIterator[tuple[str, bytes] | None]:
+    async def messages(self) -> AsyncIterator[tuple[str, bytes] | None]:
         """(channel, message) as they come; None after each (re)connection, and when an announcer lost something."""
         while True:
             try:
@@ -119,7 +119,7 @@ class Listener:
                         message = await pubsub.get_message(timeout=_QUIET_S)
                         if message is not None:
                             asked = False
-                            for item in self._news_in(message):
+                            for item in self._messages_in(message):
                                 yield item
                         elif asked:
                             raise TimeoutError("Redis is silent")
@@ -130,7 +130,7 @@ class Listener:
                 self.connected = False
                 await asyncio.sleep(_RETRY_S)
 
-    def _news_in(self, message: dict[str, Any]) -> Iterator[tuple[str, bytes] | None]:
+    def _messages_in(self, message: dict[str, Any]) -> Iterator[tuple[str, bytes] | None]:
         kind = message["type"]
         if kind == "subscribe" and message["data"] == len(self._channels):
             # Only now: what is published before the last channel is subscribed to is not heard.

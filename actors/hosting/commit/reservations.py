@@ -78,7 +78,7 @@ class Reservations:
         except StoreError as error:
             log.error("holds_failed", error=str(error))
         for overlay in asking:
-            if overlay.do_without_ledger():
+            if overlay.answer_unavailable():
                 self.check(overlay.entity)
         batch.encode()
 

@@ -45,7 +45,7 @@ class Entity:
         self.rules: Rules[Any, Any, Any]
         self.hash = b""
         if kind is not None:
-            self._become(kind)
+            self._set_kind(kind)
         self.slot = slot
         self.placement = placement
         self.epoch = epoch
@@ -62,7 +62,7 @@ class Entity:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Start from a snapshot; the tail follows. Raises Unreadable, UnknownKind."""
-        self._is_of(snapshot.kind)
+        self._check_kind(snapshot.kind)
         self.state = self.kind.codec.decode_state(snapshot.state)
         self.seq, self.at, self.hash = snapshot.seq, snapshot.at, snapshot.hash
         self.snapshot_seq = snapshot.seq
@@ -72,7 +72,7 @@ class Entity:
     def replay(self, rows: list[EventRow]) -> None:
         """Apply the log's next rows. Raises BrokenChain, Unreadable, UnknownKind."""
         for row in rows:
-            self._is_of(row.kind)
+            self._check_kind(row.kind)
             if row.seq != self.seq + 1:
                 raise BrokenChain(f"entity {self.id}: row {self.seq + 1} is missing before {row.seq}")
             event = self.kind.codec.decode_event(row.body)
@@ -83,14 +83,14 @@ class Entity:
                 answer = Accepted(row.epoch, row.seq, row.at, receipt.result)
                 self._remember((receipt.user, receipt.key), (receipt.fingerprint, answer))
 
-    def _is_of(self, kind: str) -> None:
+    def _check_kind(self, kind: str) -> None:
         """The log knows of which kind it is; who asks for it may be wrong."""
         if self.seq == 0:
-            self._become(kind)
+            self._set_kind(kind)
         elif kind != self.kind.name:
             raise BrokenChain(f"entity {self.id}: a row after {self.seq} is of the kind {kind}")
 
-    def _become(self, kind: str) -> None:
+    def _set_kind(self, kind: str) -> None:
         self.kind = kind_of(kind)
         self.rules = self.kind.rules
         self.hash = first_hash(kind, self.id)

@@ -44,7 +44,7 @@ class Overlay:
     """One entity in one batch."""
 
     __slots__ = (
-        "_dropped", "_encoded", "_held", "_known", "_known_keys", "_ledger_away", "_rules", "_unavailable", "at",
+        "_dropped", "_encoded", "_held", "_known", "_known_keys", "_ledger_unavailable", "_rules", "_unavailable", "at",
         "before", "decisions", "entity", "hash", "now_ms", "rows", "seq", "state", "stuck", "with_summary",
     )  # fmt: skip
 
@@ -72,7 +72,7 @@ class Overlay:
         self._dropped: dict[int, Refused] = {}
         self._known_keys = known_keys
         self._encoded = False
-        self._ledger_away = False
+        self._ledger_unavailable = False
         self._unavailable = unavailable
 
     @property
@@ -155,9 +155,9 @@ class Overlay:
             assert decision.order is not None, "what time alone does comes first"
             self.decide(decision.order)
 
-    def do_without_ledger(self) -> bool:
+    def answer_unavailable(self) -> bool:
         """Answer ``unavailable`` to whatever has to be paid for; whether there was anything."""
-        self._ledger_away = True
+        self._ledger_unavailable = True
         first = next((n for n, decision in enumerate(self.decisions) if decision.required), None)
         if first is None:
             return False
@@ -226,7 +226,7 @@ class Overlay:
 
     def _take(self, order: Order | None, key: UserKey | None, events: list[Any]) -> None:
         required = self._rules.required(events[0]) if events else ()
-        if required and self._ledger_away:
+        if required and self._ledger_unavailable:
             assert order is not None
             self._answer(order, self._unavailable)
             return

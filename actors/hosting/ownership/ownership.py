@@ -24,7 +24,7 @@ class Ownership:
         # Of which this host is the dedicated host.
         self.dedicated: frozenset[int] = frozenset()
         # In our slots, but owned by a dedicated host.
-        self.elsewhere: frozenset[int] = frozenset()
+        self.excluded: frozenset[int] = frozenset()
 
     def slot_of(self, entity: int) -> int:
         """The slot that an entity maps to."""
@@ -33,30 +33,30 @@ class Ownership:
     def owns(self, entity: int) -> bool:
         """Whether this host owns the entity."""
         if slot_of(entity, self.slots_total) in self.slots:
-            return entity not in self.elsewhere
+            return entity not in self.excluded
         return entity in self.dedicated
 
-    def add(self, slots: Iterable[int], elsewhere: Iterable[int] = ()) -> None:
+    def add(self, slots: Iterable[int], excluded: Iterable[int] = ()) -> None:
         """Own these slots too, but for these entities."""
         self.slots |= frozenset(slots)
-        self.elsewhere |= frozenset(elsewhere)
+        self.excluded |= frozenset(excluded)
 
     def remove(self, slots: Iterable[int]) -> None:
         """Own these slots no more."""
         gone = frozenset(slots)
         self.slots -= gone
-        self.elsewhere = frozenset(a for a in self.elsewhere if slot_of(a, self.slots_total) not in gone)
+        self.excluded = frozenset(a for a in self.excluded if slot_of(a, self.slots_total) not in gone)
 
     def hand_off(self, entities: Iterable[int]) -> None:
         """Another host owns these entities now, whether they were ours by their slot or dedicated."""
         gone = frozenset(entities)
         self.dedicated -= gone
-        self.elsewhere |= frozenset(a for a in gone if slot_of(a, self.slots_total) in self.slots)
+        self.excluded |= frozenset(a for a in gone if slot_of(a, self.slots_total) in self.slots)
 
     def reacquire(self, entities: Iterable[int]) -> None:
         """These entities are with their slots again."""
-        self.elsewhere -= frozenset(entities)
+        self.excluded -= frozenset(entities)
 
     def clear(self) -> None:
         """Own nothing."""
-        self.slots = self.dedicated = self.elsewhere = frozenset()
+        self.slots = self.dedicated = self.excluded = frozenset()

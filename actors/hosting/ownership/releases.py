@@ -17,7 +17,7 @@ class Returned:
 
     slots: frozenset[int] = frozenset()
     entities: frozenset[int] = frozenset()
-    elsewhere: frozenset[int] = frozenset()
+    excluded: frozenset[int] = frozenset()
 
 
 class Releases:
@@ -55,9 +55,9 @@ class Releases:
         return Returned(
             slots=frozenset(slots & owned.slots),
             entities=frozenset(entities & owned.entities),
-            elsewhere=frozenset(
+            excluded=frozenset(
                 a
-                for a in entities - owned.elsewhere - owned.entities
+                for a in entities - owned.excluded - owned.entities
                 if slot_of(a, ownership.slots_total) in owned.slots
             ),
         )  # fmt: skip

@@ -28,7 +28,7 @@ FIRST = AUCTIONS[0]
 _decode_news = msgspec.msgpack.Decoder(list[Update]).decode
 
 
-class Heard:
+class Published:
     """Takes what hosts announce."""
 
     def __init__(self) -> None:
@@ -38,8 +38,8 @@ class Heard:
         self.pages.append((channel, _decode_news(message)))
 
     @property
-    def news(self) -> list[Update]:
-        return [news for _, page in self.pages for news in page]
+    def updates(self) -> list[Update]:
+        return [update for _, page in self.pages for update in page]
 
 
 class World:
@@ -49,13 +49,13 @@ class World:
         self.tables = MemoryTables()
         self.weather = Weather()
         self.clock = VirtualClock()
-        self.heard = Heard()
+        self.published = Published()
 
     def host(self, limits: HostLimits | None = None, clock: VirtualClock | None = None, holds: Any = None) -> Host:
         host = Host(
             MemoryEventLog(self.tables, self.weather),  # type: ignore[arg-type]
             MemorySnapshots(self.tables, self.weather),  # type: ignore[arg-type]
-            self.heard,
+            self.published,
             slots_total=SLOTS,
             limits=limits or HostLimits(),
             clock=clock or self.clock,

@@ -75,7 +75,7 @@ async def test_a_kind_that_only_tests_know_is_opened_paid_into_and_closed_on_tim
     assert told.state == Pot(PotTerms(POT, ENDS_AT), {ANN: usd(40), BOB: usd(20)}, closed=True)
     assert world.tables.events[POT][0].hash != first_hash("auction", POT)
     assert (world.tables.summaries[POT].kind, world.tables.summaries[POT].ended) == ("pot", True)
-    assert {update.kind for update in world.heard.news if update.entity == POT} == {"pot"}
+    assert {update.kind for update in world.published.updates if update.entity == POT} == {"pot"}
 
 
 @virtual
@@ -162,7 +162,7 @@ async def test_a_format_that_only_tests_know_is_an_auction_like_any_other():
     assert told.findings == ()
     assert isinstance(told.state, FirstPriceAuction)
     assert (told.state.price, told.state.record) == (usd(11), usd(11))
-    assert [state_in(update).price for update in world.heard.news if update.entity == FIRST][-1] == usd(11)
+    assert [state_in(update).price for update in world.published.updates if update.entity == FIRST][-1] == usd(11)
     codec = kind_of("auction").codec
     assert [codec.decode_event(row.body) for row in world.tables.events[FIRST]].count(Record(usd(11))) == 1
     assert verdict(world.tables, AUCTIONS[1], "auction").findings == ()

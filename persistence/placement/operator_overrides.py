@@ -5,7 +5,7 @@ import asyncpg
 from persistence.postgres.guard import guarded
 
 
-class OperatorWishes:
+class OperatorOverrides:
     """The tables ``node_drains`` and ``slot_wishes``. Every method may raise StoreUnavailable."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
@@ -30,7 +30,7 @@ class OperatorWishes:
         rows = await guarded(self._pool.fetch("SELECT slot, host_id FROM slot_wishes"))
         return {row[0]: row[1] for row in rows}
 
-    async def wish_slots(self, slots: list[int], host_id: str) -> None:
+    async def pin_slots(self, slots: list[int], host_id: str) -> None:
         """Have these slots kept by this host, as long as it lives."""
         await guarded(
             self._pool.execute(
@@ -41,6 +41,6 @@ class OperatorWishes:
             )
         )
 
-    async def drop_slot_wishes(self) -> None:
+    async def unpin_slots(self) -> None:
         """Leave all slots to the director again."""
         await guarded(self._pool.execute("DELETE FROM slot_wishes"))
