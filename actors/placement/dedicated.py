@@ -1,4 +1,4 @@
-"""Dedicated hosts: for entities whose sellers asked for one and for hot ones, as long as the nodes have room."""
+"""Dedicated hosts: for entities whose terms request one and for hot ones, as long as the nodes have room."""
 
 import time
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from persistence.placement.directory import slot_of
 log = structlog.get_logger()
 
 START_WITHIN_S = 60.0
-# A host without an entity waits for the next one, for so long.
+# An idle dedicated host is ended after this time.
 IDLE_FOR_S = 60.0
 
 
 class DedicatedHosts:
-    """Promotes and demotes, one at a time."""
+    """Promotes and demotes entities, one at a time."""
 
     def __init__(
         self, limits: DirectorLimits, control: ControlsHosts, directory: ReadsDirectory, notify: Callable[[str], None]
@@ -34,14 +34,14 @@ class DedicatedHosts:
         self._idle_since: dict[str, float] = {}
 
     async def step(self, view: View, draining: frozenset[str]) -> bool:
-        """Do what is due next; whether anything was done. May raise ControlFailed."""
+        """Take the next step; returns whether there was one. May raise ControlFailed."""
         now = time.monotonic()
         current = self._current(view, now)
         leaving = [host for host in view.dedicated if host.node in draining and host.entities]
         if leaving:
             await self._demote(view, leaving[0].entities[0])
             return True
-        change = dedicated_hosts(self._candidates(view), current, self._places(view, draining))
+        change = dedicated_hosts(self._candidates(view), current, self._dedicated_max(view, draining))
         if change.demote is not None:
             await self._demote(view, change.demote)
         elif change.promote is not None:
@@ -50,7 +50,7 @@ class DedicatedHosts:
             return await self._end_idle(view, now)
         return True
 
-    def _places(self, view: View, draining: frozenset[str]) -> int:
+    def _dedicated_max(self, view: View, draining: frozenset[str]) -> int:
         if self._limits.dedicated_max is not None:
             return self._limits.dedicated_max
         return sum(budget(n.memory_bytes, n.cores) for n in view.nodes.values() if n.node_id not in draining)
@@ -114,7 +114,7 @@ class DedicatedHosts:
         self._notify(f"entity {entity} is with its slot again, on {owner}")
 
     async def _order_one(self, view: View, draining: frozenset[str], now: float) -> None:
-        """Have another one started, where the fewest are, unless one is on its way."""
+        """Start another dedicated host on the node with the fewest, unless one is starting."""
         self._ordered = {
             host_id: (node, at) for host_id, (node, at) in self._ordered.items()
             if host_id not in view.living and node in view.nodes and now - at < START_WITHIN_S

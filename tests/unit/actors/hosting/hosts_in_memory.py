@@ -62,7 +62,7 @@ class World:
             holds=holds,
         )
         host.ownership.slots = frozenset(range(SLOTS))
-        host.outages.works(self.clock.now_ms())
+        host.outages.commit_succeeded(self.clock.now_ms())
         return host
 
     @asynccontextmanager
@@ -85,9 +85,9 @@ class World:
     async def _beat(self, host: Host) -> None:
         while True:
             if self.weather.down:
-                host.outages.fails()
+                host.outages.commit_failed()
             else:
-                host.outages.works(host.clock.now_ms())
+                host.outages.commit_succeeded(host.clock.now_ms())
             await asyncio.sleep(0.5)
 
     def replayed(self, auction: int = FIRST) -> Auction:

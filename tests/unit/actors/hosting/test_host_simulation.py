@@ -80,7 +80,7 @@ class Day:
     async def maintain(self, host: Host) -> None:
         while True:
             await asyncio.sleep(0.3)
-            host.outages.works(self.world.clock.now_ms())
+            host.outages.commit_succeeded(self.world.clock.now_ms())
             host.maintain()
             with suppress(StoreUnavailable):
                 await host.records.flush()
