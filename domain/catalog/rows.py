@@ -54,7 +54,7 @@ def row_from_json(text: bytes | msgspec.Raw) -> CardRow:
         # The text may be good once it is cleaned.
         return _cleaned(msgspec.json.decode(text))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRow(_said(error)) from None
+        raise BadRow(_message_of(error)) from None
 
 
 def row_from_csv(columns: list[str], cells: list[str]) -> CardRow:
@@ -84,7 +84,7 @@ def row_from_csv(columns: list[str], cells: list[str]) -> CardRow:
                 return row
         return _cleaned(members)
     except (msgspec.ValidationError, UnicodeError) as error:
-        raise BadRow(_said(error)) from None
+        raise BadRow(_message_of(error)) from None
 
 
 def _is_clean(row: CardRow) -> bool:
@@ -120,7 +120,7 @@ def _clean(name: str, value: Any) -> Any:
     return value
 
 
-def _said(error: Exception) -> str:
-    said = "the text is not UTF-8" if isinstance(error, UnicodeError) else str(error)[:200]
+def _message_of(error: Exception) -> str:
+    message = "the text is not UTF-8" if isinstance(error, UnicodeError) else str(error)[:200]
     # It may name what is in the file, and is shown on terminals.
-    return said if said.isprintable() else ascii(said)
+    return message if message.isprintable() else ascii(message)

@@ -20,7 +20,7 @@ CURRENCIES = {currency.code: currency for currency in (USDC,)}
 
 
 def is_amount(value: object) -> bool:
-    """Is it an integer in 1 .. 2**53-1? ``True`` is none, nor is ``1.0``."""
+    """Whether it is an int in 1 .. 2**53-1; ``True`` and ``1.0`` are not."""
     return type(value) is int and 1 <= value <= AMOUNT_MAX
 
 

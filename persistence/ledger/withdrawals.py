@@ -8,7 +8,7 @@ from domain.ledger.books import HOUSE
 from domain.ledger.orders import Pend, Void
 from domain.ledger.refusals import Refusal
 from domain.ledger.rules import Done
-from domain.ledger.withdrawals import DAY_MS, Limits, Recent, State, decide, held_by, let_go_by, request
+from domain.ledger.withdrawals import DAY_MS, Limits, Recent, State, decide, held_by, released_by, request
 from domain.ledger.withdrawals import Refusal as WithdrawalRefusal
 from persistence.ledger.store import Ledger
 from persistence.postgres.guard import guard, guarded
@@ -116,7 +116,7 @@ class Withdrawals:
             if state.value == known.state:
                 return known
             if state in (State.REJECTED, State.CANCELLED):
-                (outcome,) = await Ledger(connection).execute([Void(let_go_by(id), held_by(id))], now_ms)
+                (outcome,) = await Ledger(connection).execute([Void(released_by(id), held_by(id))], now_ms)
                 assert isinstance(outcome, Done), f"an open withdrawal's amount is held: {outcome}"
             return await _row(connection, _DECIDE, id, state.value, now_ms, by, reason)
 
