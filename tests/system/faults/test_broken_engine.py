@@ -46,7 +46,7 @@ async def test_acks_that_come_before_the_commit_are_found_to_be_lost():
 
 
 async def test_gaps_that_a_gateway_forgets_to_fill_are_found():
-    async with broken_engine("lost news and forgotten gaps") as scene:
+    async with broken_engine("lost updates and forgotten gaps") as scene:
         await scene.more_acks(100)
         await until(lambda: any(seen.missed for seen in scene.recording.seen), "a watcher saw a gap")
         assert {found.kind for found in await scene.verdict_of_a_broken_engine()} == {checker.GAP}
