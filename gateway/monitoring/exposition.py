@@ -54,11 +54,11 @@ class SocketMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         sockets, traffic = self._sockets, self._sockets.traffic
-        standing = sockets.standing()
-        yield gauge("ece_sockets_open", "Open WebSockets", standing.sockets)
-        yield gauge("ece_socket_subscriptions", "Subscriptions of all sockets", standing.subscriptions)
-        yield gauge("ece_socket_subscriptions_behind", "Subscriptions that skip to the newest state", standing.behind)
-        yield gauge("ece_socket_unsent_bytes", "Bytes that wait for clients to take them", standing.unsent_bytes)
+        totals = sockets.totals()
+        yield gauge("ece_sockets_open", "Open WebSockets", totals.sockets)
+        yield gauge("ece_socket_subscriptions", "Subscriptions of all sockets", totals.subscriptions)
+        yield gauge("ece_socket_subscriptions_behind", "Subscriptions that skip to the newest state", totals.behind)
+        yield gauge("ece_socket_unsent_bytes", "Bytes that wait for clients to take them", totals.unsent_bytes)
         yield gauge(
             "ece_socket_commands_in_flight", "Commands that their hosts have not answered", sockets.admission.in_flight
         )

@@ -1,4 +1,4 @@
-"""What auctions came to: receipts, fees, sales that are taken back, and second chances."""
+"""Sales: receipts, fees, reversed sales, and second chances."""
 
 from typing import Annotated
 
@@ -102,7 +102,7 @@ async def assign_tier(
 async def my_offers(
     services: ServicesDep, caller: Caller, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
 ) -> Response:
-    """What one may have, or might have had, after the winner's sale was taken back."""
+    """Offers to the caller after the winner's sale was reversed, newest auctions first."""
     name = f"offers to {caller.user_id}"
     before = number_in(name, cursor)
     rows = await services.sales.second_chances.offers_to(caller.user_id, before, limit + 1)
@@ -198,7 +198,7 @@ async def retry(
 
 
 async def _runner_up(services: Services, auction: int, expires_at: int) -> RunnerUp:
-    """Who bid the most beside the winner. Raises the problem ``no_runner_up``."""
+    """The highest bidder other than the winner. Raises the problem ``no_runner_up``."""
     row = await services.listing.get(auction)
     if row is None:
         raise Problem("not_found", "there is no such auction")
