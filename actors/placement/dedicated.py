@@ -60,9 +60,9 @@ class DedicatedHosts:
         for host_id, report in view.reports.items():
             if host_id.startswith(DEDICATED_PREFIX):
                 continue
-            for heat in report.hottest:
-                requested = heat.entity in report.dedicated_wanted
-                found[heat.entity] = Candidate(heat.entity, heat.rate, requested, round(report.orders_rate))
+            for hot in report.hottest:
+                requested = hot.entity in report.dedicated_wanted
+                found[hot.entity] = Candidate(hot.entity, hot.rate, requested, round(report.orders_rate))
             for entity in report.dedicated_wanted:
                 found.setdefault(entity, Candidate(entity, 0, requested=True))
         return [one for one in found.values() if one.entity not in view.dedicated_owners]
@@ -71,7 +71,7 @@ class DedicatedHosts:
         found = []
         for host in view.dedicated:
             report = view.reports[host.host_id]
-            rates = {heat.entity: heat.rate for heat in report.hottest}
+            rates = {hot.entity: hot.rate for hot in report.hottest}
             for entity in host.entities:
                 rate = rates.get(entity, 0)
                 since = self._dedicated_since.setdefault(entity, now)

@@ -136,8 +136,8 @@ async def _list_nodes(pool: Pool) -> None:
             str(len(reports)),
             str(sum(len(host.slots) for host in there)),
             str(sum(len(host.entities) for host in there)),
-            f"{sum(said.orders_rate for said in reports):,.0f}",
-            f"{sum(said.rss_bytes for said in reports) / MIB:,.0f} MiB",
+            f"{sum(report.orders_rate for report in reports):,.0f}",
+            f"{sum(report.rss_bytes for report in reports) / MIB:,.0f} MiB",
         )
     _console().print(table)
 
@@ -156,17 +156,17 @@ async def _list_hosts(pool: Pool) -> None:
         table.add_column(column, justify="right" if right else "left", no_wrap=True)
     for host in hosts:
         if _alive(host) or host.owns_something:
-            said = load_report_of(host.load_report)
+            report = load_report_of(host.load_report)
             table.add_row(
                 host.host_id,
                 host.node[:NODE_CHARACTERS] or "?",
                 _state_of_host(host),
                 str(len(host.slots)),
-                f"{said.entities:,}",
-                f"{said.orders_rate:,.0f}",
-                f"{said.commit_ms:.1f} ms",
-                f"{said.inbox + said.loading:,}",
-                _hottest(host, said),
+                f"{report.entities:,}",
+                f"{report.orders_rate:,.0f}",
+                f"{report.commit_ms:.1f} ms",
+                f"{report.inbox + report.loading:,}",
+                _hottest(host, report),
             )
     _console().print(table)
     if overrides:
@@ -183,10 +183,10 @@ def _state_of_host(host: HostAddress) -> str:
     return "serving" if host.slots else "spare"
 
 
-def _hottest(host: HostAddress, said: LoadReport) -> str:
+def _hottest(host: HostAddress, report: LoadReport) -> str:
     if host.entities:
         return ", ".join(id_text(entity) for entity in host.entities)
-    return ", ".join(f"{id_text(heat.entity)} ({heat.rate:,}/s)" for heat in said.hottest[:2])
+    return ", ".join(f"{id_text(hot.entity)} ({hot.rate:,}/s)" for hot in report.hottest[:2])
 
 
 async def _drain(pool: Pool, name: str, wait_s: float) -> None:

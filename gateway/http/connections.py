@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 SOCKETS_MAX = 10_000
 # The default number of connections in addition to those of WebSockets.
-CONNECTIONS_BESIDE_SOCKETS = 4_096
+CONNECTIONS_WITHOUT_SOCKETS = 4_096
 CONNECTIONS_PER_ADDRESS_MAX = 2_000
 
 
@@ -38,7 +38,7 @@ CONNECTIONS_PER_ADDRESS_MAX = 2_000
 class ConnectionLimits:
     """Bounds of a gateway's connections; see docs/architecture.md, Bounds."""
 
-    connections_max: int = SOCKETS_MAX + CONNECTIONS_BESIDE_SOCKETS
+    connections_max: int = SOCKETS_MAX + CONNECTIONS_WITHOUT_SOCKETS
     head_bytes_max: int = 65_536
     unfinished_bytes_max: int = 67_108_864
     request_timeout_s: float = 10.0

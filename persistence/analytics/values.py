@@ -1,4 +1,4 @@
-"""What collections were worth at the end of each day, by the last sales as they were known then.
+"""The values of collections at the end of each day, by the last sales as known then.
 
 Only whose copies changed hands that day, and who has a copy of a card that was sold that day, is valued: the others
 are as they were. What was known at a day's end does not change later, so a sale that is taken back afterwards is still

@@ -52,7 +52,7 @@ async def receipts(services: ServicesDep, caller: Caller, auction: AuctionId) ->
     """For its seller, who bought, and operators: who paid what, for what, with the hash of the closing event."""
     sales = services.sales
     copies = await sales.listings.copies_of(auction)
-    refunded = await sales.second_chances.taken_back(auction)
+    refunded = await sales.second_chances.is_reversed(auction)
     items = []
     for settlement in await sales.settlements.of(auction):
         roles = {settlement.seller: "seller", settlement.buyer: "buyer"}
@@ -162,7 +162,7 @@ async def cancel_sale(
             offer = await _runner_up(services, auction, begun.received_at + body.second_chance_ms)
         reversal = Reversal(auction, operator.user_id, body.reason, body.advance, offer)
         chances = services.sales.second_chances
-        refusal = await chances.take_back(reversal, services.now_ms())
+        refusal = await chances.reverse(reversal, services.now_ms())
         if refusal is not None:
             raise _refused(refusal)
         shown = None if offer is None else await chances.get(auction)
