@@ -1,7 +1,7 @@
 """Twins of the stores in memory. Each passes the contract suite of the real one (tests/contracts)."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import SimpleNamespace
 
@@ -12,11 +12,12 @@ from domain.ledger.books import HOUSE, Books, opened
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
 from domain.ledger.refusals import Refusal
-from domain.ledger.rules import Reserve, decide_all, reserve
+from domain.ledger.rules import Reserve, balance_check, decide_all
+from domain.ledger.rules import reserve as reserve_one
 from domain.sales.settlement import Sale, split
 from persistence.auctions.summary import AUCTIONS
 from persistence.ledger.store import HeldFor
-from persistence.log.event_log import TAIL_PAGE, EventRow, KeyedRow
+from persistence.log.event_log import TAIL_PAGE, EventRow, KeyedRow, Reserves
 from persistence.log.snapshots import Snapshot
 from persistence.log.summaries import SummaryRow
 from persistence.postgres.errors import KeyTaken, StaleSequence, StoreUnavailable
@@ -54,20 +55,35 @@ async def _turn() -> None:
 class MemoryEventLog:
     """`persistence.log.event_log.EventLog` over a dict."""
 
-    def __init__(self, tables: MemoryTables | None = None, weather: Weather | None = None) -> None:
+    def __init__(
+        self, tables: MemoryTables | None = None, weather: Weather | None = None, holds: "MemoryHolds | None" = None
+    ) -> None:
         self.tables = tables or MemoryTables()
         self.weather = weather or Weather()
+        self.holds = holds
         self.appends = 0
 
-    async def append(self, events: Sequence[EventRow], summaries: Sequence[SummaryRow] = ()) -> None:
+    async def append(
+        self, events: Sequence[EventRow], summaries: Sequence[SummaryRow] = (), reserve: Reserves | None = None
+    ) -> bool:
         await self.weather.pause()
         fate = "lost" if self.weather.down else self.weather.writes.popleft() if self.weather.writes else "fine"
         if fate == "lost":
             raise StoreUnavailable("the connection broke before the write")
+        books = None
+        if reserve is not None:
+            assert self.holds is not None
+            books = self.holds.reserved_at_once(reserve)
+            if books is None:
+                return False
         self._write(events, summaries)
+        if books is not None:
+            assert self.holds is not None
+            self.holds.books = books
         if fate == "landed":
             raise StoreUnavailable("the connection broke after the write")
         await self.weather.pause()
+        return True
 
     def _write(self, events: Sequence[EventRow], summaries: Sequence[SummaryRow]) -> None:
         """All of it or none of it; in order within an entity, as the primary key has it."""
@@ -145,10 +161,35 @@ class MemoryHolds:
         self.calls.append(list(wanted))
         short = {}
         for place, want in enumerate(wanted):
-            self.books, refusal = reserve(self.books, want, self.books.accounts.get(want.owner))
+            self.books, refusal = reserve_one(self.books, want, self.books.accounts.get(want.owner))
             if refusal is not None:
                 short[place] = refusal
         return short
+
+    def reserved_at_once(self, reserve: Reserves) -> Books | None:
+        """The books after it, as the database's function does it in an append; None: not all of it can be."""
+        _, owners, peaks, *columns = reserve
+        wanted = [Reserve(*row) for row in zip(*columns, strict=True)]  # type: ignore[call-overload]
+        checks = [balance_check(b"", owner, peak) for owner, peak in zip(owners, peaks, strict=True) if peak]  # type: ignore[call-overload]
+        self.calls.append([*checks, *wanted])
+        if self.weather.down:
+            raise StoreUnavailable("the ledger is away")
+        raised: Counter[int] = Counter()
+        for want in wanted:
+            held = self.books.holds.get((want.reference, want.owner))
+            before = 0 if held is None else held.amount
+            kept = want.unless_above is not None and before > want.unless_above
+            raised[want.owner] += max(0, (before if kept else min(max(before, want.at_least), want.at_most)) - before)
+        for owner, peak in zip(owners, peaks, strict=True):  # type: ignore[call-overload]
+            account = self.books.accounts.get(owner)
+            if peak + raised[owner] > (0 if account is None else account.posted - account.held):
+                return None
+        books = self.books
+        for want in sorted(wanted, key=lambda want: want.at_least):
+            books, refusal = reserve_one(books, want, books.accounts.get(want.owner))
+            if refusal is not None:
+                return None
+        return books
 
     async def held_for(self, references: Sequence[bytes]) -> list[HeldFor]:
         await self._reach()
@@ -222,7 +263,7 @@ class MemorySettlements:
             return None
         parts = split(Sale(head.seller, head.winner, head.price, self.FEE_BP), HOUSE)
         let_go = Reserve(held_for_auction(auction), head.winner, 0, 0)
-        books, _ = reserve(self.holds.books, let_go, self.holds.books.accounts[head.winner])
+        books, _ = reserve_one(self.holds.books, let_go, self.holds.books.accounts[head.winner])
         orders = [
             Transfer(
                 transfer_id("settlement", auction, leg.kind), head.winner, leg.owner, leg.amount, leg.kind, auction

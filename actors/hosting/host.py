@@ -17,14 +17,14 @@ from actors.hosting.commit.batch import Batch
 from actors.hosting.commit.duplicates import keys_of_second_attempts, resolve_duplicates
 from actors.hosting.commit.holds import Holds
 from actors.hosting.commit.lease import Lease
-from actors.hosting.commit.reservations import Reservations
-from actors.hosting.entity.entity import BrokenChain, Entity
+from actors.hosting.commit.reservations import Plan, Reservations
+from actors.hosting.entity.entity import Entity
 from actors.hosting.entity.orders import DueNow, Order, Reply
 from actors.hosting.entity.overlay import Overlay
 from actors.hosting.inbox import Inbox
 from actors.hosting.limits import HostLimits
 from actors.hosting.load_report import LoadMeter, LoadReport, hottest_of
-from actors.hosting.loader import Loader
+from actors.hosting.loader import FAULT_RETRY_MS, RETRY_MS, Loader, retry_after_fault
 from actors.hosting.ownership.outages import Outages
 from actors.hosting.ownership.ownership import Ownership
 from actors.hosting.records import Records
@@ -32,8 +32,7 @@ from actors.hosting.timers import Timers
 from actors.hosting.updates import Publisher, Updates
 from actors.stream.messages import MOVED, Open, Refused, Request
 from domain.errors import NOT_FOUND, OVERLOADED, UNAVAILABLE
-from domain.kinds import UnknownKind, is_known
-from domain.log.codec import Unreadable
+from domain.kinds import is_known
 from persistence.log.event_log import EventLog, KeyedRow
 from persistence.log.snapshots import SnapshotStore
 from persistence.postgres.errors import KeyTaken, StaleSequence, StoreError
@@ -42,9 +41,6 @@ log = structlog.get_logger()
 
 ATTEMPTS_MAX = 4
 RETRY_LATER = {"retry_after_ms": 500}
-TICK_RETRY_MS = 250
-# After an internal error, which a retry will hardly fix.
-FAULT_RETRY_MS = 5_000
 PASSIVATE_EVERY_MS = 5_000
 # Maintenance runs once a second; it retries releases that failed.
 HOLDS_RETRY_MS = 900
@@ -302,7 +298,18 @@ class Host:
 
     async def _commit(self, orders: list[Order], batch: Batch) -> None:
         self._decide(orders, batch, await keys_of_second_attempts(self._log, orders))
+        plan = self._reservations.plan(batch)
+        if plan is not None:
+            batch.encode()
+            if await self._write(batch, plan):
+                return
+            self._reservations.plan_failed(plan)
+        # Some balance is too small: the ledger says which, and those decisions are dropped before the next append.
         await self._reservations.reserve(batch)
+        await self._write(batch)
+
+    async def _write(self, batch: Batch, plan: Plan | None = None) -> bool:
+        """Append the batch and answer it. False: the plan can't be reserved, and nothing was written."""
         batch.close()
         if batch.maybe_duplicates:
             await resolve_duplicates(self._log, batch, self.entities)
@@ -310,21 +317,27 @@ class Host:
         rows = batch.rows()
         if rows:
             began = time.perf_counter()
+            reserves = None if plan is None else plan.arrays
             try:
-                await self._log.append(rows, self.records.summaries_for(batch))
+                if not await self._log.append(rows, self.records.summaries_for(batch), reserves):
+                    return False
             except (StaleSequence, KeyTaken) as conflict:
                 self.meter.conflicts += 1
                 log.warning("append_conflict", conflict=type(conflict).__name__, rows=len(rows))
-                return self._decide_again(batch)
+                self._decide_again(batch)
+                return True
             except StoreError as error:
                 log.error("append_failed", error=str(error), rows=len(rows))
-                return self._outcome_unknown(batch)
+                self._outcome_unknown(batch)
+                return True
+            if plan is not None:
+                self._reservations.plan_committed(plan)
             # The batch's time, not the present one: an end that an outage moved must lie after that outage.
             self.outages.commit_succeeded(batch.now_ms)
             self.meter.committed(1000 * (time.perf_counter() - began))
         self._lease.withhold_refusals(batch)
         self._committed(batch)
-        return None
+        return True
 
     def _decide(self, orders: list[Order], batch: Batch, found: dict[tuple[int, bytes], KeyedRow]) -> None:
         """Decide the orders whose entities are in memory, after the ticks that are due."""
@@ -423,7 +436,7 @@ class Host:
                 self.records.forget(entity)
                 self.updates.forget(entity)
                 # Its timer may be gone or wrong: loading it again sets the right one.
-                self.timers.set(entity_id, self.clock.now_ms() + TICK_RETRY_MS)
+                self.timers.set(entity_id, self.clock.now_ms() + RETRY_MS)
 
     def _give_up(self, orders: list[Order]) -> None:
         for order in orders:
@@ -442,7 +455,9 @@ class Host:
         if not self.ownership.owns(entity_id):
             failure = self._moved()
         elif fault is not None:
-            self._load_failed(entity_id, fault)
+            retry_ms = retry_after_fault(entity_id, fault)
+            if retry_ms is not None:
+                self.timers.set(entity_id, self.clock.now_ms() + retry_ms)
             failure = self._unavailable()
         elif entity.state is None:
             failure = Refused(NOT_FOUND, self.clock.now_ms())
@@ -456,16 +471,6 @@ class Host:
                 self._put_back(order)
             else:
                 order.answer(failure)
-
-    def _load_failed(self, entity_id: int, fault: Exception) -> None:
-        """Log why, and load it again later if that may help: its timer may be gone."""
-        if isinstance(fault, StoreError):
-            self.timers.set(entity_id, self.clock.now_ms() + TICK_RETRY_MS)
-        elif isinstance(fault, (BrokenChain, Unreadable, UnknownKind)):
-            log.error("entity_unreadable", entity=entity_id, error=str(fault), next_step="ece verify")
-        else:
-            log.error("activation_failed", entity=entity_id, exc_info=fault)
-            self.timers.set(entity_id, self.clock.now_ms() + FAULT_RETRY_MS)
 
     def _new_entity(self, order: Order) -> Entity:
         request = order.request

@@ -7,15 +7,20 @@ from typing import Protocol
 
 import structlog
 
-from actors.hosting.entity.entity import Entity
+from actors.hosting.entity.entity import BrokenChain, Entity
 from actors.hosting.entity.orders import Order
 from actors.hosting.records import Records
+from domain.kinds import UnknownKind
+from domain.log.codec import Unreadable
 from persistence.postgres.errors import StoreError
 
 log = structlog.get_logger()
 
 # Entities that are requested while others load form the next page, so a restarted host needs few queries.
 LOADERS_MAX = 3
+RETRY_MS = 250
+# After a fault of ours, which will hardly have gone away.
+FAULT_RETRY_MS = 5_000
 LOAD_PAGE = 250
 
 
@@ -80,3 +85,14 @@ class Loader:
         parked = self._parked.pop(entity.id, [])
         self.orders_waiting -= len(parked)
         self._loaded(entity, fault, parked)
+
+
+def retry_after_fault(entity_id: int, fault: Exception) -> int | None:
+    """Log why an entity could not be loaded; the time (ms) after which to try again, or None where that won't help."""
+    if isinstance(fault, StoreError):
+        return RETRY_MS
+    if isinstance(fault, (BrokenChain, Unreadable, UnknownKind)):
+        log.error("entity_unreadable", entity=entity_id, error=str(fault), next_step="ece verify")
+        return None
+    log.error("activation_failed", entity=entity_id, exc_info=fault)
+    return FAULT_RETRY_MS

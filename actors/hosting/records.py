@@ -47,8 +47,8 @@ class Records:
             for overlay in batch.touched:
                 if len(ready) < PAGE_MAX:
                     ready[overlay.entity_id] = overlay
-        for overlay in ready.values():
-            overlay.with_summary = True
+        for overlay in batch.touched:
+            overlay.with_summary = overlay.entity_id in ready
         # In order of id: so two writers of the same rows can't deadlock.
         return [ready[entity_id].summary() for entity_id in sorted(ready)]
 

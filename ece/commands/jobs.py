@@ -128,11 +128,13 @@ def _kinds_table(kinds: list[KindStatus]) -> Table:
 
 def _jobs_table(found: list[JobRecord]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("Kind", "Key", "State"):
-        table.add_column(title)
+    # Kind and key are what `show` and `retry` take: never cut short.
+    for title in ("Kind", "Key"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("State")
     table.add_column("Tried", justify="right")
     table.add_column("Runs")
-    table.add_column("Last error")
+    table.add_column("Last error", overflow="fold")
     for job in found:
         error = escape(job.error or "")
         table.add_row(job.kind, escape(job.key), job.state, str(job.attempts), _when(job), error)

@@ -60,6 +60,14 @@ _EVENTS = f"""
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::int[], $5::bigint[], $6::bytea[], $7::bytea[],
         $8::bytea[])
 """
+_EVENT_PARAMETERS = 8
+# Nothing is written where not all can be reserved. The arguments are a currency and ``persistence.ledger.reserves``.
+_RESERVED = "reserved AS MATERIALIZED (SELECT ledger_cover_at_once($9, $10, $11, $12, $13, $14, $15, $16) AS done)"
+_RESERVE_PARAMETERS = 8
+_IF_RESERVED = "WHERE (SELECT done FROM reserved)"
+
+Reserves = Sequence[object]
+"""A currency, and the arrays of ``persistence.ledger.reserves.reserves_at_once``."""
 
 _TAILS = f"""
     SELECT e.* FROM unnest($1::bigint[], $2::bigint[]) AS w (entity_id, after_seq), LATERAL (
@@ -93,7 +101,7 @@ class EventLog:
     ) -> None:
         """``tables``: the summary tables, by kind. ``writer`` names who appends: see ``end_writers``."""
         self._tables = tables
-        self._statements: dict[tuple[str, ...], str] = {}
+        self._statements: dict[tuple[tuple[str, ...] | None, bool], str] = {}
         self._url = database_url
         self._prefix = _writer_prefix(writer)
         self._pool_max = pool_max
@@ -138,36 +146,42 @@ class EventLog:
         """Connect, and prepare the statements of appends. Raises StoreUnavailable."""
         try:
             connection = self._writer or await self._new_writer()
-            for kinds in ((), *((kind,) for kind in self._tables)):
-                statement = self._append_statement(tuple(kinds), summaries=bool(kinds))
-                await connection.execute(statement, *_empty(statement), timeout=APPEND_TIMEOUT_S)
+            for kinds in (None, *((kind,) for kind in self._tables)):
+                for reserve in (False, True):
+                    statement = self._append_statement(kinds, reserve=reserve)
+                    await connection.fetchval(statement, *_empty(statement, reserve), timeout=APPEND_TIMEOUT_S)
         except UNAVAILABLE as error:
             self._drop_writer()
             raise StoreUnavailable(str(error) or type(error).__name__) from error
 
-    async def append(self, events: Sequence[EventRow], summaries: Sequence[SummaryRow] = ()) -> None:
+    async def append(
+        self, events: Sequence[EventRow], summaries: Sequence[SummaryRow] = (), reserve: Reserves | None = None
+    ) -> bool:
         """Append every event of the batch, across entities, or none; and write ``summaries``.
 
+        ``reserve`` is done in the same statement. False: the balance is too small for some of it, nothing was written.
         Raises StaleSequence or KeyTaken (nothing was written), StoreUnavailable (the outcome is unknown).
         """
         columns: list[Any] = list(zip(*map(msgspec.structs.astuple, events), strict=True))
+        columns += reserve or ()
         by_kind = self._by_kind(summaries)
         columns += _summary_columns(summaries, by_kind)
-        statement = self._append_statement(tuple(by_kind), summaries=bool(summaries))
+        statement = self._append_statement(tuple(by_kind) if summaries else None, reserve=reserve is not None)
         try:
             connection = self._writer or await self._new_writer()
-            await connection.execute(statement, *columns, timeout=APPEND_TIMEOUT_S)
+            done = await connection.fetchval(statement, *columns, timeout=APPEND_TIMEOUT_S)
         except asyncpg.UniqueViolationError as error:
             raise (StaleSequence if "_pkey" in (error.constraint_name or "") else KeyTaken)(str(error)) from None
         except UNAVAILABLE as error:
             self._drop_writer()
             raise StoreUnavailable(str(error) or type(error).__name__) from error
+        return reserve is None or bool(done)
 
     async def write_summaries(self, summaries: Sequence[SummaryRow]) -> None:
         """Write summary rows; rows older than those in the tables are ignored."""
         if summaries:
             by_kind = self._by_kind(summaries)
-            statement = self._summaries_statement(tuple(by_kind))
+            statement = f"WITH {', '.join(self._summary_parts(tuple(by_kind), 1))} SELECT"
             await guarded(self.pool.execute(statement, *_summary_columns(summaries, by_kind)))
 
     def _by_kind(self, summaries: Sequence[SummaryRow]) -> dict[str, list[SummaryRow]]:
@@ -178,28 +192,26 @@ class EventLog:
                 found.setdefault(row.kind, []).append(row)
         return dict(sorted(found.items()))
 
-    def _append_statement(self, kinds: tuple[str, ...], *, summaries: bool) -> str:
-        if not summaries:
-            return _EVENTS
-        known = self._statements.get(("append", *kinds))
+    def _append_statement(self, kinds: tuple[str, ...] | None, *, reserve: bool) -> str:
+        """For summaries of these kinds; None: without summaries."""
+        known = self._statements.get((kinds, reserve))
         if known is None:
-            parts = self._summary_parts(kinds, len(EventRow.__struct_fields__) + 1)
-            known = self._statements["append", *kinds] = f"WITH {', '.join(parts)} {_EVENTS}"
+            first = 1 + _EVENT_PARAMETERS + (_RESERVE_PARAMETERS if reserve else 0)
+            condition = _IF_RESERVED if reserve else ""
+            parts = [_RESERVED] if reserve else []
+            if kinds is not None:
+                parts += self._summary_parts(kinds, first, condition)
+            parts.append(f"events AS ({_EVENTS} {condition})")
+            result = "SELECT done FROM reserved" if reserve else "SELECT true"
+            known = self._statements[kinds, reserve] = f"WITH {', '.join(parts)} {result}"
         return known
 
-    def _summaries_statement(self, kinds: tuple[str, ...]) -> str:
-        known = self._statements.get(("summaries", *kinds))
-        if known is None:
-            parts = self._summary_parts(kinds, 1)
-            known = self._statements["summaries", *kinds] = f"WITH {', '.join(parts)} SELECT"
-        return known
-
-    def _summary_parts(self, kinds: tuple[str, ...], first: int) -> list[str]:
-        parts = [f"of_all AS ({upsert_entities(first)})"]
+    def _summary_parts(self, kinds: tuple[str, ...], first: int, condition: str = "") -> list[str]:
+        parts = [f"of_all AS ({upsert_entities(first, condition)})"]
         first += len(ENTITY_COLUMNS)
         for number, kind in enumerate(kinds):
             table = self._tables[kind]
-            parts.append(f"of_kind_{number} AS ({upsert_summaries(table, first)})")
+            parts.append(f"of_kind_{number} AS ({upsert_summaries(table, first, condition)})")
             first += len(table.columns) + 3
         return parts
 
@@ -287,7 +299,8 @@ class EventLog:
     async def _new_writer(self) -> asyncpg.Connection:
         await self._settle()
         self._writer_name = self._prefix + secrets.token_hex(8)
-        settings = {"application_name": self._writer_name}
+        # What is reserved is a look-up of the same few rows each time: a plan for each batch would cost as much.
+        settings = {"application_name": self._writer_name, "plan_cache_mode": "force_generic_plan"}
         self._writer = await asyncpg.connect(self._url, timeout=APPEND_TIMEOUT_S, server_settings=settings)
         return self._writer
 
@@ -310,6 +323,9 @@ def _summary_columns(summaries: Sequence[SummaryRow], by_kind: Mapping[str, Sequ
     return columns
 
 
-def _empty(statement: str) -> list[list[object]]:
+def _empty(statement: str, reserve: bool) -> list[object]:
     """Arrays of nothing for all its parameters."""
-    return [[] for _ in range(max(map(int, _PARAMETER.findall(statement))))]
+    arrays: list[object] = [[] for _ in range(max(map(int, _PARAMETER.findall(statement))))]
+    if reserve:
+        arrays[_EVENT_PARAMETERS] = ""
+    return arrays

@@ -40,27 +40,30 @@ class SummaryTable(msgspec.Struct, frozen=True):
         return tuple(name for name, _ in self.columns)
 
 
-def upsert(table: str, key: str, columns: tuple[tuple[str, str], ...], followed: list[str], first: int) -> str:
+def upsert(
+    table: str, key: str, columns: tuple[tuple[str, str], ...], followed: list[str], first: int, condition: str
+) -> str:
     """The upsert of rows given as arrays, from parameter ``first`` on; rows older than the table's are ignored."""
     names = ", ".join(name for name, _ in columns)
     arrays = ", ".join(f"${i}::{kind}[]" for i, (_, kind) in enumerate(columns, first))
     follow = ", ".join(f"{name} = excluded.{name}" for name in followed)
     return (
-        f"INSERT INTO {table} AS t ({names}) SELECT * FROM unnest({arrays}) "
+        f"INSERT INTO {table} AS t ({names}) SELECT * FROM unnest({arrays}) {condition} "
         f"ON CONFLICT ({key}) DO UPDATE SET {follow} WHERE t.seq <= excluded.seq"
     )
 
 
-def upsert_entities(first: int) -> str:
-    """The statement for the table ``entities``."""
-    return upsert("entities", "entity_id", ENTITY_COLUMNS, ["slot", "due_at", "ended", "epoch", "seq"], first)
+def upsert_entities(first: int, condition: str = "") -> str:
+    """The statement for the table ``entities``; ``condition`` is a WHERE clause for all rows."""
+    followed = ["slot", "due_at", "ended", "epoch", "seq"]
+    return upsert("entities", "entity_id", ENTITY_COLUMNS, followed, first, condition)
 
 
-def upsert_summaries(table: SummaryTable, first: int) -> str:
-    """The statement for the table of a kind."""
+def upsert_summaries(table: SummaryTable, first: int, condition: str = "") -> str:
+    """The statement for the table of a kind; ``condition`` is a WHERE clause for all rows."""
     columns = ((table.key, "bigint"), *table.columns, ("epoch", "int"), ("seq", "bigint"))
     followed = [name for name, _ in columns if name != table.key and name not in table.fixed]
-    return upsert(table.name, table.key, columns, followed, first)
+    return upsert(table.name, table.key, columns, followed, first, condition)
 
 
 def summary_values(row: SummaryRow) -> tuple[Any, ...]:

@@ -11,11 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from virtual_time import until
 
+from actors.clock import Clock
+from actors.workers.periodic import Maintenance
 from domain.ledger.ids import transfer_id
 from domain.ledger.orders import Pend, Transfer
 from domain.ledger.rules import Done
+from ece.processes.worker import all_jobs
 from gateway.rest.limits import Limits
-from tests.rest.rest_engine import USD, RestEngine, rest_engine
+from tests.rest.rest_engine import USD, NoNews, RestEngine, rest_engine
 from tests.rest.test_rest_auctions import TERMS, problem
 
 JSON = {"Content-Type": "application/json"}
@@ -236,9 +239,7 @@ async def test_whatever_the_body_the_answer_is_no_fault_of_ours(engine: RestEngi
         assert answer.json()["code"]
 
 
-async def test_what_is_over_is_forgotten_and_let_go_of_while_the_app_lives(
-    engine: RestEngine, monkeypatch: pytest.MonkeyPatch
-):
+async def test_maintenance_deletes_what_has_expired_and_releases_what_was_held_too_long(engine: RestEngine):
     user = (await engine.services.users.provision(["forgetful"]))["forgetful"]
     await engine.services.refresh_tokens.begin(user.user_id, "old-family", "old-token", 1)
     await engine.services.idempotency.begin(user.user_id, "old-key", b"", 1)
@@ -249,16 +250,10 @@ async def test_what_is_over_is_forgotten_and_let_go_of_while_the_app_lives(
     funds = Transfer(transfer_id("forgetful"), faucet, mine, 9, "deposit")
     short = Pend(transfer_id("short"), mine, other, 9, "sale", None, 5)
     assert all(isinstance(outcome, Done) for outcome in await ledger.execute([funds, short], 1))
-    done = asyncio.Event()
-    forget = engine.services.refresh_tokens.forget_expired
-
-    async def forget_and_tell(now_ms: int) -> None:
-        await forget(now_ms)
-        done.set()
-
-    monkeypatch.setattr(engine.services.refresh_tokens, "forget_expired", forget_and_tell)
-    async with engine.app.router.lifespan_context(engine.app):
-        await done.wait()
+    nobody: Any = NoNews()
+    jobs = all_jobs(engine.pool, engine.pool, engine.router, nobody, Clock())
+    [maintenance] = [job for job in jobs if job.kind == Maintenance.kind]
+    assert await maintenance.run([]) == []
     pool = engine.services.users._pool
     assert await pool.fetchval("SELECT count(*) FROM log_ins WHERE family = 'old-family'") == 0
     assert await pool.fetchval("SELECT count(*) FROM idempotency_keys WHERE key = 'old-key'") == 0

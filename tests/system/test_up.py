@@ -63,7 +63,7 @@ def test_it_can_be_stopped_at_any_moment_of_its_start(up, moment):
 def test_what_dies_is_started_again_and_a_message_says_so(up):
     up.start()
     up.wait_until_ready()
-    titles = dict(zip(NAMES, ("PostgreSQL", "Valkey", "Ray with the hosts", "Gateway"), strict=True))
+    titles = dict(zip(NAMES, ("PostgreSQL", "Valkey", "Ray with the hosts", "Gateway", "Worker"), strict=True))
     for name, title in titles.items():
         before = up.child(name)
         assert before is not None

@@ -33,7 +33,8 @@ class Batch:
         return [row for overlay in self.touched for row in overlay.rows]
 
     def close(self) -> None:
-        """Collect the answers and the changed overlays. All decisions are final from now on."""
+        """Collect the answers of all decisions, and the overlays that change. Called again if decisions change."""
+        self.touched, self.answers, self.maybe_duplicates = [], [], []
         for overlay in self.overlays.values():
             if overlay.changes:
                 self.touched.append(overlay)

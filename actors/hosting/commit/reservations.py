@@ -25,7 +25,10 @@ from actors.hosting.entity.entity import Entity
 from actors.hosting.entity.overlay import Overlay
 from domain.ledger.ids import held_for
 from domain.ledger.rules import Reserve, balance_check
+from persistence.ledger.bid_holds import CURRENCY
+from persistence.ledger.reserves import reserves_at_once
 from persistence.ledger.store import HeldFor
+from persistence.log.event_log import Reserves
 from persistence.postgres.errors import StoreError
 
 log = structlog.get_logger()
@@ -49,6 +52,14 @@ class Need(NamedTuple):
     reserve: Reserve
 
 
+class Plan(NamedTuple):
+    """What the append of a batch reserves and releases in the same statement. ``arrays`` None: nothing."""
+
+    needs: list[Need]
+    releases: list[tuple[tuple[int, int], Reserve]]
+    arrays: Reserves | None
+
+
 class Reservations:
     """``holds`` None: nothing is reserved and nobody is refused, for a host whose entities involve no money."""
 
@@ -58,6 +69,29 @@ class Reservations:
         self._unchecked: dict[int, None] = {}
 
     # -- one batch
+
+    def plan(self, batch: Batch) -> Plan | None:
+        """What the append can reserve in the same statement; None: ``reserve`` has to come before it."""
+        if self._holds is None:
+            return Plan([], [], None)
+        needs = [need for overlay in batch.overlays.values() for need in needs_of(overlay)]
+        releases = list(self._releases.items())
+        if not (needs or releases):
+            return Plan([], [], None)
+        arrays = reserves_at_once([*(release for _, release in releases), *(need.reserve for need in needs)])
+        if arrays is None:
+            return None
+        self._note_reserved(needs)
+        return Plan(needs, releases, (CURRENCY, *arrays))
+
+    def plan_committed(self, plan: Plan) -> None:
+        """The append has committed the plan."""
+        self._note_released(plan.releases)
+
+    def plan_failed(self, plan: Plan) -> None:
+        """The append could not reserve all of the plan, and wrote nothing."""
+        for overlay, _ in plan.needs:
+            overlay.forget_held()
 
     async def reserve(self, batch: Batch) -> None:
         """Reserve what the decisions of this batch need, and encode it. Drops decisions without enough funds."""
@@ -173,22 +207,30 @@ class Reservations:
             available = await reserving
         finally:
             reserving.cancel()
-        short = []
-        for number, (overlay, reserve) in enumerate(needs):
-            if number in available:
-                short.append((overlay, reserve.owner, available[number]))
-            elif not reserve.holds_nothing:
+        self._note_reserved([need for number, need in enumerate(needs) if number not in available])
+        return [
+            (overlay, reserve.owner, available[number])
+            for number, (overlay, reserve) in enumerate(needs)
+            if number in available
+        ]
+
+    @staticmethod
+    def _note_reserved(needs: Iterable[Need]) -> None:
+        for overlay, reserve in needs:
+            if not reserve.holds_nothing:
                 overlay.held[reserve.owner] = max(reserve.at_least, overlay.held.get(reserve.owner, 0))
-        return short
+
+    def _note_released(self, releases: Iterable[tuple[tuple[int, int], Reserve]]) -> None:
+        for key, reserve in releases:
+            if self._releases.get(key) is reserve:
+                del self._releases[key]
 
     async def _reserve(self, wanted: Sequence[Reserve]) -> dict[int, int]:
         """Send the releases, and reserve these. Returns, by index, what is available to those who have too little."""
         assert self._holds is not None
         releases = list(self._releases.items())
         short = await self._holds.reserve([*(reserve for _, reserve in releases), *wanted])
-        for key, reserve in releases:
-            if self._releases.get(key) is reserve:
-                del self._releases[key]
+        self._note_released(releases)
         return {number - len(releases): refusal.available or 0 for number, refusal in short.items()}
 
     def _release(self, entity: Entity, user: int, most: int, keep: int) -> None:

@@ -108,6 +108,10 @@ class Overlay:
             self._held = {user: one.amount for user, one in self._rules.reserved(self.before).items()}
         return self._held
 
+    def forget_held(self) -> None:
+        """Nothing was reserved by this batch after all."""
+        self._held = None
+
     @property
     def events(self) -> list[tuple[int, int, Any]]:
         """All events, in order: (seq, at, event)."""

@@ -29,11 +29,12 @@ def ack_before_commit(module: Any) -> None:
                 await write(log, *log.waiting[0])
             log.waiting.pop(0)
 
-    async def append(log: Any, events: Any, summaries: Any = ()) -> None:
+    async def append(log: Any, *batch: Any) -> bool:
         waiting = log.__dict__.setdefault("waiting", [])
-        waiting.append((events, summaries))
+        waiting.append(batch)
         if len(waiting) == 1:
             log.writing = asyncio.create_task(write_later(log))
+        return True
 
     module.EventLog.append = append
 
@@ -42,11 +43,11 @@ def no_fence(module: Any) -> None:
     """A second writer does not get StaleSequence."""
     write = module.EventLog.append
 
-    async def append(log: Any, events: Any, summaries: Any = ()) -> None:
+    async def append(log: Any, *batch: Any) -> bool:
         try:
-            await write(log, events, summaries)
+            return await write(log, *batch)
         except module.StaleSequence:
-            return
+            return True
 
     module.EventLog.append = append
 

@@ -53,7 +53,7 @@ class World:
 
     def host(self, limits: HostLimits | None = None, clock: VirtualClock | None = None, holds: Any = None) -> Host:
         host = Host(
-            MemoryEventLog(self.tables, self.weather),  # type: ignore[arg-type]
+            MemoryEventLog(self.tables, self.weather, holds),  # type: ignore[arg-type]
             MemorySnapshots(self.tables, self.weather),  # type: ignore[arg-type]
             self.published,
             slots_total=SLOTS,
