@@ -135,7 +135,7 @@ class EngineOnNodes:
         return Directory(self._database)
 
     @property
-    def wishes(self) -> OperatorOverrides:
+    def overrides(self) -> OperatorOverrides:
         return OperatorOverrides(self._database)
 
     @property

@@ -1,4 +1,4 @@
-"""A directory, nodes and hosts that do as they are told, with real streams on loopback, for tests of the director."""
+"""A directory, nodes and simulated hosts, with real streams on loopback, for tests of the director."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""The director with real streams on loopback: everything has a keeper, after deaths, and while things move."""
+"""The director with real streams on loopback: everything has an owner, after deaths and during moves."""
 
 from contextlib import AsyncExitStack
 

@@ -1,4 +1,4 @@
-"""Where auctions are kept: everyone has a living keeper, nothing moves without need, and moving comes to an end."""
+"""Placement rules: everything has a living owner, nothing moves without need, and moves come to an end."""
 
 from hypothesis import given
 from hypothesis import strategies as st
