@@ -1,4 +1,4 @@
-"""What a row of a catalog has to be."""
+"""Rows of catalogs: their fields and validation."""
 
 from contextlib import suppress
 from typing import Annotated, Any
@@ -20,11 +20,11 @@ Address = Annotated[str, Meta(min_length=1, max_length=500)]
 
 
 class BadRow(Exception):
-    """A row that is no card; the message says why, without quoting it at length."""
+    """The row is not a valid card; the message says why."""
 
 
 class CardRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A card as files and operators give it. ``set`` and ``number`` are what it is known by."""
+    """A card as in files and requests. ``set`` and ``number`` identify it."""
 
     set: SetCode
     number: Number

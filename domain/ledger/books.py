@@ -64,7 +64,7 @@ class Books(msgspec.Struct, frozen=True):
 
 
 def opened(account: int, owner: int, currency: str) -> Account:
-    """A new account. Those of the house may go below zero: they stand for what is outside."""
+    """A new account. Accounts of the house may be negative: they represent money outside of the ledger."""
     return Account(account, owner, currency, owner == HOUSE, first_entry_hash(account))
 
 

@@ -2,9 +2,9 @@
 
 import msgspec
 
-# What a JavaScript client can hold exactly: above it two amounts could look like one.
+# The largest integer that JavaScript clients represent exactly.
 AMOUNT_MAX = 2**53 - 1
-# What the house's own accounts may stand at, on either side of zero: sums of them still fit 64 bits.
+# The limit of balances of the house's accounts, positive or negative: sums of them still fit 64 bits.
 HOUSE_BALANCE_MAX = 2**62
 
 

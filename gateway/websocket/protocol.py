@@ -243,7 +243,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.close_sent:
             self.transport.close()
         elif isinstance(self.conn.parser_exc, PayloadTooBig):
-            # The client gets our own code; the library has 1009 ready, which says nothing of reconnecting.
+            # The client gets the engine's close code instead of the library's 1009, which has no rule for reconnecting.
             self.conn.data_to_send()
             payload = CLOSE_TOO_LARGE.to_bytes(2, "big") + b"frame too large"
             self.transport.write(bytes([_CLOSE, len(payload)]) + payload)

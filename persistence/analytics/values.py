@@ -93,7 +93,7 @@ _VALUE = f"""
 
 
 async def queue_values(connection: PoolConnectionProxy, changed: Changed) -> None:
-    """Note whose collections are to be valued at the ends of which days."""
+    """Queue the collections and days that have to be valued."""
     if changed.value_cards:
         days, cards = zip(*sorted(changed.value_cards), strict=True)
         await connection.execute(_QUEUE_CARDS, days, cards, timeout=STATEMENT_TIMEOUT_S)

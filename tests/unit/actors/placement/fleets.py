@@ -148,7 +148,7 @@ class Fleet:
         host = self.hosts_there[host_id]
         host.load_report = msgspec.structs.replace(host.load_report, hottest=hottest)
 
-    def keeps(self) -> dict[str, set[int]]:
+    def owned(self) -> dict[str, set[int]]:
         """Every host with its slots."""
         return {name: host.slots for name, host in self.hosts_there.items()}
 

@@ -20,14 +20,14 @@ ALL = set(range(SLOTS))
 async def test_every_node_gets_its_hosts_and_those_that_are_wanted_the_slots():
     async with directed(hosts=2, spare=1) as (fleet, _):
         assert fleet.started == [("host-0", "n0"), ("host-1", "n0"), ("host-2", "n0")]
-        assert fleet.keeps() == {"host-0": {0, 2}, "host-1": {1, 3}, "host-2": set()}
+        assert fleet.owned() == {"host-0": {0, 2}, "host-1": {1, 3}, "host-2": set()}
         assert fleet.notices == []
 
 
 async def test_when_a_host_dies_the_one_that_stands_by_has_its_slots_at_once():
     async with directed() as (fleet, director):
         fleet.die("host-0")
-        await until(lambda: fleet.keeps()["host-1"] == ALL)
+        await until(lambda: fleet.owned()["host-1"] == ALL)
         await until(lambda: director.missing_for_s() > 0)
         await until(lambda: len(fleet.notices) == 2)
         assert fleet.notices == ["host-0 died", f"host-1 has taken over {SLOTS} slots"]
@@ -35,7 +35,7 @@ async def test_when_a_host_dies_the_one_that_stands_by_has_its_slots_at_once():
         await fleet.come_back("host-0")
         await until(lambda: director.missing_for_s() == 0)
         assert fleet.notices[2:] == ["host-0 serves again"]
-        assert fleet.keeps() == {"host-0": set(), "host-1": ALL}
+        assert fleet.owned() == {"host-0": set(), "host-1": ALL}
         assert fleet.released == []
 
 
@@ -44,7 +44,7 @@ async def test_a_host_that_lives_but_says_nothing_any_more_loses_its_slots():
         patch.setattr(membership, "STALLED_AFTER_S", 1.0)
         async with directed() as (fleet, _):
             fleet.hosts_there["host-0"].beats = False
-            await until(lambda: fleet.keeps()["host-1"] == ALL)
+            await until(lambda: fleet.owned()["host-1"] == ALL)
             assert "host-0 lives but has been silent" in fleet.notices[0]
     assert STALLED_AFTER_S > BLIND_AFTER_S
 
@@ -61,7 +61,7 @@ async def test_while_the_directory_is_away_nobodys_silence_counts():
             fleet.away = False
             before = len(looks)
             await until(lambda: len(looks) >= before + 2)
-            assert fleet.keeps() == {"host-0": ALL, "host-1": set()}
+            assert fleet.owned() == {"host-0": ALL, "host-1": set()}
             assert fleet.notices == []
 
 
@@ -70,9 +70,9 @@ async def test_a_host_that_can_not_be_told_is_told_again():
         fleet.deaf.add("host-1")
         fleet.die("host-0")
         await until(lambda: director.missing_for_s() > 0)
-        assert fleet.keeps()["host-0"] == ALL
+        assert fleet.owned()["host-0"] == ALL
         fleet.deaf.clear()
-        await until(lambda: fleet.keeps()["host-1"] == ALL)
+        await until(lambda: fleet.owned()["host-1"] == ALL)
 
 
 async def test_while_the_directory_is_away_nothing_moves_and_afterwards_all_is_placed():
@@ -82,7 +82,7 @@ async def test_while_the_directory_is_away_nothing_moves_and_afterwards_all_is_p
         await until(lambda: not director.placed.is_set())
         fleet.away = False
         await until(director.placed.is_set)
-        assert fleet.keeps()["host-1"] == ALL
+        assert fleet.owned()["host-1"] == ALL
 
 
 async def test_while_nobody_lives_it_looks_no_more_often_than_ever():
@@ -98,10 +98,10 @@ async def test_while_nobody_lives_it_looks_no_more_often_than_ever():
 async def test_a_node_that_joins_gets_hosts_and_its_share_by_live_moves():
     async with directed() as (fleet, _):
         fleet.nodes_there = [*fleet.nodes_there, Node("n1", 24 * GIB, 2)]
-        await until(lambda: fleet.keeps().get("host-2") == {0, 1} or fleet.keeps().get("host-3") == {0, 1})
+        await until(lambda: fleet.owned().get("host-2") == {0, 1} or fleet.owned().get("host-3") == {0, 1})
         assert fleet.notices == ["node n1 has joined"]
         assert fleet.started[2:] == [("host-2", "n1"), ("host-3", "n1")]
-        assert fleet.keeps()["host-0"] == {2, 3}
+        assert fleet.owned()["host-0"] == {2, 3}
         assert fleet.released == [("host-0", (0, 1), ())]
 
 
@@ -113,7 +113,7 @@ async def test_a_node_that_is_drained_hands_over_live_and_its_hosts_end():
         await until(lambda: {*fleet.ended} == {"host-0", "host-1"})
         assert fleet.released[1:] == [("host-0", (2, 3), ())]
         assert {host.node for host in fleet.hosts_there.values()} == {"n1"}
-        assert set().union(*fleet.keeps().values()) == ALL
+        assert set().union(*fleet.owned().values()) == ALL
         await until(director.placed.is_set)
 
 
@@ -125,7 +125,7 @@ async def test_a_node_that_is_gone_is_not_waited_for():
         fleet.nodes_there = fleet.nodes_there[1:]
         for name in ("host-0", "host-1"):
             fleet.die(name)
-        await until(lambda: set().union(*(fleet.keeps()[name] for name in survivors)) == ALL)
+        await until(lambda: set().union(*(fleet.owned()[name] for name in survivors)) == ALL)
         await until(lambda: director.missing_for_s() == 0 and "node n0 is gone" in fleet.notices)
         assert not [notice for notice in fleet.notices if "serves again" in notice]
 
@@ -135,7 +135,7 @@ async def test_a_host_that_ray_has_given_up_is_ordered_again_under_its_name():
         fleet.given_up.add("host-0")
         fleet.die("host-0")
         await until(lambda: fleet.started[2:] == [("host-0", "n0")])
-        await until(lambda: director.placed.is_set() and fleet.keeps() == {"host-0": set(), "host-1": ALL})
+        await until(lambda: director.placed.is_set() and fleet.owned() == {"host-0": set(), "host-1": ALL})
 
 
 async def test_a_host_that_is_started_again_and_again_in_vain_is_ordered_anew():
@@ -155,7 +155,7 @@ async def test_a_director_that_succeeds_one_which_died_with_a_host_waits_for_nob
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(director_module, "GATHER_S", 60)
             async with directing(fleet, DirectorLimits(SLOTS)):
-                assert fleet.keeps() == {"host-0": set(), "host-1": ALL}
+                assert fleet.owned() == {"host-0": set(), "host-1": ALL}
 
 
 async def test_slots_go_on_to_the_living_although_no_host_can_be_started():
@@ -164,14 +164,14 @@ async def test_slots_go_on_to_the_living_although_no_host_can_be_started():
         fleet.nodes_there = [*fleet.nodes_there, Node("n1", 24 * GIB, 2)]
         await until(lambda: "node n1 has joined" in fleet.notices)
         fleet.die("host-0")
-        await until(lambda: fleet.keeps() == {"host-0": set(), "host-1": ALL})
+        await until(lambda: fleet.owned() == {"host-0": set(), "host-1": ALL})
         await until(director.placed.is_set)
 
 
 async def test_a_slot_goes_where_an_operator_wants_it():
     async with directed(hosts=2, spare=0) as (fleet, _):
         fleet.overrides[0] = "host-1"
-        await until(lambda: 0 in fleet.keeps()["host-1"])
+        await until(lambda: 0 in fleet.owned()["host-1"])
         assert fleet.released[0] == ("host-0", (0,), ())
 
 
@@ -180,7 +180,7 @@ async def test_slots_that_the_other_does_not_take_go_back():
         fleet.deaf.add("host-1")
         fleet.overrides[0] = "host-1"
         await until(lambda: len(fleet.released) >= 2)
-        assert fleet.keeps() == {"host-0": {0, 2}, "host-1": {1, 3}}
+        assert fleet.owned() == {"host-0": {0, 2}, "host-1": {1, 3}}
 
 
 async def test_a_hot_auction_gets_a_host_of_its_own_and_goes_back_when_that_dies():
@@ -224,9 +224,9 @@ async def test_when_the_host_of_its_slot_dies_an_auction_with_its_own_host_stays
         await until(lambda: fleet.hosts_there.get("dedicated-0") and fleet.hosts_there["dedicated-0"].entities)
         fleet.report_rates("dedicated-0", a7=5_000)
         fleet.die("host-0")
-        await until(lambda: fleet.keeps()["host-1"] == ALL)
+        await until(lambda: fleet.owned()["host-1"] == ALL)
         assert await fleet.dedicated() == {AUCTION: "dedicated-0"}
-        assert slot_of(AUCTION, SLOTS) in fleet.keeps()["host-1"]
+        assert slot_of(AUCTION, SLOTS) in fleet.owned()["host-1"]
 
 
 async def test_a_host_that_was_ordered_and_never_came_is_ordered_again():
