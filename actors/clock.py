@@ -1,4 +1,4 @@
-"""The server's clock: the wall clock as it was when the process started, and the steady clock from then on."""
+"""The server's clock: the wall clock at the start of the process, advanced by the monotonic clock."""
 
 import time
 from collections.abc import Callable
@@ -7,14 +7,14 @@ import structlog
 
 log = structlog.get_logger()
 
-# Small differences are the wall clock being kept right, and are followed. A larger one is somebody setting it: that
-# must not open or close auctions, so it is left alone until the process starts again (then the outage rule decides).
+# Small differences are adjustments of the wall clock (NTP) and are followed. A larger one means that it was set. That
+# must not open or close auctions, so it is ignored until the process restarts; then the outage rule applies.
 STEP_NS = 2_000_000_000
 WARN_EVERY_NS = 60_000_000_000
 
 
 def steady_ns() -> int:
-    """Nanoseconds that no one can set; on Linux they also pass while the machine sleeps."""
+    """Monotonic nanoseconds; on Linux they include the time in which the machine was suspended."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic_ns()
 
 

@@ -1,7 +1,7 @@
-"""What a kind of entity brings: its rules, and the types that its log, snapshots and commands are made of.
+"""The protocol that every kind of entity implements: its rules, and the types of its events, states and commands.
 
-An entity is a single writer: one sequence of events, one state, one time at which it is due. Hosts, log, recovery and
-verification know it by ``Rules`` alone. ``domain.kinds`` has the registry.
+An entity has a single writer, one sequence of events, one state and one due time. Hosts, log, recovery and
+verification use only ``Rules``. ``domain.kinds`` has the registry.
 """
 
 from abc import ABC, abstractmethod
@@ -25,7 +25,7 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Tick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
-    """The command that time gives: an entity's due time has come.
+    """The command of the timer: the entity is due.
 
     ``outage`` is the span (from, to; ms) in which the engine took no commands, if the due time lies in one.
     """
@@ -41,9 +41,9 @@ class Reservation(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What a client's keyed command led to, read from its first event.
+    """The outcome of a command with a key, read from its first event.
 
-    ``fingerprint`` is what a retry must have in common with the first try; ``result`` is the answer's content.
+    ``fingerprint`` is equal in a retry and the first attempt; ``result`` is the content of the answer.
     """
 
     user: int
@@ -67,7 +67,7 @@ class Rules(ABC, Generic[State, Command, Event]):
 
     @abstractmethod
     def open(self, terms: Any, now_ms: int) -> list[Event]:
-        """The first events of an entity on these sound terms."""
+        """The first events of an entity on these terms, which have no fault."""
 
     @abstractmethod
     def opening(self, event: Event) -> tuple[int, Any] | None:
@@ -83,50 +83,50 @@ class Rules(ABC, Generic[State, Command, Event]):
 
     @abstractmethod
     def decide(self, state: State, command: Command | Tick, now_ms: int) -> list[Event] | Refusal:
-        """What follows from a command. No events: it was done before, or time changes nothing. Changes nothing."""
+        """The events that follow from a command; none if it was done before, or nothing is due. Changes nothing."""
 
     @abstractmethod
     def apply(self, state: State | None, event: Event) -> State:
         """The state after this event; ``state`` is None before the first. Never refuses."""
 
     def due_at(self, state: State) -> int | None:
-        """When time alone changes this entity next (ms), or None."""
+        """When a tick changes this entity next (ms), or None."""
         return None
 
     def ended(self, state: State) -> bool:
-        """Whether no command will change it any more."""
+        """Whether no command can change it any more."""
         return False
 
     def fingerprint(self, command: Command) -> int | str | None:
-        """What tells a retry of this keyed command from another command with the same key."""
+        """Distinguishes a retry of this command from another command with the same key."""
         return None
 
     def receipt(self, event: Event) -> Receipt | None:
-        """What a client's keyed command came to; None for an event that no such command leads to."""
+        """The receipt of the command with a key that led to this event; None for other events."""
         return None
 
     def reserved(self, state: State | None) -> Mapping[int, Reservation]:
-        """What each user may lose in this state, and has to be reserved of their balance; by user."""
+        """The reservations on users' balances in this state, by user."""
         return {}
 
     def required(self, event: Event) -> Sequence[tuple[int, int]]:
-        """(user, amount) of those who must be able to pay for this event to count, be it reserved afterwards or not."""
+        """(user, amount): the available balance that this event requires, whether it is reserved afterwards or not."""
         return ()
 
     def placement(self, state: State) -> str:
-        """The wish of who opened it: ``auto``, ``shared`` or ``dedicated``."""
+        """The placement that the terms request: ``auto``, ``shared`` or ``dedicated``."""
         return "auto"
 
     @abstractmethod
     def public_state(self, state: State, now_ms: int, placement: str) -> msgspec.Struct:
-        """What everybody may see; ``placement`` is where it is: ``shared`` or ``dedicated``."""
+        """The public state; ``placement`` is the kind of its host now: ``shared`` or ``dedicated``."""
 
     @abstractmethod
     def public_event(self, event: Event) -> tuple[str, dict[str, Any]]:
         """The event's ``type`` and ``data`` on the wire."""
 
     def status(self, state: State) -> Any:
-        """A change of this is written to the summary row in the same commit, not up to half a second later."""
+        """The status. Its change is written to the summary row in the same commit, not up to half a second later."""
         return self.ended(state)
 
     def summary(self, state: State, at_ms: int, placement: str) -> tuple[Any, ...]:
@@ -135,4 +135,4 @@ class Rules(ABC, Generic[State, Command, Event]):
 
     @abstractmethod
     def command_behind(self, state: State, event: Event) -> Command | Tick | None:
-        """The command that led from this state to this event as its first, for verification; None: there is none."""
+        """The command that led from this state to this event as its first, for verification; None if there is none."""

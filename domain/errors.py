@@ -1,4 +1,4 @@
-"""Every error that a client can be told, in one catalogue: REST and WebSocket build their answers from it.
+"""The catalogue of all errors that clients can get: REST and WebSocket build their answers from it.
 
 A code is stable; its text may change. docs/protocol.md and docs/asyncapi.yaml are tested against this table.
 """
@@ -10,11 +10,11 @@ import msgspec
 
 
 class Error(msgspec.Struct, frozen=True):
-    """What a code means wherever it is sent.
+    """One row of the catalogue.
 
-    ``status`` is that of HTTP, None where REST never answers so; ``socket``: whether the WebSocket does. ``fields``
-    always stand beside code and text. ``retry_after_ms`` is the wait where nobody knows a better one; an error that has
-    it always carries it. ``outcome_unknown``: it may have happened, so the retry needs the same key.
+    ``status`` is the HTTP status, None if REST never sends it; ``socket``: whether the WebSocket sends it. ``fields``
+    are always sent with code and text. ``retry_after_ms`` is the default of this field, which such an error always has.
+    ``outcome_unknown``: the command may have been accepted, so a retry needs the same key.
     """
 
     text: str
@@ -149,7 +149,7 @@ ERRORS = {
 
 
 def details_of(code: str, known: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands beside code and text: what is known of this error, and the wait that its code always has."""
+    """The fields in addition to code and text: those known, and the ``retry_after_ms`` of the code."""
     found = {name: value for name, value in known.items() if value is not None}
     retry_after_ms = ERRORS[code].retry_after_ms
     if retry_after_ms is not None:

@@ -14,7 +14,7 @@ _MAX_ID = (1 << 63) - 1
 
 
 class InvalidId(ValueError):
-    """The text is not an id: 13 characters of 0-9 and a-v are."""
+    """The text is not an id (13 characters of 0-9 and a-v)."""
 
 
 def id_text(number: int) -> str:

@@ -9,7 +9,7 @@ from domain.log.kind import Kind
 
 
 class UnknownKind(ValueError):
-    """No rules of this kind are registered: the log or the sender is of another version."""
+    """No rules of this kind are registered: the log or the sender has another version."""
 
 
 _kinds: dict[str, Kind] = {}

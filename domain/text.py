@@ -1,4 +1,4 @@
-"""Text that people write, cleaned by one rule wherever it comes in: REST, files, the command line.
+"""Normalisation of text that users write, for all inputs: REST, files, the command line.
 
 Normalised (NFC), blanks of all kinds as single spaces and none at the ends, nothing that nobody can see. What changes
 how other text is shown, controls and direction overrides, is refused rather than removed.

@@ -12,7 +12,7 @@ _SEPARATORS = str.maketrans("", "", "-_")
 
 
 def skeleton(username: str) -> str:
-    """What a username looks like: two with the same skeleton (UTS 39) may be taken for each other."""
+    """The skeleton of a username (UTS 39): usernames with the same one look alike."""
     return username.lower().translate(_LOOKS_LIKE)
 
 

@@ -35,7 +35,7 @@ def orders_over(accounts: list[int]) -> st.SearchStrategy[Order]:
 
 
 def reserves_of(owners: list[int]) -> st.SearchStrategy[Reserve]:
-    """Holds of these owners for two auctions: raised, let go of, set to this, left if they have grown, asked for."""
+    """Holds of these owners for two auctions: raised, released, set to this, left if they have grown, asked for."""
 
     def one(auction: int, owner: int, least: int, most: int, unless_above: int | None) -> Reserve:
         return Reserve(held_for_auction(auction), owner, least, most, unless_above)

@@ -296,7 +296,7 @@ class MemorySettlements:
         await self._write(lambda: self.progress.update(dict.fromkeys(auctions, "done")))
 
     async def _write(self, effect: Callable[[], None]) -> None:
-        """All of it at once, or nothing; and perhaps nobody hears which."""
+        """All of it or nothing; perhaps with an unknown outcome."""
         fate = self.weather.writes.popleft() if self.weather.writes else "fine"
         if fate == "lost":
             raise StoreUnavailable("the connection broke before the commit")

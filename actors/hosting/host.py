@@ -42,9 +42,9 @@ log = structlog.get_logger()
 ATTEMPTS_MAX = 4
 RETRY_LATER = {"retry_after_ms": 500}
 PASSIVATE_EVERY_MS = 5_000
-# Maintenance comes by once a second, so what was not released is tried again then.
+# Maintenance runs once a second; it retries releases that failed.
 HOLDS_RETRY_MS = 900
-# A host that has just lost an entity may still have reserved funds there, after the new owner had looked.
+# A host that has just lost an entity may have reserved funds for it after the new owner's check.
 CHECK_HOLDS_EVERY_MS = 60_000
 
 
@@ -64,7 +64,7 @@ class Host:
         self.outages = Outages()
         self.meter = LoadMeter()
         self.entities: dict[int, Entity] = {}
-        self.timers = Timers(clock, self._time_has_come)
+        self.timers = Timers(clock, self._on_due)
         self.updates = Updates(publisher)
         self.records = Records(event_log, snapshots, limits.snapshot_every_events, summarised)
         self._reservations, self._catching_up_at = Reservations(holds), 0
@@ -72,7 +72,7 @@ class Host:
         self._epoch = 1
         self._inbox = Inbox(limits.batch_max)
         self._loader = Loader(self.records, self._new_entity, self._loaded)
-        # Steps between two commits: each is taken once, before the next.
+        # Steps that run between two commits, once each.
         self._between: deque[Callable[[], None]] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -80,10 +80,10 @@ class Host:
         self._passivated_at = self._holds_checked_at = clock.now_ms()
         self._lease = Lease()
 
-    # -- the way in
+    # -- requests
 
     def submit(self, request: Request, request_id: int, reply: Reply) -> None:
-        """Queue a request; it is answered exactly once. Full: ``overloaded`` at once."""
+        """Queue a request; it is answered exactly once. If the queue is full: ``overloaded``, immediately."""
         if self._draining:
             reply(request_id, self._unavailable())
         elif not self.ownership.owns(request.entity):
@@ -105,7 +105,7 @@ class Host:
         self._inbox.add(order)
         self._wake.set()
 
-    def _time_has_come(self, entity: int) -> None:
+    def _on_due(self, entity: int) -> None:
         if self.ownership.owns(entity):
             self._inbox.add_due(entity)
             self._wake.set()
@@ -113,12 +113,12 @@ class Host:
     # -- life
 
     async def prepare(self) -> None:
-        """Read what every batch needs to know. Raises StoreUnavailable."""
+        """Read the cluster's epoch, and make partitions of the log. Raises StoreUnavailable."""
         self._epoch = await self._log.epoch()
         await self._log.ensure_partitions()
 
     async def run(self) -> None:
-        """Decide and commit until ``drain``; between commits do what else is due."""
+        """Decide and commit until ``drain``; run queued steps between commits."""
         while True:
             if not (self._inbox or self._between):
                 self._idle.set()
@@ -129,7 +129,7 @@ class Host:
                 self._between.popleft()()
             if self._inbox:
                 await self._commit_next()
-            if self._reservations.unchecked or (self._reservations.behind and not self._inbox):
+            if self._reservations.unchecked or (self._reservations.has_releases and not self._inbox):
                 await self._catch_up()
 
     async def _commit_next(self) -> None:
@@ -138,13 +138,13 @@ class Host:
         try:
             await self._commit(orders, batch)
         except Exception:
-            # A fault of ours, not of a store: no answer of this batch can be trusted.
+            # An internal error, not one of a store: no answer of this batch can be trusted.
             log.exception("batch_failed", orders=len(orders))
             self._forget({o.request.entity for o in orders})
             self._give_up(orders)
 
     async def _catch_up(self) -> None:
-        """Release what no batch takes along, and look at what is reserved. Only between two commits."""
+        """Release funds, and check reservations. Only between two commits."""
         now = self.clock.now_ms()
         if self._draining or now < self._catching_up_at:
             return
@@ -153,16 +153,16 @@ class Host:
             if not self._inbox:
                 await self._reservations.catch_up()
         except StoreError as error:
-            log.warning("holds_not_let_go", error=str(error))
+            log.warning("holds_not_released", error=str(error))
             self._catching_up_at = now + HOLDS_RETRY_MS
 
     def between_commits(self, step: Callable[[], None]) -> None:
-        """Have a step taken soon, between two commits."""
+        """Queue a step that runs between two commits."""
         self._between.append(step)
         self._wake.set()
 
     def maintain(self) -> None:
-        """Repeat updates, collect summaries and passivate before the next commit."""
+        """Queue maintenance before the next commit: repeat updates, collect summaries, passivate."""
         self.between_commits(lambda: self._maintain(self.clock.now_ms()))
 
     def _maintain(self, now_ms: int) -> None:
@@ -177,13 +177,13 @@ class Host:
                 self._reservations.check(entity)
 
     async def drain(self) -> None:
-        """Answer what waits, save what is in memory. Afterwards every request gets ``unavailable``."""
+        """Answer all waiting requests, and save what is in memory. Later requests get ``unavailable``."""
         self._draining = True
         loading = self._loader.tasks
         while loading or self._inbox or not self._idle.is_set():
             if loading:
                 await asyncio.wait(loading)
-            # `run` sets it again when it finds nothing to do: only then is nothing left.
+            # `run` sets it again when nothing is left to do.
             self._idle.clear()
             self._wake.set()
             await self._idle.wait()
@@ -194,33 +194,33 @@ class Host:
         await self.records.flush()
 
     def _passivate_idle(self, unused_since_ms: int) -> None:
-        """Take out of memory what nobody used lately. Timers stay: the entity is loaded again when it is due."""
+        """Remove idle entities from memory. Timers stay: an entity is loaded again when it is due."""
         idle = [one for one in self.entities.values() if one.last_used_ms < unused_since_ms]
         for entity in idle:
             self.records.retire(entity)
             del self.entities[entity.id]
 
-    # -- what it owns
+    # -- ownership
 
-    def acquire_slots(self, slots: Iterable[int], elsewhere: Iterable[int]) -> None:
-        """Own these slots, but for these entities. What memory has of them is dropped."""
+    def acquire_slots(self, slots: Iterable[int], excluded: Iterable[int]) -> None:
+        """Acquire these slots, but for the excluded entities. Entities of them in memory are dropped."""
         self._forget_not_owned()
-        self.ownership.add(slots, elsewhere)
+        self.ownership.add(slots, excluded)
 
     def acquire_dedicated(self, entities: Iterable[int]) -> None:
-        """Own these entities as their dedicated host."""
+        """Acquire these entities as their dedicated host."""
         self._forget_not_owned()
         self.ownership.dedicated |= frozenset(entities)
 
     def reacquire(self, entities: Iterable[int]) -> None:
-        """Own these entities with their slots again."""
+        """Acquire these entities, which had a dedicated host, with their slots again."""
         self._forget_not_owned()
         self.ownership.reacquire(entities)
 
     async def hand_off(self, slots: Iterable[int], entities: Iterable[int]) -> int:
-        """Own these no more. Once this returns (the time, ms), none is in a batch or in memory, all is saved.
+        """Hand off these. Returns the time (ms) from which none is in a batch or in memory, and all is saved.
 
-        From the start of it their requests are answered ``moved``; what is being committed is finished first.
+        From the start, requests for them are answered ``moved``; a commit in flight is finished first.
         """
         self.ownership.remove(slots)
         self.ownership.hand_off(entities)
@@ -236,14 +236,14 @@ class Host:
         return at_ms
 
     def lose(self, slots: Iterable[int], entities: Iterable[int]) -> None:
-        """Another host was given these. What we would still write collides with the new owner's rows."""
+        """Drop these, which another host owns. Later appends for them collide with the new owner's rows."""
         self.ownership.remove(slots)
         self.ownership.hand_off(entities)
         self._reject_not_owned()
         self.between_commits(self._forget_not_owned)
 
     def step_down(self) -> None:
-        """Another host owns all this now: decide nothing more."""
+        """Drop everything: another incarnation has registered."""
         self.ownership.clear()
         self.timers.stop()
 
@@ -252,7 +252,7 @@ class Host:
         self._lease.confirmed_at = now_ms
 
     def load_report(self) -> LoadReport:
-        """How this host is doing; to be called at each heartbeat."""
+        """The load report; to be called at each heartbeat."""
         rates = self.meter.rates(self._inbox.taken, self.clock.now_ms())
         self._inbox.taken = Counter()
         dedicated, entities = self.ownership.dedicated, self.entities
@@ -269,7 +269,7 @@ class Host:
         )
 
     def _reject_not_owned(self) -> None:
-        """Answer ``moved`` to what waits for entities that are ours no more, before anything newer is answered so."""
+        """Answer ``moved`` to waiting orders of entities that are not owned, before later ones are answered so."""
         for order in self._inbox.remove(lambda entity: not self.ownership.owns(entity)):
             order.answer(self._moved())
 
@@ -303,13 +303,13 @@ class Host:
             batch.encode()
             if await self._write(batch, plan):
                 return
-            self._reservations.not_planned(plan)
-        # Somebody can't pay, as far as the append can tell: ask who, and drop those decisions first.
+            self._reservations.plan_failed(plan)
+        # Some balance is too small: the ledger says which, and those decisions are dropped before the next append.
         await self._reservations.reserve(batch)
         await self._write(batch)
 
     async def _write(self, batch: Batch, plan: Plan | None = None) -> bool:
-        """Append the batch and answer it. False: what was planned can't be reserved, and nothing was done."""
+        """Append the batch and answer it. False: the plan can't be reserved, and nothing was written."""
         batch.close()
         if batch.maybe_duplicates:
             await resolve_duplicates(self._log, batch, self.entities)
@@ -331,16 +331,16 @@ class Host:
                 self._outcome_unknown(batch)
                 return True
             if plan is not None:
-                self._reservations.planned(plan)
-            # What the batch was decided at, not what it is now: an end moved by an outage must lie after that outage.
-            self.outages.works(batch.now_ms)
+                self._reservations.plan_committed(plan)
+            # The batch's time, not the present one: an end that an outage moved must lie after that outage.
+            self.outages.commit_succeeded(batch.now_ms)
             self.meter.committed(1000 * (time.perf_counter() - began))
-        self._lease.hold_back(batch)
+        self._lease.withhold_refusals(batch)
         self._committed(batch)
         return True
 
     def _decide(self, orders: list[Order], batch: Batch, found: dict[tuple[int, bytes], KeyedRow]) -> None:
-        """Decide the orders whose entities are in memory, after what time alone does there."""
+        """Decide the orders whose entities are in memory, after the ticks that are due."""
         for order in orders:
             entity = self._entity_for(order)
             if entity is None:
@@ -350,7 +350,7 @@ class Host:
             if overlay is None:
                 overlay = batch.overlays[entity.id] = self._overlay(entity, batch, found)
             if isinstance(order.request, DueNow):
-                # It may have rung too early, and rings once: the commit sets it again only where something changed.
+                # A timer fires once, perhaps too early, and the commit sets it only for entities that changed.
                 due = batch.now_ms + FAULT_RETRY_MS if overlay.stuck else overlay.due_at
                 self.timers.set(entity.id, due)
             else:
@@ -365,7 +365,7 @@ class Host:
         return overlay
 
     def _entity_for(self, order: Order) -> Entity | None:
-        """Who decides this order; None where it waits for its entity to be loaded."""
+        """The entity of this order; None if the order is answered, or waits for the entity to be loaded."""
         request = order.request
         entity = self.entities.get(request.entity)
         if entity is not None:
@@ -374,13 +374,13 @@ class Host:
             order.answer(self._moved())
             return None
         if isinstance(request, Open) and not order.attempts:
-            # If it exists after all, the append collides with it and the second attempt loads it.
+            # If it exists, the append collides with its rows, and the second attempt loads it.
             return self._empty_entity(order)
         self._loader.park(order)
         return None
 
     def _committed(self, batch: Batch) -> None:
-        """Install, reply, then announce."""
+        """Install the new states, reply, then publish."""
         touched = batch.touched
         events = [overlay.events for overlay in touched]
         for overlay in touched:
@@ -397,13 +397,13 @@ class Host:
         self._drop_empty(batch)
 
     def _drop_empty(self, batch: Batch) -> None:
-        """Forget entities that were to be listed, and were not, by a fault of ours."""
+        """Remove entities that were not opened because of an internal error."""
         for entity_id, overlay in batch.overlays.items():
             if overlay.entity.state is None:
                 self.entities.pop(entity_id, None)
 
     def _decide_again(self, batch: Batch) -> None:
-        """Nothing was written: reload what was touched and put its orders back at the front."""
+        """Nothing was appended: drop the changed entities, and queue their orders again at the front."""
         entities = self._forget_touched(batch)
         again = [o for o in batch.orders if o.request.entity in entities]
         self._give_up([o for o in again if o.attempts >= ATTEMPTS_MAX])
@@ -412,18 +412,18 @@ class Host:
             self._put_back(order)
 
     def _outcome_unknown(self, batch: Batch) -> None:
-        """Nobody knows whether the rows landed: forget the state, and say so to everyone who asked for it."""
-        self.outages.fails()
+        """It is unknown whether the rows were committed: drop the state, and answer ``unavailable``."""
+        self.outages.commit_failed()
         entities = self._forget_touched(batch)
         self._give_up([o for o in batch.orders if o.request.entity in entities])
 
     def _forget_touched(self, batch: Batch) -> set[int]:
-        """Drop what the batch changed in memory; the answers of all other entities stand."""
+        """Drop the entities that the batch changed; send the answers of all others."""
         entities = {overlay.entity_id for overlay in batch.touched}
         self._reservations.release(batch, forgotten=entities)
         self._forget(entities)
         self._drop_empty(batch)
-        self._lease.hold_back(batch)
+        self._lease.withhold_refusals(batch)
         for order, answer in batch.answers:
             if order.request.entity not in entities:
                 order.answer(answer)
@@ -435,7 +435,7 @@ class Host:
             if entity is not None:
                 self.records.forget(entity)
                 self.updates.forget(entity)
-                # Its timer was lost with it, or may be wrong: loading it again sets the right one.
+                # Its timer may be gone or wrong: loading it again sets the right one.
                 self.timers.set(entity_id, self.clock.now_ms() + RETRY_MS)
 
     def _give_up(self, orders: list[Order]) -> None:
@@ -449,7 +449,7 @@ class Host:
     # -- activation
 
     def _loaded(self, entity: Entity, fault: Exception | None, parked: list[Order]) -> None:
-        """Put the orders that waited back to the front, or answer them."""
+        """Queue the orders that waited again at the front, or answer them."""
         entity_id = entity.id
         failure = None
         if not self.ownership.owns(entity_id):

@@ -1,21 +1,21 @@
-"""What waits at a host: clients' orders, and entities whose time has come."""
+"""The orders that wait at a host: those of clients, and entities that are due."""
 
 from collections import Counter, deque
 from collections.abc import Callable
 
 from actors.hosting.entity.orders import DueNow, Order
 
-# With everything that waits in one batch, all bidders would wait for the same commit, and gateway, host and database
-# for each other in turn. Smaller batches let them work at the same time; a long queue still makes large ones.
+# If all waiting orders were one batch, gateway, host and database would wait for each other in turn. Smaller batches
+# let them work at the same time; a long queue still makes large ones.
 BATCH_SOFT_MAX = 128
-# Entities whose time has come, in one batch: where thousands end at the same time, bids have their turn in between.
+# Due entities in one batch: where thousands end at the same time, bids are decided in between.
 BATCH_DUE_MAX = 200
 
 
 class Inbox:
-    """Two queues: bids need not wait for thousands of ends, and ends not for thousands of bids.
+    """Two queues, so that bids don't wait for thousands of due entities, nor these for thousands of bids.
 
-    Clients' orders are bounded by the host, in all and for each entity; due times by how many entities there are.
+    The host bounds the orders of clients, in all and for each entity. Due entities are bounded by their number.
     """
 
     def __init__(self, batch_max: int) -> None:
@@ -23,7 +23,7 @@ class Inbox:
         self._orders: deque[Order] = deque()
         self._due: deque[Order] = deque()
         self._mailboxes: Counter[int] = Counter()
-        # Orders taken since the last look, by entity: see actors/hosting/load_report.py.
+        # Orders taken since the last load report, by entity.
         self.taken: Counter[int] = Counter()
 
     def __len__(self) -> int:
@@ -42,11 +42,11 @@ class Inbox:
         self._orders.append(order)
 
     def add_due(self, entity: int) -> None:
-        """Queue an entity whose time has come."""
+        """Queue an entity that is due."""
         self._due.append(Order(DueNow(entity), 0, None))
 
     def put_back(self, order: Order) -> None:
-        """To the front, where it was taken from."""
+        """Queue an order again at the front."""
         if isinstance(order.request, DueNow):
             self._due.appendleft(order)
             return
@@ -70,7 +70,7 @@ class Inbox:
         return batch
 
     def remove(self, is_gone: Callable[[int], bool]) -> list[Order]:
-        """Take out the orders of such entities, in their order."""
+        """Remove and return the orders of these entities, in order."""
         gone = [order for order in self._orders if is_gone(order.request.entity)]
         if gone:
             self._orders = deque(order for order in self._orders if not is_gone(order.request.entity))

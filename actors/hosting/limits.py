@@ -17,4 +17,4 @@ class HostLimits:
     passivate_after_ms: int = 300_000
     streams_max: int = STREAMS_MAX
     stream_unread_bytes_max: int = UNREAD_BYTES_MAX
-    news_waiting_max: int = ANNOUNCEMENT_QUEUE_MAX
+    updates_waiting_max: int = ANNOUNCEMENT_QUEUE_MAX

@@ -1,4 +1,4 @@
-"""How a host is doing, reported with each heartbeat: for the director, for gateways' /metrics, and for operators."""
+"""The load report of a host, sent with each heartbeat: for the director, for /metrics, and for operators."""
 
 import os
 from collections.abc import Mapping
@@ -9,15 +9,15 @@ import msgspec
 HOTTEST_MAX = 8
 WANTED_MAX = 64
 COMMIT_SHARE = 0.05
-# The share of the newest half second in a rate: what lasts a second or two counts, a burst does not.
+# Weight of the newest half second in a smoothed rate: a burst has little effect.
 NEWEST_SHARE = 0.3
-# Rates below this are nothing.
+# Rates below this count as 0.
 RATE_MIN = 0.05
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-class Heat(msgspec.Struct, frozen=True, array_like=True):
-    """One entity's orders a second."""
+class EntityRate(msgspec.Struct, frozen=True, array_like=True):
+    """Orders a second of one entity."""
 
     entity: int
     rate: int
@@ -26,8 +26,8 @@ class Heat(msgspec.Struct, frozen=True, array_like=True):
 class LoadReport(msgspec.Struct, frozen=True, omit_defaults=True):
     """JSON in ``hosts.load_report``. Rates are per second, times in milliseconds, memory in bytes; the rest are counts.
 
-    ``hottest`` are the entities with the most orders, ``dedicated_wanted`` live ones for which a dedicated host was
-    asked, and ``ended`` those that have one and need it no more.
+    ``hottest`` are the entities with the most orders; ``dedicated_wanted`` those whose terms request a dedicated host;
+    ``ended`` those on this dedicated host that have ended.
     """
 
     pid: int = 0
@@ -46,7 +46,7 @@ class LoadReport(msgspec.Struct, frozen=True, omit_defaults=True):
     unread_bytes: int = 0
     updates_waiting: int = 0
     updates_dropped: int = 0
-    hottest: list[Heat] = []
+    hottest: list[EntityRate] = []
     dedicated_wanted: list[int] = []
     ended: list[int] = []
 
@@ -56,7 +56,7 @@ encode_load_report = msgspec.json.Encoder().encode
 
 
 def load_report_of(text: bytes) -> LoadReport:
-    """What a host reported; from a version that reports something else, nothing."""
+    """Decode a report. One of another version, which can't be read, gives an empty report."""
     try:
         return _decode(text)
     except msgspec.MsgspecError:
@@ -64,7 +64,7 @@ def load_report_of(text: bytes) -> LoadReport:
 
 
 class LoadMeter:
-    """Counts what a host does."""
+    """Counters and rates of one host."""
 
     def __init__(self) -> None:
         self.commits = 0
@@ -75,12 +75,12 @@ class LoadMeter:
         self._at_ms: int | None = None
 
     def committed(self, took_ms: float) -> None:
-        """One append is done."""
+        """Count one append."""
         self.commits += 1
         self._commit_ms += COMMIT_SHARE * (took_ms - self._commit_ms)
 
     def rates(self, orders: Mapping[int, int], now_ms: int) -> dict[int, float]:
-        """Orders a second of each entity, smoothed, given how many there were since the last call."""
+        """Orders a second of each entity, smoothed. ``orders``: how many each had since the last call."""
         seconds = max(now_ms - (self._at_ms or now_ms), 1) / 1000
         if self._at_ms is not None:
             rates = {entity: (1 - NEWEST_SHARE) * rate for entity, rate in self._rates.items()}
@@ -95,7 +95,7 @@ class LoadMeter:
         self._rates.pop(entity, None)
 
     def report(self, *, dedicated_wanted: list[int], **others: Any) -> LoadReport:
-        """The report, with what is counted here."""
+        """The report, with the counters of this meter."""
         return LoadReport(
             pid=os.getpid(),
             commit_ms=round(self._commit_ms, 2),
@@ -108,13 +108,13 @@ class LoadMeter:
         )
 
 
-def hottest_of(rates: dict[int, float]) -> list[Heat]:
-    """The few entities with the most orders, hottest first."""
+def hottest_of(rates: dict[int, float]) -> list[EntityRate]:
+    """The HOTTEST_MAX entities with the highest rates, the highest first."""
     best = sorted(rates.items(), key=lambda item: -item[1])[:HOTTEST_MAX]
-    return [Heat(entity, round(rate)) for entity, rate in best]
+    return [EntityRate(entity, round(rate)) for entity, rate in best]
 
 
 def rss_bytes() -> int:
-    """What this process has in memory."""
+    """Resident memory of this process."""
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * _PAGE_BYTES

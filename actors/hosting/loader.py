@@ -1,4 +1,4 @@
-"""Orders whose entity is not in memory wait here while it is loaded, page by page."""
+"""Loads entities page by page; orders for them wait here meanwhile."""
 
 import asyncio
 from collections import deque
@@ -16,7 +16,7 @@ from persistence.postgres.errors import StoreError
 
 log = structlog.get_logger()
 
-# What waits to be loaded while others are goes with the next page; so a restarted host reads thousands in few queries.
+# Entities that are requested while others load form the next page, so a restarted host needs few queries.
 LOADERS_MAX = 3
 RETRY_MS = 250
 # After a fault of ours, which will hardly have gone away.
@@ -24,16 +24,16 @@ FAULT_RETRY_MS = 5_000
 LOAD_PAGE = 250
 
 
-class TakesLoaded(Protocol):
-    """What is told of every one that was asked for: the entity, what was wrong, and the orders that waited."""
+class OnLoaded(Protocol):
+    """Called for each entity: the entity, the error if it could not be loaded, and the orders that waited for it."""
 
     def __call__(self, entity: Entity, fault: Exception | None, parked: list[Order]) -> None: ...
 
 
 class Loader:
-    """Loads entities in the order in which they were first asked for; at most ``LOADERS_MAX`` pages at a time."""
+    """Loads entities in the order of the first requests; at most ``LOADERS_MAX`` pages at a time."""
 
-    def __init__(self, records: Records, new_entity: Callable[[Order], Entity], loaded: TakesLoaded) -> None:
+    def __init__(self, records: Records, new_entity: Callable[[Order], Entity], loaded: OnLoaded) -> None:
         self._records = records
         self._new_entity = new_entity
         self._loaded = loaded
@@ -48,7 +48,7 @@ class Loader:
         return len(self._parked.get(entity, ()))
 
     def park(self, order: Order) -> None:
-        """Let an order wait for its entity; the first one has it loaded."""
+        """Queue an order until its entity is loaded. The first one starts the load."""
         parked = self._parked.setdefault(order.request.entity, [])
         parked.append(order)
         self.orders_waiting += 1
@@ -61,7 +61,7 @@ class Loader:
                 task.add_done_callback(self.tasks.discard)
 
     async def _load_waiting(self) -> None:
-        """Load what waits, page after page, until nothing does."""
+        """Load page after page until no entity waits."""
         try:
             while self._to_load:
                 await self._load([self._to_load.popleft() for _ in range(min(len(self._to_load), LOAD_PAGE))])
@@ -75,7 +75,7 @@ class Loader:
                 del left[entity.id]
                 self._hand_over(entity, fault)
         except Exception as error:
-            # Of a store, or of ours: what is left of this page is as unknown as before.
+            # An error of a store, or an internal one: the rest of this page is not loaded.
             if isinstance(error, StoreError):
                 log.warning("activation_failed", entities=len(left), error=str(error))
             for entity in left.values():

@@ -1,4 +1,4 @@
-"""What a host writes beside the log, and reads to recover: snapshots and the read model.
+"""What a host writes in addition to the log, and reads for recovery: snapshots and summary rows.
 
 Rows are made between commits and written by ``flush``.
 """
@@ -21,25 +21,25 @@ Given = TypeVar("Given")
 
 
 class Records:
-    """Follows the commits: which entities' read model is behind, which snapshots are due."""
+    """Tracks which entities need a new summary row or snapshot."""
 
     def __init__(
         self, event_log: EventLog, snapshots: SnapshotStore, snapshot_every_events: int,
         summarised: Callable[[Entity], None],
     ) -> None:  # fmt: skip
-        """``summarised`` is called with each entity whose summary row is written anew."""
+        """``summarised`` is called with each entity whose summary row is written."""
         self._log = event_log
         self._store = snapshots
         self._every = snapshot_every_events
         self._behind: dict[int, Entity] = {}
         self._summaries_at = 0.0
-        # What is to be written; by entity, so that a newer row replaces an older one.
+        # Rows to write, by entity, so that a newer row replaces an older one.
         self._summaries: dict[int, SummaryRow] = {}
         self._snapshots: dict[int, Snapshot] = {}
         self._summarised = summarised
 
     def summaries_for(self, batch: Batch) -> list[SummaryRow]:
-        """The read model's rows that go with this commit: at once where a status changed, else twice a second."""
+        """The summary rows of this commit: those whose status changed; twice a second also the others."""
         ready = {o.entity_id: o for o in batch.touched if o.changes_status}
         now = time.monotonic()
         if now - self._summaries_at >= SUMMARIES_EVERY_S:
@@ -49,11 +49,11 @@ class Records:
                     ready[overlay.entity_id] = overlay
         for overlay in batch.touched:
             overlay.with_summary = overlay.entity_id in ready
-        # In order of id: two writers of the same rows then can't lock each other out.
+        # In order of id: so two writers of the same rows can't deadlock.
         return [ready[entity_id].summary() for entity_id in sorted(ready)]
 
     def committed(self, overlay: Overlay) -> None:
-        """Take note that the log has what a batch made of this entity."""
+        """The changes of this overlay are in the log."""
         entity = overlay.entity
         if overlay.with_summary:
             self._behind.pop(entity.id, None)
@@ -65,13 +65,13 @@ class Records:
             self._take_snapshot(entity)
 
     def activated(self, entity: Entity) -> None:
-        """The entity was loaded: what was in the log but not in the read model may be a dead host's last word."""
+        """The entity was loaded. If a host died, its summary row may lack the last events."""
         if entity.seq > entity.snapshot_seq:
             self._behind[entity.id] = entity
         self._summarised(entity)
 
     def retire(self, entity: Entity) -> None:
-        """The entity leaves memory: keep what recovery needs."""
+        """The entity leaves memory: keep its snapshot and summary row to write."""
         if entity.state is not None and entity.seq > entity.snapshot_seq:
             self._take_snapshot(entity)
         if self._behind.pop(entity.id, None) is not None:
@@ -79,18 +79,18 @@ class Records:
             self._summarised(entity)
 
     def forget(self, entity: Entity) -> None:
-        """The entity's state is not to be trusted any more."""
+        """The entity's state can't be trusted any more: write nothing of it."""
         self._behind.pop(entity.id, None)
 
     def collect_summaries(self) -> None:
-        """Make the read model's rows for all that is behind. Only between commits."""
+        """Make the summary rows of all entities that need one. Only between commits."""
         for entity_id, entity in self._behind.items():
             self._summaries[entity_id] = entity.summary()
             self._summarised(entity)
         self._behind.clear()
 
     async def flush(self) -> None:
-        """Write the rows made so far. Raises StoreUnavailable; what is not written is tried again next time."""
+        """Write the rows made so far. Raises StoreUnavailable; the rest is written by the next call."""
         for start in range(0, len(order := sorted(self._summaries)), PAGE_MAX):
             page_of = order[start : start + PAGE_MAX]
             summaries = [self._summaries[entity_id] for entity_id in page_of if entity_id in self._summaries]
@@ -106,10 +106,10 @@ class Records:
                     del self._snapshots[snapshot.entity]
 
     async def load(self, entities: Sequence[Entity]) -> AsyncIterator[tuple[Entity, Exception | None]]:
-        """Bring new entities to where the log is, and give each once it is there; or with what is wrong with it alone.
+        """Load new entities from the log; yields each when it is complete, with the error if it alone failed.
 
-        Snapshots come with one query, tails page by page for all that have more; no page has more than TAIL_PAGE
-        rows, and an entity with a long tail holds up none with a short one. Raises StoreUnavailable for the rest.
+        Snapshots take one query; tails are read in pages of up to TAIL_PAGE rows for all entities that have more, so a
+        long tail does not delay entities with short ones. Raises StoreUnavailable for the rest.
         """
         snapshots = await self._store.load_many([entity.id for entity in entities])
         behind = []
@@ -138,7 +138,7 @@ class Records:
 
 
 def _fault_of(step: Callable[[Given], None], given: Given) -> Exception | None:
-    """What one entity's step of recovery raises: that entity's trouble, and no other's."""
+    """The exception of one entity's step of recovery, so that it concerns no other entity."""
     try:
         step(given)
     except Exception as fault:

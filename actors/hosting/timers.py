@@ -1,4 +1,4 @@
-"""One alarm clock for all entities of a host."""
+"""The timers of all entities of a host, on one timer of the event loop."""
 
 import asyncio
 import heapq
@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 from actors.clock import Clock
 
-# The wall clock may be set while an alarm is pending: look again at least this often.
+# The wall clock may be set while a timer is pending: check at least this often.
 ALARM_MAX_S = 1.0
 
 
 class Timers:
-    """Calls ``ring(entity)`` once its time has come. Setting a later time replaces an earlier one."""
+    """Calls ``on_due(entity)`` once when it is due. Setting a time replaces the earlier one."""
 
-    def __init__(self, clock: Clock, ring: Callable[[int], None]) -> None:
+    def __init__(self, clock: Clock, on_due: Callable[[int], None]) -> None:
         self._clock = clock
-        self._ring = ring
+        self._on_due = on_due
         self._due: dict[int, int] = {}
         self._heap: list[tuple[int, int]] = []
         self._alarm: asyncio.TimerHandle | None = None
@@ -25,19 +25,19 @@ class Timers:
         return len(self._due)
 
     def set(self, entity: int, due_at: int | None) -> None:
-        """Ring for this entity at this time (ms), or not at all."""
+        """Set the due time (ms) of this entity; None removes it."""
         if due_at is None:
             self._due.pop(entity, None)
             return
         before = self._due.get(entity)
         self._due[entity] = due_at
-        # A later time needs no entry of its own: the earlier one sees it. So bids that extend don't pile up here.
+        # A later time needs no entry of its own: the earlier entry is replaced when it is reached.
         if before is None or due_at < before:
             heapq.heappush(self._heap, (due_at, entity))
             self._arm()
 
     def stop(self) -> None:
-        """Ring no more."""
+        """Remove all timers."""
         self._due.clear()
         self._heap.clear()
         if self._alarm is not None:
@@ -51,9 +51,9 @@ class Timers:
             self._alarm.cancel()
         delay_s = min(max(0, due_at - self._clock.now_ms()) / 1000, ALARM_MAX_S)
         self._alarm_at = due_at
-        self._alarm = asyncio.get_running_loop().call_later(delay_s, self._sound)
+        self._alarm = asyncio.get_running_loop().call_later(delay_s, self._on_alarm)
 
-    def _sound(self) -> None:
+    def _on_alarm(self) -> None:
         self._alarm = None
         now = self._clock.now_ms()
         heap, due = self._heap, self._due
@@ -64,7 +64,7 @@ class Timers:
                 continue
             if due_at <= now:
                 del due[entity]
-                self._ring(entity)
+                self._on_due(entity)
             else:
                 heapq.heappush(heap, (due_at, entity))
         if heap:

@@ -1,4 +1,4 @@
-"""What a host tells all gateways after a commit, and every second once more where things stand."""
+"""Updates: what a host publishes to all gateways after a commit, and repeats every second."""
 
 from typing import Any, Protocol
 
@@ -13,13 +13,13 @@ UPDATE_EVENTS_MAX = 32
 
 
 class Publisher(Protocol):
-    """Takes messages without making anyone wait; may lose them."""
+    """Publishes messages without blocking; may lose them."""
 
     def publish(self, channel: str, message: bytes) -> None: ...
 
 
 class Updates:
-    """Gathers the updates of one commit by channel; ``send`` publishes them."""
+    """The update publisher: collects the updates of one commit by channel; ``send`` publishes them."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
@@ -27,7 +27,7 @@ class Updates:
         self._changed: dict[int, Entity] = {}
 
     def add(self, entity: Entity, happened: list[tuple[int, int, Any]], now_ms: int) -> None:
-        """The entity's newest state, with the last events (seq, at, event) that led there."""
+        """Add the entity's newest state, with the last events (seq, at, event) that led to it."""
         events = []
         for seq, at, event in happened[-UPDATE_EVENTS_MAX:]:
             kind, data = entity.rules.public_event(event)
@@ -36,24 +36,24 @@ class Updates:
         self._changed[entity.id] = entity
 
     def send(self) -> None:
-        """Publish what was added since the last call."""
+        """Publish the updates added since the last call."""
         pages, self._pages = self._pages, {}
         for group, page in pages.items():
             self._publisher.publish(updates_channel(group), encode(page))
 
     def repeat(self, now_ms: int) -> None:
-        """Publish again where everything stands that changed since the last call: an update may have been lost."""
+        """Publish the states of all entities that changed since the last call again: an update may be lost."""
         changed, self._changed = self._changed, {}
         for entity in changed.values():
             self._add(entity, now_ms, [])
         self.send()
 
     def repeat_later(self, entity: Entity) -> None:
-        """Have the next ``repeat`` tell where this entity stands: it was loaded, and its last update may be lost."""
+        """Have the next ``repeat`` publish this entity: it was loaded, and its last update may be lost."""
         self._changed[entity.id] = entity
 
     def forget(self, entity: Entity) -> None:
-        """The entity's state is not to be trusted: nothing of it is published."""
+        """The entity's state can't be trusted: publish nothing of it."""
         self._changed.pop(entity.id, None)
 
     def _add(self, entity: Entity, now_ms: int, events: list[PublicEvent]) -> None:

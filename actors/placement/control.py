@@ -1,4 +1,4 @@
-"""How the director commands hosts, and what it is to bring about."""
+"""The port through which the director controls hosts, and the limits of placement."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,37 +17,37 @@ class Node:
 
 
 class ControlFailed(Exception):
-    """A host could not be told, or did not do what it was told."""
+    """A host could not be reached, or did not do what was ordered."""
 
 
 class ControlsHosts(Protocol):
-    """The way to command hosts. Every method may raise ControlFailed; each has a deadline."""
+    """Controls hosts. Every method may raise ControlFailed, and has a deadline."""
 
     async def nodes(self) -> list[Node]:
-        """The nodes that are alive and offer their processors."""
+        """The living nodes that offer processors."""
 
     async def known(self) -> frozenset[str]:
-        """The hosts that run or are being started, be it for the first time or again."""
+        """The hosts that run, start or restart."""
 
     async def start_host(self, host_id: str, node: str) -> None:
-        """Have a host of this name started there; it registers itself once it serves."""
+        """Start a host of this name on this node; it registers itself once it serves."""
 
     async def end_host(self, host_id: str) -> None:
-        """Have this host save what it has, and end."""
+        """Have this host drain, and end it."""
 
     async def acquire(self, host_id: str, assigned: Assignment) -> None:
-        """Make the host own these."""
+        """Have the host acquire these."""
 
     async def reacquire(self, host_id: str, assigned: Assignment) -> None:
-        """Make the host own these entities of its slots again."""
+        """Have the host acquire these entities, which had a dedicated host, with their slots again."""
 
     async def hand_off(self, host_id: str, slots: Sequence[int], entities: Sequence[int]) -> int:
-        """Make the host hand these off; the time (ms) from when on another may own them."""
+        """Have the host hand off these. Returns the time (ms) from which another host may own them."""
 
 
 @dataclass(frozen=True)
 class DirectorLimits:
-    """On each node ``hosts`` own slots and ``spare_hosts`` are spare. ``dedicated_max``: None for what nodes bear."""
+    """``hosts`` and ``spare_hosts`` are for each node. ``dedicated_max`` None: as many as the nodes have room for."""
 
     slots_total: int
     hosts: int = 1

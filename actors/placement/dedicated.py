@@ -1,4 +1,4 @@
-"""Dedicated hosts: for entities whose sellers asked for one and for hot ones, as long as the nodes have room."""
+"""Dedicated hosts: for entities whose terms request one and for hot ones, as long as the nodes have room."""
 
 import time
 from collections.abc import Callable
@@ -14,34 +14,34 @@ from persistence.placement.directory import slot_of
 log = structlog.get_logger()
 
 START_WITHIN_S = 60.0
-# A host without an entity waits for the next one, for so long.
+# An idle dedicated host is ended after this time.
 IDLE_FOR_S = 60.0
 
 
 class DedicatedHosts:
-    """Promotes and demotes, one at a time."""
+    """Promotes and demotes entities, one at a time."""
 
     def __init__(
-        self, limits: DirectorLimits, control: ControlsHosts, directory: ReadsDirectory, say: Callable[[str], None]
+        self, limits: DirectorLimits, control: ControlsHosts, directory: ReadsDirectory, notify: Callable[[str], None]
     ) -> None:
         self._limits = limits
         self._control = control
         self._directory = directory
-        self._say = say
+        self._notify = notify
         self._ordered: dict[str, tuple[str, float]] = {}
         self._dedicated_since: dict[int, float] = {}
         self._cool_since: dict[int, float] = {}
         self._idle_since: dict[str, float] = {}
 
     async def step(self, view: View, draining: frozenset[str]) -> bool:
-        """Do what is due next; whether anything was done. May raise ControlFailed."""
+        """Take the next step; returns whether there was one. May raise ControlFailed."""
         now = time.monotonic()
         current = self._current(view, now)
         leaving = [host for host in view.dedicated if host.node in draining and host.entities]
         if leaving:
             await self._demote(view, leaving[0].entities[0])
             return True
-        change = dedicated_hosts(self._candidates(view), current, self._places(view, draining))
+        change = dedicated_hosts(self._candidates(view), current, self._dedicated_max(view, draining))
         if change.demote is not None:
             await self._demote(view, change.demote)
         elif change.promote is not None:
@@ -50,7 +50,7 @@ class DedicatedHosts:
             return await self._end_idle(view, now)
         return True
 
-    def _places(self, view: View, draining: frozenset[str]) -> int:
+    def _dedicated_max(self, view: View, draining: frozenset[str]) -> int:
         if self._limits.dedicated_max is not None:
             return self._limits.dedicated_max
         return sum(budget(n.memory_bytes, n.cores) for n in view.nodes.values() if n.node_id not in draining)
@@ -60,18 +60,18 @@ class DedicatedHosts:
         for host_id, report in view.reports.items():
             if host_id.startswith(DEDICATED_PREFIX):
                 continue
-            for heat in report.hottest:
-                wished = heat.entity in report.dedicated_wanted
-                found[heat.entity] = Candidate(heat.entity, heat.rate, wished, round(report.orders_rate))
+            for hot in report.hottest:
+                requested = hot.entity in report.dedicated_wanted
+                found[hot.entity] = Candidate(hot.entity, hot.rate, requested, round(report.orders_rate))
             for entity in report.dedicated_wanted:
-                found.setdefault(entity, Candidate(entity, 0, wished=True))
+                found.setdefault(entity, Candidate(entity, 0, requested=True))
         return [one for one in found.values() if one.entity not in view.dedicated_owners]
 
     def _current(self, view: View, now: float) -> list[Dedicated]:
         found = []
         for host in view.dedicated:
             report = view.reports[host.host_id]
-            rates = {heat.entity: heat.rate for heat in report.hottest}
+            rates = {hot.entity: hot.rate for hot in report.hottest}
             for entity in host.entities:
                 rate = rates.get(entity, 0)
                 since = self._dedicated_since.setdefault(entity, now)
@@ -79,8 +79,8 @@ class DedicatedHosts:
                 if cool_since is None:
                     self._cool_since.pop(entity, None)
                 cool_ms = 0 if cool_since is None else round(1000 * (now - cool_since))
-                wished, ended = entity in report.dedicated_wanted, entity in report.ended
-                found.append(Dedicated(entity, rate, wished, ended, round(1000 * (now - since)), cool_ms))
+                requested, ended = entity in report.dedicated_wanted, entity in report.ended
+                found.append(Dedicated(entity, rate, requested, ended, round(1000 * (now - since)), cool_ms))
         there = {one.entity for one in found}
         self._dedicated_since = {a: since for a, since in self._dedicated_since.items() if a in there}
         self._cool_since = {a: since for a, since in self._cool_since.items() if a in there}
@@ -101,7 +101,7 @@ class DedicatedHosts:
         except Exception:
             await self._control.reacquire(source, assigned)
             raise
-        self._say(f"entity {entity} has a dedicated host now: {target}")
+        self._notify(f"entity {entity} has a dedicated host now: {target}")
         return True
 
     async def _demote(self, view: View, entity: int) -> None:
@@ -111,10 +111,10 @@ class DedicatedHosts:
         assert owner is not None
         released_at = await self._control.hand_off(source, (), (entity,))
         await self._control.reacquire(owner, Assignment(entities=(entity,), released_at=released_at))
-        self._say(f"entity {entity} is with its slot again, on {owner}")
+        self._notify(f"entity {entity} is with its slot again, on {owner}")
 
     async def _order_one(self, view: View, draining: frozenset[str], now: float) -> None:
-        """Have another one started, where the fewest are, unless one is on its way."""
+        """Start another dedicated host on the node with the fewest, unless one is starting."""
         self._ordered = {
             host_id: (node, at) for host_id, (node, at) in self._ordered.items()
             if host_id not in view.living and node in view.nodes and now - at < START_WITHIN_S

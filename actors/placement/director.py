@@ -1,8 +1,8 @@
-"""The director sees to it that everything has a owner: at the start, when a host dies, and when load or nodes change.
+"""The director: assigns slots and entities to living hosts, at the start, and when hosts, load or nodes change.
 
-``domain.placement.rules`` decides what is to move; here it is done. What nobody owns is placed at once, look by look;
-moving what somebody owns is a task beside that, one step at a time. The director has no state that matters: directory
-and operators' wishes have it all, so it can die at any time, and its next incarnation goes on.
+``domain.placement.rules`` decides what moves. Each round assigns what has no living owner; a background task moves what
+has one, a step at a time. All state is in the directory and the operators' overrides, so the director can die at any
+time, and its next incarnation continues.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ from persistence.postgres.errors import StoreError
 log = structlog.get_logger()
 
 LOOK_EVERY_S = 0.5
-# At the start wait so long for all hosts before giving slots to those that are there.
+# At the start, wait this long for all hosts before slots are assigned to those that are there.
 GATHER_S = 8.0
 NODE_CHARACTERS = 12
 
 
-class ReadsWishes(Protocol):
-    """What operators want; may raise StoreError."""
+class ReadsOverrides(Protocol):
+    """Overrides of operators; may raise StoreError."""
 
     async def drains(self) -> frozenset[str]: ...
 
@@ -43,17 +43,17 @@ class Director:
     """``run`` until cancelled. ``placed`` is set while everything has a living owner."""
 
     def __init__(
-        self, directory: ReadsDirectory, wishes: ReadsWishes, control: ControlsHosts, secret: bytes, *,
-        limits: DirectorLimits, say: Callable[[str], None],
+        self, directory: ReadsDirectory, overrides: ReadsOverrides, control: ControlsHosts, secret: bytes, *,
+        limits: DirectorLimits, notify: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._directory = directory
-        self._wishes = wishes
+        self._overrides = overrides
         self._control = control
         self._limits = limits
-        self._say = say
+        self._notify = notify
         self._membership = MembershipMonitor(directory, secret, limits.slots_total, self._changed)
-        self._hosts = HostReconciler(limits, control, directory, say)
-        self._dedicated = DedicatedHosts(limits, control, directory, say)
+        self._hosts = HostReconciler(limits, control, directory, notify)
+        self._dedicated = DedicatedHosts(limits, control, directory, notify)
         self._improving: asyncio.Task[None] | None = None
         self._gather_until = 0.0
         self._ever_placed = False
@@ -62,7 +62,7 @@ class Director:
         self.placed = asyncio.Event()
 
     async def run(self) -> None:
-        """Watch and place, for ever."""
+        """Run rounds until cancelled."""
         try:
             while True:
                 try:
@@ -70,7 +70,7 @@ class Director:
                 except StoreError as error:
                     log.warning("directory_unavailable", error=str(error))
                 except ControlFailed as error:
-                    log.warning("host_not_told", error=str(error))
+                    log.warning("host_control_failed", error=str(error))
                 # Not wait_for: before Python 3.12 it can swallow being cancelled.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_EVERY_S):
@@ -83,69 +83,69 @@ class Director:
             self._membership.close()
 
     def missing_for_s(self) -> float:
-        """How long the longest missing host has been away, 0 when all are there."""
+        """How long the host that is missing longest has been missing; 0 if none is."""
         return self._hosts.missing_for_s()
 
     def _changed(self, what: str) -> None:
         self.placed.clear()
         if self._ever_placed:
-            self._say(what)
+            self._notify(what)
         self._wake.set()
 
     async def _look(self) -> None:
         nodes = await self._control.nodes()
         view = await self._membership.look(nodes, await self._control.known())
-        draining = await self._wishes.drains()
-        wishes = await self._wishes.slots()
+        draining = await self._overrides.drains()
+        overrides = await self._overrides.slots()
         self._note_nodes(view)
         self._hosts.note(view, draining)
         if self._ever_placed or self._hosts.complete or time.monotonic() >= self._gather_until:
-            await self._place(view, draining, wishes)
-        # Last: it takes time, and fails while Ray's control store is away. What nobody owns does not wait for it.
-        await self._hosts.call(view, draining)
+            await self._place(view, draining, overrides)
+        # Last, since it takes time, and fails while Ray's control store is down: orphans must not wait for it.
+        await self._hosts.start_missing(view, draining)
 
     def _note_nodes(self, view: View) -> None:
-        """Say which nodes came and went. At the first look: is this the start, or does a director succeed another?"""
+        """Report nodes that joined or left. In the first round, find out whether the engine has just started."""
         there = frozenset(view.nodes)
         if self._nodes is None:
-            # Hosts that are there already need no time to gather: some may have just died, with the director.
+            # If hosts are registered, an earlier director ran: don't wait, some of them may have died with it.
             self._gather_until = time.monotonic() + (0.0 if view.registered else GATHER_S)
         else:
             for node in sorted(there - self._nodes):
-                self._say(f"node {node[:NODE_CHARACTERS]} has joined")
+                self._notify(f"node {node[:NODE_CHARACTERS]} has joined")
             for node in sorted(self._nodes - there):
-                self._say(f"node {node[:NODE_CHARACTERS]} is gone")
+                self._notify(f"node {node[:NODE_CHARACTERS]} is gone")
         self._nodes = there
 
-    async def _place(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> None:
-        """Give what nobody owns to the living; where nothing is left of that, take a step to improve."""
-        given = await self._place_orphans(view, draining, wishes)
-        returned = await self._return_strays(view)
+    async def _place(self, view: View, draining: frozenset[str], overrides: dict[int, str]) -> None:
+        """Assign what has no living owner; if there is nothing of that, begin a step of improvement."""
+        given = await self._assign_orphans(view, draining, overrides)
+        returned = await self._return_entities(view)
         if view.all_placed:
             self._ever_placed = True
             self.placed.set()
             if self._improving is None or self._improving.done():
-                self._improving = asyncio.create_task(self._improve(view, draining, wishes), name="improve")
+                self._improving = asyncio.create_task(self._improve(view, draining, overrides), name="improve")
         elif given or returned:
-            self._wake.set()  # What has just been placed is seen with the next look.
+            self._wake.set()  # The next round sees what was just assigned.
 
-    async def _place_orphans(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> bool:
-        """Give slots that nobody owns to those who live; whether there were any to give."""
+    async def _assign_orphans(self, view: View, draining: frozenset[str], overrides: dict[int, str]) -> bool:
+        """Assign slots without a living owner to living hosts; returns whether there were any."""
         moves = defaultdict(list)
         hosts = [host for host in view.shared if host.node not in draining] or view.shared
         lost = {slot: owner if owner in view.living else None for slot, owner in view.owners.items()}
-        kept_by_leaving = {s: o for s, o in lost.items() if o is not None and o not in {h.host_id for h in hosts}}
-        settled = {slot: owner for slot, owner in lost.items() if slot not in kept_by_leaving}
-        for slot, host_id in orphans(settled, hosts, self._limits.hosts, wishes).items():
+        owned_by_leaving = {s: o for s, o in lost.items() if o is not None and o not in {h.host_id for h in hosts}}
+        settled = {slot: owner for slot, owner in lost.items() if slot not in owned_by_leaving}
+        for slot, host_id in orphans(settled, hosts, self._limits.hosts, overrides).items():
             moves[host_id].append(slot)
         for host_id, slots in moves.items():
             await self._control.acquire(host_id, Assignment(slots=tuple(slots)))
             if self._ever_placed:
-                self._say(f"{host_id} has taken over {len(slots)} slots")
+                self._notify(f"{host_id} has taken over {len(slots)} slots")
         return bool(moves)
 
-    async def _return_strays(self, view: View) -> bool:
-        """Entities whose dedicated host has died go back to their slots; whether there were any."""
+    async def _return_entities(self, view: View) -> bool:
+        """Return entities whose dedicated host has died to their slots; returns whether there were any."""
         by_owner = defaultdict(list)
         for entity, dedicated in view.dedicated_owners.items():
             owner = view.owners[slot_of(entity, self._limits.slots_total)]
@@ -154,14 +154,14 @@ class Director:
         for owner, entities in by_owner.items():
             assert owner is not None
             await self._control.reacquire(owner, Assignment(entities=tuple(entities)))
-            self._say(f"{owner} has acquired {len(entities)} entities of a dedicated host that died")
+            self._notify(f"{owner} has acquired {len(entities)} entities of a dedicated host that died")
         return bool(by_owner)
 
-    async def _improve(self, view: View, draining: frozenset[str], wishes: dict[int, str]) -> None:
-        """One step towards where everything should be."""
+    async def _improve(self, view: View, draining: frozenset[str], overrides: dict[int, str]) -> None:
+        """One step of improvement: move slots, promote or demote an entity, or end a host."""
         try:
             leaving = {h.host_id for h in view.living.values() if h.node in draining}
-            move = rebalance(view.owners, view.shared, self._limits.hosts, leaving=leaving, wishes=wishes)
+            move = rebalance(view.owners, view.shared, self._limits.hosts, leaving=leaving, overrides=overrides)
             if move is not None:
                 await self._move(move)
                 self._wake.set()
@@ -171,12 +171,12 @@ class Director:
                 return
             await self._hosts.dismiss(view, draining)
         except (StoreError, ControlFailed) as error:
-            log.warning("not_improved", error=str(error))
+            log.warning("rebalance_failed", error=str(error))
         except Exception:
-            log.exception("not_improved")
+            log.exception("rebalance_failed")
 
     async def _move(self, move: Move) -> None:
-        """Hand slots from a living host to another. Where the other does not take them they go back."""
+        """Move slots from a living host to another. If the target fails, the source acquires them again."""
         released_at = await self._control.hand_off(move.source, move.slots, ())
         assigned = Assignment(slots=move.slots, released_at=released_at)
         try:

@@ -1,7 +1,7 @@
-"""What the director sees: which hosts live, on which nodes, and what they own.
+"""Membership: which hosts live, on which nodes, and what they own.
 
-It holds a stream to each host, as gateways do: the kernel closes it the moment that a host's process ends. A process
-that was stopped, or starves, keeps its streams; its heartbeat in the directory stands still.
+The monitor holds a stream to each host, as gateways do: the kernel closes it when the host's process ends. A process
+that was stopped, or starves, keeps its streams, but its heartbeat in the directory does not advance.
 """
 
 import asyncio
@@ -15,21 +15,21 @@ import structlog
 from actors.hosting.load_report import LoadReport, load_report_of
 from actors.placement.control import Node
 from actors.stream.connection import GatewayStream, HandshakeFailed, open_stream
-from domain.placement.rules import HostPlace
+from domain.placement.rules import PlacedHost
 from persistence.placement.directory import HostAddress
 
 log = structlog.get_logger()
 
 # Six heartbeats.
 STALLED_AFTER_S = 3.0
-# Between two looks that lie further apart nobody knows who was silent: the database was away, or we were.
+# If two rounds are further apart, silence of hosts does not count: the database or this process was stopped.
 BLIND_AFTER_S = 1.5
 SHARED_PREFIX = "host-"
 DEDICATED_PREFIX = "dedicated-"
 
 
 class ReadsDirectory(Protocol):
-    """Where the directory is read; may raise StoreError."""
+    """Reads the directory; may raise StoreError."""
 
     async def hosts(self) -> list[HostAddress]: ...
 
@@ -40,10 +40,10 @@ class ReadsDirectory(Protocol):
 
 @dataclass(frozen=True)
 class View:
-    """One look. ``owners`` has every slot with its host, be it alive or not; ``dedicated_owners``
-    every entity that has a dedicated host, with it.
+    """Membership at one time. ``owners`` has every slot with its host, alive or not; ``dedicated_owners`` has every
+    entity with a dedicated host, and this host.
 
-    ``registered`` are those in the directory that live or may be expected to come back, ``living`` those that live.
+    ``registered`` are the hosts in the directory that live or may come back, ``living`` those that live.
     """
 
     nodes: Mapping[str, Node]
@@ -54,24 +54,24 @@ class View:
     reports: Mapping[str, LoadReport] = field(default_factory=dict)
 
     @property
-    def shared(self) -> list[HostPlace]:
-        """The living hosts for slots."""
-        return [HostPlace(h.host_id, h.node) for h in self.living.values() if h.host_id.startswith(SHARED_PREFIX)]
+    def shared(self) -> list[PlacedHost]:
+        """The living shared hosts."""
+        return [PlacedHost(h.host_id, h.node) for h in self.living.values() if h.host_id.startswith(SHARED_PREFIX)]
 
     @property
     def dedicated(self) -> list[HostAddress]:
-        """The living hosts for one entity each."""
+        """The living dedicated hosts."""
         return [h for h in self.living.values() if h.host_id.startswith(DEDICATED_PREFIX)]
 
     @property
     def all_placed(self) -> bool:
         """Whether everything has a living owner."""
-        everyone = (*self.owners.values(), *self.dedicated_owners.values())
-        return all(owner in self.living for owner in everyone)
+        all_owners = (*self.owners.values(), *self.dedicated_owners.values())
+        return all(owner in self.living for owner in all_owners)
 
 
 class MembershipMonitor:
-    """Makes views. ``changed`` is called, with what happened, when a host comes or goes between two looks."""
+    """Makes views. ``changed`` is called, with a message, when a host joins or dies between two rounds."""
 
     def __init__(
         self, directory: ReadsDirectory, secret: bytes, slots_total: int, changed: Callable[[str], None],
@@ -83,14 +83,14 @@ class MembershipMonitor:
         self._changed = changed
         self._steady = steady
         self._streams: dict[str, tuple[int, GatewayStream]] = {}
-        self._beats: dict[str, tuple[int, int, float]] = {}
+        self._heartbeats: dict[str, tuple[int, int, float]] = {}
         self._looked_at: float | None = None
         self._stalled: set[str] = set()
 
     async def look(self, nodes: Sequence[Node], known: frozenset[str]) -> View:
-        """Read the directory, and reach for hosts that are not connected. Raises StoreError.
+        """Read the directory, and connect to hosts that are not connected. Raises StoreError.
 
-        What neither is reached nor ``known`` is a leftover of an earlier time: nothing will bring it back.
+        A host that is neither connected nor ``known`` is left over from an earlier cluster and will not come back.
         """
         rows = await self._directory.hosts()
         dedicated = await self._directory.dedicated()
@@ -98,7 +98,7 @@ class MembershipMonitor:
         here = [h for h in rows if h.node in by_node]
         await asyncio.gather(*(self._connect(h) for h in here if not self._connected(h)))
         registered = {h.host_id: h for h in here if h.host_id in known or self._connected(h)}
-        self._note_beats(registered)
+        self._note_heartbeats(registered)
         living = {h.host_id: h for h in registered.values() if self._connected(h) and h.host_id not in self._stalled}
         owners: dict[int, str | None] = dict.fromkeys(range(self._slots_total))
         for host in rows:
@@ -113,26 +113,28 @@ class MembershipMonitor:
             if stream.transport is not None:
                 stream.transport.abort()
 
-    def _note_beats(self, registered: Mapping[str, HostAddress]) -> None:
-        """Find who has been silent while others were not: if all are, the database is the trouble."""
+    def _note_heartbeats(self, registered: Mapping[str, HostAddress]) -> None:
+        """Find hosts without heartbeats while others have them; if none has any, the database is down."""
         now = self._steady()
         blind = self._looked_at is None or now - self._looked_at > BLIND_AFTER_S
         self._looked_at = now
-        anybody = False
+        any_heartbeat = False
         for host in registered.values():
-            known = self._beats.get(host.host_id)
+            known = self._heartbeats.get(host.host_id)
             beat = (host.incarnation, host.alive_at)
             if known is None or known[:2] != beat:
-                anybody = True
-                self._beats[host.host_id] = (*beat, now)
-        if blind or not anybody:
-            # Nobody's silence counts for the time in which nothing could be heard.
-            self._beats = (
-                {host_id: (i, at, now) for host_id, (i, at, _) in self._beats.items()} if blind else self._beats
+                any_heartbeat = True
+                self._heartbeats[host.host_id] = (*beat, now)
+        if blind or not any_heartbeat:
+            # Silence does not count for the time in which no heartbeat could be read.
+            self._heartbeats = (
+                {host_id: (i, at, now) for host_id, (i, at, _) in self._heartbeats.items()}
+                if blind
+                else self._heartbeats
             )
             return
         for host in registered.values():
-            silent_s = now - self._beats[host.host_id][2]
+            silent_s = now - self._heartbeats[host.host_id][2]
             if silent_s <= STALLED_AFTER_S:
                 self._stalled.discard(host.host_id)
             elif host.host_id not in self._stalled and self._connected(host):
@@ -156,5 +158,5 @@ class MembershipMonitor:
             log.debug("host_unreachable", host=host.host_id, error=str(error))
             return
         self._streams[host.host_id] = (host.incarnation, stream)
-        self._beats.pop(host.host_id, None)
+        self._heartbeats.pop(host.host_id, None)
         self._stalled.discard(host.host_id)

@@ -1,4 +1,4 @@
-"""Which hosts there should be: on every node so many that own slots and so many spare ones."""
+"""The reconciler: starts and ends hosts, so that every node has the configured number of shared and spare hosts."""
 
 import time
 from collections.abc import Callable
@@ -11,15 +11,15 @@ START_WITHIN_S = 60.0
 
 
 class HostReconciler:
-    """Has missing hosts started, and ends those that nothing needs any more."""
+    """Starts missing hosts, and ends those that are not needed any more."""
 
     def __init__(
-        self, limits: DirectorLimits, control: ControlsHosts, directory: ReadsDirectory, say: Callable[[str], None]
+        self, limits: DirectorLimits, control: ControlsHosts, directory: ReadsDirectory, notify: Callable[[str], None]
     ) -> None:
         self._limits = limits
         self._control = control
         self._directory = directory
-        self._say = say
+        self._notify = notify
         self._expected: dict[str, str] = {}
         self._ordered: dict[str, tuple[str, float]] = {}
         self._missing_since: dict[str, float] = {}
@@ -27,12 +27,12 @@ class HostReconciler:
         self.complete = False
 
     def missing_for_s(self) -> float:
-        """How long the longest missing host has been away, 0 when all are there."""
+        """How long the host that is missing longest has been missing; 0 if none is."""
         now = time.monotonic()
         return max((now - since for since in self._missing_since.values()), default=0.0)
 
     def note(self, view: View, draining: frozenset[str]) -> None:
-        """Note who of those that should be there is."""
+        """Compare the expected hosts with the view."""
         now = time.monotonic()
         self._ordered = {
             host_id: (node, at) for host_id, (node, at) in self._ordered.items()
@@ -45,11 +45,11 @@ class HostReconciler:
         self._note_missing({host_id for host_id in self._expected if host_id not in view.living}, view, now)
         self.complete = bool(self._expected) and not self._missing_since
 
-    async def call(self, view: View, draining: frozenset[str]) -> None:
-        """Have those started who should be there and are not, as last noted. May raise ControlFailed."""
+    async def start_missing(self, view: View, draining: frozenset[str]) -> None:
+        """Start the hosts that were missing at the last ``note``. May raise ControlFailed."""
         for host_id, since in self._missing_since.items():
             if time.monotonic() - since > START_WITHIN_S:
-                # Ray starts it again and again, in vain: it is ended, and another ordered in its place.
+                # Ray's restarts have failed: end the actor, and start a new one.
                 self._missing_since[host_id] = time.monotonic()
                 await self._order(host_id, self._expected[host_id])
         wanted = self._limits.hosts + self._limits.spare_hosts
@@ -69,7 +69,7 @@ class HostReconciler:
             if host.node in draining and not host.owns_something:
                 await self._control.end_host(host.host_id)
                 await self._directory.remove_host(host.host_id)
-                self._say(f"{host.host_id} has been ended: its node is being drained")
+                self._notify(f"{host.host_id} has been ended: its node is being drained")
                 return
 
     def _free_name(self, view: View) -> str:
@@ -81,9 +81,9 @@ class HostReconciler:
     def _note_missing(self, missing: set[str], view: View, now: float) -> None:
         for host_id in self._missing_since.keys() - missing:
             del self._missing_since[host_id]
-            # If it does not live either, its node is gone or drained: nobody waits for it any more.
+            # Otherwise its node is gone or drained, and it is not expected any more.
             if host_id in view.living and host_id in self._seen:
-                self._say(f"{host_id} serves again")
+                self._notify(f"{host_id} serves again")
         self._seen |= view.living.keys()
         for host_id in missing:
             self._missing_since.setdefault(host_id, now)

@@ -1,7 +1,7 @@
-"""Requests for entities that are handed off from one host to another: nobody refuses them, they wait.
+"""The hand-off buffer: requests for entities that are handed off from one host to another wait here.
 
-A host that has handed off an entity answers ``moved``. From the first such answer on, everything for that entity is
-held here, until the directory names the new owner; then it goes there in the order in which it came.
+A host that has handed off an entity answers ``moved``. From the first such answer on, requests for that entity are
+held here until the directory names the new owner, and are then sent there in the order of their arrival.
 """
 
 import time
@@ -13,18 +13,18 @@ from actors.clock import Clock
 from actors.stream.messages import Answer, Refused, Request
 from domain.errors import OVERLOADED, UNAVAILABLE
 
-# Longer than it takes a host to own again what it handed off in vain (actors/hosting/ownership/releases.py).
+# Longer than a host needs to own again what no other host acquired (actors/hosting/ownership/releases.py).
 HELD_FOR_S = 4.5
-# Whoever has rejected it may yet be the owner: one that acquires an entity is named by the directory a moment before
-# it knows that itself, and the directory may have gone there and back between two looks. So where it is still the one
-# named it is asked again, soon at first, and after as long again as it was held when that was too soon.
+# The host that rejected a request may still be the owner: the directory names a new owner a moment before that host
+# itself knows, and ownership may have changed twice between two look-ups. So while the directory names the same host,
+# it is asked again: soon at first, then after as long again as the request was held.
 TRY_AGAIN_S = 0.02
 TRY_AGAIN_MAX_S = 0.25
 RETRY_LATER = {"retry_after_ms": 500}
 
 OnAnswer = Callable[[Answer], None]
 Held = tuple[int, Request, OnAnswer, float]
-"""(its number in the order of arrival, the request, who waits for the answer, since when it has been moving)."""
+"""(number in the order of arrival, request, callback, time since which it is held)."""
 
 
 @dataclass
@@ -36,9 +36,9 @@ class _Move:
 
 
 class HandOffBuffer:
-    """``forward(number, request, on_answer, since)`` sends one on; ``settled(entity, left)``: has it a new owner?
+    """``forward(number, request, on_answer, since)`` sends a request; ``settled(entity, left)``: has it a new owner?
 
-    ``still_named(entity, left)``: is the one that rejected it the owner, as far as the directory goes?
+    ``still_named(entity, left)``: does the directory still name the host that rejected it?
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class HandOffBuffer:
     def hold(
         self, number: int, request: Request, on_answer: OnAnswer, left: object | None, since: float | None
     ) -> None:
-        """Keep a request until its entity has an owner again. ``left``: who has just said that it is not the one.
+        """Hold a request until its entity has an owner again. ``left``: the host that has just rejected it.
 
-        ``since``: when it was first held, if it was before; it is held for so long in all, and no longer.
+        ``since``: when it was first held, if it was; the time in all is limited.
         """
         now = self._steady()
         since = now if since is None else since
@@ -91,7 +91,7 @@ class HandOffBuffer:
         self.waiting += 1
 
     def settle(self) -> None:
-        """Send on what can be sent on. To be called after each look into the directory."""
+        """Forward the requests whose entity has an owner. To be called after each look-up in the directory."""
         now = self._steady()
         for entity, move in list(self._moves.items()):
             ask_again = now >= move.ask_again_at and self._still_named(entity, move.left)
@@ -105,14 +105,14 @@ class HandOffBuffer:
             self._forward(number, request, on_answer, since)
 
     def expire(self) -> None:
-        """Answer ``unavailable`` where no owner has been found in time."""
+        """Answer ``unavailable`` to requests that were held too long."""
         before = self._steady() - HELD_FOR_S
         for entity, move in list(self._moves.items()):
             if any(since <= before for _, _, _, since in move.held):
                 self._give_up(entity)
 
     def give_up(self) -> None:
-        """Answer ``unavailable`` to all."""
+        """Answer ``unavailable`` to all requests."""
         for entity in list(self._moves):
             self._give_up(entity)
 

@@ -1,7 +1,7 @@
-"""From an entity to the host that owns it: one stream to each host, commands batched without a timer.
+"""The router: sends requests to the host that owns the entity; one stream to each host, batched without a timer.
 
-What is sent within one turn of the event loop travels as one frame. A lost stream means ``unavailable`` at once for
-all that waited on it, and a new look-up in the directory.
+Requests of one turn of the event loop travel as one frame. When a stream is lost, all requests that waited on it are
+answered ``unavailable``, and the directory is looked up again.
 """
 
 import asyncio
@@ -22,28 +22,28 @@ from persistence.postgres.errors import StoreError
 
 log = structlog.get_logger()
 
-# So many requests go out without waiting for the end of the turn: the host can begin with them.
+# This many requests are sent without waiting for the end of the turn, so that the host can begin.
 FRAME_REQUESTS = 32
 ANSWER_TIMEOUT_S = 8.0
 RETRY_LATER = {"retry_after_ms": 500}
 LOOK_UP_EVERY_S = 1.0
 LOOK_UP_SOON_S = 0.01
 START_WAIT_S = 5.0
-# A request that stays unanswered for so long after another host has taken over its entity will not be answered.
+# A request that is unanswered for so long after another host took over its entity will not be answered.
 TAKEN_OVER_S = 1.0
 
 OnAnswer = Callable[[Answer], None]
 
 
 class LooksUpHosts(Protocol):
-    """Where the directory is read; may raise StoreError."""
+    """Reads the directory; may raise StoreError."""
 
     async def hosts(self) -> list[HostAddress]: ...
 
 
 @dataclass(frozen=True)
 class RouterLimits:
-    """``pending_max`` requests may wait for one host; ``held_max`` for entities that are being handed off."""
+    """``pending_max`` requests may wait for one host, ``held_max`` for entities that are being handed off."""
 
     pending_max: int = 50_000
     held_max: int = 10_000
@@ -65,7 +65,7 @@ class _Waiting:
 
 
 class HostLink:
-    """The stream to one incarnation of a host, with what waits on it."""
+    """The stream to one incarnation of a host, and the requests that wait on it."""
 
     def __init__(self, host: HostAddress, router: "Router") -> None:
         self.host = host
@@ -80,9 +80,9 @@ class HostLink:
         self.connecting: asyncio.Task[None] | None = None
 
     def connect_soon(self, secret: bytes) -> "asyncio.Task[None] | None":
-        """Begin to open the stream where there is none and none on its way. Each host for itself: one may hang.
+        """Begin to open the stream if there is none yet. Each host has its own task, since one may hang.
 
-        Also to a spare host: what it acquires need not wait for the handshake then.
+        Spare hosts are connected too, so that fail-over does not wait for the handshake.
         """
         if self.stream is not None or self.connecting is not None:
             return None
@@ -112,7 +112,7 @@ class HostLink:
         )
 
     def expire(self, now: float) -> None:
-        """Answer ``unavailable`` to what has waited too long."""
+        """Answer ``unavailable`` to requests whose deadline has passed."""
         for queue in (self.waiting, self.shortened):
             late = []
             for request_id, waiting in queue.items():
@@ -123,7 +123,7 @@ class HostLink:
                 queue.pop(request_id).on_answer(self._router.unavailable())
 
     def shorten_deadlines(self, is_taken_over: Callable[[int], bool]) -> None:
-        """Another host owns some entities now: what waits for them here is answered very soon, or never."""
+        """Shorten the deadlines of requests for entities that another host owns now: answered soon or never."""
         deadline = self._loop.time() + TAKEN_OVER_S
         for request_id, waiting in list(self.waiting.items()):
             if waiting.deadline > deadline and is_taken_over(waiting.request.entity):
@@ -136,7 +136,7 @@ class HostLink:
         return any(w.request.entity == entity for w in (*self.waiting.values(), *self.shortened.values()))
 
     def close(self) -> None:
-        """Give the stream up; what waits gets ``unavailable``."""
+        """Close the stream; waiting requests get ``unavailable``."""
         if self.connecting is not None:
             self.connecting.cancel()
         if self.stream is not None and self.stream.transport is not None:
@@ -161,7 +161,7 @@ class HostLink:
 
     def _on_lost(self) -> None:
         if self.stream is None:
-            return  # It never stood: the next look-up tries again, and not before.
+            return  # It was never open: the next look-up tries again.
         self.stream = None
         self._outbox.clear()
         lost = [*self.shortened.values(), *self.waiting.values()]
@@ -193,7 +193,7 @@ class Router:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Look the hosts up once, and connect, then go on in the background."""
+        """Look up the hosts, connect to them, and go on in the background."""
         connecting = await self._look_up()
         if connecting:
             await asyncio.wait(connecting, timeout=START_WAIT_S)
@@ -216,7 +216,7 @@ class Router:
         )
 
     def send(self, request: Request, on_answer: OnAnswer) -> None:
-        """Send a request to the owner of its entity; ``on_answer`` is called exactly once, perhaps at once."""
+        """Send a request to the owner of its entity. ``on_answer`` is called exactly once, perhaps immediately."""
         self._numbers += 1
         if self._handed_off and request.entity in self._handed_off:
             self._handed_off.hold(self._numbers, request, on_answer, None, None)
@@ -241,14 +241,14 @@ class Router:
         return self._by_slot[slot_of(entity, self._slots_total)]
 
     def _has_settled(self, entity: int, left: object) -> bool:
-        """Whether another owner is named and can be reached, and the former one has answered all that it had."""
+        """Whether another owner is named and connected, and the former one has answered all its requests."""
         link = self._owner_of(entity)
         if link is None or link.stream is None:
             return False
         return link is not left and not (isinstance(left, HostLink) and left.waits_for(entity))
 
     def _is_still_named(self, entity: int, left: object) -> bool:
-        """Whether the one that said it is not the owner is the one that the directory names."""
+        """Whether the directory still names the host that rejected the request."""
         return left is not None and self._owner_of(entity) is left
 
     async def ask(self, request: Request, timeout_s: float = 5.0) -> Answer:
@@ -267,7 +267,7 @@ class Router:
             return self.unavailable()
 
     def hosts(self) -> list[HostAddress]:
-        """The directory, as of the last look."""
+        """The directory, as of the last look-up."""
         return [link.host for link in self._links.values()]
 
     def waiting(self) -> dict[str, int]:
@@ -284,16 +284,16 @@ class Router:
         return all(link is not None and link.stream is not None for link in self._by_slot)
 
     def unavailable(self) -> Refused:
-        """Nobody knows what became of the request: the same key may be sent again."""
+        """The refusal for an unknown outcome: the same key may be sent again."""
         return Refused(UNAVAILABLE, self._clock.now_ms(), RETRY_LATER)
 
     def moved(self, waiting: _Waiting, left: HostLink) -> None:
-        """The host asked does not own this entity any more: hold the request until the directory says who does."""
+        """The host does not own this entity any more: hold the request until the directory names the new owner."""
         self._handed_off.hold(waiting.number, waiting.request, waiting.on_answer, left, waiting.held_since)
         self.look_up_soon()
 
     def look_up_soon(self) -> None:
-        """The directory has changed, or a host is gone."""
+        """Look up the directory soon: it has changed, or a host is gone."""
         self._wake.set()
 
     async def _look_up_forever(self) -> None:
@@ -310,11 +310,11 @@ class Router:
                 if self._handed_off:
                     self._wake.set()
             except Exception:
-                # Without look-ups this gateway would be cut off for good.
+                # Without look-ups this gateway would stay without hosts.
                 log.exception("look_up_failed")
 
     async def _look_up(self) -> list["asyncio.Task[None]"]:
-        """Bring the links to what the directory says; returns the connections to owners that this began."""
+        """Update the links from the directory; returns the connections to owners that this began."""
         try:
             hosts = await self._directory.hosts()
         except StoreError as error:

@@ -27,18 +27,18 @@ from actors.runtime.host_process import HostConfig
 log = structlog.get_logger()
 
 CONTROL_TIMEOUT_S = 10.0
-# Ray's own answers, from its control store: as long as that is away, the last ones count.
+# How often Ray's control store is asked; while it does not answer, the last answer counts.
 NODES_EVERY_S = 1.0
 NAME_FREE_WITHIN_S = 20.0
 REPORT_TIMEOUT_S = 3.0
 RAY_SERVERS = ("gcs_server", "raylet")
-DIRECTOR_ASKS_BYTES = 1024 * 1024
+DIRECTOR_MEMORY_BYTES = 1024 * 1024
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
 
 SetUp = Callable[[str], None]
 
 
-class RayTrouble(Exception):
+class RayUnavailable(Exception):
     """Ray could not be started or reached."""
 
 
@@ -55,7 +55,7 @@ class RayConfig:
 
 
 class RayControl:
-    """Commands hosts from within the director's process."""
+    """Controls hosts from the director's process."""
 
     def __init__(self, template: HostConfig, set_up: SetUp) -> None:
         self._template = template
@@ -67,7 +67,7 @@ class RayControl:
         self._refreshing: asyncio.Task[None] | None = None
 
     async def nodes(self) -> list[Node]:
-        """The nodes that are alive, as of a moment ago. Raises ControlFailed."""
+        """The living nodes, as of the last refresh. Raises ControlFailed."""
         idle = self._refreshing is None or self._refreshing.done()
         if idle and time.monotonic() - self._nodes_at >= NODES_EVERY_S:
             self._refreshing = asyncio.create_task(self._refresh())
@@ -76,11 +76,11 @@ class RayControl:
         return self._nodes
 
     async def known(self) -> frozenset[str]:
-        """The actors of this engine that run or are being started, as of the same moment as ``nodes``."""
+        """The actors of this engine that run or start, as of the same refresh as ``nodes``."""
         return self._known
 
     async def start_host(self, host_id: str, node: str) -> None:
-        """Start the actor. Where one of this name is left from before, that is ended first. Raises ControlFailed."""
+        """Start the actor. An earlier one of this name is ended first. Raises ControlFailed."""
         await self._in_time(asyncio.to_thread(self._start_host, host_id, node), host_id)
 
     async def end_host(self, host_id: str) -> None:
@@ -129,9 +129,9 @@ class RayControl:
         try:
             ray.kill(ray.get_actor(host_id), no_restart=True)
         except ValueError:
-            pass  # As it should be: the name is free.
+            pass  # The name is free.
         else:
-            raise ControlFailed(f"{host_id}: one of an earlier time is being ended")
+            raise ControlFailed(f"{host_id}: an earlier actor of this name is being ended")
         config = replace(self._template, host_id=host_id, node=node)
         self._handles[host_id] = (
             ray.remote(HostActor)
@@ -161,9 +161,9 @@ class RayRuntime:
         return self._config.address is None
 
     def connect(self) -> None:
-        """Start or join Ray. Raises RayTrouble."""
+        """Start or join Ray. Raises RayUnavailable."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # Ray gives workers the lowest claim on the processor; these are the servers, not batch jobs.
+        # By default Ray gives workers the lowest priority; these are servers, not batch jobs.
         os.environ.setdefault("RAY_worker_niceness", "0")
         options: dict[str, Any] = {
             "namespace": self._config.namespace, "logging_level": "warning", "log_to_driver": False,
@@ -181,17 +181,17 @@ class RayRuntime:
         try:
             ray.init(**options)
         except (RayError, ConnectionError, OSError, RuntimeError, ValueError) as error:
-            raise RayTrouble(f"Ray did not start or answer: {error}") from error
+            raise RayUnavailable(f"Ray did not start or answer: {error}") from error
         if self._config.address is None:
             children = psutil.Process().children()
             self._own_servers = {c.name(): c for c in children if c.name() in RAY_SERVERS}
 
     def start_director(self, config: DirectorConfig, template: HostConfig, set_up: SetUp) -> None:
-        """Place the director, instead of any earlier one: it keeps nothing. Raises RayTrouble."""
+        """Start the director; an earlier one is ended, since it has no state. Raises RayUnavailable."""
         deadline = time.monotonic() + NAME_FREE_WITHIN_S
         while _ended(DIRECTOR):
             if time.monotonic() > deadline:
-                raise RayTrouble("the director of an earlier Ray driver does not end")
+                raise RayUnavailable("the director of an earlier Ray driver does not end")
             time.sleep(0.1)
         self._director = (
             ray.remote(DirectorActor)
@@ -201,16 +201,16 @@ class RayRuntime:
                 num_cpus=0,
                 max_restarts=-1,
                 max_task_retries=0,
-                # Beside the Ray driver: when another node dies, the director is not among the dead. Ray heeds a wish
-                # for a node only where something is asked of it.
-                memory=DIRECTOR_ASKS_BYTES,
+                # On the node of the Ray driver, so that the loss of another node does not end the director. Ray
+                # follows soft node affinity only for actors that request a resource.
+                memory=DIRECTOR_MEMORY_BYTES,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True),
             )
             .remote(config, partial(RayControl, template, set_up), set_up)
         )
 
     async def report(self, after: int) -> Report | None:
-        """What the director says; None while it can't be asked (it may be starting again)."""
+        """The director's report; None if it does not answer (it may be restarting)."""
         try:
             async with asyncio.timeout(REPORT_TIMEOUT_S):
                 report: Report = await self._director.report.remote(after)
@@ -219,12 +219,12 @@ class RayRuntime:
         return report
 
     def lost(self) -> str | None:
-        """Why this Ray can't go on, or None. Its own servers don't come back by themselves."""
-        gone = [name for name, process in self._own_servers.items() if not _lives(process)]
+        """Why this Ray can't continue, or None. Ray does not restart its own servers."""
+        gone = [name for name, process in self._own_servers.items() if not _is_alive(process)]
         return f"Ray's {gone[0]} is gone" if gone else None
 
     def stop(self) -> None:
-        """Stop directing, drain all hosts, end all actors; then leave Ray (and end it, where it is ours)."""
+        """Stop the director, drain all hosts, end all actors; then leave Ray, or end it if it is our own."""
         try:
             ray.get(self._director.stop.remote(), timeout=CONTROL_TIMEOUT_S)
             actors = {name: ray.get_actor(name) for name in ray.util.list_named_actors()}
@@ -238,7 +238,7 @@ class RayRuntime:
 
 
 def _session_parent(temp_dir: Path | None) -> str | None:
-    """Where Ray may make its directories. It opens them to all users (0777), so their parent lets nobody through."""
+    """The directory for Ray's sessions. Ray makes them accessible to all users (0777), so the parent is private."""
     if temp_dir is None:
         return None
     temp_dir.mkdir(mode=0o700, exist_ok=True)
@@ -246,18 +246,18 @@ def _session_parent(temp_dir: Path | None) -> str | None:
 
 
 def _ended(name: str) -> bool:
-    """Whether there was an actor of this name, which is told to end now. Raises RayTrouble."""
+    """End the actor of this name; returns whether there was one. Raises RayUnavailable."""
     try:
         ray.kill(ray.get_actor(name), no_restart=True)
     except ValueError:
         return False
     except (RayError, GetTimeoutError) as error:
-        raise RayTrouble(f"Ray does not say whether there is a {name}: {error}") from error
+        raise RayUnavailable(f"Ray does not say whether there is a {name}: {error}") from error
     return True
 
 
 def _nodes_and_actors() -> tuple[list[Node], frozenset[str]]:
-    """A node that offers no processors (`ray start --num-cpus=0`) is there for others than us."""
+    """Living nodes and named actors, from Ray. Nodes without processors (`ray start --num-cpus=0`) are left out."""
     nodes = [
         Node(node["NodeID"], int(node["Resources"].get("memory", 0)), int(node["Resources"]["CPU"]))
         for node in ray.nodes()
@@ -266,7 +266,7 @@ def _nodes_and_actors() -> tuple[list[Node], frozenset[str]]:
     return nodes, frozenset(ray.util.list_named_actors())
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_alive(process: psutil.Process) -> bool:
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

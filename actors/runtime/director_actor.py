@@ -12,7 +12,7 @@ from actors.placement.control import ControlsHosts, DirectorLimits
 from actors.placement.director import Director
 from actors.runtime.loop_thread import LoopThread
 from persistence.placement.directory import Directory
-from persistence.placement.operator_wishes import OperatorWishes
+from persistence.placement.operator_overrides import OperatorOverrides
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.pool import close_pool, open_pool
 
@@ -26,7 +26,7 @@ STOP_TIMEOUT_S = 3.0
 
 @dataclass(frozen=True)
 class DirectorConfig:
-    """All that a director needs to know; it reads no environment. Pickled once, to the actor's process."""
+    """The configuration of a director, which reads no environment. Pickled to the actor's process."""
 
     limits: DirectorLimits
     database_url: str = field(repr=False)
@@ -35,7 +35,7 @@ class DirectorConfig:
 
 @dataclass(frozen=True)
 class Report:
-    """How things stand. ``notes`` are (number, what happened) since the number that was asked for."""
+    """The director's status. ``notes`` are (number, message) after the number that was asked for."""
 
     pid: int
     placed: bool
@@ -45,9 +45,9 @@ class Report:
 
 
 class DirectorActor:
-    """What Ray keeps: a plain class, wrapped late by ``actors.runtime.cluster``.
+    """The class of the Ray actor; ``actors.runtime.cluster`` wraps it.
 
-    ``control`` makes the way to command hosts, in this process; ``set_up(name)`` prepares the process before all else.
+    ``control()`` makes the host control of this process; ``set_up(name)`` is called first, to configure logs.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class DirectorActor:
         self._thread = LoopThread(DIRECTOR, self._start)
 
     def report(self, after: int) -> Report:
-        """How things stand, and what happened after the note of this number."""
+        """The status, and the notes after this number."""
         director = self._director
         return Report(
             pid=os.getpid(),
@@ -74,7 +74,7 @@ class DirectorActor:
         )
 
     def stop(self) -> bool:
-        """Direct no more; False when that took too long."""
+        """Stop the director; False if that took too long."""
         if not self._thread.started:
             return True
         try:
@@ -94,11 +94,11 @@ class DirectorActor:
                 await asyncio.sleep(STORE_RETRY_S)
         director = Director(
             Directory(pool),
-            OperatorWishes(pool),
+            OperatorOverrides(pool),
             self._control(),
             config.cluster_secret,
             limits=config.limits,
-            say=self._note,
+            notify=self._note,
         )
         self._director = director
 
@@ -116,14 +116,14 @@ class DirectorActor:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
 
-    def _note(self, what: str) -> None:
-        log.warning("fleet", note=what)
+    def _note(self, message: str) -> None:
+        log.warning("fleet", note=message)
         self._noted += 1
-        self._notes.append((self._noted, what))
+        self._notes.append((self._noted, message))
 
 
 def _end_with(running: "asyncio.Task[None]") -> None:
-    """A director that fails takes its process along: Ray starts another."""
+    """End the process when the director fails, so that Ray restarts it."""
     if not running.cancelled() and (error := running.exception()) is not None:
         log.error("director_failed", error=repr(error))
         os._exit(1)

@@ -13,10 +13,9 @@ ORDER_TIMEOUT_S = 5.0
 
 
 class HostActor:
-    """What Ray keeps: a plain class, wrapped late by ``actors.runtime.cluster``. Methods answer fast or with a
-    deadline.
+    """The class of the Ray actor; ``actors.runtime.cluster`` wraps it. Methods have deadlines.
 
-    ``set_up(host_id)`` prepares the process (its logs) before anything else.
+    ``set_up(host_id)`` is called first, to configure logs.
     """
 
     def __init__(self, config: HostConfig, set_up: Callable[[str], None]) -> None:
@@ -26,19 +25,19 @@ class HostActor:
         self._thread = LoopThread("host", self._start)
 
     def acquire(self, assigned: Assignment) -> None:
-        """Own these from now on. Raises what went wrong, and TimeoutError."""
+        """Acquire these. Raises as ``HostProcess.acquire``, and TimeoutError."""
         self._do(lambda process: process.acquire(assigned))
 
     def reacquire(self, assigned: Assignment) -> None:
-        """Own these entities with their slots again. Raises as ``acquire`` does."""
+        """Acquire these entities with their slots again. Raises as ``acquire`` does."""
         self._do(lambda process: process.reacquire(assigned))
 
     def hand_off(self, slots: Sequence[int], entities: Sequence[int]) -> int:
-        """Own these no more; the time (ms) from when on another may own them. Raises as ``acquire`` does."""
+        """Hand off these. Returns the time (ms) from which another host may own them. Raises as ``acquire`` does."""
         return self._do(lambda process: process.hand_off(slots, entities))
 
     def stop(self) -> bool:
-        """Drain and close; False when that took too long."""
+        """Drain and close; False if that took too long."""
         process = self._process
         if process is None or not self._thread.started:
             return True
@@ -55,6 +54,6 @@ class HostActor:
         return self._thread.do(order(process), ORDER_TIMEOUT_S)
 
     async def _start(self) -> None:
-        # Another process has this host's name: this one is a leftover of a Ray that is gone.
+        # If another process has registered this host's name, this one is left over from a Ray that is gone.
         self._process = HostProcess(self._config, on_superseded=lambda: os._exit(1))
         await self._process.start()

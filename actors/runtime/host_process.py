@@ -1,4 +1,4 @@
-"""A host with everything around it: stores, stream server, directory entry, heartbeat. Runs in any event loop."""
+"""A host with its stores, stream server, directory entry and heartbeat. Runs in any event loop."""
 
 import asyncio
 import socket
@@ -41,7 +41,7 @@ WILDCARDS = ("0.0.0.0", "::")
 
 @dataclass(frozen=True)
 class HostConfig:
-    """All that a host needs to know; it reads no environment. Pickled once, to the actor's process."""
+    """The configuration of a host, which reads no environment. Pickled to the actor's process."""
 
     host_id: str
     slots_total: int
@@ -50,13 +50,13 @@ class HostConfig:
     cluster_secret: bytes = field(repr=False)
     bind: str = "127.0.0.1"
     node: str = ""
-    # Whether bids have to be covered by their bidders' balances.
+    # Whether bids need funds.
     holds: bool = True
     limits: HostLimits = field(default_factory=HostLimits)
 
 
 class HostProcess:
-    """Start, serve, stop. Raises nothing once it serves: faults of stores are waited out."""
+    """Starts, serves, stops. Raises nothing once it serves: it waits until stores are available again."""
 
     def __init__(self, config: HostConfig, on_superseded: Callable[[], None] = lambda: None) -> None:
         self.config = config
@@ -66,18 +66,18 @@ class HostProcess:
         self.port: int | None = None
         self._log = EventLog(config.database_url, SUMMARY_TABLES, writer=config.host_id)
         self._holds = BidHolds(config.database_url) if config.holds else None
-        self._announcer = Announcer(config.redis_url, config.limits.news_waiting_max)
+        self._announcer = Announcer(config.redis_url, config.limits.updates_waiting_max)
         self._incarnation = 0
         self._server: asyncio.Server | None = None
         self._streams: set[HostStream] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._directory: Directory | None = None
         self._released = Releases()
-        # Auctions of cards whose summary rows have changed: what the catalog says of those is behind.
-        self._moved: set[int] = set()
+        # Auctions of copies whose summary rows have changed: the catalog's market data has to be refreshed.
+        self._market_changes: set[int] = set()
 
     async def start(self) -> None:
-        """Open the stores (waiting as long as it takes), enter the directory, serve; slots come by ``acquire``."""
+        """Open the stores (waiting as long as it takes), register, and serve. Slots come by ``acquire``."""
         await _until_it_works(self._log.open)
         pool = self._log.pool
         self._directory = Directory(pool)
@@ -106,7 +106,7 @@ class HostProcess:
         log.info("host_serves", host=self.config.host_id, port=self.port)
 
     async def stop(self) -> None:
-        """Answer what waits, save what is in memory, say a last time that all was well, and close."""
+        """Drain, write a last heartbeat, and close."""
         if self.host is None:
             return
         if self._server is not None:
@@ -127,7 +127,7 @@ class HostProcess:
 
     def _summarised(self, entity: Entity) -> None:
         if isinstance(entity.state, Auction) and entity.state.terms.copies:
-            self._moved.add(entity.id)
+            self._market_changes.add(entity.id)
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -159,13 +159,13 @@ class HostProcess:
         return encode_load_report(report)
 
     async def acquire(self, assigned: Assignment) -> None:
-        """Own these from now on. Raises StoreUnavailable, Superseded.
+        """Acquire these. Raises StoreUnavailable, Superseded.
 
-        Where they were not handed off, their former owners' last appends are ended first: none lands behind our back.
+        If they were not handed off, appends in flight of the former owners are ended first.
         """
         host, directory = self._serving()
         config = self.config
-        # Were this to fail half-way, the directory would have us as an owner that does not serve: see `_beat`.
+        # If this fails half-way, the directory names this host, which does not serve: `_beat` acquires them again.
         self._released.add(assigned.slots, assigned.entities)
         if assigned.slots:
             claimed = await directory.claim(config.host_id, self._incarnation, assigned.slots)
@@ -173,9 +173,9 @@ class HostProcess:
             now = self.clock.now_ms()
             for slot, until in claimed.owned_until.items():
                 host.outages.slot_acquired(slot, assigned.released_at or until, now)
-            host.acquire_slots(assigned.slots, claimed.elsewhere)
+            host.acquire_slots(assigned.slots, claimed.excluded)
             alarms = await directory.due(assigned.slots)
-            self._set_alarms(due for due in alarms if due.entity not in claimed.elsewhere)
+            self._set_alarms(due for due in alarms if due.entity not in claimed.excluded)
         if assigned.entities:
             slots = {entity: host.ownership.slot_of(entity) for entity in assigned.entities}
             await directory.claim_entities(config.host_id, self._incarnation, slots)
@@ -186,7 +186,7 @@ class HostProcess:
         log.info("acquired", host=config.host_id, slots=len(assigned.slots), entities=len(assigned.entities))
 
     async def reacquire(self, assigned: Assignment) -> None:
-        """Own these entities, which had a dedicated host, with their slots again. Raises as ``acquire`` does."""
+        """Acquire these entities, which had a dedicated host, with their slots again. Raises as ``acquire`` does."""
         host, directory = self._serving()
         claimed = await directory.reclaim(self.config.host_id, self._incarnation, assigned.entities)
         await self._end_appends_of(claimed, assigned)
@@ -199,7 +199,10 @@ class HostProcess:
         log.info("reacquired", host=self.config.host_id, entities=len(assigned.entities))
 
     async def hand_off(self, slots: Sequence[int], entities: Sequence[int]) -> int:
-        """Own these no more; the time (ms) from when on another may, which has to be soon: else they come back."""
+        """Hand off these. Returns the time (ms) from which another host may own them.
+
+        If no host acquires them within RETURN_AFTER_S, this host does so again.
+        """
         host, _ = self._serving()
         self._released.add(slots, entities)
         return await host.hand_off(slots, entities)
@@ -235,9 +238,9 @@ class HostProcess:
         config, now = self.config, self.clock.now_ms()
         address = reachable_address(config.bind)
         self._incarnation = await self._directory.register(config.host_id, address, self.port, now, config.node)
-        # A process of this name that is gone may have left an append under way.
+        # An earlier process of this name may have left an append in flight.
         await self._log.end_writers([config.host_id])
-        self.host.outages.works(now)
+        self.host.outages.commit_succeeded(now)
 
     async def _beat(self) -> None:
         host, directory = self._serving()
@@ -246,35 +249,35 @@ class HostProcess:
         owned = await directory.heartbeat(self.config.host_id, self._incarnation, now, self._load_report())
         lost_slots, lost_entities = (
             slots - owned.slots,
-            (dedicated - owned.entities) | (owned.elsewhere - before.elsewhere),
+            (dedicated - owned.entities) | (owned.excluded - before.excluded),
         )
         if lost_slots or lost_entities:
-            log.warning("lost", host=self.config.host_id, slots=len(lost_slots), entities=len(lost_entities))
+            log.warning("ownership_lost", host=self.config.host_id, slots=len(lost_slots), entities=len(lost_entities))
             host.lose(lost_slots, lost_entities)
             self._released.add((), lost_entities)
         host.confirmed(now)
-        self._released.doubt(before.elsewhere - owned.elsewhere)
+        self._released.add_unconfirmed(before.excluded - owned.excluded)
         await self._acquire_again(self._released.returned(owned, before))
 
     async def _acquire_again(self, returned: Returned) -> None:
-        """Own what we handed off, or were to acquire, and what is still ours in the directory: nobody else will."""
+        """Acquire again what the directory still assigns to this host, and no other host has acquired in time."""
         if returned.slots or returned.entities:
-            log.warning("owned_again", host=self.config.host_id, slots=len(returned.slots))
+            log.warning("acquired_again", host=self.config.host_id, slots=len(returned.slots))
             await self.acquire(Assignment(slots=tuple(returned.slots), entities=tuple(returned.entities)))
-        if returned.elsewhere:
-            log.warning("owned_again", host=self.config.host_id, entities=len(returned.elsewhere))
-            self._released.add((), returned.elsewhere)
-            await self.reacquire(Assignment(entities=tuple(returned.elsewhere)))
-            self._released.difference_update((), returned.elsewhere)
+        if returned.excluded:
+            log.warning("acquired_again", host=self.config.host_id, entities=len(returned.excluded))
+            self._released.add((), returned.excluded)
+            await self.reacquire(Assignment(entities=tuple(returned.excluded)))
+            self._released.difference_update((), returned.excluded)
 
     async def _beat_forever(self) -> None:
         assert self.host is not None
         while True:
             try:
                 await self._beat()
-                self.host.outages.works(self.clock.now_ms())
+                self.host.outages.commit_succeeded(self.clock.now_ms())
             except StoreError as error:
-                self.host.outages.fails()
+                self.host.outages.commit_failed()
                 log.warning("heartbeat_failed", error=str(error))
             except Superseded:
                 log.error("superseded", host=self.config.host_id, incarnation=self._incarnation)
@@ -299,16 +302,16 @@ class HostProcess:
                 log.warning("flush_failed", error=str(error))
 
     async def _add_jobs(self) -> None:
-        """Have workers bring the catalog up to date where auctions have changed. Raises StoreUnavailable."""
+        """Add jobs that refresh the catalog's market data for changed auctions. Raises StoreUnavailable."""
         assert self.host is not None
-        some = sorted(self._moved)[:JOBS_MAX]
+        some = sorted(self._market_changes)[:JOBS_MAX]
         if some:
             await JobStore(self._log.pool).add_again(refresh_jobs(some))
-            self._moved.difference_update(some)
+            self._market_changes.difference_update(some)
 
 
 def reachable_address(bind: str) -> str:
-    """What gateways on other nodes connect to: for a wildcard, the address from which this node reaches the world."""
+    """The address for gateways on other nodes; for a wildcard, that of the interface with the default route."""
     if bind not in WILDCARDS:
         return bind
     family, anywhere = (socket.AF_INET6, "2001:db8::1") if ":" in bind else (socket.AF_INET, "192.0.2.1")
@@ -319,7 +322,7 @@ def reachable_address(bind: str) -> str:
 
 
 async def _until_it_works(step: Callable[[], Awaitable[None]]) -> None:
-    """Try until the stores answer: a host without them has nothing else to do. Said once a second."""
+    """Retry until the stores answer. Logs once a second."""
     tries = 0
     while True:
         try:

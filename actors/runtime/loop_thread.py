@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for actors: Ray's own loop serves control calls, and nothing else.
+"""An event loop in a thread of its own, for actors; Ray's own loop serves only control calls.
 
 Ray restarts an actor by running only its constructor: so the constructor starts everything.
 """
@@ -17,7 +17,7 @@ Done = TypeVar("Done")
 
 
 class LoopThread:
-    """Runs ``start`` once, then whatever it left running. ``failure`` says why it could not be started."""
+    """Runs ``start`` once, then the tasks that it created. ``failure``: why it could not be started."""
 
     def __init__(self, name: str, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._start = start
@@ -33,7 +33,7 @@ class LoopThread:
         return self._started.is_set()
 
     def do(self, work: Coroutine[Any, Any, Done], within_s: float) -> Done:
-        """Run this there and wait for it, from another thread. Raises what it raises, and TimeoutError."""
+        """Run this in the loop and wait for it, from another thread. Raises what it raises, and TimeoutError."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(within_s)
 
     def _run(self) -> None:

@@ -23,9 +23,9 @@ log = structlog.get_logger()
 
 NONCE_BYTES = 32
 HANDSHAKE_TIMEOUT_S = 5.0
-# Gateways, and the director, have one each.
+# One for each gateway and one for the director.
 STREAMS_MAX = 256
-# A gateway that does not read its answers is cut off once this much waits for it.
+# A gateway that does not read its answers is disconnected at this much unread data.
 UNREAD_BYTES_MAX = 64 * 1024 * 1024
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -50,16 +50,16 @@ class HostProof(msgspec.Struct, frozen=True, array_like=True):
 
 
 class HandshakeFailed(Exception):
-    """The other side is no member of this cluster, or speaks another version."""
+    """The peer is not a member of this cluster, or has another protocol version."""
 
 
 def proof(secret: bytes, side: bytes, theirs: bytes, ours: bytes) -> bytes:
-    """What only a holder of the secret can answer to this pair of nonces."""
+    """HMAC of the nonces: proves that this side knows the secret."""
     return hmac.digest(secret, side + theirs + ours, sha256)
 
 
 class FrameProtocol(asyncio.Protocol):
-    """Cuts what arrives into frames. ``frame_received`` and ``stream_lost`` are the subclass's."""
+    """Splits received data into frames. A subclass implements ``frame_received``."""
 
     def __init__(self, unread_bytes_max: int = UNREAD_BYTES_MAX) -> None:
         self._unread_bytes_max = unread_bytes_max
@@ -91,21 +91,21 @@ class FrameProtocol(asyncio.Protocol):
             del buffer[:start]
 
     def write_frame(self, payload: bytes) -> None:
-        """Send one frame. Never waits; a peer that does not read is cut off."""
+        """Send one frame. Never waits; a peer that does not read is disconnected."""
         transport = self.transport
         if transport is None or transport.is_closing():
             return
         transport.write(len(payload).to_bytes(4, "big") + payload)
         if transport.get_write_buffer_size() > self._unread_bytes_max:
-            self.abort("the other side does not read")
+            self.abort("the peer does not read")
 
     @property
     def unread_bytes(self) -> int:
-        """What waits for the other side to read."""
+        """Bytes that the peer has not read."""
         return 0 if self.transport is None else self.transport.get_write_buffer_size()
 
     def abort(self, reason: str) -> None:
-        """Cut the connection."""
+        """Close the connection immediately."""
         log.warning("stream_aborted", reason=reason)
         if self.transport is not None:
             self.transport.abort()

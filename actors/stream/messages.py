@@ -1,4 +1,4 @@
-"""What gateways and hosts say to each other on a command stream, and what hosts publish. Version 2.
+"""The messages of the command stream between gateways and hosts, and the updates that hosts publish. Version 2.
 
 A frame is four bytes of length (big-endian) and msgpack. After the handshake a gateway sends batches
 ``[[request_id, request], …]`` and a host answers ``[[request_id, answer], …]``, in any order. Payloads, terms, results
@@ -17,13 +17,13 @@ STREAM_FRAME_MAX = 32 * 1024 * 1024
 NO_DETAILS: dict[str, int] = {}
 
 UserKey = tuple[int, str]
-"""A user and the key of a command of theirs."""
+"""A user's id, and the idempotency key of one of their commands."""
 
 
 class Command(msgspec.Struct, frozen=True, array_like=True, tag="c"):
-    """A command to one entity. With a ``key`` its answer is the same however often it is sent: ``Accepted``.
+    """A command to one entity. With a ``key``, a retry gets the same answer: ``Accepted``.
 
-    Without one, the rules know what was done before, and the answer is the state after it: ``StateAnswer``.
+    Without one, the rules are idempotent by the state, and the answer is the state after it: ``StateAnswer``.
     """
 
     entity: int
@@ -33,7 +33,7 @@ class Command(msgspec.Struct, frozen=True, array_like=True, tag="c"):
 
 
 class Open(msgspec.Struct, frozen=True, array_like=True, tag="o"):
-    """Open an entity on these terms; done before on the same terms: its state, ``duplicate``."""
+    """Open an entity on these terms. If it was opened on the same terms, the answer is its state, ``duplicate``."""
 
     entity: int
     kind: str
@@ -51,9 +51,9 @@ Request = Command | Open | GetState
 
 
 class Accepted(msgspec.Struct, frozen=True, array_like=True, tag="a"):
-    """The command is in the log, at ``(epoch, seq)``. ``result`` is what its kind answers (``Receipt.result``).
+    """The command is in the log, at ``(epoch, seq)``. ``result`` is that of its kind (``Receipt.result``).
 
-    Hosts put a Struct there; gateways find a list of its fields.
+    Hosts encode a Struct; gateways decode it as a list of its fields.
     """
 
     epoch: int
@@ -64,7 +64,7 @@ class Accepted(msgspec.Struct, frozen=True, array_like=True, tag="a"):
 
 
 class StateAnswer(msgspec.Struct, frozen=True, array_like=True, tag="s"):
-    """The entity as everyone may see it at ``at`` (ms), after the event at ``(epoch, seq)``. ``final``: it has ended.
+    """The entity's public state at ``at`` (ms), after the event at ``(epoch, seq)``. ``final``: it has ended.
 
     ``state`` is a map.
     """
@@ -78,7 +78,7 @@ class StateAnswer(msgspec.Struct, frozen=True, array_like=True, tag="s"):
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True, tag="r"):
-    """Nothing happened, or, with ``unavailable`` alone, nobody knows: send the same key again."""
+    """Nothing happened; only with ``unavailable`` the outcome is unknown: send the same key again."""
 
     code: str
     server_time: int
@@ -89,13 +89,13 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag="r"):
         return self.details.get("retry_after_ms")
 
     def known(self) -> dict[str, Any]:
-        """All that it was decided on, by the names that clients know."""
+        """The fields of the error, by their names on the wire."""
         return {"server_time": self.server_time, **self.details}
 
 
 Answer = Accepted | StateAnswer | Refused
 
-# Beside the codes of domain/errors.py.
+# In addition to the codes of domain/errors.py.
 MOVED = "moved"  # between host and gateway only: another host owns this entity
 
 
@@ -105,7 +105,7 @@ def command(entity: int, kind: str, payload: msgspec.Struct, key: UserKey | None
 
 
 class PublicEvent(msgspec.Struct, frozen=True, array_like=True):
-    """One event as the public may see it."""
+    """One event without hidden fields."""
 
     seq: int
     at: int
@@ -114,9 +114,9 @@ class PublicEvent(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Update(msgspec.Struct, frozen=True, array_like=True):
-    """What became of one entity in one commit: its newest public state (a map) and the events that led there.
+    """One entity after one commit: its newest public state (a map) and the events that led to it.
 
-    ``events`` may lack the oldest of a large commit; none at all is a mere reminder of where the entity stands.
+    ``events`` may lack the oldest of a large commit, and is empty in a repeated update.
     ``final``: it has ended.
     """
 

@@ -1,1 +1,1 @@
-"""Background work beside the bids."""
+"""Background jobs, and their runner."""

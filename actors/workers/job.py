@@ -1,4 +1,4 @@
-"""What a kind of job brings. A new kind is one class like these, and one line in ``ece/processes/worker.py``."""
+"""The base of all kinds of jobs. A new kind is a subclass of Job, and one line in ``ece/processes/worker.py``."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import msgspec
 
 from persistence.jobs.store import Claimed
 
-# Of the one job of a periodic kind.
+# The key of the only job of a periodic kind.
 PERIODIC_KEY = "periodic"
 
 
@@ -20,7 +20,7 @@ class Retry(msgspec.Struct, frozen=True):
     longest_ms: int = 300_000
 
     def delay_ms(self, attempts: int, jitter: float) -> int:
-        """The time after so many failed attempts. ``jitter`` in 0 .. 1 shortens it by up to a half."""
+        """The delay (ms) after this many failed attempts. ``jitter`` in 0 .. 1 shortens it by up to a half."""
         longest = min(self.longest_ms, self.first_ms << min(attempts - 1, 30))
         return round(longest * (1 - jitter / 2))
 
@@ -39,9 +39,9 @@ class Job(ABC):
     """
 
     kind: ClassVar[str]
-    # Jobs of one call. Where there are more, they are the next call.
+    # The most jobs of one call.
     batch_max: ClassVar[int] = 1
-    # One call takes no longer: then it has failed.
+    # A call that takes longer has failed.
     timeout_s: ClassVar[float] = 60.0
     retry: ClassVar[Retry] = Retry()
     # For a periodic job: the time from the end of one run to the next. It is never dead.

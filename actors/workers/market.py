@@ -1,4 +1,4 @@
-"""Keeps what the catalog says of the open auctions of each card up to date, within about a second."""
+"""Updates the catalog's market data (open auctions of each card) within about a second."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Jobs that run again and again, on one worker at a time."""
+"""Periodic jobs; each runs on one worker at a time."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -7,14 +7,14 @@ from actors.workers.job import Job, Later
 from persistence.analytics.following import Step
 from persistence.jobs.store import Claimed
 
-# Between two steps of many analytics rest as long as the last one took, and so long at least.
+# The pause between two steps of analytics is as long as the last step took, and at least this long.
 REST_MS = 20
 
 Task = Callable[[int], Awaitable[object]]
 
 
 class Maintenance(Job):
-    """Deletes what has expired, and releases what was held too long: each task is called with the time (ms)."""
+    """Deletes expired rows, and releases expired holds: each task is called with the time (ms)."""
 
     kind = "maintenance"
     every_ms = 3_600_000
@@ -30,7 +30,7 @@ class Maintenance(Job):
 
 
 class ExpireOffers(Job):
-    """Ends second-chance offers whose time is over."""
+    """Ends second-chance offers that have expired."""
 
     kind = "expire_offers"
     every_ms = 5_000

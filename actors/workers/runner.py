@@ -1,4 +1,4 @@
-"""Runs jobs: claims what is due, one batch of each kind at a time, and records what became of it.
+"""Runs jobs: claims due jobs, one batch of each kind at a time, and records the outcome.
 
 Several runners share the work; each job is leased to one of them. After a batch that failed, jobs of that kind are
 claimed one by one, so that a job which always fails is alone with its failure.
@@ -18,7 +18,7 @@ from persistence.postgres.errors import StoreError, StoreUnavailable
 
 log = structlog.get_logger()
 
-# Where no notification comes; also for jobs whose time comes.
+# Finds jobs whose notification was lost, and those that become due.
 POLL_S = 0.25
 OUTAGE_S = 1.0
 DRAIN_S = 2.0
@@ -27,13 +27,13 @@ EXTENSIONS = 3
 
 
 class Runner:
-    """``run`` until ``stop``; ``wake`` when there may be something to do."""
+    """``run`` until ``stop``; ``wake`` when jobs may be due."""
 
     def __init__(self, jobs: JobStore, kinds: Sequence[Job], worker: str) -> None:
         self._jobs = jobs
         self._kinds = {kind.kind: kind for kind in kinds}
         self._worker = worker
-        # Jobs that the next batch of each kind may have. One at first: the worker before may have died of one.
+        # The batch size of each kind. One at first: a job may have killed an earlier worker.
         self._batch_max = {kind.kind: 1 for kind in kinds}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._claims: dict[str, Sequence[Claimed]] = {}
@@ -45,12 +45,12 @@ class Runner:
         self._wake.set()
 
     def stop(self) -> None:
-        """Claim nothing more; ``run`` ends when the batches that run have ended, or after DRAIN_S."""
+        """Claim no more jobs. ``run`` returns when the running batches have ended, or after DRAIN_S."""
         self._stopping = True
         self._wake.set()
 
     async def run(self) -> None:
-        """Work until stopped. Outages of the database are waited out."""
+        """Run jobs until stopped. Waits while the database is unavailable."""
         extending = asyncio.create_task(self._extend_forever(), name="job-leases")
         try:
             while not self._stopping:
@@ -106,7 +106,7 @@ class Runner:
                 self.wake()
 
     async def _attempt(self, kind: Job, batch: Sequence[Claimed]) -> list[PutBack]:
-        """Run the batch; what of it is not done."""
+        """Run the batch; returns the jobs that are not done."""
         try:
             async with asyncio.timeout(kind.timeout_s):
                 later = await kind.run(batch)
@@ -117,7 +117,7 @@ class Runner:
         except Exception as fault:
             self._batch_max[kind.kind] = 1
             if len(batch) > 1:
-                # Which of them it was shows when each runs alone.
+                # They are run one by one, to find the one that fails.
                 log.warning("jobs_failed", kind=kind.kind, jobs=len(batch), error=repr(fault))
                 return [_again(job, 0) for job in batch]
             return [self._failed(kind, batch[0], fault)]
@@ -172,5 +172,5 @@ class Runner:
 
 
 def _again(job: Claimed, delay_ms: int) -> PutBack:
-    """Without this attempt: it was no failure of the job."""
+    """Put the job back without counting this attempt."""
     return PutBack(job, delay_ms, job.attempts - 1)

@@ -1,4 +1,4 @@
-"""Settles auctions that have ended, and has their logs say so."""
+"""Settles auctions that have ended, and records it in their logs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,28 +20,28 @@ log = structlog.get_logger()
 
 # The kind of entity.
 AUCTION = "auction"
-# Where the auction's host did not answer, or another worker is settling it.
+# The delay where the auction's host did not answer, or another worker settles it.
 AGAIN_MS = 250
 ANSWER_WITHIN_S = 10.0
 
 
 class Settles(Protocol):
-    """Where auctions are settled (``persistence.sales.settlement``). May raise StoreError: then do the same again."""
+    """Settles auctions (``persistence.sales.settlement``). May raise StoreError: then the same call is repeated."""
 
     async def due(self, auctions: Sequence[int]) -> list[Due]:
-        """Which of these have ended and are not settled."""
+        """Those of these auctions that have ended and are not settled."""
 
     async def settle_unsold(self, auctions: Sequence[int], now_ms: int) -> int:
-        """Give back what nobody bought; of how many."""
+        """Return the copies of auctions without a winner; returns how many auctions."""
 
     async def settle(self, auction: int, now_ms: int) -> Settlement | Failure | None:
-        """Have the winner pay and get the copies; why not, where that can't be done; None where it was, or is being."""
+        """Settle one auction. Failure: it can't be settled; None: it is settled already, or another worker does so."""
 
     async def fail(self, failure: Failure) -> None:
-        """Mark a sale as one that an operator has to look at."""
+        """Mark a sale as failed, for an operator."""
 
     async def done(self, auctions: Sequence[int]) -> None:
-        """The logs of these say that they were paid for."""
+        """Mark these as settled in their logs."""
 
 
 class Hosts(Protocol):
@@ -51,7 +51,7 @@ class Hosts(Protocol):
 
 
 class SettleAuctions(Job):
-    """``key``: the auction's id. Each step is looked up in the database first, so a job may run any number of times."""
+    """``key``: the auction's id. Each step checks the database first, so a job may run any number of times."""
 
     kind = SETTLE
     batch_max = 100
@@ -62,7 +62,7 @@ class SettleAuctions(Job):
         self, settlements: Settles, hosts: Hosts, now_ms: Callable[[], int],
         copies_moved: Callable[[Sequence[int]], Awaitable[None]],
     ) -> None:  # fmt: skip
-        """``copies_moved`` is called with auctions whose copies are not locked for them any more."""
+        """``copies_moved`` is called with auctions whose copies were unlocked."""
         self._settlements = settlements
         self._hosts = hosts
         self._now_ms = now_ms
@@ -94,7 +94,7 @@ class SettleAuctions(Job):
         except StoreError:
             raise
         except Exception as fault:
-            # A fault of ours with this auction: nothing of it was done, and an operator has to look.
+            # An internal error: the transaction was rolled back, and an operator has to look at this auction.
             log.exception("settlement_fault", auction=id_text(auction))
             outcome = Failure(auction, "internal_error", repr(fault), now_ms, 1)
             await self._settlements.fail(outcome)
@@ -111,7 +111,7 @@ class SettleAuctions(Job):
         return Settle(outcome.buyer, outcome.price, outcome.fee, outcome.royalties)
 
     async def _record(self, paid: dict[int, Settle]) -> list[int]:
-        """Have the logs say that these were paid for; those whose hosts did not answer."""
+        """Record the settlements in the logs; returns the auctions whose hosts did not answer."""
         requests = [command(auction, AUCTION, settle) for auction, settle in paid.items()]
         answers = await asyncio.gather(*(self._hosts.ask(request, ANSWER_WITHIN_S) for request in requests))
         recorded, again = [], []
@@ -120,7 +120,7 @@ class SettleAuctions(Job):
                 again.append(auction)
                 continue
             if isinstance(answer, Refused):
-                # The money is right, and the log says otherwise: nothing that trying again would change.
+                # Ledger and log disagree: a retry would not help.
                 log.error("settled_otherwise", auction=id_text(auction), next_step="ece verify")
             recorded.append(auction)
         if recorded:

@@ -13,13 +13,13 @@ from bench.definition import BenchFailed
 
 STOP_DEADLINE_S = 10.0
 # Characters of a failed process's last words that are shown.
-SAID_MAX = 800
+STDERR_CHARACTERS_MAX = 800
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOTHING_SET: Mapping[str, str] = {}
 
 
 class ProcessFailed(BenchFailed):
-    """A process that the bench needs ended with an error. The message has the end of what it said."""
+    """A process that the bench needs ended with an error. The message has the end of what it stderr."""
 
 
 def python_module(module: str) -> list[str]:
@@ -85,8 +85,8 @@ async def output_of(
     finally:
         await _stop(process)
     if process.returncode != 0:
-        said = err.decode(errors="replace").strip()[-SAID_MAX:]
-        raise ProcessFailed(f"{' '.join(command)} ended with {process.returncode}: {said}")
+        stderr = err.decode(errors="replace").strip()[-STDERR_CHARACTERS_MAX:]
+        raise ProcessFailed(f"{' '.join(command)} ended with {process.returncode}: {stderr}")
     return out
 
 

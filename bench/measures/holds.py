@@ -18,7 +18,7 @@ ROUNDS_OPTION = Option(
 
 
 async def measure_holds(
-    covered: Engine, uncovered: Engine, seconds: float, rounds: int, progress: Callable[[str], None]
+    with_holds: Engine, without_holds: Engine, seconds: float, rounds: int, progress: Callable[[str], None]
 ) -> dict[str, Any]:
     """Accepted bids a second of both engines by shape and round, and the median of the ratios of the rounds."""
     shapes = {}
@@ -28,7 +28,7 @@ async def measure_holds(
         for number in range(rounds):
             progress(f"{shape.name}, round {number + 1} of {rounds}")
             # The first alternates: a machine that gets slower must not favour one of them.
-            pair = ((covered, held), (uncovered, free))
+            pair = ((with_holds, held), (without_holds, free))
             for engine, rates in pair if number % 2 == 0 else reversed(pair):
                 rates.append(await _accepted_per_s(engine, shape, seconds))
         ratios = [h / f for h, f in zip(held, free, strict=True) if f]

@@ -1,7 +1,7 @@
-"""Facts about one auction, as the log keeps them: msgpack arrays, the tag first.
+"""Events of one auction, as stored in the log: msgpack arrays, the tag first.
 
-New fields go to the end with a default, so that old rows can always be read. Bids carry the bidder's hidden
-maximum: these never leave the server as they are; ``views.public_event`` says what does.
+New fields go to the end with a default, so that old rows can always be read. Bids have the bidder's hidden maximum
+and never leave the server as they are; ``views.public_event`` makes their public form.
 """
 
 import msgspec
@@ -10,13 +10,13 @@ from domain.auction.terms import Terms
 
 
 class Listed(msgspec.Struct, frozen=True, array_like=True, tag="listed"):
-    """The auction exists, on these terms."""
+    """The auction was listed on these terms."""
 
     terms: Terms
 
 
 class Opened(msgspec.Struct, frozen=True, array_like=True, tag="opened"):
-    """Bids are taken from now on."""
+    """The auction accepts bids from now on."""
 
 
 class LeadTaken(msgspec.Struct, frozen=True, array_like=True, tag="taken"):
@@ -94,7 +94,7 @@ class Cancelled(msgspec.Struct, frozen=True, array_like=True, tag="cancelled"):
 
 
 class Settled(msgspec.Struct, frozen=True, array_like=True, tag="settled"):
-    """The winner has paid ``price``, and has what they bought. What the house and the cards' payees got is in it."""
+    """The winner has paid ``price`` and got the copies. ``fee`` and ``royalties`` are parts of ``price``."""
 
     winner: int
     price: int

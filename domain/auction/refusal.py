@@ -1,8 +1,8 @@
-"""Refusals that say what a bid was decided on."""
+"""Refusals with the price and minimum that the decision was based on."""
 
 from domain.entity import Refusal
 
-# Told to the engine alone: it is no client who says that a sale is paid for.
+# Internal: no client sends the command that is refused with it.
 NOT_SOLD = "not_sold"
 
 

@@ -1,4 +1,4 @@
-"""The kind ``auction``: each auction goes to the rules of the format that its terms name."""
+"""The kind ``auction``: delegates to the format that the terms of an auction name."""
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
@@ -16,7 +16,7 @@ from domain.entity import Receipt, Refusal, Reservation, Rules, Tick
 
 
 class AuctionRules(Rules[Auction, Command, Event]):
-    """A registry of formats that is itself the rules of a kind."""
+    """A registry of formats that implements the rules of a kind."""
 
     kind = "auction"
     terms_type = Terms
@@ -24,14 +24,14 @@ class AuctionRules(Rules[Auction, Command, Event]):
 
     def __init__(self, *formats: Format) -> None:
         self._formats: dict[str, Format] = {}
-        # Whose event it is, for those that are not shared by all.
+        # The format of each event type that is not shared by all.
         self._owners: dict[type, Format] = {}
         self._shared = formats[0]
         for one in formats:
             self.add(one)
 
     def add(self, auction_format: Format) -> None:
-        """Take auctions of this format. ``domain.kinds.register_format`` also renews the codec."""
+        """Register a format. Call ``domain.kinds.register_format``, which also renews the codec."""
         self._formats[auction_format.name] = auction_format
         self._owners |= dict.fromkeys(auction_format.event_types, auction_format)
         states = {one.state_type: None for one in self._formats.values()}

@@ -81,7 +81,7 @@ def minimum_bid(auction: Auction) -> int:
 
 
 def apply(auction: Auction | None, event: Event) -> Auction:
-    """The auction after this event. Pure: replaying a log gives the state that was answered from."""
+    """The auction after this event. Pure: replaying the log gives the same state."""
     if auction is None:
         assert isinstance(event, Listed), "the first event of an auction is Listed"
         return Auction(event.terms, Status.SCHEDULED, event.terms.starting_price, event.terms.ends_at)

@@ -1,4 +1,4 @@
-"""What a seller sets when listing, fixed for the auction's life."""
+"""The terms of an auction: set by the seller when listing, and never changed."""
 
 import msgspec
 
@@ -38,7 +38,7 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
     copies: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        # Nearly all have the standard table: decoded from a log or a stream they share the one there is.
+        # Most have the standard table: when decoded from a log or a stream, they share one object.
         if self.increments == STANDARD_INCREMENTS and self.increments is not STANDARD_INCREMENTS:
             msgspec.structs.force_setattr(self, "increments", STANDARD_INCREMENTS)
 

@@ -1,4 +1,4 @@
-"""What the public may see. Hidden maxima and reserves stop here until the auction has ended."""
+"""The public view of an auction: without hidden maxima and reserves until it has ended."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ class PublicState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class BidResult(msgspec.Struct, frozen=True, array_like=True):
-    """What a bidder is answered of an accepted bid. ``outcome``: ``leading``, ``outbid`` or ``won``."""
+    """The result of an accepted bid. ``outcome``: ``leading``, ``outbid`` or ``won``."""
 
     outcome: str
     price: int
@@ -57,9 +57,9 @@ class BidResult(msgspec.Struct, frozen=True, array_like=True):
 
 
 def public_state(auction: Auction, now_ms: int, placement: str, minimum: int) -> PublicState:
-    """What everybody may know of the auction now. The reserve is ``none``, ``unmet`` or ``met``, never a number.
+    """The public state of the auction now. The reserve is ``none``, ``unmet`` or ``met``, never a number.
 
-    ``placement`` is where it is owned now: ``shared`` or ``dedicated``.
+    ``placement`` is the kind of its host now: ``shared`` or ``dedicated``.
     """
     terms = auction.terms
     return PublicState(
@@ -72,7 +72,7 @@ def public_state(auction: Auction, now_ms: int, placement: str, minimum: int) ->
         minimum=minimum,
         leader=auction.leader_name,
         bids=auction.bids,
-        # Who buys at once pays at least the reserve: what is sold is never "unmet".
+        # A buy-now price is at least the reserve: a sold auction never has "unmet".
         reserve="none" if terms.reserve_price is None else "met" if auction.reserve_met or auction.winner else "unmet",
         starts_at=terms.starts_at,
         ends_at=auction.ends_at,
@@ -87,14 +87,14 @@ def public_state(auction: Auction, now_ms: int, placement: str, minimum: int) ->
 
 
 def outcome_of(event: BidEvent) -> str:
-    """``leading``, ``outbid`` or ``won``: what a bid came to when it was decided."""
+    """The outcome of a bid when it was decided: ``leading``, ``outbid`` or ``won``."""
     if isinstance(event, BoughtNow):
         return "won"
     return "outbid" if isinstance(event, LeadDefended) else "leading"
 
 
 def public_event(event: Event) -> tuple[str, dict[str, Any]]:
-    """The wire's ``type`` and ``data`` of an event. The same for news, resume and replay; no hidden amounts."""
+    """The ``type`` and ``data`` of an event on the wire, the same in updates, resume and replay; no hidden amounts."""
     match event:
         case LeadTaken() | LeadRaised() | LeadDefended() | BoughtNow():
             return "bid", {

@@ -24,11 +24,11 @@ Pick = int | Callable[[list[str]], str]
 
 
 class BadColumns(Exception):
-    """The header is none that can be read; the message says why, and what can be done."""
+    """The header can't be read; the message says why, and what to do."""
 
 
 class Columns:
-    """What the columns of one file are.
+    """The columns of one file.
 
     ``taken``: members of a card → the columns that they come from. ``widths``: how many cells a row may have.
     """

@@ -1,4 +1,4 @@
-"""What a row of a catalog has to be."""
+"""Rows of catalogs: their fields and validation."""
 
 from contextlib import suppress
 from typing import Annotated, Any
@@ -20,11 +20,11 @@ Address = Annotated[str, Meta(min_length=1, max_length=500)]
 
 
 class BadRow(Exception):
-    """A row that is no card; the message says why, without quoting it at length."""
+    """The row is not a valid card; the message says why."""
 
 
 class CardRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A card as files and operators give it. ``set`` and ``number`` are what it is known by."""
+    """A card as in files and requests. ``set`` and ``number`` identify it."""
 
     set: SetCode
     number: Number
@@ -54,7 +54,7 @@ def row_from_json(text: bytes | msgspec.Raw) -> CardRow:
         # The text may be good once it is cleaned.
         return _cleaned(msgspec.json.decode(text))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRow(_said(error)) from None
+        raise BadRow(_message_of(error)) from None
 
 
 def row_from_csv(columns: list[str], cells: list[str]) -> CardRow:
@@ -84,7 +84,7 @@ def row_from_csv(columns: list[str], cells: list[str]) -> CardRow:
                 return row
         return _cleaned(members)
     except (msgspec.ValidationError, UnicodeError) as error:
-        raise BadRow(_said(error)) from None
+        raise BadRow(_message_of(error)) from None
 
 
 def _is_clean(row: CardRow) -> bool:
@@ -120,7 +120,7 @@ def _clean(name: str, value: Any) -> Any:
     return value
 
 
-def _said(error: Exception) -> str:
-    said = "the text is not UTF-8" if isinstance(error, UnicodeError) else str(error)[:200]
+def _message_of(error: Exception) -> str:
+    message = "the text is not UTF-8" if isinstance(error, UnicodeError) else str(error)[:200]
     # It may name what is in the file, and is shown on terminals.
-    return said if said.isprintable() else ascii(said)
+    return message if message.isprintable() else ascii(message)

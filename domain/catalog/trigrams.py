@@ -1,4 +1,4 @@
-"""Words that look alike: how much of their trigrams two words share (Jaccard)."""
+"""Similarity of words: the share of trigrams that two words have in common (Jaccard)."""
 
 # At least 3 in 10 of all trigrams of both: one wrong, missing or swapped letter in a word of five.
 SHARED_TENTHS_MIN = 3

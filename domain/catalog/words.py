@@ -1,4 +1,4 @@
-"""The words of a card: how text is folded, and what full text search knows of a card.
+"""Search words: how text is folded, and the full-text document of a card.
 
 A word has letters, digits and the marks that belong to them, no capitals and no accents. Hyphens and apostrophes divide
 words and join them as well: ``Ho-Oh`` has ``ho``, ``oh`` and ``hooh``. Of scripts that put no spaces between words,
@@ -58,7 +58,7 @@ _TOKEN = regex.compile(
 
 
 class _Token(NamedTuple):
-    """What is indexed of a piece of text, in its order, and what a search for the same piece looks for."""
+    """The indexed words of a piece of text, in order, and the term of a search for the same piece."""
 
     indexed: Phrase
     term: Term
@@ -80,7 +80,7 @@ def terms(text: str) -> list[Term]:
 
 
 def stands_for_longer(word: str) -> bool:
-    """Whether a search for it finds what begins so as well: who types may not have ended yet.
+    """Whether a search for it also finds words with this prefix.
 
     Too many words begin with the same two letters. One character of Chinese or Japanese begins a pair.
     """
@@ -90,7 +90,7 @@ def stands_for_longer(word: str) -> bool:
 def card_document(
     name: str, number: str, rarity: str, traits: Mapping[str, str], description: str
 ) -> tuple[str, list[str]]:
-    """What is searched of a card but its set, as a tsvector is written, and its words but those of the description.
+    """The document of a card without its set, as the text of a tsvector, and its words without the description's.
 
     Words of name and number weigh A, of traits B, of the description D. The marks of rarity and traits have no place.
     """
@@ -105,7 +105,7 @@ def card_document(
 
 
 def mark(name: str, value: str) -> str:
-    """What stands in the documents of all cards with this trait; without a name, of this rarity. No word is one."""
+    """The mark in the documents of all cards with this trait; without a name, of this rarity. It equals no word."""
     return "=" + hashlib.md5(f"{name}\x1f{value}".encode(), usedforsecurity=False).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""The books: accounts, what moved between them, and what is held. ``apply`` never refuses."""
+"""The state of a ledger: accounts, transfers and holds. ``apply`` never refuses."""
 
 import msgspec
 from msgspec.structs import replace
@@ -10,7 +10,7 @@ HOUSE = 0
 
 
 class Account(msgspec.Struct, frozen=True):
-    """``posted`` is the balance, ``held`` is promised of it; ``seq`` and ``hash`` are those of its newest entry."""
+    """``posted`` is the balance, ``held`` the part on hold; ``seq`` and ``hash`` are those of its newest entry."""
 
     id: int
     owner: int
@@ -27,9 +27,9 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """What was done, as it is kept: ``pending`` is the pending transfer that it ended.
+    """A recorded order. ``pending`` is the pending transfer that it ended.
 
-    Only ``transfer`` and ``post`` move money; ``pend`` holds it, ``void`` and ``expire`` let go of it.
+    Only ``transfer`` and ``post`` move money; ``pend`` holds it, ``void`` and ``expire`` release it.
     """
 
     id: bytes
@@ -49,7 +49,7 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """An amount that is promised."""
+    """An amount on hold."""
 
     amount: int
     expires_at: int | None = None
@@ -64,7 +64,7 @@ class Books(msgspec.Struct, frozen=True):
 
 
 def opened(account: int, owner: int, currency: str) -> Account:
-    """A new account. Those of the house may go below zero: they stand for what is outside."""
+    """A new account. Accounts of the house may be negative: they represent money outside of the ledger."""
     return Account(account, owner, currency, owner == HOUSE, first_entry_hash(account))
 
 

@@ -2,9 +2,9 @@
 
 import msgspec
 
-# What a JavaScript client can hold exactly: above it two amounts could look like one.
+# The largest integer that JavaScript clients represent exactly.
 AMOUNT_MAX = 2**53 - 1
-# What the house's own accounts may stand at, on either side of zero: sums of them still fit 64 bits.
+# The limit of balances of the house's accounts, positive or negative: sums of them still fit 64 bits.
 HOUSE_BALANCE_MAX = 2**62
 
 
@@ -20,7 +20,7 @@ CURRENCIES = {currency.code: currency for currency in (USDC,)}
 
 
 def is_amount(value: object) -> bool:
-    """Is it an integer in 1 .. 2**53-1? ``True`` is none, nor is ``1.0``."""
+    """Whether it is an int in 1 .. 2**53-1; ``True`` and ``1.0`` are not."""
     return type(value) is int and 1 <= value <= AMOUNT_MAX
 
 

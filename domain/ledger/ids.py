@@ -1,4 +1,4 @@
-"""Names of 16 bytes: of transfers, made so that a retry makes the same, and of what money is held for."""
+"""Ids of 16 bytes: of transfers, equal in a retry, and references of holds."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ REFERENCE_KIND_BYTES = 8
 
 
 def transfer_id(purpose: str, *parts: int | bytes | str) -> bytes:
-    """The id of the transfer for this purpose of these things: the same for the same, another for any other."""
+    """The id of a transfer, a hash of its purpose and parts."""
     digest = hashlib.blake2b(digest_size=ID_BYTES)
     for part in (purpose, *parts):
         # The type and length of each part go in, so that no two lists of parts read alike.
@@ -18,10 +18,10 @@ def transfer_id(purpose: str, *parts: int | bytes | str) -> bytes:
 
 
 def held_for(kind: str, entity: int) -> bytes:
-    """What names the holds of an entity's users. ``kind`` has at most seven letters."""
+    """The reference of the holds for an entity. ``kind`` has at most seven letters."""
     return f"{kind}:".encode().ljust(REFERENCE_KIND_BYTES, b"\0") + entity.to_bytes(8, "big")
 
 
 def held_for_auction(auction: int) -> bytes:
-    """What names the holds of an auction's bidders."""
+    """The reference of the holds for an auction."""
     return held_for("auction", auction)

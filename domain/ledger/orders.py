@@ -1,7 +1,7 @@
 """Orders to the ledger, after TigerBeetle's transfers: at once, or pending first and then posted or voided.
 
-Source of the model: https://docs.tigerbeetle.com/coding/two-phase-transfers/. Who orders makes the id, 16 bytes, and
-makes it so that a retry has the same (``domain.ledger.ids``).
+Source of the model: https://docs.tigerbeetle.com/coding/two-phase-transfers/. The caller makes the id, 16 bytes, equal
+in a retry (``domain.ledger.ids``).
 """
 
 import re
@@ -18,7 +18,7 @@ _KIND = re.compile("[a-z][a-z_]{0,31}")
 class Transfer(msgspec.Struct, frozen=True):
     """Move ``amount`` base units from one account to another, now.
 
-    ``kind`` says what for (``deposit``, ``sale``), ``about`` is the id of what it is about.
+    ``kind`` is the purpose (``deposit``, ``sale``), ``about`` the id of the auction or withdrawal.
     """
 
     id: bytes
@@ -32,7 +32,7 @@ class Transfer(msgspec.Struct, frozen=True):
 class Pend(msgspec.Struct, frozen=True):
     """Hold ``amount`` of the debit account, to be posted to the credit account later, or voided.
 
-    After ``expires_at`` (milliseconds) it can't be posted any more; what is held stays so until ``Expire`` comes.
+    After ``expires_at`` (milliseconds) it can't be posted any more; the hold stays until ``Expire``.
     """
 
     id: bytes
@@ -45,7 +45,7 @@ class Pend(msgspec.Struct, frozen=True):
 
 
 class Post(msgspec.Struct, frozen=True):
-    """Move what a pending transfer holds, or ``amount`` of it; the rest is let go of."""
+    """Move what a pending transfer holds, or ``amount`` of it; the rest is released."""
 
     id: bytes
     pending: bytes
@@ -53,14 +53,14 @@ class Post(msgspec.Struct, frozen=True):
 
 
 class Void(msgspec.Struct, frozen=True):
-    """Let go of what a pending transfer holds."""
+    """Release what a pending transfer holds."""
 
     id: bytes
     pending: bytes
 
 
 class Expire(msgspec.Struct, frozen=True):
-    """Let go of what a pending transfer holds because its time is over."""
+    """Release what an expired pending transfer holds."""
 
     id: bytes
     pending: bytes
@@ -78,7 +78,7 @@ ACTIONS: dict[type[Order], str] = {
 
 
 def fault_of(order: Order) -> str | None:
-    """The code for an order that makes no sense whatever the books say, else None."""
+    """The code for an order that is invalid in any state of the ledger, else None."""
     if type(order.id) is not bytes or len(order.id) != ID_BYTES:
         return refusals.INVALID_TRANSFER_ID
     if isinstance(order, (Transfer, Pend)):

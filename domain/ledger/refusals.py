@@ -11,14 +11,14 @@ class Refusal(msgspec.Struct, frozen=True):
     required: int | None = None
 
 
-# Beside those that clients are told of (domain/errors.py). The order makes no sense, whatever the books say.
+# In addition to the codes of domain/errors.py. The order is invalid in any state of the ledger.
 INVALID_AMOUNT = "invalid_amount"
 SAME_ACCOUNT = "same_account"
 INVALID_TRANSFER_ID = "invalid_transfer_id"
 INVALID_KIND = "invalid_kind"
 EXPIRY_PASSED = "expiry_passed"
 
-# The books say no.
+# The order is refused in this state of the ledger.
 ACCOUNT_NOT_FOUND = "account_not_found"
 CURRENCY_MISMATCH = "currency_mismatch"
 TRANSFER_ID_REUSED = "transfer_id_reused"

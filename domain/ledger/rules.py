@@ -17,18 +17,18 @@ from domain.ledger.refusals import Refusal
 
 
 class Done(msgspec.Struct, frozen=True):
-    """It is in the books. ``duplicate``: it was before this order came."""
+    """The order is recorded. ``duplicate``: it was before this call."""
 
     recorded: Recorded
     duplicate: bool = False
 
 
 class Reserve(msgspec.Struct, frozen=True):
-    """See that an owner has at_least, and bring their hold for a reference to between these amounts (base units).
+    """Check that an owner has at_least, and set their hold for a reference to between these amounts (base units).
 
-    What is held for it already counts. at_most is the stronger: where at_least is more, the balance is only checked
-    for it; at_most=0 releases. It is the same however often it comes: a hold of that size stays.
-    A hold above ``unless_above`` stays as it is: it is for a later bid than the one that this is about.
+    An existing hold for the reference counts. at_most limits the hold: if at_least is more, the balance is only checked
+    for it; at_most=0 releases. Idempotent: a hold within the limits stays as it is.
+    A hold above ``unless_above`` is not changed: it is for a later bid than this order.
     """
 
     reference: bytes
@@ -39,12 +39,12 @@ class Reserve(msgspec.Struct, frozen=True):
 
     @property
     def holds_nothing(self) -> bool:
-        """Whether it only asks: whatever is held stays, and nothing is held anew."""
+        """Whether it is only a balance check: no hold is changed."""
         return self.at_most == 0 and self.unless_above == 0
 
 
 def balance_check(reference: bytes, owner: int, amount: int) -> Reserve:
-    """Whether an owner has this much, for a moment: nothing is held for it."""
+    """A check that an owner has this much available; nothing is held."""
     return Reserve(reference, owner, amount, at_most=0, unless_above=0)
 
 
@@ -52,7 +52,7 @@ Outcome = Done | Refusal
 
 
 def decide(books: Books, order: Order, now_ms: int) -> Outcome:
-    """What becomes of an order, at this time (milliseconds). To do it, ``apply`` what was newly recorded."""
+    """The outcome of an order at this time (milliseconds). ``apply`` what was newly recorded."""
     fault = fault_of(order)
     if fault is not None:
         return Refusal(fault)
@@ -68,7 +68,7 @@ def decide(books: Books, order: Order, now_ms: int) -> Outcome:
 def decide_all(
     books: Books, orders: Sequence[Order], now_ms: int, *, together: bool = False
 ) -> tuple[Books, list[Outcome]]:
-    """One after the other, each on what those before it left; ``together``: all, or none."""
+    """Decide the orders one after the other, each on the state after those before it; ``together``: all or none."""
     after, outcomes = books, list[Outcome]()
     for order in orders:
         outcome = decide(after, order, now_ms)
@@ -81,20 +81,20 @@ def decide_all(
 
 
 def whole(outcomes: Sequence[Outcome]) -> bool:
-    """Was a set done, now or before? One that is partly old and partly new is no set."""
+    """Whether a whole set was recorded, now or before; not if only a part of it is new."""
     done = [outcome for outcome in outcomes if isinstance(outcome, Done)]
     return len(done) == len(outcomes) and len({outcome.duplicate for outcome in done}) <= 1
 
 
 def as_set(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """What becomes of orders that are to be done together: those at fault keep their codes."""
+    """The outcomes of orders that are all refused, since one was: those at fault keep their codes."""
     if whole(outcomes):
         return list(outcomes)
     return [o if isinstance(o, Refusal) else Refusal(refusals.SET_REFUSED) for o in outcomes]
 
 
 def same_order(recorded: Recorded, order: Order, pending: Recorded | None) -> bool:
-    """Is this what was recorded under its id? ``pending``: the pending transfer that was ended by it."""
+    """Whether this order was recorded under its id. ``pending``: the pending transfer that it ended."""
     if recorded.action != ACTIONS[type(order)]:
         return False
     if isinstance(order, (Transfer, Pend)):
@@ -111,7 +111,7 @@ def same_order(recorded: Recorded, order: Order, pending: Recorded | None) -> bo
 
 
 def reserve(books: Books, wanted: Reserve, account: Account | None) -> tuple[Books, Refusal | None]:
-    """The books with the hold as wanted, or as they are and why not. ``account`` is the owner's, None without one."""
+    """The books with the hold set, or unchanged and a refusal. ``account`` is the owner's, None if there is none."""
     held = 0 if account is None else books.holds.get((wanted.reference, account.id), Hold(0)).amount
     available = 0 if account is None else account.available
     if wanted.at_least > held and wanted.at_least - held > available:

@@ -1,7 +1,7 @@
-"""Paying out: what may be asked for, and what becomes of it.
+"""The rules of withdrawals.
 
-``requested`` → ``waiting_for_chain`` | ``rejected`` | ``cancelled``. What is asked for is held until it is paid out or
-let go of. What a chain does with those that wait comes with the chain.
+``requested`` → ``waiting_for_chain`` | ``rejected`` | ``cancelled``. The amount is held until it is paid out or
+released.
 """
 
 from enum import StrEnum
@@ -15,7 +15,7 @@ DAY_MS = 86_400_000
 
 
 class State(StrEnum):
-    """Where a withdrawal stands. In ``rejected`` and ``cancelled`` the money is its owner's again."""
+    """The state of a withdrawal. In ``rejected`` and ``cancelled`` the amount is released."""
 
     REQUESTED = "requested"
     WAITING_FOR_CHAIN = "waiting_for_chain"
@@ -27,7 +27,7 @@ OPEN_STATES = (State.REQUESTED, State.WAITING_FOR_CHAIN)
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Amounts in base units. Above ``approval_above`` an operator has to say yes."""
+    """Amounts in base units. Above ``approval_above`` an operator has to approve."""
 
     amount_max: int
     daily_max: int
@@ -36,14 +36,14 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Recent(msgspec.Struct, frozen=True):
-    """What the same user asked for in the last day, without what was rejected or cancelled; and when last."""
+    """The sum of the user's withdrawals of the last day, without rejected and cancelled ones; the time of the last."""
 
     amount: int = 0
     last_at: int | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why not. ``maximum``: the most that could be asked for now; ``retry_after_ms``: when to come again."""
+    """A refusal. ``maximum``: the largest amount that is accepted now; ``retry_after_ms``: when to retry."""
 
     code: str
     maximum: int | None = None
@@ -51,7 +51,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 def request(amount: int, recent: Recent, limits: Limits, now_ms: int) -> State | Refusal:
-    """How a withdrawal of this amount begins. Whether the balance covers it is the ledger's to say."""
+    """The first state of a withdrawal of this amount. The ledger checks the balance."""
     if amount > limits.amount_max:
         return Refusal(WITHDRAWAL_TOO_LARGE, limits.amount_max)
     if limits.cool_down_ms and recent.last_at is not None and now_ms < recent.last_at + limits.cool_down_ms:
@@ -62,7 +62,7 @@ def request(amount: int, recent: Recent, limits: Limits, now_ms: int) -> State |
 
 
 def decide(state: State, wanted: State) -> State | Refusal:
-    """Where an approval, a rejection or a cancellation leads from here. Wanting what is so already is fine."""
+    """The state after an approval, a rejection or a cancellation; unchanged if it is in that state already."""
     if state is wanted:
         return state
     if wanted is State.WAITING_FOR_CHAIN:
@@ -75,6 +75,6 @@ def held_by(withdrawal: int) -> bytes:
     return transfer_id("withdrawal", withdrawal)
 
 
-def let_go_by(withdrawal: int) -> bytes:
-    """The id of what ends that hold when nothing is paid out."""
+def released_by(withdrawal: int) -> bytes:
+    """The id of the order that releases the hold when nothing is paid out."""
     return transfer_id("withdrawal let go of", withdrawal)

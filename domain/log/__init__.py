@@ -1,1 +1,1 @@
-"""The event log's bytes: codec, hash chain, and checking both."""
+"""The encoding of the event log, its hash chain, and their verification."""

@@ -1,4 +1,4 @@
-"""Whether the rows of an entity's log are those that were written: none changed, missing, or out of place."""
+"""Verification of a hash chain: finds rows of an entity's log that were changed, are missing or out of order."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import msgspec
 
 from domain.log.codec import first_hash, next_hash
 
-# Rows whose hashes are wrong, kept to find out how: each is tried in the place of each other.
+# Rows with wrong hashes that are kept, to find out whether they were swapped.
 SUSPECTS_MAX = 32
 
 CHANGED = "changed"
@@ -26,7 +26,7 @@ class LogRow(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What is wrong at a row. ``kind`` is stable, ``detail`` is for people."""
+    """A fault at a row. ``kind`` is stable, ``detail`` is text for people."""
 
     seq: int
     kind: str
@@ -38,18 +38,18 @@ class _Suspect(msgspec.Struct, frozen=True):
     previous: bytes
 
     def fits(self, previous: bytes, seq: int) -> bool:
-        """Was this row written with this number, after this hash?"""
+        """Whether this row was written with this number, after this hash."""
         row = self.row
         return next_hash(previous, row.epoch, seq, row.at, row.body) == row.hash
 
     @property
     def computed(self) -> bytes:
-        """What its hash would be if the rest of it is right."""
+        """Its hash, computed from the rest of it."""
         return next_hash(self.previous, self.row.epoch, self.row.seq, self.row.at, self.row.body)
 
 
 class ChainCheck:
-    """Takes the rows in the order of ``seq``; its memory does not grow with them."""
+    """Checks rows in the order of ``seq``, in constant memory."""
 
     def __init__(self, kind: str, entity: int) -> None:
         # None: the row before is missing, so the next one's hash can't be checked.
@@ -58,7 +58,7 @@ class ChainCheck:
         self.last_seq = 0
 
     def follow(self, row: LogRow) -> Iterator[Finding]:
-        """What is wrong with the next row, as far as can be said now."""
+        """The findings at the next row, as far as they are known yet."""
         if row.seq <= self.last_seq:
             yield Finding(row.seq, REORDERED, f"row {row.seq} comes after row {self.last_seq}")
             return
@@ -80,13 +80,13 @@ class ChainCheck:
         return not self._suspects
 
     def finish(self) -> Iterator[Finding]:
-        """What became of the rows whose hashes are wrong."""
+        """The findings at the rows with wrong hashes."""
         for suspect in self._suspects:
             if not self._follows_a_suspect(suspect):
                 yield self._explained(suspect)
 
     def _follows_a_suspect(self, suspect: _Suspect) -> bool:
-        """It is as it was written; only the hash of the row before it, or that row's place, is not."""
+        """Whether it is unchanged, and only the row before it has a wrong hash or is out of order."""
         others = (other for other in self._suspects if other is not suspect)
         return any(
             suspect.fits(previous, suspect.row.seq) for other in others for previous in (other.row.hash, other.computed)

@@ -22,7 +22,7 @@ _pack_position = struct.Struct(">qqq").pack
 
 
 class Unreadable(ValueError):
-    """The bytes are not what this version of the engine writes."""
+    """This version of the engine can't decode the bytes."""
 
 
 class Codec:
@@ -48,7 +48,7 @@ def _decoder(of: Any) -> Callable[[bytes | msgspec.Raw], Any]:
 
 
 def first_hash(kind: str, entity: int) -> bytes:
-    """What the first row of an entity is chained to."""
+    """The previous hash of an entity's first row."""
     return hashlib.sha256(f"ece-{kind}-v1".encode() + entity.to_bytes(8, "big")).digest()
 
 
@@ -58,5 +58,5 @@ def next_hash(previous: bytes, epoch: int, seq: int, at_ms: int, body: bytes) ->
 
 
 def command_key(user: int, key: str) -> bytes:
-    """The 16 bytes under which the log finds a user's command again."""
+    """The key of a user's command in the log: 16 bytes."""
     return hashlib.blake2b(user.to_bytes(8, "big") + key.encode(), digest_size=16).digest()

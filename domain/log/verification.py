@@ -1,7 +1,7 @@
-"""Checking an entity's log: the hash chain, and that each event follows from the rules.
+"""Verification of an entity's log: the hash chain, and that each event follows from the rules.
 
-The command behind each event is made up again from the event, and ``decide`` on the state before it must give exactly
-these events at that time. So the state is the one that the rules give, or a row is named.
+The command behind each event is rebuilt from the event; ``decide`` on the state before it must give exactly the same
+events at that time. Otherwise there is a finding at that row.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ CLAIM = "claim"
 
 
 class Claim(Protocol):
-    """What another store says of the entity after the row ``seq``."""
+    """What another store has of the entity after the row ``seq``."""
 
     @property
     def seq(self) -> int: ...
@@ -33,7 +33,7 @@ class Claim(Protocol):
     def source(self) -> str: ...
 
     def fault(self, kind: Kind, state: Any, at_ms: int, row_hash: bytes) -> str | None:
-        """How it differs from what the log gives, where the row was written at ``at_ms``."""
+        """How it differs from the state by the log, or None. The row was written at ``at_ms``."""
 
 
 class SnapshotClaim(msgspec.Struct, frozen=True):
@@ -74,10 +74,9 @@ class SummaryClaim(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """``findings`` are the first ones by row, ``found`` says how many there are. ``state`` is what the log gives.
+    """``findings`` are the first ones by row, ``found`` is the number of all. ``state`` is the state by the log.
 
-    ``judged_to`` is the last row that could be held against the rules: after a row that is not as it was written the
-    state is a guess.
+    ``judged_to`` is the last row that could be checked against the rules: after a changed row the state is unknown.
     """
 
     rows: int
@@ -89,7 +88,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class LogVerifier:
-    """Takes the rows of one entity in the order of ``seq``; its memory does not grow with them."""
+    """Checks the rows of one entity in the order of ``seq``, in constant memory."""
 
     def __init__(self, kind: Kind, entity: int, claims: Sequence[Claim] = ()) -> None:
         self._kind = kind
@@ -117,12 +116,12 @@ class LogVerifier:
             self._rules.lose_track()
         self._note(self._rules.follow(row, event))
         if not self._chain.sound:
-            # Whatever follows from a row that is not as it was written says nothing about the rules.
+            # After a changed row the rules can't be checked.
             self._rules.lose_track()
         self._note(self._against_claims(row))
 
     def finish(self) -> Verdict:
-        """What came out."""
+        """The result."""
         self._note(self._chain.finish())
         last_seq = self._chain.last_seq
         self._note(self._rules.finish(last_seq))
@@ -150,7 +149,7 @@ class LogVerifier:
 
 
 class RuleCheck:
-    """Whether each event follows from the state before it. Says nothing more once it has lost track."""
+    """Checks that each event follows from the state before it, until a row is changed or missing."""
 
     def __init__(self, kind: Kind, entity: int) -> None:
         self._rules = kind.rules
@@ -160,30 +159,30 @@ class RuleCheck:
         self.judged_to = 0
         self._at = 0
         self._epoch = 0
-        # The rest of what one command gave: these events must come next, at the same time.
+        # Further events of the last command: these must come next, at the same time.
         self._pending: list[Any] = []
 
     def lose_track(self) -> None:
-        """A row is missing or not as it was: from here on the state is a guess."""
+        """A row is missing or changed: from here on the state is unknown."""
         self.on_track = False
         self._pending = []
 
     def follow(self, row: LogRow, event: Any) -> list[Finding]:
-        """What is wrong with this event here; then it counts as having happened."""
+        """The findings at this event; it is then applied."""
         findings: list[Finding] = []
         if self.on_track:
             findings += self._faults(row, event)
             self.judged_to = row.seq
         self._at, self._epoch = row.at, row.epoch
         if (self._rules.opening(event) is None) == (self.state is None):
-            # Can't be applied; ``_faults`` has said so.
+            # It can't be applied: ``_faults`` has a finding for it.
             self.lose_track()
             return findings
         self.state = self._rules.apply(self.state, event)
         return findings
 
     def finish(self, last_seq: int) -> list[Finding]:
-        """The last command's events must all be there."""
+        """The finding if events of the last command are missing."""
         if not self._pending:
             return []
         return [Finding(last_seq + 1, MISSING, f"row {last_seq + 1} is missing: {_name(self._pending[0])} must follow")]
@@ -232,7 +231,7 @@ class RuleCheck:
             return f"the rules let no time pass for {_name(event)} here"
         if decided[0] != event:
             return _difference(event, decided[0])
-        # What time does is decided anew at each row: opening and closing may come together or apart.
+        # A tick is decided again at each row: opening and closing may be one tick or two.
         self._pending = [] if isinstance(command, Tick) else decided[1:]
         return None
 

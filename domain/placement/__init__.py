@@ -1,1 +1,1 @@
-"""Which host owns which slots and auctions."""
+"""Placement: which host owns which slots and entities."""

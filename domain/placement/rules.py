@@ -1,32 +1,31 @@
-"""Who owns what. Pure: from who lives and who owns what now, to what has to move.
+"""Placement rules. Pure: from the living hosts and the present owners to the moves that are needed.
 
-Most entities share a host by their slot; some have a dedicated one. `orphans` must move at once, since nobody owns
-them; `rebalance` and `dedicated_hosts` are improvements, a few at a time, and never such that the next look would undo
-them.
+Most entities share a host by their slot; some have a dedicated one. Slots in `orphans` have no living owner and must
+move first. `rebalance` and `dedicated_hosts` give improvements, a few at a time; the next round never undoes them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-# An entity with so many orders a second gets a dedicated host, where one is left, and gives it back below the other.
+# From HOT_PER_S orders a second an entity gets a dedicated host, if one is free. Below COLD_PER_S it returns it.
 HOT_PER_S = 300
 COLD_PER_S = 60
-# ... and if it is at least such a part (a quarter) of what its host has to do: else the host has no need of relief.
+# It also needs at least this part (a quarter) of its host's orders: otherwise the host does not need relief.
 HOT_PART = 4
-# ... once it has had it for so long, and has been cold for so long.
+# It returns the host after at least STAY_MS there, once it has been cold for COOL_MS.
 STAY_MS = 15_000
 COOL_MS = 10_000
-# One that is so much hotter takes the place of another.
+# An entity with this many times the rate of another one replaces it.
 HOTTER = 2
-# A host's process, measured; the part of a node's memory that they may have (a tenth); how many a core can feed.
+# Memory of a host process, as measured; the part (a tenth) of a node's memory for dedicated hosts; hosts a core.
 HOST_BYTES = 64 * 1024 * 1024
 MEMORY_PART = 10
 HOSTS_PER_CORE = 2
 
 
 @dataclass(frozen=True)
-class HostPlace:
-    """A living host that owns slots, or could. ``node``: where it runs."""
+class PlacedHost:
+    """A living shared host, and the node that it runs on."""
 
     host_id: str
     node: str = ""
@@ -34,7 +33,7 @@ class HostPlace:
 
 @dataclass(frozen=True)
 class Move:
-    """Slots that go from one living host to another."""
+    """Slots that move from one living host to another."""
 
     slots: tuple[int, ...]
     source: str
@@ -43,29 +42,29 @@ class Move:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A live entity that is owned with its slot, and all orders of its host a second.
+    """A live entity on a shared host, its rate and that of its host (orders a second).
 
-    ``wished``: a dedicated host was asked for it.
+    ``requested``: its terms request a dedicated host.
     """
 
     entity: int
     rate: int
-    wished: bool = False
+    requested: bool = False
     host_rate: int = 0
 
     @property
     def hot(self) -> bool:
-        """Whether it, and those beside it, would be better off if it had a dedicated host."""
+        """Whether its rate justifies a dedicated host."""
         return self.rate >= HOT_PER_S and self.rate * HOT_PART >= self.host_rate
 
 
 @dataclass(frozen=True)
 class Dedicated:
-    """An entity with a dedicated host, for so long, and below COLD_PER_S for so long."""
+    """An entity with a dedicated host, the time that it has had it, and the time that it has been below COLD_PER_S."""
 
     entity: int
     rate: int
-    wished: bool = False
+    requested: bool = False
     ended: bool = False
     stayed_ms: int = 0
     cool_ms: int = 0
@@ -73,75 +72,78 @@ class Dedicated:
 
 @dataclass(frozen=True)
 class DedicatedChange:
-    """Which entity gets a dedicated host now, and which gives it back; one each at most, not both."""
+    """The entity that gets a dedicated host now, or the one that returns it; never both."""
 
     promote: int | None = None
     demote: int | None = None
 
 
 def budget(memory_bytes: int, cores: int) -> int:
-    """How many entities of one node may have a dedicated host. Each is a process: memory and cores limit them."""
+    """How many dedicated hosts a node may run. Each is a process: memory and cores limit them."""
     by_memory = memory_bytes // MEMORY_PART // HOST_BYTES
     return max(0, min(by_memory, cores * HOSTS_PER_CORE))
 
 
-def active_hosts(kept: Mapping[str, int], hosts: Sequence[HostPlace], per_node: int) -> list[str]:
-    """Who is to own slots: on each node so many, first those that own most already. The others stand by.
+def active_hosts(owned: Mapping[str, int], hosts: Sequence[PlacedHost], per_node: int) -> list[str]:
+    """The hosts that own slots: ``per_node`` on each node, first those that own most now. The others are spare.
 
-    ``kept`` has how many slots each host owns now.
+    ``owned`` is how many slots each host owns now.
     """
     by_node: dict[str, list[str]] = {}
     for host in hosts:
         by_node.setdefault(host.node, []).append(host.host_id)
     active = []
     for on_node in by_node.values():
-        on_node.sort(key=lambda host_id: (-kept.get(host_id, 0), host_id))
+        on_node.sort(key=lambda host_id: (-owned.get(host_id, 0), host_id))
         active += on_node[:per_node]
     return sorted(active)
 
 
 def orphans(
-    owners: Mapping[int, str | None], hosts: Sequence[HostPlace], per_node: int, wishes: Mapping[int, str] | None = None
+    owners: Mapping[int, str | None],
+    hosts: Sequence[PlacedHost],
+    per_node: int,
+    overrides: Mapping[int, str] | None = None,
 ) -> dict[int, str]:
-    """Slot → host for every slot whose owner is none of these hosts; empty when all is well, or when no host lives.
+    """Slot → host for every slot whose owner is none of these hosts; empty if there is none, or if no host lives.
 
-    ``owners`` has every slot, with the host that owns it (alive or not) or None; ``wishes`` the slots that an operator
-    wants on a certain host.
+    ``owners`` has every slot, with the host that owns it (alive or not) or None; ``overrides`` has the slots that an
+    operator has pinned to a host.
     """
-    kept = {host.host_id: 0 for host in hosts}
+    owned = {host.host_id: 0 for host in hosts}
     lost = []
     for slot in sorted(owners):
         owner = owners[slot]
-        if owner is not None and owner in kept:
-            kept[owner] += 1
+        if owner is not None and owner in owned:
+            owned[owner] += 1
         else:
             lost.append(slot)
     if not (lost and hosts):
         return {}
-    active = active_hosts(kept, hosts, per_node)
+    active = active_hosts(owned, hosts, per_node)
     moves = {}
     for slot in lost:
-        wanted = (wishes or {}).get(slot)
-        taker = wanted if wanted in kept else min(active, key=lambda host_id: (kept[host_id], host_id))
-        assert taker is not None
-        moves[slot] = taker
-        kept[taker] += 1
+        wanted = (overrides or {}).get(slot)
+        target = wanted if wanted in owned else min(active, key=lambda host_id: (owned[host_id], host_id))
+        assert target is not None
+        moves[slot] = target
+        owned[target] += 1
     return moves
 
 
 def rebalance(
     owners: Mapping[int, str | None],
-    hosts: Sequence[HostPlace],
+    hosts: Sequence[PlacedHost],
     per_node: int,
     *,
     leaving: Collection[str] = (),
-    wishes: Mapping[int, str] | None = None,
+    overrides: Mapping[int, str] | None = None,
     slots_max: int = 32,
 ) -> Move | None:
     """The next step towards an even spread, or None when it is reached. Only slots with a living owner move.
 
     ``leaving`` are hosts that live and are to own nothing. A step moves at most ``slots_max`` slots between one pair
-    of hosts, and makes the spread more even or fulfils a wish: so a series of steps ends, and stays where it ended.
+    of hosts, and makes the spread more even or follows an override: so a series of steps ends.
     """
     staying = [host for host in hosts if host.host_id not in leaving]
     alive = {host.host_id for host in hosts}
@@ -152,16 +154,16 @@ def rebalance(
         owner = owners[slot]
         assert owner is not None
         by_host[owner].append(slot)
-    takers = {host.host_id for host in staying}
-    pinned = {slot: host for slot, host in (wishes or {}).items() if host in takers and slot in owners}
-    wished = _wished(owners, pinned, slots_max)
-    if wished is not None:
-        return wished
-    active = set(active_hosts({h: len(by_host[h]) for h in takers}, staying, per_node))
-    return _evener(by_host, active, frozenset(pinned), slots_max)
+    targets = {host.host_id for host in staying}
+    pinned = {slot: host for slot, host in (overrides or {}).items() if host in targets and slot in owners}
+    requested = _override_move(owners, pinned, slots_max)
+    if requested is not None:
+        return requested
+    active = set(active_hosts({h: len(by_host[h]) for h in targets}, staying, per_node))
+    return _even_move(by_host, active, frozenset(pinned), slots_max)
 
 
-def _wished(owners: Mapping[int, str | None], pinned: Mapping[int, str], slots_max: int) -> Move | None:
+def _override_move(owners: Mapping[int, str | None], pinned: Mapping[int, str], slots_max: int) -> Move | None:
     misplaced = [slot for slot in sorted(pinned) if owners[slot] != pinned[slot]]
     if not misplaced:
         return None
@@ -171,54 +173,59 @@ def _wished(owners: Mapping[int, str | None], pinned: Mapping[int, str], slots_m
     return Move(tuple(same[:slots_max]), source, target)
 
 
-def _evener(by_host: Mapping[str, list[int]], active: set[str], pinned: frozenset[int], slots_max: int) -> Move | None:
+def _even_move(
+    by_host: Mapping[str, list[int]], active: set[str], pinned: frozenset[int], slots_max: int
+) -> Move | None:
     free = {host: [slot for slot in slots if slot not in pinned] for host, slots in by_host.items()}
     target = min(sorted(active), key=lambda host: len(free[host]))
-    leavers = [host for host in sorted(by_host) if host not in active and free[host]]
-    if leavers:
-        source = max(leavers, key=lambda host: len(free[host]))
+    leaving = [host for host in sorted(by_host) if host not in active and free[host]]
+    if leaving:
+        source = max(leaving, key=lambda host: len(free[host]))
         number = len(free[source])
-        # Not all to one: the others are to have their share, too.
+        # Not all to one host: each of the others gets its share.
         share = -(-sum(map(len, free.values())) // len(active)) - len(free[target])
         number = min(number, max(1, share))
     else:
         source = max(sorted(active), key=lambda host: len(free[host]))
         if len(free[source]) - len(free[target]) < 2:
             return None
-        # Down to the even share, or up to it, but past it for neither: so no slot has to move twice.
+        # Neither host goes past its even share, so no slot has to move twice.
         even, over = divmod(sum(map(len, free.values())), len(active))
         number = min(len(free[source]) - even, even + (over > 0) - len(free[target]))
     return Move(tuple(free[source][: min(number, slots_max)]), source, target)
 
 
-def dedicated_hosts(candidates: Sequence[Candidate], current: Sequence[Dedicated], places: int) -> DedicatedChange:
-    """The next change of who has a dedicated host, of which there are so many ``places``.
+def dedicated_hosts(
+    candidates: Sequence[Candidate], current: Sequence[Dedicated], dedicated_max: int
+) -> DedicatedChange:
+    """The next entity to promote to a dedicated host, or to demote; at most ``dedicated_max`` have one.
 
-    Wishes go first, then heat. Whoever got a place keeps it for STAY_MS, gives it back when it has ended or been cold
-    for COOL_MS, and loses it before only to a wish, or to one that is HOTTER times as hot.
+    Entities that request one go first, then those with the highest rate. An entity stays for STAY_MS at least, and
+    returns the host when it has ended or been cold for COOL_MS. Before that it loses the host only to an entity that
+    requests one, or to one with HOTTER times its rate.
     """
     over = [one for one in current if one.ended or _is_cold(one)]
     if over:
         return DedicatedChange(demote=min(over, key=lambda one: (not one.ended, one.rate, one.entity)).entity)
-    if len(current) > places:
-        return DedicatedChange(demote=min(current, key=_least_worth).entity)
-    worthy = [one for one in candidates if one.wished or one.hot]
-    if not worthy or not places:
+    if len(current) > dedicated_max:
+        return DedicatedChange(demote=min(current, key=_priority).entity)
+    eligible = [one for one in candidates if one.requested or one.hot]
+    if not eligible or not dedicated_max:
         return DedicatedChange()
-    best = max(worthy, key=lambda one: (one.wished, one.rate, -one.entity))
-    if len(current) < places:
+    best = max(eligible, key=lambda one: (one.requested, one.rate, -one.entity))
+    if len(current) < dedicated_max:
         return DedicatedChange(promote=best.entity)
-    weakest = min(current, key=_least_worth)
-    if weakest.wished or weakest.stayed_ms < STAY_MS:
+    weakest = min(current, key=_priority)
+    if weakest.requested or weakest.stayed_ms < STAY_MS:
         return DedicatedChange()
-    if best.wished or best.rate >= HOTTER * max(weakest.rate, COLD_PER_S):
+    if best.requested or best.rate >= HOTTER * max(weakest.rate, COLD_PER_S):
         return DedicatedChange(demote=weakest.entity)
     return DedicatedChange()
 
 
 def _is_cold(one: Dedicated) -> bool:
-    return not one.wished and one.stayed_ms >= STAY_MS and one.cool_ms >= COOL_MS
+    return not one.requested and one.stayed_ms >= STAY_MS and one.cool_ms >= COOL_MS
 
 
-def _least_worth(one: Dedicated) -> tuple[bool, int, int]:
-    return one.wished, one.rate, one.entity
+def _priority(one: Dedicated) -> tuple[bool, int, int]:
+    return one.requested, one.rate, one.entity

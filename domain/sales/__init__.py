@@ -1,1 +1,1 @@
-"""What a sale comes to: the split of its price, and portfolios."""
+"""Settlement of sales, and the value of portfolios."""

@@ -1,4 +1,4 @@
-"""What collections and sales come to. Amounts are base units, shares hundredths of a percent, days those of UTC.
+"""Values and profits of collections. Amounts are base units, shares hundredths of a percent, days those of UTC.
 
 The read models (``persistence/analytics/models.py``) do the same in SQL, for many rows at once.
 """
@@ -11,12 +11,12 @@ from domain.ledger.currencies import AMOUNT_MAX
 
 DAY_MS = 86_400_000
 WHOLE_BP = 10_000
-# A card that went from a cent to a fortune: beyond this nobody compares any more.
+# Larger changes are shown as this one.
 CHANGE_BP_MAX = 1_000_000_000
 
 
 class DayValue(msgspec.Struct, frozen=True):
-    """What a collection was at the end of a day: ``day`` counts from 1970-01-01."""
+    """The size and value of a collection at the end of a day. ``day`` counts from 1970-01-01."""
 
     day: int
     copies: int
@@ -29,12 +29,12 @@ def day_of(at_ms: int) -> int:
 
 
 def capped(amount: int) -> int:
-    """A sum, no further from zero than what every client can hold exactly."""
+    """The amount, limited to what every client can represent exactly (2**53 - 1)."""
     return max(-AMOUNT_MAX, min(AMOUNT_MAX, amount))
 
 
 def change_bp(before: int | None, after: int | None) -> int | None:
-    """By how much it changed, rounded towards zero. None where there was nothing to change from."""
+    """The relative change, rounded towards zero. None without a positive value before."""
     if before is None or after is None or before <= 0:
         return None
     size = abs(after - before) * WHOLE_BP // before
@@ -42,22 +42,22 @@ def change_bp(before: int | None, after: int | None) -> int | None:
 
 
 def sell_through_bp(sold: int, offered: int) -> int | None:
-    """How much of what was offered was sold; never more than all, though a second chance may be of an earlier offer."""
+    """The share of the offered copies that was sold, 100 % at most: a second chance may sell an earlier offer."""
     return None if offered <= 0 else min(sold * WHOLE_BP // offered, WHOLE_BP)
 
 
 def value_of(copies: int, price: int | None) -> int | None:
-    """What so many copies come to at this price of one. None where there is no price."""
+    """The value of these copies at this price of one. None without a price."""
     return None if price is None else capped(copies * price)
 
 
 def unrealised(copies: int, price: int | None, cost: int) -> int | None:
-    """What selling them at this price would bring above their cost. What was made or given has cost nothing."""
+    """The unrealised profit at this price. Copies that were made or given have no cost."""
     return None if price is None else capped(copies * price - cost)
 
 
 def filled(rows: Iterable[DayValue], first: int, last: int) -> list[DayValue]:
-    """Each day from ``first`` to ``last``. Rows rise by day, and each holds until the next; before them is nothing."""
+    """Each day from ``first`` to ``last``. Rows are in order of days; each applies until the next one."""
     days: list[DayValue] = []
     latest = DayValue(first, 0, 0)
     for row in [*rows, DayValue(last + 1, 0, 0)]:

@@ -1,7 +1,7 @@
-"""Who gets what of a sale: the seller, the house, and those whom the cards' royalties are due.
+"""The split of a sale's price: seller, fee of the house, royalties of the cards' payees.
 
-A bundle's price is shared out over its copies, so that each has a price; nothing is left over and nothing made up. All
-amounts are base units, shares are basis points (hundredths of a percent), rounded down in favour of the seller.
+A bundle's price is divided over its copies without remainder, so that each has a price. All amounts are base units,
+shares are basis points (hundredths of a percent), rounded down in favour of the seller.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ ROYALTY = "royalty"
 
 
 class Payee(msgspec.Struct, frozen=True, array_like=True):
-    """Who gets a royalty of each sale, and how much of it."""
+    """A user who gets a royalty of each sale, and its share."""
 
     owner: int
     basis_points: int
@@ -34,7 +34,7 @@ class SoldCopy(msgspec.Struct, frozen=True):
 
 
 class Sale(msgspec.Struct, frozen=True):
-    """What is settled. Without ``copies`` it is of something that is no card of ours: then there are no royalties."""
+    """A sale to settle. Without ``copies`` it is of something outside the catalog, which has no royalties."""
 
     seller: int
     buyer: int
@@ -52,7 +52,7 @@ class Leg(msgspec.Struct, frozen=True):
 
 
 class Share(msgspec.Struct, frozen=True):
-    """One copy's part of the price, and of what is taken off it."""
+    """One copy's part of the price, the fee and the royalties."""
 
     copy: int
     card: int
@@ -71,14 +71,14 @@ class Split(msgspec.Struct, frozen=True):
 
 
 class HighestBids:
-    """Who offered the most, but for the winner; of equal offers the earlier one. Bids come in their order."""
+    """The highest bid of a user other than the winner; of equal bids the earlier one. Bids are added in order."""
 
     def __init__(self, winner: int | None) -> None:
         self._winner = winner
         self.best: tuple[int, str, int] | None = None
 
     def add(self, bidder: int, name: str, maximum: int) -> None:
-        """Take note of a bid."""
+        """Add the next bid."""
         if bidder != self._winner and (self.best is None or maximum > self.best[2]):
             self.best = (bidder, name, maximum)
 
@@ -97,7 +97,7 @@ def royalty_fault(payees: Sequence[Payee]) -> str | None:
 
 
 def split(sale: Sale, house: int) -> Split:
-    """Who gets what. A payee who sells or buys gets no royalty: it is the seller's."""
+    """Split the price. A payee who is the seller or buyer gets no royalty: the seller gets it."""
     fee = sale.price * sale.fee_bp // BASIS
     prices = shared_out(sale.price, len(sale.copies))
     fees = shared_out(fee, len(sale.copies))
@@ -115,7 +115,7 @@ def split(sale: Sale, house: int) -> Split:
 
 
 def shared_out(amount: int, parts: int) -> list[int]:
-    """An amount in so many parts as equal as can be, the larger ones first. No parts: nothing."""
+    """Divide an amount into equal parts; the first ones are larger by one unit if it can't be divided evenly."""
     if not parts:
         return []
     each, left = divmod(amount, parts)

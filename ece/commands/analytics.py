@@ -45,8 +45,8 @@ def status(
     behind_s = None if found.caught_up_at is None else max(0, _now_ms() - found.caught_up_at) / 1000
     if as_json:
         waiting = {source.source: source.waiting for source in found.sources}
-        said = {"caught_up_at": found.caught_up_at, "behind_s": behind_s, "waiting": waiting}
-        sys.stdout.write(json.dumps({**said, "values_due": found.values_due}) + "\n")
+        fields = {"caught_up_at": found.caught_up_at, "behind_s": behind_s, "waiting": waiting}
+        sys.stdout.write(json.dumps({**fields, "values_due": found.values_due}) + "\n")
         return
     _print_status(Console(highlight=False), found, behind_s)
 

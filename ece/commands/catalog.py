@@ -115,9 +115,9 @@ def import_(
     with ExitStack() as opened:
         try:
             rows = opened.enter_context(catalog_file(file, how))
-            tell_bad = _reporter(report, opened)
+            report_bad = _reporter(report, opened)
             size = max(1, file.stat().st_size)
-            imported = asyncio.run(_imported(rows, file.name, size, shown if dry_run else None, tell_bad, stderr))
+            imported = asyncio.run(_imported(rows, file.name, size, shown if dry_run else None, report_bad, stderr))
         except (FileBroken, OSError) as error:
             raise Failure(f"{file}: {error}") from error
         except StoreError as error:
@@ -184,7 +184,7 @@ async def _imported(
     name: str,
     size: int,
     shown: list[Read] | None,
-    tell_bad: Callable[[int, str], None],
+    report_bad: Callable[[int, str], None],
     stderr: Console,
 ) -> Imported:
     """Written to the catalog; or only looked at, where there is a list for the first rows."""
@@ -199,8 +199,8 @@ async def _imported(
                 writing,
                 now_ms,
                 collection=_is_collection(rows),
-                tell_bad=tell_bad,
-                tell_offset=lambda offset: progress.update(task, completed=offset),
+                report_bad=report_bad,
+                report_offset=lambda offset: progress.update(task, completed=offset),
             )
 
         if shown is not None:

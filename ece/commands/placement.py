@@ -17,7 +17,7 @@ from ece.data_dir import DataDir
 from ece.failure import Failure
 from ece.settings import load_settings
 from persistence.placement.directory import Directory, HostAddress
-from persistence.placement.operator_wishes import OperatorWishes
+from persistence.placement.operator_overrides import OperatorOverrides
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.pool import Pool, close_pool, open_pool
 
@@ -123,7 +123,7 @@ async def _pool() -> AsyncIterator[Pool]:
 
 
 async def _list_nodes(pool: Pool) -> None:
-    hosts, draining = await Directory(pool).hosts(), await OperatorWishes(pool).drains()
+    hosts, draining = await Directory(pool).hosts(), await OperatorOverrides(pool).drains()
     table = Table(box=None, pad_edge=False)
     for column in ("NODE", "STATE", "HOSTS", "SLOTS", "DEDICATED", "ORDERS/S", "MEMORY"):
         table.add_column(column, justify="left" if column in ("NODE", "STATE") else "right", no_wrap=True)
@@ -136,8 +136,8 @@ async def _list_nodes(pool: Pool) -> None:
             str(len(reports)),
             str(sum(len(host.slots) for host in there)),
             str(sum(len(host.entities) for host in there)),
-            f"{sum(said.orders_rate for said in reports):,.0f}",
-            f"{sum(said.rss_bytes for said in reports) / MIB:,.0f} MiB",
+            f"{sum(report.orders_rate for report in reports):,.0f}",
+            f"{sum(report.rss_bytes for report in reports) / MIB:,.0f} MiB",
         )
     _console().print(table)
 
@@ -149,28 +149,30 @@ def _state_of_node(drained: bool, hosts: list[HostAddress]) -> str:
 
 
 async def _list_hosts(pool: Pool) -> None:
-    hosts, wishes = await Directory(pool).hosts(), await OperatorWishes(pool).slots()
+    hosts, overrides = await Directory(pool).hosts(), await OperatorOverrides(pool).slots()
     table = Table(box=None, pad_edge=False)
     for column in ("HOST", "NODE", "STATE", "SLOTS", "ENTITIES", "ORDERS/S", "COMMIT", "WAITING", "HOTTEST"):
         right = column not in ("HOST", "NODE", "STATE", "HOTTEST")
         table.add_column(column, justify="right" if right else "left", no_wrap=True)
     for host in hosts:
         if _alive(host) or host.owns_something:
-            said = load_report_of(host.load_report)
+            report = load_report_of(host.load_report)
             table.add_row(
                 host.host_id,
                 host.node[:NODE_CHARACTERS] or "?",
                 _state_of_host(host),
                 str(len(host.slots)),
-                f"{said.entities:,}",
-                f"{said.orders_rate:,.0f}",
-                f"{said.commit_ms:.1f} ms",
-                f"{said.inbox + said.loading:,}",
-                _hottest(host, said),
+                f"{report.entities:,}",
+                f"{report.orders_rate:,.0f}",
+                f"{report.commit_ms:.1f} ms",
+                f"{report.inbox + report.loading:,}",
+                _hottest(host, report),
             )
     _console().print(table)
-    if wishes:
-        _console().print(f"{len(wishes)} slot(s) are pinned by an operator; `scripts/ece slots free` removes the pins.")
+    if overrides:
+        _console().print(
+            f"{len(overrides)} slot(s) are pinned by an operator; `scripts/ece slots free` removes the pins."
+        )
 
 
 def _state_of_host(host: HostAddress) -> str:
@@ -181,20 +183,20 @@ def _state_of_host(host: HostAddress) -> str:
     return "serving" if host.slots else "spare"
 
 
-def _hottest(host: HostAddress, said: LoadReport) -> str:
+def _hottest(host: HostAddress, report: LoadReport) -> str:
     if host.entities:
         return ", ".join(id_text(entity) for entity in host.entities)
-    return ", ".join(f"{id_text(heat.entity)} ({heat.rate:,}/s)" for heat in said.hottest[:2])
+    return ", ".join(f"{id_text(hot.entity)} ({hot.rate:,}/s)" for hot in report.hottest[:2])
 
 
 async def _drain(pool: Pool, name: str, wait_s: float) -> None:
-    directory, wishes = Directory(pool), OperatorWishes(pool)
-    hosts, draining = await directory.hosts(), await wishes.drains()
+    directory, overrides = Directory(pool), OperatorOverrides(pool)
+    hosts, draining = await directory.hosts(), await overrides.drains()
     alive = {host.node for host in hosts if _alive(host)}
     full = _only_one(name, alive | {host.node for host in hosts if host.owns_something} | draining)
     if not alive - draining - {full}:
         raise Failure("No other node has a running host to move slots to. Add a node first.")
-    await wishes.drain(full)
+    await overrides.drain(full)
     if wait_s == 0:
         _console().print(f"{full[:NODE_CHARACTERS]} is being drained; `scripts/ece node list` shows the progress.")
         return
@@ -208,9 +210,9 @@ async def _drain(pool: Pool, name: str, wait_s: float) -> None:
 
 
 async def _undrain(pool: Pool, name: str) -> None:
-    wishes = OperatorWishes(pool)
-    full = _only_one(name, await wishes.drains())
-    await wishes.undrain(full)
+    overrides = OperatorOverrides(pool)
+    full = _only_one(name, await overrides.drains())
+    await overrides.undrain(full)
     _console().print(f"{full[:NODE_CHARACTERS]} is in use again: the director starts hosts there.")
 
 
@@ -220,7 +222,7 @@ async def _move(pool: Pool, which: str, host_id: str, wait_s: float) -> None:
     if host_id not in hosts or not _alive(hosts[host_id]):
         raise Failure(f"{host_id} is not running. `scripts/ece slots list` shows the hosts that are.")
     wanted = _slots_of(which, load_settings().slots)
-    await OperatorWishes(pool).wish_slots(wanted, host_id)
+    await OperatorOverrides(pool).pin_slots(wanted, host_id)
 
     async def left() -> int:
         kept = next((host.slots for host in await directory.hosts() if host.host_id == host_id), ())
@@ -232,7 +234,7 @@ async def _move(pool: Pool, which: str, host_id: str, wait_s: float) -> None:
 
 
 async def _free(pool: Pool) -> None:
-    await OperatorWishes(pool).drop_slot_wishes()
+    await OperatorOverrides(pool).unpin_slots()
     _console().print("The director balances all slots again.")
 
 

@@ -242,12 +242,12 @@ def _print_verdict(out: Console, auction: int, verdict: Verdict) -> None:
         if verdict.found > len(verdict.findings):
             out.print(f"  … and {verdict.found - len(verdict.findings):,} more.")
     if isinstance(verdict.state, Auction):
-        out.print("  " + escape(_said(verdict.state)))
+        out.print("  " + escape(_described(verdict.state)))
     if verdict.judged_to < verdict.last_seq:
         out.print(f"  The rules were checked up to row {verdict.judged_to:,}; what follows is only what the log says.")
 
 
-def _said(auction: Auction) -> str:
+def _described(auction: Auction) -> str:
     price = f"{auction.price / UNITS_PER_USD:,.2f} USD after {auction.bids:,} bids"
     if not auction.ended:
         return f"The log gives: {auction.status.value}, {price}, led by {auction.leader_name or 'nobody'}."

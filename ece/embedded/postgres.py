@@ -38,26 +38,26 @@ SERVER_SETTINGS = {
     "timezone": "UTC",
 }
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class EmbeddedPostgres:
     """What to start, where it listens, and whether it accepts connections."""
 
-    def __init__(self, data_dir: DataDir, runtime_dir: Path, say: Say) -> None:
+    def __init__(self, data_dir: DataDir, runtime_dir: Path, report: Report) -> None:
         self.data = data_dir.postgres
         self.sockets = runtime_dir / "pg"
         self.url = f"postgresql://{SUPERUSER}@/{DATABASE}?host={self.sockets}"
         self._log = data_dir.logs / "postgres.log"
         self._programs = _programs_of_the_wheel()
-        self._say = say
+        self._report = report
         self._user: SystemUser | None = None
 
     async def prepare(self, environment: Mapping[str, str]) -> None:
         """Make the data directory if there is none, and give it to the user that the server runs as."""
         if os.geteuid() == 0:
             self._user = user_for_postgres(self.data)
-            open_way(self._programs, (self.data, self.sockets), self._say)
+            open_way(self._programs, (self.data, self.sockets), self._report)
         _own(self.sockets, self._user)
         if self._is_made():
             _own(self.data, self._user)
@@ -104,7 +104,7 @@ class EmbeddedPostgres:
             # start. The lock on the data directory ensures that no other engine uses it.
             pid_file.unlink(missing_ok=True)
             return
-        self._say(f"PostgreSQL of an earlier engine still runs (process {pid}): stopping it")
+        self._report(f"PostgreSQL of an earlier engine still runs (process {pid}): stopping it")
         with suppress(psutil.Error):
             server.send_signal(signal.SIGINT)
             server.wait(STALE_SERVER_STOPS_WITHIN_S)

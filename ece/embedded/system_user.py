@@ -56,21 +56,21 @@ def give(path: Path, user: SystemUser) -> None:
             os.chown(inner, user.uid, user.gid, follow_symlinks=False)
 
 
-def open_way(programs: Path, folders: Sequence[Path], say: Callable[[str], None]) -> None:
+def open_way(programs: Path, folders: Sequence[Path], report: Callable[[str], None]) -> None:
     """Let other users run the programs and reach the folders."""
     for path in (programs, *folders):
-        _open_way_to(path, say)
+        _open_way_to(path, report)
     if not (programs / "postgres").stat().st_mode & _PASS_THROUGH:
         _make_readable(programs.parent)  # unpacked under a strict umask
 
 
-def _open_way_to(path: Path, say: Callable[[str], None]) -> None:
+def _open_way_to(path: Path, report: Callable[[str], None]) -> None:
     for folder in path.resolve().parents:
         mode = folder.stat().st_mode
         if not mode & _PASS_THROUGH:
             # Passing through is enough: what is in there can't be listed.
             folder.chmod(mode | _PASS_THROUGH)
-            say(f"{folder}: other users may now pass through it, as PostgreSQL's user has to")
+            report(f"{folder}: other users may now pass through it, as PostgreSQL's user has to")
 
 
 def _make_readable(folder: Path) -> None:

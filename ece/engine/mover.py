@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from actors.placement.membership import SHARED_PREFIX
 from domain.ids import id_text, parse_id
 from persistence.placement.directory import Directory, slot_of
-from persistence.placement.operator_wishes import OperatorWishes
+from persistence.placement.operator_overrides import OperatorOverrides
 from persistence.postgres.guard import guarded
 from persistence.postgres.pool import Pool
 
@@ -22,7 +22,7 @@ class EngineMover:
     def __init__(self, pool: Pool, slots_total: int) -> None:
         self._pool = pool
         self._slots_total = slots_total
-        self._wishes = OperatorWishes(pool)
+        self._overrides = OperatorOverrides(pool)
 
     async def hosts(self) -> list[str]:
         """The hosts that own slots."""
@@ -31,7 +31,7 @@ class EngineMover:
 
     async def move(self, auctions: Sequence[str], host_id: str) -> None:
         """Request that the slots of these auctions move to this host."""
-        await self._wishes.wish_slots(sorted(set(self._slots(auctions))), host_id)
+        await self._overrides.pin_slots(sorted(set(self._slots(auctions))), host_id)
 
     async def owners(self, auctions: Sequence[str]) -> dict[str, str]:
         """The host that owns each of these auctions, as the directory has it now."""

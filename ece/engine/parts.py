@@ -81,7 +81,7 @@ class EngineParts:
         state = self._data_dir.read_state()
         if state is None:
             return {}
-        found = {name: pid for name, pid in state.children.items() if _lives(pid)}
+        found = {name: pid for name, pid in state.children.items() if _is_alive(pid)}
         for process in of_engine(state.instance, state.children.values()):
             try:
                 name, title = process.name(), " ".join(process.cmdline())
@@ -94,7 +94,7 @@ class EngineParts:
         return found
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:

@@ -122,5 +122,5 @@ async def _until_ready(data_dir: DataDir, child: Child | None) -> RunState:
 
 def _last_message(data_dir: DataDir) -> str:
     lines = last_lines(data_dir.logs / "up.log", 12)
-    said = [line.removeprefix("ece: ") for line in lines if line.startswith("ece: ")]
-    return said[-1] if said else "The engine ended before it was ready: " + " / ".join(lines[-3:])
+    messages = [line.removeprefix("ece: ") for line in lines if line.startswith("ece: ")]
+    return messages[-1] if messages else "The engine ended before it was ready: " + " / ".join(lines[-3:])

@@ -7,7 +7,7 @@ import structlog
 from domain.ledger.withdrawals import Limits as WithdrawalLimits
 from ece.settings import Settings
 from gateway.http.address_limit import AddressLimit
-from gateway.http.connections import CONNECTIONS_BESIDE_SOCKETS, ConnectionLimits, Connections
+from gateway.http.connections import CONNECTIONS_WITHOUT_SOCKETS, ConnectionLimits, Connections
 from gateway.rest.ledger.services import MoneyRules
 from gateway.rest.limits import Limits
 from gateway.websocket.connection import SessionLimits
@@ -32,15 +32,15 @@ def raise_file_limit() -> int:
 
 def open_connections(settings: Settings, files_max: int) -> Connections:
     """The client connections, of which there may be as many as settings and open files allow."""
-    wanted = settings.connections_max or settings.sockets_max + CONNECTIONS_BESIDE_SOCKETS
+    wanted = settings.connections_max or settings.sockets_max + CONNECTIONS_WITHOUT_SOCKETS
     allowed = max(1, files_max - FILES_RESERVED - settings.database_pool_max)
     limits = ConnectionLimits(
         connections_max=min(wanted, allowed),
         request_timeout_s=settings.request_timeout_s,
         response_timeout_s=settings.response_timeout_s,
     )
-    say = log.warning if allowed < wanted else log.info
-    say("connection_limit", connections_max=limits.connections_max, wanted=wanted, files_max=files_max)
+    write = log.warning if allowed < wanted else log.info
+    write("connection_limit", connections_max=limits.connections_max, wanted=wanted, files_max=files_max)
     return Connections(limits, AddressLimit(settings.connections_per_address_max, settings.proxies))
 
 

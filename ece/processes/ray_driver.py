@@ -20,7 +20,7 @@ import structlog
 
 from actors.hosting.limits import HostLimits
 from actors.placement.control import DirectorLimits
-from actors.runtime.cluster import RayConfig, RayRuntime, RayTrouble
+from actors.runtime.cluster import RayConfig, RayRuntime, RayUnavailable
 from actors.runtime.director_actor import DirectorConfig, Report
 from actors.runtime.host_process import HostConfig
 from ece.data_dir import DataDir, with_secrets
@@ -88,7 +88,7 @@ def send(message: dict[str, Any]) -> None:
 
 
 def wait_for_migrations(settings: Settings) -> None:
-    """Return once the database has this program's schema. Raises RayTrouble after some time."""
+    """Return once the database has this program's schema. Raises RayUnavailable after some time."""
     deadline = time.monotonic() + DATABASE_TIMEOUT_S
     while True:
         try:
@@ -98,7 +98,7 @@ def wait_for_migrations(settings: Settings) -> None:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, MigrationError) as error:
             problem = str(error)
         if time.monotonic() > deadline:
-            raise RayTrouble(f"the database was not ready after {DATABASE_TIMEOUT_S:.0f} s: {problem}")
+            raise RayUnavailable(f"the database was not ready after {DATABASE_TIMEOUT_S:.0f} s: {problem}")
         time.sleep(0.1)
 
 
@@ -112,7 +112,7 @@ def main() -> int:
         wait_for_migrations(settings)
         runtime.start_director(director_config(settings), host_template(settings), actor_set_up(settings))
         loss = asyncio.run(follow_director(runtime))
-    except RayTrouble as trouble:
+    except RayUnavailable as trouble:
         log.error("ray_driver_failed", error=str(trouble))
         return 1
     if loss is not None:
@@ -125,7 +125,7 @@ def main() -> int:
 
 
 async def follow_director(runtime: RayRuntime) -> str | None:
-    """Pass on the reports of the director until SIGTERM (None) or loss of this Ray (the reason). Raises RayTrouble."""
+    """Print what the director reports, until SIGTERM (None) or the loss of Ray (the reason). Raises RayUnavailable."""
     stopping = asyncio.Event()
     # Only now: Ray sets handlers of its own while it starts.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -141,7 +141,7 @@ async def follow_director(runtime: RayRuntime) -> str | None:
             return loss
         if not director.ready and time.monotonic() > placed_by:
             reason = director.failure or "no reason is known; see the logs of hosts and director"
-            raise RayTrouble(f"hosts not serving after {SERVING_TIMEOUT_S:.0f} s: {reason}")
+            raise RayUnavailable(f"hosts not serving after {SERVING_TIMEOUT_S:.0f} s: {reason}")
     return None
 
 

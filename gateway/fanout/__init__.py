@@ -1,1 +1,1 @@
-"""From hosts' updates to watchers."""
+"""Fan-out: from the updates of hosts to watchers."""

@@ -1,4 +1,4 @@
-"""One update of an entity on its way to all who follow it."""
+"""The delivery of one update of an entity to all its watchers."""
 
 import time
 from itertools import islice
@@ -9,7 +9,7 @@ from gateway.wire.frames import EventFrame
 
 
 class Broadcast:
-    """An update for everyone who watched when it set out: these events, or the state as it is when it is delivered."""
+    """An update for all watchers at its start: these events, or the state as it is at the time of delivery."""
 
     def __init__(
         self, channel: Channel, events: list[EventFrame], to: list[Subscription], per_turn: int, *, final: bool
@@ -19,13 +19,13 @@ class Broadcast:
         self._per_turn = per_turn
         self._encoded: dict[tuple[Codec, int], bytes] = {}
         self._final = final
-        # Of this thread's own time: what other processes take of the machine is no reason to send less.
+        # Processor time of this thread, so that load by other processes does not slow down broadcasts.
         self._from_s = time.thread_time()
         self._left = len(to)
         self._to = iter(to)
 
     def deliver_some(self) -> bool:
-        """Notify the next few; whether others are left."""
+        """Notify the next few watchers; returns whether others are left."""
         for subscription in islice(self._to, self._per_turn):
             self._left -= 1
             if subscription.active:
@@ -33,14 +33,14 @@ class Broadcast:
         return self._left > 0
 
     def work_s(self) -> float:
-        """What it cost so far, with whatever had its turn in between."""
+        """The processor time since its start (s), with what else ran in between."""
         return time.thread_time() - self._from_s
 
     def _deliver(self, subscription: Subscription) -> None:
         if self._events:
             self._deliver_events(subscription)
         elif subscription.position < (self._channel.epoch, self._channel.seq):
-            # The last of a long broadcast get what has happened since it set out.
+            # The last watchers of a long broadcast get what has changed since its start.
             subscription.position = (self._channel.epoch, self._channel.seq)
             subscription.deliver(self._channel.newest(subscription.watcher.codec))
         if self._final:
@@ -48,7 +48,7 @@ class Broadcast:
             subscription.catch_up()
 
     def _deliver_events(self, subscription: Subscription) -> None:
-        """Those after where the subscription stands, encoded once for all who stand there."""
+        """The events after the subscription's position, encoded once for all subscriptions at that position."""
         codec, events = subscription.watcher.codec, self._events
         known = 0
         while known < len(events) and (events[known].epoch, events[known].seq) <= subscription.position:

@@ -1,7 +1,7 @@
-"""What sockets can follow: a channel, who follows it, and where channels of one kind come from.
+"""Channels, subscriptions and channel sources: what sockets can subscribe to.
 
-A frame of type ``state`` replaces everything up to its ``seq``: it is sent in place of events where some were missed,
-where there are more of them than a person could follow, and to a watcher that could not take them as they came.
+A frame of type ``state`` replaces everything up to its ``seq``. It is sent instead of events if some were missed, if
+there are more of them than a person can follow, and to a watcher that was too slow for them.
 """
 
 from abc import ABC, abstractmethod
@@ -20,13 +20,13 @@ from gateway.wire.frames import EventFrame, Position
 
 
 class FanOutLimits(msgspec.Struct, frozen=True):
-    """Bounds of notifying watchers, and of catching up with what they missed; see docs/architecture.md, Bounds."""
+    """Bounds of notifying watchers, and of resumes; see docs/architecture.md, Bounds."""
 
-    # Of the processor's time, for the updates of one channel: the rest is left to acks and all else.
+    # Share of processor time for the updates of one channel; the rest is for acks and everything else.
     broadcast_share_max: float = 0.67
-    # More watchers of one entity are a crowd: they get states where much happens, not each event.
+    # With more watchers than this, a hot entity is sent as states, not as single events.
     crowd_watchers: int = 256
-    # So many watchers are notified before acks and whatever else is ready have their turn.
+    # Watchers that are notified before other tasks of the event loop run.
     watchers_per_turn: int = 64
     resume_events_max: int = 2_000
     # Resumes that read the log at the same time. They share the database's connections with REST.
@@ -34,10 +34,10 @@ class FanOutLimits(msgspec.Struct, frozen=True):
 
 
 class FanOutCounts:
-    """What all channels of a gateway have done."""
+    """Counters of all channels of a gateway."""
 
     def __init__(self) -> None:
-        # Updates that did not follow on what was known: watchers get a state in place of events.
+        # Updates after a gap: watchers get a state instead of events.
         self.gaps = 0
         # Subscribes by what the reply has: `state`, or `events` from `memory` or the `log`.
         self.subscribed: Counter[str] = Counter()
@@ -45,22 +45,22 @@ class FanOutCounts:
 
 
 class Watcher(Protocol):
-    """Who is notified."""
+    """A client that is notified of updates."""
 
     codec: Codec
 
     def notify(self, frame: bytes) -> bool:
-        """Take an update; False where too much waits for the client already, and nothing was taken."""
+        """Send an update; False: it was not sent, since too much waits for the client already."""
 
     def push(self, frame: bytes) -> None:
-        """Take what must not wait."""
+        """Send a frame that must not be left out."""
 
     def fell_behind(self, subscription: "Subscription") -> None:
         """Call ``catch_up`` of the subscription as soon as the client can take updates again."""
 
 
 class Subscription:
-    """One watcher of one channel. Frames that come before the reply was sent wait for it."""
+    """One watcher of one channel. Frames wait until the reply to the subscribe was sent."""
 
     __slots__ = ("_early", "active", "behind", "channel", "position", "watcher")
 
@@ -68,14 +68,14 @@ class Subscription:
         self.watcher = watcher
         self.channel: Channel | None = None
         self.active = False
-        # It missed an update. Then it gets no more until it gets the newest state.
+        # It missed an update, and gets no more until it gets the newest state.
         self.behind = False
-        # (epoch, seq) of the reply or of the state that it caught up with: what lies before is not for this watcher.
+        # (epoch, seq) of the reply or of the last state sent: this watcher gets only later events.
         self.position = (0, -1)
         self._early: list[bytes] | None = []
 
     def deliver(self, frame: bytes) -> None:
-        """Pass on an update, or note that the watcher could not take it."""
+        """Send an update, or mark the subscription as behind."""
         if self._early is not None:
             self._early.append(frame)
         elif not self.behind and not self.watcher.notify(frame):
@@ -83,18 +83,18 @@ class Subscription:
             self.watcher.fell_behind(self)
 
     def catch_up(self) -> None:
-        """If it missed anything, the newest state stands in its place."""
+        """Send the newest state if it missed anything."""
         if self.behind and self.active and self._early is None and self.channel is not None:
             self.behind = False
             self.position = (self.channel.epoch, self.channel.seq)
             self.watcher.push(self.channel.newest(self.watcher.codec))
 
     def hold(self) -> None:
-        """Subscribed anew: again the reply goes first."""
+        """Subscribed again: hold frames until the reply was sent."""
         self._early = []
 
     def joined(self, channel: "Channel") -> None:
-        """From here on the channel's updates are for this watcher; what lies before is in the reply."""
+        """Add it to the channel: it gets later updates; the reply has everything before."""
         self.hold()
         self.channel = channel
         self.position = (channel.epoch, channel.seq)
@@ -103,14 +103,14 @@ class Subscription:
         channel.subscriptions.add(self)
 
     def start(self) -> None:
-        """The reply was sent."""
+        """The reply was sent: send the frames that waited, and all later ones."""
         early, self._early = self._early or [], None
         for frame in early:
             self.deliver(frame)
 
 
 class PrivateSubscription(Subscription):
-    """Of a private channel: while the token is not valid nothing is delivered; after it the newest state is."""
+    """For a private channel: sends nothing while the token is not valid, and the newest state once it is again."""
 
     __slots__ = ("_may_receive",)
 
@@ -119,7 +119,7 @@ class PrivateSubscription(Subscription):
         self._may_receive = may_receive
 
     def deliver(self, frame: bytes) -> None:
-        """Pass on an update, unless the token has expired."""
+        """Send an update, unless the token has expired."""
         if self._may_receive():
             super().deliver(frame)
         else:
@@ -127,7 +127,7 @@ class PrivateSubscription(Subscription):
 
 
 class Channel(ABC):
-    """What is followed, as this gateway knows it: it stands at (epoch, seq), since ``at`` (ms). Not loaded: seq -1."""
+    """A channel of this gateway, at position (epoch, seq) since ``at`` (ms). Not loaded: seq -1."""
 
     def __init__(self, name: str, key: Hashable) -> None:
         self.name = name
@@ -136,25 +136,25 @@ class Channel(ABC):
         self.seq = -1
         self.at = 0
         self.subscriptions: set[Subscription] = set()
-        # Watchers on their way in: the channel must not be forgotten under them.
+        # Subscribes in flight, during which the channel must not be removed.
         self.joining = 0
 
     @property
     def loaded(self) -> bool:
-        """Whether it is known where it stands."""
+        """Whether its position is known."""
         return self.seq >= 0
 
     @property
     def watchers(self) -> int:
-        """How many watch through this gateway."""
+        """How many watchers it has in this gateway."""
         return len(self.subscriptions)
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
-        """The state where it stands, as it goes over the wire."""
+        """The state at its position, as on the wire."""
 
     def state_frame(self) -> EventFrame:
-        """An event that replaces all up to where the channel stands."""
+        """A ``state`` frame, which replaces all events up to the channel's position."""
         return EventFrame(self.name, self.epoch, self.seq, "state", self.at, self.state(), self.watchers)
 
     def newest(self, codec: Codec) -> bytes:
@@ -166,7 +166,7 @@ class Channel(ABC):
         return []
 
     def events_since(self, since: Position, older: Sequence[EventFrame]) -> list[EventFrame] | None:
-        """All events after ``since``, from ``older`` and from memory; None where they are not all there."""
+        """All events after ``since``, from ``older`` and from memory; None if some are missing."""
         if since.epoch != self.epoch or since.seq > self.seq:
             return None
         events = {event.seq: event for event in older if event.seq <= self.seq}
@@ -175,7 +175,7 @@ class Channel(ABC):
         return [events[seq] for seq in sorted(events)] if len(events) == self.seq - since.seq else None
 
     def close(self) -> None:
-        """Nobody follows it any more."""
+        """It has no watchers any more."""
         return
 
 
@@ -183,30 +183,30 @@ C = TypeVar("C", bound=Channel)
 
 
 class ChannelSource(ABC, Generic[C]):
-    """Where the channels of one prefix come from. The hub opens, joins and forgets them."""
+    """The source of all channels with one prefix. The hub opens, joins and removes them."""
 
     # Of the names: "auction:", followed by an id; or the whole name of a single channel: "market".
     prefix: str
     # The channels need a valid token, also for each update.
     private = False
-    # A channel without watchers stays this long: a reload of the page finds it warm.
+    # A channel without watchers is kept for this long, in case the page is reloaded.
     linger_s = 0.0
-    # The channels of Redis whose messages it receives.
+    # The Redis channels whose messages it receives.
     topics: Sequence[str] = ()
 
     def __init__(self) -> None:
-        # By key, those that somebody follows here.
+        # The channels with watchers in this gateway, by key.
         self.channels: dict[Hashable, C] = {}
 
     def key_of(self, name: str) -> Hashable:
-        """What the name stands for. Raises RequestFailed."""
+        """The key of the channel with this name. Raises RequestFailed."""
         try:
             return parse_id(name.removeprefix(self.prefix))
         except InvalidId:
             raise RequestFailed(NOT_FOUND, f"there is no such {self.prefix.rstrip(':')}") from None
 
     def authorise(self, channel: C, identity: Identity | None) -> None:
-        """Raise RequestFailed if this user may not follow it. Asked before the channel is loaded, and after."""
+        """Raise RequestFailed if this user may not subscribe. Called before the channel is loaded, and after."""
         return
 
     @abstractmethod
@@ -215,23 +215,23 @@ class ChannelSource(ABC, Generic[C]):
 
     @abstractmethod
     async def prepare(self, channel: C, since: Position | None) -> list[EventFrame]:
-        """Load the channel, up to where the watcher is at least; the events that it missed and that are not in memory.
+        """Load the channel, at least up to ``since``; returns the missed events that are not in memory.
 
         Raises RequestFailed.
         """
 
     def received(self, message: bytes) -> None:
-        """A message of one of the topics."""
+        """Called with each message of the topics."""
         return
 
     def missed(self) -> None:
-        """Messages may have been lost."""
+        """Called when messages may have been lost."""
         return
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start background tasks."""
         return
 
     async def stop(self) -> None:
-        """Stop all work."""
+        """Stop background tasks."""
         return

@@ -1,6 +1,4 @@
-"""One entity as this gateway knows it, and its updates to those who follow it. Of its state it only knows whether it is
-final.
-"""
+"""The channel of one entity. It does not decode the entity's state, and knows only whether it is final."""
 
 import asyncio
 from collections import deque
@@ -14,10 +12,10 @@ from gateway.fanout.channels import Channel, FanOutCounts, FanOutLimits
 from gateway.wire.codec import Codec
 from gateway.wire.frames import EventFrame
 
-# Updates go out at once, then at most so often; where much happens less often still, which nobody can see.
+# The first update is sent immediately, the next ones at these intervals; a hot entity is sent less often.
 FLUSH_EVERY_S = 0.02
 FLUSH_HOT_EVERY_S = 0.05
-# A crowd that is much work to notify is notified less often, but not less often than this.
+# Many watchers are notified less often, but at least this often.
 FLUSH_CROWD_EVERY_S = 0.2
 HOT_EVENTS = 3
 EVENTS_PER_FLUSH_MAX = 8
@@ -28,7 +26,7 @@ _decode_map = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
 
 class EntityChannel(Channel):
-    """Follows one entity while it has watchers."""
+    """The channel of one entity; exists while it has watchers."""
 
     def __init__(self, name: str, kind: str, entity: int, limits: FanOutLimits, counts: FanOutCounts) -> None:
         super().__init__(name, entity)
@@ -39,7 +37,7 @@ class EntityChannel(Channel):
         self.tail: deque[PublicEvent] = deque(maxlen=TAIL_EVENTS_MAX)
         self._limits = limits
         self._counts = counts
-        # As it came: it is decoded when it goes to a client.
+        # Encoded; it is decoded when it is sent to a client.
         self._state: msgspec.Raw | None = None
         self._final = False
         self._early: deque[Update] = deque(maxlen=EARLY_UPDATES_MAX)
@@ -52,10 +50,10 @@ class EntityChannel(Channel):
         self._newest: dict[Codec, bytes] = {}
         self._newest_at = (0, -1)
 
-    # -- where it stands
+    # -- position
 
     def apply(self, update: Update) -> None:
-        """Follow the entity to where the update says it stands; an old update is dropped."""
+        """Advance to the position of the update; an old update is dropped."""
         if not self.loaded:
             self._early.append(update)
             return
@@ -70,21 +68,21 @@ class EntityChannel(Channel):
             self._counts.gaps += 1
             self.tail.clear()
         self.tail.extend(fresh)
-        self._stand_at(update)
+        self._set_position(update)
         self._schedule()
 
     def load(self, answer: StateAnswer) -> None:
-        """Begin, or begin again, from the state that the host answered."""
+        """Set or advance the position to the state that the host answered."""
         update = Update(self.entity, self.kind, answer.epoch, answer.seq, answer.at, answer.state, answer.final)
         if self.loaded:
             self.apply(update)
             return
-        self._stand_at(update)
+        self._set_position(update)
         for early in self._early:
             self.apply(early)
         self._early.clear()
 
-    def _stand_at(self, update: Update) -> None:
+    def _set_position(self, update: Update) -> None:
         self.epoch, self.seq, self.at = update.epoch, update.seq, update.at
         self._state, self._final = update.state, update.final
 
@@ -94,7 +92,7 @@ class EntityChannel(Channel):
         return _decode_map(self._state)
 
     def newest(self, codec: Codec) -> bytes:
-        """A ``state`` frame of where the entity stands, encoded once for all who need it."""
+        """The ``state`` frame of the present position, encoded once for each codec."""
         position = (self.epoch, self.seq)
         if self._newest_at != position:
             self._newest_at = position
@@ -112,7 +110,7 @@ class EntityChannel(Channel):
         return EventFrame(self.name, self.epoch, event.seq, event.type, event.at, _decode_map(event.data))
 
     def close(self) -> None:
-        """Nobody follows it any more."""
+        """It has no watchers any more."""
         if self.catching_up is not None:
             self.catching_up.cancel()
 
@@ -120,7 +118,7 @@ class EntityChannel(Channel):
 
     def _schedule(self) -> None:
         if self._broadcast is not None:
-            return  # its end schedules what has come meanwhile
+            return  # its end schedules the updates that came meanwhile
         loop = asyncio.get_running_loop()
         if self._flush_handle is not None:
             if not self._final:
@@ -131,7 +129,7 @@ class EntityChannel(Channel):
         self._flush_handle = loop.call_soon(self._flush) if at_once else loop.call_later(wait, self._flush)
 
     def _flush(self) -> None:
-        """Send what is pending to all watchers, each frame encoded once for a codec."""
+        """Send pending updates to all watchers; each frame is encoded once for each codec."""
         self._flush_handle = None
         self._flushed_at = asyncio.get_running_loop().time()
         pending, self._pending = self._pending, []
@@ -141,8 +139,8 @@ class EntityChannel(Channel):
         if not self.subscriptions:
             return
         events = []
-        # A state is made anew when it has changed on the way: the last of a crowd don't wait for the next broadcast.
-        # Nor can they follow single events where there are many, each of which would be another frame for everyone.
+        # With many watchers of a hot entity, states are sent: a state that changes during the broadcast is encoded
+        # again, so the last watchers need not wait for the next broadcast.
         crowd = hot and len(self.subscriptions) > self._limits.crowd_watchers
         if not whole and not crowd and len(pending) <= EVENTS_PER_FLUSH_MAX:
             events = [self._event_frame(event) for event in pending]

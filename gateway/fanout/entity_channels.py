@@ -30,19 +30,19 @@ _decode_updates = msgspec.msgpack.Decoder(list[Update]).decode
 
 
 class Hosts(Protocol):
-    """The way to the hosts."""
+    """The router."""
 
     async def ask(self, request: Request, timeout_s: float = 5.0) -> Answer: ...
 
 
 class History(Protocol):
-    """The log, for what is older than memory. May raise StoreError."""
+    """The event log, for events that are not in memory. May raise StoreError."""
 
     async def events_after(self, entity: int, after_seq: int, limit: int, /) -> list[LoggedEvent]: ...
 
 
 class EntityChannels(ChannelSource[EntityChannel]):
-    """Those of one kind of entity. Anyone may follow them."""
+    """The source of the channels of one kind of entity. Anyone may subscribe."""
 
     linger_s = LINGER_S
     topics = tuple(map(updates_channel, range(CHANNEL_GROUPS)))
@@ -72,12 +72,12 @@ class EntityChannels(ChannelSource[EntityChannel]):
         if since is None:
             return []
         if (since.epoch, since.seq) > (channel.epoch, channel.seq):
-            # Another gateway was ahead of this one: showing its client an older state would take back what it saw.
+            # The client comes from a gateway that was ahead: it must not get a state older than what it has.
             await self._ask_host(channel)
         return await self._read_log(channel, since) if self._in_log_only(channel, since) else []
 
     async def stop(self) -> None:
-        """Stop all work."""
+        """Stop background tasks."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -97,14 +97,14 @@ class EntityChannels(ChannelSource[EntityChannel]):
             channel.loading = None
 
     async def _ask_host(self, channel: EntityChannel) -> bool:
-        """Bring the channel to where its host says that the entity is; False where asking again may help."""
+        """Load the entity's state from its host; False if a retry may help."""
         answer = await self._hosts.ask(GetState(channel.entity, self._kind))
         if isinstance(answer, StateAnswer):
             channel.load(answer)
         return not isinstance(answer, Refused) or answer.code not in (UNAVAILABLE, OVERLOADED)
 
     async def _catch_up(self, channel: EntityChannel) -> None:
-        """Updates may have been lost: ask the host where the entity stands, until it says so."""
+        """Updates may have been lost: ask the host for the entity's state until it answers."""
         for attempt in range(CATCH_UP_TRIES_MAX):
             if await self._ask_host(channel):
                 return
@@ -119,7 +119,7 @@ class EntityChannels(ChannelSource[EntityChannel]):
 
     async def _read_log(self, channel: EntityChannel, since: Position) -> list[EventFrame]:
         if self._counts.log_reads_in_flight >= self._limits.log_reads_max:
-            return []  # then the state will do: the database has enough to do
+            return []  # too many reads: the client gets a state instead
         self._counts.log_reads_in_flight += 1
         try:
             logged = await self._history.events_after(channel.entity, since.seq, self._limits.resume_events_max)
@@ -146,7 +146,7 @@ class EntityChannels(ChannelSource[EntityChannel]):
                 channel.apply(update)
 
     def missed(self) -> None:
-        """Updates may have been lost: ask the hosts."""
+        """Updates may have been lost: ask the hosts for all states."""
         for channel in self.channels.values():
             channel.close()
             channel.catching_up = self._spawn(self._catch_up(channel))

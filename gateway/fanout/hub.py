@@ -1,7 +1,7 @@
-"""Fan-out: the channels that this gateway's sockets follow, whatever they are of.
+"""The hub: all channels that sockets of this gateway are subscribed to.
 
-Here channels come and go, and watchers join them. What a channel is of, and how it stays up to date, is known by the
-source of its prefix (``channels.py``).
+The hub opens and removes channels, and adds watchers. Loading and updating a channel is up to the source of its prefix
+(``channels.py``).
 """
 
 import asyncio
@@ -23,7 +23,7 @@ Source = ChannelSource[Any]
 
 
 class Directory(Protocol):
-    """Where hosts are looked up."""
+    """The router's copy of the directory."""
 
     def look_up_soon(self) -> None: ...
 
@@ -47,13 +47,13 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start to receive messages."""
         self._task = asyncio.create_task(self._listen(), name="hub")
         for source in self._sources.values():
             source.start()
 
     async def stop(self) -> None:
-        """Stop listening."""
+        """Stop to receive messages."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -63,12 +63,12 @@ class Hub:
 
     @property
     def channels(self) -> int:
-        """How many are followed."""
+        """The number of open channels."""
         return sum(len(source.channels) for source in self._sources.values())
 
     @property
     def listening(self) -> bool:
-        """Whether updates are received at present."""
+        """Whether the listener is connected."""
         return self._listener.connected
 
     # -- watchers
@@ -76,7 +76,7 @@ class Hub:
     async def subscribe(
         self, name: str, subscription: Subscription, since: Position | None, identity: Identity | None = None
     ) -> dict[str, Any]:
-        """Add a watcher; returns what it must know to go on from there. Raises RequestFailed."""
+        """Add a watcher; returns the fields of the reply: position, and events or state. Raises RequestFailed."""
         source = self._source_of(name)
         key = source.key_of(name)
         channel: Channel = source.channels.get(key) or source.open(name, key)
@@ -94,12 +94,12 @@ class Hub:
         finally:
             channel.joining -= 1
             self._forget_later(source, channel)
-        # From here on nothing waits: position and subscription belong together, and the reply covers what was held.
+        # No await from here on: the position of the subscription is that of the reply.
         subscription.joined(channel)
         return self._reply(channel, since, older)
 
     def unsubscribe(self, name: str, subscription: Subscription) -> None:
-        """Remove a watcher; a channel without any is forgotten after a while."""
+        """Remove a watcher; a channel without any is removed after ``linger_s``."""
         subscription.active = False
         try:
             source = self._source_of(name)
@@ -115,7 +115,7 @@ class Hub:
         return self._source_of(name).private
 
     def may_follow(self, name: str, identity: Identity) -> bool:
-        """Whether this user may go on to follow the channel."""
+        """Whether this user may stay subscribed to the channel."""
         try:
             source = self._source_of(name)
             channel = source.channels.get(source.key_of(name))
@@ -159,7 +159,7 @@ class Hub:
     # -- updates
 
     async def _listen(self) -> None:
-        async for received in self._listener.heard():
+        async for received in self._listener.messages():
             if received is None:
                 self._directory.look_up_soon()
                 for source in self._sources.values():
@@ -172,10 +172,10 @@ class Hub:
                 try:
                     source.received(message)
                 except Exception:
-                    # The updates of all others go on.
+                    # Messages of all other sources are still processed.
                     log.exception("update_fault", topic=topic)
 
 
 def topics_of(sources: Sequence[Source]) -> list[str]:
-    """The channels of Redis that a hub with these sources listens to."""
+    """The Redis channels that a hub with these sources listens to."""
     return list(dict.fromkeys([DIRECTORY_CHANNEL, *(topic for source in sources for topic in source.topics)]))

@@ -1,7 +1,7 @@
-"""The channels ``user:<id>``: each user's notifications, as they are made, to wherever they are connected.
+"""The channels ``user:<id>``: the notifications of each user, sent to all their connections.
 
-The database has the notifications (persistence/notifications/store.py), and is where they are read from. What goes over
-Redis is only who has new ones: a message that is lost there costs some seconds, and no notification.
+Notifications are read from the database (persistence/notifications/store.py). Messages over Redis only name the users
+who have new ones: if one is lost, notifications are late by some seconds, but not lost.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from persistence.postgres.errors import StoreError
 from persistence.redis.announcements import USERS_CHANNEL
 
 NOT_YOURS = "this is another user's channel"
-# More than so many new ones at once come as a state: the client reads them over REST.
+# More new notifications than this are sent as a state: the client reads them over REST.
 EVENTS_MAX = 100
 USERS_PER_READ = 1_000
-# The database is read so often also without a message.
+# The database is also read at this interval, without a message.
 POLL_EVERY_S = 10.0
 RETRY_S = 1.0
 
@@ -37,29 +37,29 @@ _decode_users = msgspec.msgpack.Decoder(list[int]).decode
 
 
 class ReadsNotifications(Protocol):
-    """Users' notifications. May raise StoreError."""
+    """The notifications of users. May raise StoreError."""
 
     async def inbox(self, user: int) -> Inbox: ...
     async def after(self, positions: Sequence[tuple[int, int]], limit_each: int) -> dict[int, list[Notification]]: ...
 
 
 class UserChannel(Channel):
-    """One user's notifications, up to where those who are connected here were notified of them."""
+    """The channel of one user; its position is the last notification that was sent."""
 
     def __init__(self, name: str, user: int) -> None:
         super().__init__(name, user)
         self.user = user
 
     def load(self, inbox: Inbox, now_ms: int) -> None:
-        """Begin where the database is."""
+        """Set the position to that of the database."""
         self.epoch, self.seq, self.at = inbox.epoch, inbox.seq, now_ms
 
     def state(self) -> dict[str, Any]:
-        """How far the notifications go."""
+        """The position and the number of unread notifications."""
         return {"seq": self.seq}
 
     def notify(self, rows: list[Notification]) -> None:
-        """Pass on those that are new here; where there are very many of them, that there are."""
+        """Send new notifications; if there are many, a state instead."""
         fresh = [row for row in rows if row.seq > self.seq]
         if not fresh:
             return
@@ -75,7 +75,7 @@ class UserChannel(Channel):
 
 
 class UserChannels(ChannelSource[UserChannel]):
-    """Those of one gateway's clients. Each is for its own user alone."""
+    """The source of these channels. Each is for its own user alone."""
 
     prefix = "user:"
     private = True
@@ -90,20 +90,20 @@ class UserChannels(ChannelSource[UserChannel]):
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Start to read new notifications."""
         self._task = asyncio.create_task(self._follow(), name="user-channels")
 
     async def stop(self) -> None:
-        """Stop following."""
+        """Stop reading."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    # -- who has something new
+    # -- new notifications
 
     def received(self, message: bytes) -> None:
-        """A worker says that these users have new notifications."""
+        """A message of a worker: these users have new notifications."""
         try:
             self._read_soon(_decode_users(message))
         except msgspec.MsgspecError as error:
@@ -149,7 +149,7 @@ class UserChannels(ChannelSource[UserChannel]):
     # -- watchers
 
     def key_of(self, name: str) -> int:
-        """Whose channel it is. Raises RequestFailed."""
+        """The user's id. Raises RequestFailed."""
         try:
             return parse_id(name.removeprefix(self.prefix))
         except InvalidId:
@@ -160,7 +160,7 @@ class UserChannels(ChannelSource[UserChannel]):
         return UserChannel(name, cast(int, key))
 
     def authorise(self, channel: UserChannel, identity: Identity | None) -> None:
-        """Users may follow their own channel. Raises RequestFailed."""
+        """Users may subscribe to their own channel only. Raises RequestFailed."""
         if identity is None or identity.user_id != channel.user:
             raise RequestFailed(FORBIDDEN, NOT_YOURS)
 
@@ -182,7 +182,7 @@ class UserChannels(ChannelSource[UserChannel]):
         if since is None:
             return []
         if channel.loaded and since.seq > channel.seq:
-            # Another gateway was ahead of this one: showing its client less would take back what it saw.
+            # The client comes from a gateway that was ahead: it must not get less than it has.
             await self._read([channel.user])
         return (await self._notifications.after([(channel.user, since.seq)], EVENTS_MAX)).get(channel.user, [])
 
@@ -193,6 +193,6 @@ def channel_of(user: int) -> str:
 
 
 def event_of(row: Notification, epoch: int) -> EventFrame:
-    """A notification as it goes out."""
+    """The event frame of a notification."""
     data = {"id": id_text(row.id)} | msgspec.json.decode(row.data, type=dict[str, Any])
     return EventFrame(channel_of(row.user), epoch, row.seq, row.kind, row.at, data)

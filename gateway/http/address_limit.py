@@ -1,4 +1,4 @@
-"""How many of something one client address may have at once: connections, requests, sockets."""
+"""Limits for each client address: connections, requests, sockets at the same time."""
 
 import ipaddress
 from collections import Counter
@@ -29,7 +29,7 @@ class AddressLimit:
         self._key_of = lru_cache(ADDRESSES_CACHED)(self._find_key)
 
     def acquire(self, address: str | None) -> bool:
-        """Count one more of this address; False: it has as many as it may have."""
+        """Count one more of this address; False: the limit is reached."""
         key = self._key_of(address)
         if key is None:
             return True
@@ -39,7 +39,7 @@ class AddressLimit:
         return True
 
     def release(self, address: str | None) -> None:
-        """Count one less."""
+        """Count one less of this address."""
         key = self._key_of(address)
         if key is None:
             return
@@ -48,7 +48,7 @@ class AddressLimit:
             del self._held[key]
 
     def _find_key(self, address: str | None) -> str | None:
-        """What is counted; None for an address without a limit."""
+        """The key that is counted; None for an address without a limit."""
         try:
             parsed = ipaddress.ip_address(address or "")
         except ValueError:

@@ -1,8 +1,8 @@
-"""All client connections of one gateway: how many there may be, how long each may take, and what was cut off.
+"""All client connections of one gateway: their number, deadlines, and counts of dropped connections.
 
-A connection waits while its next request has not arrived as a whole. Waiting costs a client nothing, so connections
-that wait are what gives way: after a deadline, when a newcomer finds no room, and when unfinished requests hold too
-much memory. Those that wait longest go first, so a client that sends its request at once is served during an attack.
+A connection waits while its next request has not arrived as a whole. Waiting connections are dropped after a deadline,
+when there is no room for a new one, and when unfinished requests use too much memory. Those that wait longest are
+dropped first, so a client that sends its request without delay is served during an attack.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from gateway.http.address_limit import AddressLimit
 SWEEP_EVERY_S = 0.25
 REPORT_EVERY_S = 10.0
 
-# Why connections are refused or cut off: values of the label of ece_connections_dropped_total.
+# Why connections are refused or dropped: values of the label of ece_connections_dropped_total.
 FULL, ADDRESS, DISPLACED, MEMORY = "full", "address", "displaced", "memory"
 SILENT, LATE, UNREAD, HEADERS, MALFORMED = "silent", "late", "unread", "headers", "malformed"
 DROP_REASONS = (FULL, ADDRESS, DISPLACED, MEMORY, SILENT, LATE, UNREAD, HEADERS, MALFORMED)
@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 
 
 SOCKETS_MAX = 10_000
-# By default there may be so many connections that are no WebSockets.
-CONNECTIONS_BESIDE_SOCKETS = 4_096
+# The default number of connections in addition to those of WebSockets.
+CONNECTIONS_WITHOUT_SOCKETS = 4_096
 CONNECTIONS_PER_ADDRESS_MAX = 2_000
 
 
@@ -38,7 +38,7 @@ CONNECTIONS_PER_ADDRESS_MAX = 2_000
 class ConnectionLimits:
     """Bounds of a gateway's connections; see docs/architecture.md, Bounds."""
 
-    connections_max: int = SOCKETS_MAX + CONNECTIONS_BESIDE_SOCKETS
+    connections_max: int = SOCKETS_MAX + CONNECTIONS_WITHOUT_SOCKETS
     head_bytes_max: int = 65_536
     unfinished_bytes_max: int = 67_108_864
     request_timeout_s: float = 10.0
@@ -46,13 +46,13 @@ class ConnectionLimits:
 
 
 class Connection(Protocol):
-    """What is counted here, and ended."""
+    """A connection that is counted, and may be ended."""
 
     def expire(self) -> None:
-        """Its request did not arrive in time."""
+        """End it, since its request did not arrive in time."""
 
     def end(self, reason: str) -> None:
-        """Say why where a client waits for an answer, and close."""
+        """Close; with an error response if the client waits for one."""
 
 
 @dataclass
@@ -73,11 +73,11 @@ class Connections:
 
     @property
     def waiting(self) -> int:
-        """How many wait for a request."""
+        """The number of connections that wait for a request."""
         return len(self._waiting)
 
     def admit(self, connection: Connection, address: str | None) -> str | None:
-        """Count a new connection, which waits from now on. The reason where there is no room for it."""
+        """Count a new connection, which waits from now on. Returns the reason if there is no room for it."""
         if not self.by_address.acquire(address):
             self.dropped[ADDRESS] += 1
             return ADDRESS
@@ -90,22 +90,22 @@ class Connections:
         return None
 
     def leave(self, connection: Connection, address: str | None) -> None:
-        """An admitted connection is gone."""
+        """Remove an admitted connection, which was closed."""
         self.open -= 1
         self.by_address.release(address)
         self._waiting.pop(connection, None)
 
     def wait(self, connection: Connection) -> None:
-        """From now on this connection has the request's deadline to send one."""
+        """The connection waits for a request, which has a deadline."""
         self._waiting.pop(connection, None)
         self._waiting[connection] = asyncio.get_running_loop().time()
 
     def serve(self, connection: Connection) -> None:
-        """Its request is here."""
+        """The request of this connection has arrived."""
         self._waiting.pop(connection, None)
 
     def hold(self, size: int) -> None:
-        """Unfinished requests hold so many bytes more; the oldest go where that is too much."""
+        """Count bytes of unfinished requests; beyond the limit the oldest are dropped."""
         self.unfinished_bytes += size
         while self.unfinished_bytes > self.limits.unfinished_bytes_max and self._drop_oldest(MEMORY):
             pass
@@ -126,11 +126,11 @@ class Connections:
     # -- deadlines
 
     def start(self) -> None:
-        """Begin to enforce deadlines."""
+        """Start to enforce deadlines."""
         self._sweeping = asyncio.create_task(self._sweep_for_ever(), name="connection deadlines")
 
     async def stop(self) -> None:
-        """No deadlines from now on."""
+        """Stop to enforce deadlines."""
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)
@@ -143,11 +143,11 @@ class Connections:
                 self._look_at_files()
                 self._report(time.monotonic())
             except Exception:
-                # Without deadlines anybody could fill the gateway.
+                # Without deadlines, idle connections could use up the gateway.
                 log.exception("connection_sweep_failed")
 
     def sweep(self, now_s: float) -> None:
-        """Drop what has waited too long."""
+        """Drop the connections whose deadline has passed."""
         while self._waiting:
             oldest, since_s = next(iter(self._waiting.items()))
             if now_s - since_s < self.limits.request_timeout_s:
@@ -156,7 +156,7 @@ class Connections:
             oldest.expire()
 
     def _look_at_files(self) -> None:
-        """Say so when no file can be opened: new clients are cut off by the kernel's refusal, without an error here."""
+        """Log when no file can be opened: the kernel then refuses new connections without an error in this process."""
         try:
             os.close(os.open(os.devnull, os.O_RDONLY))
         except OSError as error:
@@ -171,7 +171,7 @@ class Connections:
             self._files_short = False
 
     def _report(self, now_s: float) -> None:
-        """One line for what was dropped since the last one, not one a connection."""
+        """Log one line for all connections dropped since the last one."""
         if self.dropped == self._reported or now_s - self._reported_s < REPORT_EVERY_S:
             return
         log.warning(

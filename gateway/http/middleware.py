@@ -1,4 +1,4 @@
-"""What happens around every HTTP request: limits, headers, metrics, and the last resort for exceptions."""
+"""The middleware of all HTTP requests: limits, headers, metrics, and a handler of unexpected exceptions."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from gateway.http.problems import Problem
 
 DURATION_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 UNMATCHED = "unmatched"
-# In place of a status: the client was gone, or its body did not come, before there was one.
+# The label instead of a status: the client disconnected, or its body did not arrive.
 NOT_ANSWERED = "none"
 HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -38,10 +38,10 @@ log = structlog.get_logger(__name__)
 
 
 class Frontdoor:
-    """Outermost: bounds how many requests and bytes come in, sets headers, counts, and never lets an exception out.
+    """The outermost middleware: limits requests and bytes, sets headers, counts, and handles all exceptions.
 
-    A request takes a slot when it has arrived as a whole, and gives it back when its response begins: how slowly a
-    client sends or reads does not matter to the others. Health checks need no slot.
+    A request takes a slot when it has arrived as a whole, and gives it back when its response begins, so slow clients
+    hold none. Health checks need no slot.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Frontdoor:
             answer.give_back_slot()
 
     def _take_slot(self, scope: Scope, answer: "_Answer") -> Problem | None:
-        """Take a slot, which the answer gives back when it begins; or why there is none."""
+        """Take a slot, which the answer gives back when it begins; returns the problem if there is none."""
         if self._slots == 0:
             return Problem(OVERLOADED)
         address = scope["client"][0] if scope.get("client") else None
@@ -138,7 +138,7 @@ class Frontdoor:
 
 
 class _Answer:
-    """Adds the headers that every answer has, remembers its status, and gives its slot back when it begins."""
+    """Adds the common headers, records the status, and gives the slot back when the answer begins."""
 
     def __init__(self, send: Send, path: str) -> None:
         self._send = send
@@ -190,7 +190,7 @@ async def _whole_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Gives the body once, then what comes after it."""
+    """A ``receive`` that gives the body once, then what ``receive`` gives."""
     given = False
 
     async def replay() -> Message:

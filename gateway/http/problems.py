@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 class Problem(Exception):
-    """An answer that is an error. ``extra`` members stand beside the standard ones."""
+    """An error response. ``extra`` members are sent in addition to the standard ones."""
 
     def __init__(
         self,
@@ -74,15 +74,15 @@ class Problem(Exception):
 
 
 def refusal_problem(refused: Refused) -> Problem:
-    """What a host refused, with all that it was decided on."""
-    # A newer host may know more codes: to send the same key again is safe whatever it meant.
+    """The problem of a host's refusal, with its fields."""
+    # A newer host may have other codes: a retry with the same key is always safe.
     code = refused.code if refused.code in ERRORS else UNAVAILABLE
     return Problem(code, **refused.known())
 
 
 def ledger_problem(refusal: Refusal, detail: str | None = None) -> Problem:
-    """What the ledger refused, with what it was decided on."""
-    # The gateway makes the orders: whatever else is wrong with one is a fault of ours, and no help to a client.
+    """The problem of a refusal of the ledger, with its fields."""
+    # The gateway makes the orders: other codes are internal errors.
     code = refusal.code if refusal.code in ERRORS else INTERNAL_ERROR
     return Problem(code, detail, available=refusal.available, required=refusal.required)
 
@@ -106,7 +106,7 @@ async def _problem(_request: Request, error: Exception) -> Response:
 async def _store_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, StoreError)
     if error.code == "unavailable":
-        # What the database said is for us alone.
+        # The database's message is not sent to clients.
         log.warning("store_unavailable", error=str(error))
         return Problem("unavailable").response()
     return Problem(error.code, str(error)).response()

@@ -1,9 +1,9 @@
 """uvicorn's HTTP protocol on httptools, with the limits that it lacks.
 
-httptools is a quick parser without bounds: a header without end grows for ever, and each piece of it copies all that
-came before. uvicorn adds no deadline but the one between two requests. So this class counts what comes before it is
-parsed, and notifies ``Connections`` when a request is expected and when it is here. Responses have a deadline as well:
-a client that does not read them is cut off, and the next pipelined request does not begin before it has read.
+httptools has no limits: a header without end grows for ever, and each part of it copies all parts before. uvicorn has
+only a deadline between two requests. So this class counts bytes before they are parsed, and tells ``Connections`` when
+it waits for a request and when one has arrived. Responses have a deadline as well: a client that does not read them is
+disconnected, and the next pipelined request does not begin before it has read.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from gateway.http.address_limit import plain_address
 from gateway.http.connections import ADDRESS, HEADERS, LATE, MALFORMED, SILENT, UNREAD, Connections
 from gateway.http.problems import MEDIA_TYPE, Problem
 
-# What the kernel buffers for a client that does not read; by default it would be megabytes.
+# The kernel's send buffer for a client that does not read; the default would be megabytes.
 KERNEL_SEND_BYTES = 262_144
 HEADERS_MAX = 128
 PIPELINED_MAX = 64
@@ -39,7 +39,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._counts = connections
         self._admitted = False
         self._ended = False
-        # A request has begun and is not here as a whole; its headers are.
+        # A request has begun; its headers have arrived.
         self._arriving = False
         self._has_headers = False
         # Of the request that arrives: all its bytes, those of its body, and those that are buffered.
@@ -82,7 +82,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._forget_request()
         self._counts.serve(self)
         super().handle_websocket_upgrade()
-        # The socket takes the connection over, and its place among the connections.
+        # The WebSocket takes over the connection, and its place among the connections.
         socket_protocol: Any = self.transport.get_protocol()
         socket_protocol.on_lost = partial(self._counts.leave, self, self._address)
 
@@ -110,7 +110,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._count(len(data))
 
     def _count(self, size: int) -> None:
-        """What came is part of a request that is not whole. Chunk sizes and trailers count as headers."""
+        """Count bytes of a request that has not arrived as a whole. Chunk sizes and trailers count as headers."""
         self._received_bytes += size
         if self._received_bytes - self._body_bytes > self._counts.limits.head_bytes_max:
             self._counts.drop(self, HEADERS)
@@ -190,7 +190,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._close_timer = self.loop.call_later(self._counts.limits.response_timeout_s, self._unread)
 
     def _unread(self) -> None:
-        """The time for reading the response is over."""
+        """The deadline for reading the response has passed."""
         self._close_timer = None
         if self.transport.get_write_buffer_size():
             self._counts.dropped[UNREAD] += 1
@@ -201,11 +201,11 @@ class HttpProtocol(HttpToolsProtocol):
     # -- ends
 
     def timeout_keep_alive_handler(self) -> None:
-        """No further request came for a while."""
+        """uvicorn's keep-alive timeout."""
         self._close()
 
     def expire(self) -> None:
-        """No request came in time, or not all of it."""
+        """No request arrived in time, or not all of it."""
         served: RequestResponseCycle | None = self.cycle
         if self._arriving:
             self._counts.drop(self, LATE)
@@ -216,7 +216,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._close()
 
     def end(self, reason: str) -> None:
-        """Close; with a problem as the response, if a request has begun that nothing was answered to."""
+        """Close; with a problem as the response, if a request has begun that has no response yet."""
         if self._ended:
             return
         self._ended = True
@@ -231,7 +231,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._close()
 
     def _may_answer(self, reason: str) -> bool:
-        """Whether a response would stand in its order, and has somebody who waits for it."""
+        """Whether a response would be in order, and a client waits for it."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
             return self._arriving or reason in STILL_SENDING or not self._admitted
@@ -259,7 +259,7 @@ class HttpProtocol(HttpToolsProtocol):
 
 @cache
 def _problem(reason: str) -> tuple[bytes, bytes]:
-    """The response for this reason: the status line, and what comes after the headers that all responses have."""
+    """The response for this reason: the status line, and what follows the common headers."""
     problem = Problem(CODES.get(reason, OVERLOADED), status=400 if reason == MALFORMED else None)
     body = problem.body()
     headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body)), "connection": "close", **problem.headers}

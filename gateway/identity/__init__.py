@@ -1,1 +1,1 @@
-"""Who is asking: passwords, access tokens and log-ins."""
+"""Authentication: passwords, access tokens and log-ins."""

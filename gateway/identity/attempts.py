@@ -1,4 +1,4 @@
-"""How often one address may try to log in or register: token buckets in a table of bounded size."""
+"""Rate limits of log-ins and registrations by address: token buckets in a table of bounded size."""
 
 import ipaddress
 import math
@@ -25,10 +25,9 @@ SPREAD_MAX_MS = 15_000
 
 
 class AttemptLimiter:
-    """``burst`` attempts at once, then ``per_minute``. Who was seen longest ago is forgotten first.
+    """``burst`` attempts, then ``per_minute``. In a full table the least recently seen caller is removed.
 
-    Each refusal names a later time than the one before: if all who share an address got the same one, they would come
-    back together, and some would lose each time.
+    Each refusal has a later retry time than the one before, so that callers who share an address do not retry together.
     """
 
     def __init__(self, *, per_minute: int, burst: int, callers_max: int) -> None:
@@ -60,7 +59,7 @@ class AttemptLimiter:
 
 
 def caller_of(address: str | None) -> str:
-    """What one customer's addresses have in common."""
+    """The key of an address: an IPv4 address, or the /64 of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""A bounded queue for costly work that is fair to callers: one who asks for much waits behind themselves."""
+"""A bounded fair queue for expensive work: callers are served in turn."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -11,10 +11,10 @@ class QueueFull(Exception):
 
 
 class FairQueue:
-    """``at_once_max`` are served at once, ``waiting_max`` more may wait; callers are served in turn (round robin).
+    """``at_once_max`` requests run at the same time, ``waiting_max`` more may wait; callers are served round robin.
 
-    In a full queue a newcomer takes the last place of the caller who has the most, if that caller
-    has at least two more than the newcomer. So one caller alone may use the whole queue, and keeps nobody else out.
+    In a full queue a new request replaces the last one of the caller with the most requests, if that caller has at
+    least two more. So one caller alone may use the whole queue, but can't exclude others.
     """
 
     def __init__(self, at_once_max: int, waiting_max: int) -> None:
@@ -25,7 +25,7 @@ class FairQueue:
         self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many are served or wait."""
+        """The number of requests that run or wait."""
         return self._at_once_max - self._free + self._waiting
 
     @asynccontextmanager
@@ -65,7 +65,7 @@ class FairQueue:
             newest.set_exception(QueueFull())
 
     def _remove(self, caller: str, turn: "asyncio.Future[None]") -> None:
-        """Take it out of its queue, where it still stands in one."""
+        """Remove it from its queue, if it is still there."""
         queue = self._queues.get(caller, deque())
         if turn not in queue:
             return

@@ -1,4 +1,4 @@
-"""Passwords: bcrypt over a keyed SHA-256, off the event loop, with a bound on how many wait, fair to their callers.
+"""Passwords: bcrypt over a keyed SHA-256, in threads, with a bounded fair queue.
 
 bcrypt takes 72 bytes at most, so it gets a digest of fixed length instead. The key keeps hashes of other systems
 (plain SHA-256 of the same password) from being tried against ours.
@@ -44,20 +44,20 @@ class PasswordHasher:
 
     @property
     def in_flight(self) -> int:
-        """How many are being hashed, or wait for it."""
+        """The number of passwords that are being hashed, or wait for it."""
         return len(self._queue)
 
     async def hash(self, password: str, caller: str) -> str:
-        """What to store. ``caller``: who asks for it, and waits in turn with others. Raises PasswordsBusy."""
+        """The hash to store. ``caller``: the key in the fair queue. Raises PasswordsBusy."""
         return await self._run(caller, partial(_hashed, _digest(password), self._cost))
 
     async def matches(self, password: str, stored: str | None, caller: str) -> bool:
-        """Is this the password? Takes as long where there is none (None). Raises PasswordsBusy."""
+        """Whether the password matches. Takes as long if ``stored`` is None. Raises PasswordsBusy."""
         same = await self._run(caller, partial(_matches, _digest(password), stored or self._nobody))
         return same and stored is not None
 
     def close(self) -> None:
-        """Let the threads go; what waits is not done."""
+        """Stop the threads; waiting requests are not done."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, caller: str, work: Callable[[], T]) -> T:

@@ -42,7 +42,7 @@ class TokenInvalid(TokenError):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who a token speaks for. ``expires_at_ms`` is when it stops doing so; ``session`` names the log-in."""
+    """The user of a token. ``expires_at_ms``: its expiry; ``session`` is the id of the log-in."""
 
     user_id: int
     name: str
@@ -52,7 +52,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class TokenIssuer:
-    """Signs and checks access tokens with one secret. Cheap to make: no state besides."""
+    """Signs and verifies access tokens with one secret."""
 
     def __init__(self, secret: str, ttl_s: int) -> None:
         if len(secret) < SECRET_LENGTH_MIN:
@@ -61,7 +61,7 @@ class TokenIssuer:
         self.ttl_s = ttl_s
 
     def issue(self, user_id: int, name: str, roles: tuple[str, ...], now_s: int, session: str | None = None) -> str:
-        """A token for ``ttl_s`` seconds from now; ``session`` is made up when the log-in has no name yet."""
+        """A token for ``ttl_s`` seconds from now; without a ``session`` it gets a random one."""
         claims = {
             "sub": id_text(user_id),
             "name": name,
@@ -75,7 +75,7 @@ class TokenIssuer:
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
     def verify(self, token: str, now_s: int) -> Identity:
-        """Who the token speaks for. Raises TokenExpired for one that was ours, TokenInvalid for all else."""
+        """The identity of the token. Raises TokenExpired for an expired one, TokenInvalid for all others."""
         if len(token) > TOKEN_LENGTH_MAX or not token.isascii():
             raise TokenInvalid("the access token is not one of ours")
         try:

@@ -1,6 +1,6 @@
-"""The gateway's counts as Prometheus wants them: made when they are asked for, at no cost to what is counted.
+"""The gateway's metrics for Prometheus, collected on request.
 
-Names and meanings stand in docs/operations.md. No label has an id in it.
+docs/operations.md documents them. No label has ids.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ def counter(name: str, about: str, value: float) -> Metric:
 
 
 class ConnectionMetrics(Collector):
-    """Client connections of all kinds, and those that were refused or cut off."""
+    """Client connections of all kinds, and those that were refused or dropped."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -47,18 +47,18 @@ class ConnectionMetrics(Collector):
 
 
 class SocketMetrics(Collector):
-    """What is open, what waits, and what went through."""
+    """Sockets, subscriptions, queues and traffic."""
 
     def __init__(self, sockets: Sockets) -> None:
         self._sockets = sockets
 
     def collect(self) -> Iterator[Metric]:
         sockets, traffic = self._sockets, self._sockets.traffic
-        standing = sockets.standing()
-        yield gauge("ece_sockets_open", "Open WebSockets", standing.sockets)
-        yield gauge("ece_socket_subscriptions", "Subscriptions of all sockets", standing.subscriptions)
-        yield gauge("ece_socket_subscriptions_behind", "Subscriptions that skip to the newest state", standing.behind)
-        yield gauge("ece_socket_unsent_bytes", "Bytes that wait for clients to take them", standing.unsent_bytes)
+        totals = sockets.totals()
+        yield gauge("ece_sockets_open", "Open WebSockets", totals.sockets)
+        yield gauge("ece_socket_subscriptions", "Subscriptions of all sockets", totals.subscriptions)
+        yield gauge("ece_socket_subscriptions_behind", "Subscriptions that skip to the newest state", totals.behind)
+        yield gauge("ece_socket_unsent_bytes", "Bytes that wait for clients to take them", totals.unsent_bytes)
         yield gauge(
             "ece_socket_commands_in_flight", "Commands that their hosts have not answered", sockets.admission.in_flight
         )
@@ -100,7 +100,7 @@ class HubMetrics(Collector):
 
 
 class WaitingMetrics(Collector):
-    """What else waits in a gateway: password checks and database connections."""
+    """Queues in a gateway: password checks and database connections."""
 
     def __init__(self, passwords: PasswordHasher, pool_use: Callable[[], PoolUse]) -> None:
         self._passwords = passwords
@@ -118,7 +118,7 @@ class WaitingMetrics(Collector):
 
 
 class CatalogMetrics(Collector):
-    """How often what is shown of the catalog was there already."""
+    """Hits and misses of the catalog cache."""
 
     def __init__(self, cache: CatalogCache) -> None:
         self._cache = cache

@@ -1,4 +1,4 @@
-"""How the hosts are doing, as they report in the directory, and what waits for them here; for /metrics."""
+"""Metrics of hosts, from their load reports, and of requests that wait for them in this gateway."""
 
 from collections.abc import Iterator
 
@@ -30,14 +30,14 @@ _COUNTERS = (
 
 
 class FleetMetrics(Collector):
-    """Reads the router's copy of the directory; asks nobody."""
+    """Reads the router's copy of the directory, without I/O."""
 
     def __init__(self, router: Router) -> None:
         self._router = router
 
     def collect(self) -> Iterator[Metric]:
         hosts = [(host, load_report_of(host.load_report)) for host in self._router.hosts() if host.load_report != b"{}"]
-        reports = {host.host_id: said for host, said in hosts}
+        reports = {host.host_id: report for host, report in hosts}
         for name, about, field in _GAUGES:
             yield _family(GaugeMetricFamily(name, about, labels=["host"]), reports, field)
         for name, about, field in _COUNTERS:
@@ -47,8 +47,8 @@ class FleetMetrics(Collector):
         dedicated = GaugeMetricFamily(
             "ece_host_dedicated_entities", "entities of which it is the dedicated host", labels=["host"]
         )
-        for host, said in hosts:
-            commit.add_metric([host.host_id], said.commit_ms / 1000)
+        for host, report in hosts:
+            commit.add_metric([host.host_id], report.commit_ms / 1000)
             slots.add_metric([host.host_id], len(host.slots))
             dedicated.add_metric([host.host_id], len(host.entities))
         yield from (commit, slots, dedicated)
@@ -60,6 +60,6 @@ class FleetMetrics(Collector):
 
 
 def _family(family: GaugeMetricFamily | CounterMetricFamily, reports: dict[str, LoadReport], field: str) -> Metric:
-    for host_id, said in reports.items():
-        family.add_metric([host_id], getattr(said, field))
+    for host_id, report in reports.items():
+        family.add_metric([host_id], getattr(report, field))
     return family

@@ -1,4 +1,4 @@
-"""Is the process alive, is it ready for work, and how is it doing. For machines, outside the API."""
+"""Liveness, readiness and metrics."""
 
 import asyncio
 import time
@@ -37,7 +37,7 @@ async def readyz(request: Request) -> Response:
 
 
 class Readiness:
-    """What the parts answer. Those who ask at the same time share one question: the route has no bound of its own."""
+    """Probes the parts. Requests at the same time share one probe, since the route has no limit of its own."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -65,7 +65,7 @@ async def _state(name: str, probe: Callable[[], Awaitable[object]], deadline_s: 
     except StoreReadOnly:
         return {"status": "read_only"}
     except Exception as error:
-        # What exactly went wrong is for the log: this address is open to all.
+        # Details go to the log only, since this route is public.
         log.warning("not_ready", part=name, error=str(error))
         return {"status": "failed"}
     return {"status": "ok", "ms": round((time.perf_counter() - began) * 1000, 1)}

@@ -1,4 +1,4 @@
-"""How many background jobs there are, for /metrics. Every gateway shows the same: they are read from the database."""
+"""Metrics of background jobs, read from the database: every gateway shows the same."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from persistence.jobs.store import JobStore, KindStatus
 from persistence.postgres.errors import StoreError
 
-# Those who ask more often get the same figures.
+# The counts are read at most this often.
 KEPT_S = 1.0
 READ_WITHIN_S = 2.0
 
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class JobMetrics(Collector):
-    """``refresh`` reads the figures, ``collect`` shows those read last; none where the database did not answer."""
+    """``refresh`` reads the counts, ``collect`` shows those read last; none if the database did not answer."""
 
     def __init__(self, jobs: JobStore) -> None:
         self._jobs = jobs
@@ -28,7 +28,7 @@ class JobMetrics(Collector):
         self._reading = asyncio.Lock()
 
     async def refresh(self) -> None:
-        """Read the figures, if that is not just done."""
+        """Read the counts, unless they were read just now."""
         async with self._reading:
             if time.monotonic() - self._read_at < KEPT_S:
                 return

@@ -1,4 +1,4 @@
-"""Who sends a request, and under which key."""
+"""The caller of a request, and its idempotency key."""
 
 from typing import Annotated, Literal
 
@@ -21,14 +21,14 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 async def visitor(services: ServicesDep, credentials: Credentials) -> Identity | None:
-    """Whom the token speaks for, None without one."""
+    """The identity of the token, None without one."""
     if credentials is None:
         return None
     return services.tokens.verify(credentials.credentials, services.now_ms() // 1000)
 
 
 async def known_caller(caller: "Annotated[Identity | None, Depends(visitor)]") -> Identity:
-    """Whom the token speaks for. Raises the problem ``unauthenticated``."""
+    """The identity of the token. Raises the problem ``unauthenticated``."""
     if caller is None:
         raise Problem("unauthenticated", "this needs an access token: Authorization: Bearer …")
     return caller
@@ -44,7 +44,7 @@ async def _auction_id(auction_id: str) -> int:
     try:
         return parse_id(auction_id)
     except InvalidId:
-        # No auction has such an id.
+        # The text is no id.
         raise Problem("not_found", "there is no such auction") from None
 
 

@@ -26,7 +26,7 @@ CURSOR_LENGTH_MAX = 1_200
 
 # The database's integers.
 Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-# What is not so is refused as `invalid_cursor`, as is all else that is no cursor of the list.
+# A cursor that does not match it is refused as `invalid_cursor`.
 _FORM: JsonDict = {"minLength": 8, "maxLength": CURSOR_LENGTH_MAX, "pattern": "^[A-Za-z0-9_-]+$"}
 Cursor = Annotated[
     Annotated[str, Field(json_schema_extra=_FORM)] | None, Query(description="`next_cursor` of the page before")

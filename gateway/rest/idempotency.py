@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class InvalidRequest(Problem):
-    """The request is not valid, whatever the state of the engine: its key can be used for another one."""
+    """The request is invalid in any state of the engine: its key can be used for another one."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ async def idempotent(
     try:
         await keys.finish(user, key, status, body)
     except StoreError as error:
-        # The work is done; a retry does the same command again, which changes nothing.
+        # The work is done; a retry repeats the same command, which changes nothing.
         log.warning("answer_not_stored", error=str(error))
     return _answer(status, body, {})
 

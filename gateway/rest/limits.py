@@ -1,4 +1,4 @@
-"""The bounds of the REST side. The defaults of the settings that set some of them stand here."""
+"""The bounds of the REST API, and defaults of the settings for some of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,16 +9,16 @@ from persistence.sales.listing_quotas import SellerQuota
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds of the REST side; see docs/architecture.md, Bounds."""
+    """The bounds of the REST API; see docs/architecture.md, Bounds."""
 
     body_bytes_max: int = 64 * 1024
     requests_max: int = 512
     requests_per_address_max: int = 128
-    # Whose X-Forwarded-For is believed, and whose own address has no limit.
+    # Proxies whose X-Forwarded-For is trusted; their own addresses have no limit.
     trusted_proxies: Sequence[str] = LOOPBACK
     attempts_per_minute: int = 240
     attempts_burst: int = 240
-    # For one login from one address: guessing a password takes years.
+    # For one login from one address: makes guessing a password take years.
     logins_per_minute: int = 10
     logins_burst: int = 10
     callers_max: int = 10_000

@@ -1,4 +1,4 @@
-"""Routers of the REST API: where they begin, and how they read bodies."""
+"""Routers of the REST API: their prefix, and the decoding of bodies."""
 
 import json
 from collections.abc import Callable, Coroutine, Iterator

@@ -1,4 +1,4 @@
-"""What the gateway's routes work with. Made once, when the process starts; tests make their own."""
+"""The services of the gateway's routes. Made once, when the process starts; tests make their own."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,9 +25,7 @@ from persistence.postgres.idempotency import IdempotencyKeys
 
 
 class Hosts(Protocol):
-    """The way to the hosts (``actors.routing.router.Router``): never raises for outages, answers ``Refused``
-    instead.
-    """
+    """The router (``actors.routing.router.Router``). Never raises for outages: the answer is ``Refused`` then."""
 
     async def ask(self, request: Request, timeout_s: float = 5.0) -> Answer: ...
 
@@ -53,7 +51,7 @@ class Services:
     now_ms: Callable[[], int]
     limits: Limits = field(default_factory=Limits)
     probes: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
-    # Where pictures are; None: there are none.
+    # The folder of pictures; None if there are none.
     media_dir: Path | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 

@@ -1,6 +1,6 @@
-"""Text in requests: cleaned as everywhere (domain/text.py) before anything else is asked of it.
+"""Text in requests: normalised (domain/text.py) before it is validated.
 
-They stand last in an annotation: ``Annotated[str, Field(min_length=1, max_length=200), LINE]``.
+The validators come last in an annotation: ``Annotated[str, Field(min_length=1, max_length=200), LINE]``.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from domain.text import line, lines, normal
 
 
 def _of_text(clean: Callable[[str], str]) -> BeforeValidator:
-    # What is no text is for the type to refuse.
+    # The type refuses what is not text.
     return BeforeValidator(lambda value: clean(value) if isinstance(value, str) else value)
 
 

@@ -1,30 +1,30 @@
-"""How many commands of all sockets of one gateway may be in flight, and how the sockets share these slots.
+"""Admission control: limits the commands in flight of one gateway, and shares these slots between sockets.
 
-A queue that is longer than the engine can work off in a moment serves nobody: what comes in last would be answered
-late. So it is rejected at once, and a client that bids now and then does not suffer from those that flood.
+Commands beyond the limit are rejected immediately, since in a long queue they would be answered late. Sockets with few
+commands are not affected by those that send many.
 """
 
 IN_FLIGHT_MAX = 2_000
-# A round is so many times as many commands as there are slots: each socket that floods asks at least once in it.
+# Length of a round, in multiples of the number of slots: a flooding socket sends at least one command in each.
 ROUND_SLOTS = 8
 
 
 class Share:
-    """One socket's part."""
+    """The slots of one socket."""
 
     __slots__ = ("in_flight", "round")
 
     def __init__(self) -> None:
         self.in_flight = 0
-        # When it last asked.
+        # The round of its last command.
         self.round = -1
 
 
 class Admission:
     """Slots for commands, from when a command comes in until its host has answered.
 
-    While half of the slots are free a socket may take as many as are left. Beyond that all sockets that ask share
-    them equally, with one share left over: so a first command finds a slot while there are more slots than sockets.
+    While half of the slots are free, a socket may take any number of them. Beyond that, all active sockets share them
+    equally, with one share in reserve: so a first command finds a slot while there are more slots than sockets.
     """
 
     __slots__ = ("_asked", "_round", "_sharing", "_sharing_before", "in_flight", "in_flight_max")
@@ -39,7 +39,7 @@ class Admission:
         self._sharing_before = 0
 
     def take(self, share: Share) -> bool:
-        """Take a slot for one more command of a socket, if it may have one."""
+        """Take a slot for a command of this socket; False: it may not have one more."""
         self._count(share)
         left = self.in_flight_max - self.in_flight
         own = share.in_flight
@@ -54,7 +54,7 @@ class Admission:
         return True
 
     def give_back(self, share: Share) -> None:
-        """The command has its answer."""
+        """Return the slot of a command that was answered."""
         share.in_flight -= 1
         self.in_flight -= 1
 

@@ -1,4 +1,4 @@
-"""What a session needs: the socket under it, the way to the hosts, and its bounds."""
+"""The ports of a session: its socket and the router; and its bounds."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -9,7 +9,7 @@ from actors.stream.messages import Answer, Request
 
 
 class Connection(Protocol):
-    """The socket under a session."""
+    """The socket of a session."""
 
     def write_frame(self, frame: bytes) -> None: ...
     def write_soon(self, frame: bytes) -> None: ...
@@ -19,7 +19,7 @@ class Connection(Protocol):
 
 
 class Routes(Protocol):
-    """The way to the hosts."""
+    """The router."""
 
     def send(self, request: Request, on_answer: Callable[[Answer], None]) -> None: ...
 
@@ -32,8 +32,8 @@ class SessionLimits(msgspec.Struct, frozen=True):
     subscriptions_max: int = 200
     frame_bytes_max: int = 16_384
     unsent_bytes_max: int = 1_048_576
-    # Updates are written while no more than this waits for the client: what is written now is still new when it
-    # arrives, and an ack that comes next has little before it.
+    # Updates are written while no more than this waits for the client, so that they arrive while they are new, and
+    # acks are not delayed.
     updates_unsent_bytes_max: int = 16_384
     stalled_after_s: float = 10.0
     frames_per_turn: int = 64

@@ -40,7 +40,7 @@ async def _serve(websocket: WebSocket, sockets: "Sockets", connection: SocketPro
     session = sockets.open(connection, codec)
     connection.attach(session, sockets.limits.frames_per_turn)
     try:
-        # The client's frames go past here, straight to the session; what comes is the end.
+        # Frames of the client go directly to the session: ``receive`` returns only at the end.
         while True:
             message = await websocket.receive()
             if message["type"] == "websocket.disconnect":

@@ -1,4 +1,4 @@
-"""What goes back to one client: replies, errors, updates, and the close; within bounds."""
+"""The outbox of one socket: replies, errors, updates and the close, within bounds."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from gateway.wire.faults import RequestFailed
 from gateway.wire.frames import ErrorReply
 
 NO_DETAILS: Mapping[str, int | None] = {}
-# The error `overloaded` is encoded anew so often: until then its `server_time` is that of the last one.
+# The error `overloaded` is encoded again at this interval, with a new `server_time`.
 OVERLOADED_REUSED_S = 0.001
 
 
@@ -43,7 +43,7 @@ class Outbox:
     # -- replies
 
     def answer(self, op: str, outcome: str, answer: Any, *, more_to_come: bool = False) -> None:
-        """Write at once if the client waits for nothing else, otherwise with the other answers of the same turn.
+        """Write immediately if no other answers are expected, otherwise with the other answers of this turn.
 
         ``outcome`` is OK or the error's code.
         """
@@ -73,14 +73,14 @@ class Outbox:
 
     def refused(self, op: str, request_id: int | str, refused: Refused) -> None:
         """The error of a command that its host refused."""
-        # A newer host may have more codes: to send the same key again is safe whatever it meant.
+        # A newer host may have other codes: a retry with the same key is always safe.
         code, message = refused.code if refused.code in errors.ERRORS else errors.UNAVAILABLE, ""
         if code == errors.KEY_REUSED:
             code, message = errors.INVALID_FRAME, errors.ERRORS[errors.KEY_REUSED].text
         self.fail(op, request_id, code, message, refused.known())
 
     def overloaded(self, op: str, request_id: int | str) -> None:
-        """The error ``overloaded``, with little work: there are many of them when there are any."""
+        """The error ``overloaded``; cached, since under overload there are many."""
         now_s = time.perf_counter()
         if now_s - self._overloaded_at_s > OVERLOADED_REUSED_S:
             self._overloaded_at_s = now_s
@@ -90,7 +90,7 @@ class Outbox:
         self.answer(op, errors.OVERLOADED, error, more_to_come=True)
 
     def _error(self, code: str, message: str, details: Mapping[str, int | None]) -> dict[str, Any]:
-        """All errors of the socket say when they were decided."""
+        """An error with the time of its decision."""
         error = {"code": code, "message": message or errors.ERRORS[code].text, "server_time": self._now_ms()}
         error.update(errors.details_of(code, details))
         return error
@@ -98,12 +98,12 @@ class Outbox:
     # -- writing
 
     def push(self, frame: bytes) -> None:
-        """Write at once. A client that does not read is closed: it reconnects and resumes."""
+        """Write immediately. A client that does not read is closed: it reconnects and resumes."""
         if self.within_bounds():
             self._write(frame)
 
     def notify(self, frame: bytes) -> bool:
-        """Write an update, unless so much waits for the client that it would come late and in front of acks."""
+        """Write an update; False, and nothing is written, if too much waits for the client."""
         if self.unsent_bytes() <= self.updates_unsent_max:
             self._write(frame)
             return True

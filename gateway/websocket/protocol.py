@@ -1,10 +1,9 @@
-"""uvicorn's WebSocket protocol, with a short cut: once a session is attached, messages go straight to it.
+"""uvicorn's WebSocket protocol with a fast path: once a session is attached, messages go directly to it.
 
 The ASGI queue costs a task switch and two changes of the poll set for each message, the general frame parser as much
-again. So whole data frames, which is nearly all that clients send, are read here. Everything else (handshake, control
-frames, fragments, faults) goes to uvicorn and ``websockets``, frame by frame, once the receiver has counted it.
-Outgoing frames are written ready-made: without extensions a server's data frame is its header and its payload, the same
-bytes for every socket.
+again. So whole data frames, which are nearly all that clients send, are parsed here. Everything else (handshake,
+control frames, fragments, errors) goes to uvicorn and ``websockets``, frame by frame, once the receiver has counted it.
+Outgoing frames are encoded before: without extensions a server's data frame has the same bytes for every socket.
 """
 
 import socket
@@ -20,14 +19,14 @@ from gateway.websocket.close_codes import CLOSE_BROKEN, CLOSE_TOO_LARGE
 
 EXTENSION = "ece.socket"
 
-# The kernel buffers so much for a client that does not read, rather than megabytes of old updates.
+# The kernel's send buffer for a client that does not read; the default would be megabytes of old updates.
 KERNEL_SEND_BYTES = 65_536
-# Beyond the first a socket counts as full, until no more than the second waits.
+# High and low water marks of unsent bytes.
 FULL_BYTES, DRAINED_BYTES = 16_384, 4_096
-# A socket whose commands are refused for overload is not read for so long: then its next ones cost one read and one
-# write together, and what is left of the time goes to those that were taken.
+# A socket whose commands are refused as overloaded is not read for this time: its next commands then need one read and
+# one write together, which leaves more time for accepted commands.
 REFUSED_PAUSE_S = 0.01
-# What a client may still send after the server's close frame, until it has seen it.
+# Bytes that a client may send between the server's close frame and its own.
 AFTER_CLOSE_BYTES_MAX = 1_048_576
 
 _TEXT, _BINARY = 0x81, 0x82  # FIN and the opcode
@@ -38,7 +37,7 @@ _CONTROL = 0x08  # the bit that the opcodes of control frames have
 
 
 class Receiver(Protocol):
-    """Takes what a socket receives; ``drained``: one that was full has room again. Must not raise."""
+    """Receives messages of a socket; ``drained``: a full send buffer has room again. Must not raise."""
 
     def received(self, data: bytes | str) -> None: ...
     def counted(self, size: int) -> bool: ...
@@ -55,15 +54,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     _partial: bytes = b""
     _frames_per_turn = 1
     _after_close_bytes = 0
-    # Frames that go out together at the end of this turn of the loop, and their size.
+    # Frames that are written together at the end of this turn of the loop, and their size.
     _outgoing: list[bytes]
     _outgoing_bytes = 0
-    # Reading goes on later: at the end of the turn, or after a pause.
+    # Reading continues later: at the end of the turn, or after a pause.
     _reads_later = False
     _pause_s = 0.0
 
     def attach(self, receiver: Receiver, frames_per_turn: int) -> None:
-        """From now on hand every message to this receiver, so many before other sockets have their turn."""
+        """Pass all messages to this receiver, at most ``frames_per_turn`` before other sockets are read."""
         self.receiver = receiver
         self._frames_per_turn = frames_per_turn
         self.transport.set_write_buffer_limits(high=FULL_BYTES, low=DRAINED_BYTES)
@@ -72,17 +71,17 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BYTES)
         if self.read_paused or self._partial:
             self.read_paused = False
-            self._go_on_later()
+            self._resume_reading_later()
 
     def write_frame(self, frame: bytes) -> None:
-        """Write a whole WebSocket frame at once; does nothing once the connection is closing."""
+        """Write a whole WebSocket frame immediately; does nothing once the connection is closing."""
         if self._outgoing_bytes:
             self.write_soon(frame)
         elif not self.close_sent and not self.disconnected:
             self.transport.write(frame)
 
     def write_soon(self, frame: bytes) -> None:
-        """Write it at the end of this turn, with all else that is written until then: each write is a system call."""
+        """Write it at the end of this turn, in one system call with other frames."""
         if not self._outgoing_bytes:
             self._outgoing = [frame]
             self.loop.call_soon(self._write_outgoing)
@@ -98,11 +97,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.write(outgoing[0] if len(outgoing) == 1 else b"".join(outgoing))
 
     def pause(self) -> None:
-        """Read nothing more of this socket for a moment: what it asks for now can't be done."""
+        """Stop to read this socket for a moment, because of overload."""
         self._pause_s = REFUSED_PAUSE_S
 
     def unsent_bytes(self) -> int:
-        """What the client has not yet taken."""
+        """Bytes that the client has not received yet."""
         return self._outgoing_bytes + self.transport.get_write_buffer_size()
 
     def resume_writing(self) -> None:
@@ -145,17 +144,17 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._read_frames(self._partial + data if self._partial else data)
 
     def _too_much_after_close(self, size: int) -> bool:
-        """Whether a client sends on and on, instead of its part of the closing handshake."""
+        """Whether a client keeps sending after the server's close frame."""
         self._after_close_bytes += size
         return self._after_close_bytes > AFTER_CLOSE_BYTES_MAX
 
     def _read_frames(self, data: bytes) -> None:
-        """Hand on whole messages; give whole frames of other kinds to the library."""
+        """Pass whole messages to the receiver, and other frames to the library."""
         start, size, frames = 0, len(data), 0
         while size - start >= 2 and not self.transport.is_closing():
             frames += 1
             if frames > self._frames_per_turn:
-                self._go_on_later()
+                self._resume_reading_later()
                 break
             first, length, at = data[start], data[start + 1] & 0x7F, start + 2
             if length >= 126:
@@ -164,7 +163,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
                     break
                 length = int.from_bytes(data[start + 2 : at], "big")
             if data[start + 1] < _MASKED or length > self.config.ws_max_size:
-                # A fault, or too large for us: the library knows how to end this.
+                # An error, or too large: the library ends the connection.
                 self._to_library(data[start:at])
                 start = size
                 break
@@ -173,15 +172,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
                 break
             if first in _WHOLE_MESSAGE and not self.frames:
                 self._deliver(apply_mask(data[at + 4 : end], data[at : at + 4]), is_text=first == _TEXT)
-            elif self._may_have_an_answer(first, end - start):
+            elif self._count_frame(first, end - start):
                 self._to_library(data[start:end])
             start = end
         self._partial = data[start:]
         if self._pause_s:
-            self._go_on_later()
+            self._resume_reading_later()
 
-    def _may_have_an_answer(self, first: int, size: int) -> bool:
-        """Count a frame that is no whole message; whether the library shall have it."""
+    def _count_frame(self, first: int, size: int) -> bool:
+        """Count a frame that is no whole message; returns whether the library gets it."""
         if first == _CLOSE:
             return True
         if self.close_sent or self.receiver is None:
@@ -195,19 +194,19 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._write_outgoing()
         super().data_received(data)
 
-    def _go_on_later(self) -> None:
-        """Read nothing more of this socket until the others have had their turn; the kernel buffers what comes."""
+    def _resume_reading_later(self) -> None:
+        """Stop to read this socket until other sockets were read."""
         if self._reads_later:
             return
         self._reads_later = True
         pause_s, self._pause_s = self._pause_s, 0.0
         self.transport.pause_reading()
         if pause_s:
-            self.loop.call_later(pause_s, self._go_on)
+            self.loop.call_later(pause_s, self._resume_reading)
         else:
-            self.loop.call_soon(self._go_on)
+            self.loop.call_soon(self._resume_reading)
 
-    def _go_on(self) -> None:
+    def _resume_reading(self) -> None:
         self._reads_later = False
         if not self.disconnected and not self.transport.is_closing():
             self.transport.resume_reading()
@@ -244,7 +243,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.close_sent:
             self.transport.close()
         elif isinstance(self.conn.parser_exc, PayloadTooBig):
-            # The client gets our own code; the library has 1009 ready, which says nothing of reconnecting.
+            # The client gets the engine's close code instead of the library's 1009, which has no rule for reconnecting.
             self.conn.data_to_send()
             payload = CLOSE_TOO_LARGE.to_bytes(2, "big") + b"frame too large"
             self.transport.write(bytes([_CLOSE, len(payload)]) + payload)
@@ -264,6 +263,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._abort_later()
 
     def _abort_later(self) -> None:
-        """A transport that is closed waits for the client to read what is left, for ever."""
+        """Abort after a deadline: a closing transport waits for ever for the client to read the rest."""
         if self.close_timer is None and self.transport.is_closing():
             self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)

@@ -1,6 +1,6 @@
 """One client's WebSocket session: decode, authenticate, limit, route, reply.
 
-It knows no operation by name: what a client may ask for stands in a table (gateway/websocket/operations/).
+Operations are in a table (gateway/websocket/operations/): the session knows none of them by name.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ HEARTBEAT_MS = 20_000
 
 
 class Session:
-    """Plain class over a connection: ``received`` takes frames, ``closed`` ends it. Never raises."""
+    """The session of one connection: ``received`` takes frames, ``closed`` ends it. Never raises."""
 
     def __init__(
         self, connection: Connection, codec: Codec, operations: OperationTable, router: Routes, hub: Hub,
@@ -67,23 +67,23 @@ class Session:
 
     @property
     def subscriptions(self) -> int:
-        """How many it has."""
+        """The number of subscriptions."""
         return len(self._subscriptions)
 
     @property
     def behind(self) -> int:
-        """How many of them missed an update, and wait for the newest state."""
+        """The number of subscriptions that missed an update, and wait for the newest state."""
         return self._subscriptions.behind
 
     @property
     def unsent_bytes(self) -> int:
-        """What waits for the client to read it."""
+        """Bytes that the client has not received yet."""
         return self._outbox.unsent_bytes()
 
     # -- frames
 
     def received(self, data: bytes | str) -> None:
-        """Take one message of the client."""
+        """Handle one message of the client."""
         try:
             self._receive(data)
         except Exception:
@@ -91,7 +91,7 @@ class Session:
             self._outbox.close(CLOSE_FAULT, "internal error")
 
     def counted(self, size: int) -> bool:
-        """Count a frame that is no whole message: a ping, a pong, a fragment. Whether it may have an answer."""
+        """Count a frame that is no whole message (ping, pong, fragment); returns whether it may be answered."""
         self._traffic.received_frames += 1
         self._traffic.received_bytes += size
         if not self._outbox.within_bounds():
@@ -102,7 +102,7 @@ class Session:
         return taken
 
     def drained(self) -> None:
-        """The client read what waited for it."""
+        """The client has read what waited for it."""
         self._subscriptions.catch_up()
 
     def _receive(self, data: bytes | str) -> None:
@@ -159,7 +159,7 @@ class Session:
     # -- commands
 
     def _command(self, operation: CommandOperation[Any], frame: Frame) -> None:
-        """Send it to its host. It holds an admission slot until its answer comes, which always does."""
+        """Send a command to its host. It holds an admission slot until its answer, which always comes."""
         if not self._admission.take(self._share):
             self._outbox.overloaded(operation.op, frame.id)
             return
@@ -184,7 +184,7 @@ class Session:
         self._router.send(request, answered)
 
     def valid_identity(self) -> Identity:
-        """The user for whom the client speaks. Raises RequestFailed."""
+        """The identity of the client's token. Raises RequestFailed."""
         identity = self.identity
         if identity is None:
             raise RequestFailed(errors.UNAUTHENTICATED, "say hello with an access token first")
@@ -195,7 +195,7 @@ class Session:
     # -- operations of the session itself
 
     def hello(self, frame: Hello) -> None:
-        """Authenticate. The last hello decides: without a token the client speaks for nobody any more."""
+        """Authenticate. The last hello counts: one without a token makes the client anonymous."""
         reply: dict[str, Any] = {
             "id": frame.id,
             "ok": True,
@@ -223,22 +223,22 @@ class Session:
         return {"id": frame.id, "ok": True, "server_time": self._now_ms(), "client_time": frame.client_time}
 
     def subscribe(self, frame: Subscribe) -> None:
-        """Follow a channel; the reply comes later."""
+        """Subscribe to a channel; the reply comes later."""
         self._subscriptions.subscribe(frame)
 
     def unsubscribe(self, frame: Unsubscribe) -> dict[str, Any]:
-        """Follow a channel no longer."""
+        """Unsubscribe from a channel."""
         self._subscriptions.unsubscribe(frame.channel)
         return {"id": frame.id, "ok": True}
 
     # -- the end
 
     def restart(self) -> None:
-        """The gateway goes down: the client may come back at once, elsewhere."""
+        """The gateway stops: close with 1012, so that the client reconnects to another one."""
         self._outbox.close(CLOSE_RESTARTING, "restarting")
 
     def closed(self) -> None:
-        """The connection is gone."""
+        """The connection was closed."""
         self._traffic.closed[str(self._outbox.closed_with or "client")] += 1
         self._hello_deadline.cancel()
         self._subscriptions.close()

@@ -1,4 +1,4 @@
-"""All sockets of one gateway: how many there may be, what a session needs, and draining."""
+"""All sockets of one gateway: their limit, the making of sessions, and draining."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,8 +18,8 @@ from gateway.wire.codec import Codec
 DRAIN_WITHIN_S = 2.0
 
 
-class Standing(NamedTuple):
-    """What the open sockets have, all together."""
+class SocketTotals(NamedTuple):
+    """Sums over all open sockets."""
 
     sockets: int
     subscriptions: int
@@ -28,7 +28,7 @@ class Standing(NamedTuple):
 
 
 class Sockets:
-    """Makes sessions and knows the open ones."""
+    """Makes sessions and holds the open ones."""
 
     def __init__(
         self, operations: OperationTable, router: Routes, hub: Hub, tokens: TokenIssuer, limits: SessionLimits,
@@ -51,17 +51,17 @@ class Sockets:
     def __len__(self) -> int:
         return len(self._open)
 
-    def standing(self) -> Standing:
-        """Looked up when asked for: some microseconds for each socket."""
+    def totals(self) -> SocketTotals:
+        """Computed on each call: some microseconds for each socket."""
         subscriptions = behind = unsent_bytes = 0
         for session in self._open:
             subscriptions += session.subscriptions
             behind += session.behind
             unsent_bytes += session.unsent_bytes
-        return Standing(len(self._open), subscriptions, behind, unsent_bytes)
+        return SocketTotals(len(self._open), subscriptions, behind, unsent_bytes)
 
     def acquire(self, address: str | None) -> str | None:
-        """Count one more client of this address; the error's code where there is no room, which is counted as well."""
+        """Count one more client of this address; returns the error's code if there is no room, and counts that."""
         if self._draining or len(self._open) >= self._max:
             self.traffic.rejected += 1
             return OVERLOADED
@@ -71,7 +71,7 @@ class Sockets:
         return None
 
     def release(self, address: str | None) -> None:
-        """A client that was counted is gone."""
+        """Count one client less of this address."""
         self._by_address.release(address)
 
     def open(self, connection: Connection, codec: Codec) -> Session:
@@ -92,7 +92,7 @@ class Sockets:
         return session
 
     def closed(self, session: Session) -> None:
-        """The socket is gone."""
+        """Remove a closed socket."""
         session.closed()
         self._open.discard(session)
         if not self._open:

@@ -1,4 +1,4 @@
-"""The channels that one socket follows: subscribing, leaving, and catching up after it was slow."""
+"""The subscriptions of one socket: subscribing, unsubscribing, and catching up when the client was slow."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,12 +17,12 @@ from gateway.wire.frames import Subscribe
 
 log = structlog.get_logger()
 
-# How often a client that is behind is looked at, should its socket not say by itself that it was read.
+# How often a client that is behind is checked, in case its socket does not call ``drained``.
 BEHIND_CHECK_S = 0.25
 
 
 class Subscriptions:
-    """Those of one socket. ``identity()`` is the user whose token is valid now, and raises RequestFailed."""
+    """The subscriptions of one socket. ``identity()`` gives the identity of a valid token, or raises RequestFailed."""
 
     def __init__(self, hub: Hub, outbox: Outbox, limits: SessionLimits, identity: Callable[[], Identity]) -> None:
         self.codec = outbox.codec
@@ -45,13 +45,13 @@ class Subscriptions:
 
     @property
     def behind(self) -> int:
-        """How many of them missed an update, and wait for the newest state."""
+        """The number of subscriptions that missed an update, and wait for the newest state."""
         return len(self._behind)
 
-    # -- coming and leaving
+    # -- subscribing
 
     def subscribe(self, frame: Subscribe) -> None:
-        """Begin to follow a channel; the reply comes later. Raises RequestFailed."""
+        """Begin to subscribe to a channel; the reply comes later. Raises RequestFailed."""
         if len(self._tasks) >= self._max:
             # The same channel again and again, before the first time is done.
             raise RequestFailed(errors.OVERLOADED)
@@ -82,18 +82,18 @@ class Subscriptions:
             # Unsubscribed while it was in flight.
             self._hub.unsubscribe(frame.channel, subscription)
         self._outbox.answer("subscribe", OK, {"id": frame.id, "ok": True, **reply})
-        # Only now may updates follow: none between the reply's position and the reply itself.
+        # Updates may be sent only from now on, after the reply.
         subscription.start()
 
     def unsubscribe(self, channel: str) -> None:
-        """Follow a channel no longer; does nothing where it is not followed."""
+        """Unsubscribe from a channel; does nothing if it is not subscribed."""
         subscription = self._by_channel.pop(channel, None)
         if subscription is not None:
             self._behind.pop(subscription, None)
             self._hub.unsubscribe(channel, subscription)
 
     def identity_changed(self, identity: Identity | None) -> None:
-        """After a hello: private channels that the user may follow go on, those of the user before do not."""
+        """After a hello: end subscriptions to private channels of another user."""
         for channel, subscription in list(self._by_channel.items()):
             if not isinstance(subscription, PrivateSubscription):
                 continue
@@ -110,7 +110,7 @@ class Subscriptions:
         return True
 
     def close(self) -> None:
-        """The socket is gone."""
+        """The socket was closed."""
         if self._behind_check is not None:
             self._behind_check.cancel()
         self._behind.clear()
@@ -131,7 +131,7 @@ class Subscriptions:
             self._behind_check = loop.call_later(BEHIND_CHECK_S, self._check_behind)
 
     def catch_up(self) -> None:
-        """The client read what waited for it: send the newest states of what it missed."""
+        """The client has read what waited for it: send the newest states of channels that are behind."""
         for subscription in list(self._behind):
             if self._outbox.unsent_bytes() > self._outbox.updates_unsent_max:
                 return
@@ -141,7 +141,7 @@ class Subscriptions:
                 del self._behind[subscription]
 
     def _check_behind(self) -> None:
-        """While any is behind: catch up as far as possible, and close a client that reads nothing at all."""
+        """While any is behind: catch up as far as possible, and close a client that does not read."""
         self._behind_check = None
         self.catch_up()
         if not self._behind:

@@ -1,4 +1,4 @@
-"""The rate limit of one socket: so many commands a second, more at once, and a limit to violations."""
+"""The rate limit of one socket: commands a second, a burst, and a limit of violations."""
 
 import time
 
@@ -7,7 +7,7 @@ VIOLATIONS_RESET_S = 10.0
 
 
 class TokenBucket:
-    """A token bucket, and a count of the commands that came when it was empty."""
+    """A token bucket, and a count of commands while it was empty."""
 
     __slots__ = ("_burst", "_per_s", "_refilled_at", "_tokens", "_violated_at", "_violations")
 
@@ -20,7 +20,7 @@ class TokenBucket:
         self._violated_at = 0.0
 
     def take(self) -> bool:
-        """Take a token for one more command; False: the bucket is empty."""
+        """Take a token for a command; False: the bucket is empty."""
         tokens = self._tokens - 1.0
         if tokens < 0.0:
             now = time.monotonic()
@@ -33,14 +33,14 @@ class TokenBucket:
         return True
 
     def violation(self) -> bool:
-        """Count a command beyond the rate; True: there were more than VIOLATIONS_MAX, with no long pause between."""
+        """Count a command beyond the rate; True: more than VIOLATIONS_MAX without a long pause between."""
         now = time.monotonic()
-        # A client that is too quick now and then may stay.
+        # Violations with long pauses between them don't add up.
         self._violations = self._violations + 1 if now - self._violated_at < VIOLATIONS_RESET_S else 1
         self._violated_at = now
         return self._violations > VIOLATIONS_MAX
 
     @property
     def retry_after_ms(self) -> int:
-        """When the next token is there."""
+        """The time until the next token (ms)."""
         return max(1, 1000 // self._per_s)

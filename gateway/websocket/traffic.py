@@ -1,4 +1,4 @@
-"""What went through all sockets of one gateway, counted.
+"""Counters of the traffic of all sockets of one gateway.
 
 The counts are plain numbers, since a counter of Prometheus with labels costs a microsecond and each command has several
 things to count; ``exposition.py`` shows them.
@@ -12,7 +12,7 @@ OK = "ok"
 
 
 class Traffic:
-    """Shared by the sessions of a gateway."""
+    """The counters, shared by the sessions of a gateway."""
 
     __slots__ = (
         "ack_counts",
@@ -37,10 +37,10 @@ class Traffic:
         self.sent_bytes = 0
         # By close code of ours; those that the client or the network ended are `client`.
         self.closed: Counter[str] = Counter()
-        # Sockets for which there was no room.
+        # Sockets that were refused because a limit was reached.
         self.rejected = 0
 
     def acked(self, after_s: float) -> None:
-        """A host's answer went out so long after its command came in."""
+        """Record the time (s) from a command to its answer."""
         self.ack_counts[bisect_left(ACK_BUCKETS_S, after_s)] += 1
         self.ack_sum_s += after_s

@@ -47,7 +47,7 @@ class Codec:
             frame = self._decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             frame = self._decode_floats(data, error)
-        # Most frames have no more than their required fields: none of these occurs twice, and none is looked for.
+        # Most frames have only their required fields: then none can occur twice, and the check is skipped.
         fields, quotes = self._shortest[type(frame)]
         if isinstance(data, str):
             if data.count('"') != quotes + 2 * isinstance(frame.id, str):
@@ -57,7 +57,7 @@ class Codec:
         return frame
 
     def _decode_floats(self, data: bytes | str, error: Exception) -> Frame:
-        """JavaScript's libraries write integers above 2**32 as floats in MessagePack: those that are whole count."""
+        """Accept whole floats as integers: JavaScript libraries write integers above 2**32 as floats in MessagePack."""
         if self.binary and isinstance(error, msgspec.ValidationError):
             with suppress(msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError):
                 frame: Frame = msgspec.convert(_integral(self._raw_decode(data)), self._union)

@@ -1,4 +1,4 @@
-"""A map that names a field twice is refused: what it means would depend on who reads it."""
+"""Refuses maps with the same field twice, since decoders differ in which one counts."""
 
 from collections.abc import Sequence
 from typing import Any

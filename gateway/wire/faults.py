@@ -1,4 +1,4 @@
-"""Why a client's frame is not accepted, or its request not served."""
+"""Errors of client frames and requests."""
 
 
 class InvalidFrame(Exception):
@@ -10,11 +10,11 @@ class InvalidFrame(Exception):
 
 
 class BrokenFrame(Exception):
-    """The frame is not even msgpack or JSON: the connection can't go on."""
+    """The frame is not msgpack or JSON: the connection is closed."""
 
 
 class RequestFailed(Exception):
-    """The request is answered with the error ``code`` (domain/errors.py), and its text where there is no message."""
+    """The request is answered with the error ``code`` (domain/errors.py), and the message or the code's text."""
 
     def __init__(self, code: str, message: str = "", retry_after_ms: int | None = None) -> None:
         super().__init__(message)

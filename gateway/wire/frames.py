@@ -1,6 +1,6 @@
 """Frames of the WebSocket protocol (docs/protocol.md): types of fields, the base of all client frames, events.
 
-The frames of commands stand with their operations (gateway/websocket/operations/).
+The frames of commands are defined with their operations (gateway/websocket/operations/).
 """
 
 from typing import Annotated, Any
@@ -58,7 +58,7 @@ def op_of(frame: type[Frame]) -> str:
 
 
 class ErrorReply(msgspec.Struct, frozen=True):
-    """Nothing happened."""
+    """The reply to a request that failed."""
 
     id: int | str
     ok: bool
@@ -68,7 +68,7 @@ class ErrorReply(msgspec.Struct, frozen=True):
 class EventFrame(msgspec.Struct, frozen=True, omit_defaults=True):
     """One event of a channel, or, with type ``state``, a snapshot that replaces all up to ``seq``.
 
-    ``watchers`` goes with a snapshot: about how many follow the channel through this gateway.
+    ``watchers`` is sent with a ``state``: about how many watchers the channel has in this gateway.
     """
 
     channel: str

@@ -1,4 +1,4 @@
-"""Follows sales, settlements, refunds and changes of owner page by page, and brings the read models up to date.
+"""Updates the read models from sales, settlements, refunds and changes of owner, page by page.
 
 Any number of processes may do so: one works at a time. A row of these tables has its number
 before it is committed, so a later number may be seen before an earlier one. Therefore rows are read in the order of
@@ -31,7 +31,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class SourceStatus(msgspec.Struct, frozen=True):
-    """A table that is followed; ``waiting`` rows have not been taken in."""
+    """A source table; ``waiting`` rows were not processed yet."""
 
     source: str
     waiting: int
@@ -144,7 +144,7 @@ _STATUS = """
 
 
 class Analytics:
-    """The read models' follower. Every method may raise StoreUnavailable."""
+    """Updates the read models. Every method may raise StoreUnavailable."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool

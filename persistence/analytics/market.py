@@ -1,4 +1,4 @@
-"""What cards were sold for, and what the market as a whole does, out of the read models."""
+"""Prices of cards and totals of the market, from the read models."""
 
 import asyncpg
 import msgspec
@@ -100,7 +100,7 @@ class MarketReading:
         self._pool = pool
 
     async def last(self, card: int, currency: str) -> Last | None:
-        """The newest sale of a card that was not taken back."""
+        """The newest sale of a card that was not reversed."""
         row = await guarded(self._pool.fetchrow(_LAST, card, currency))
         return None if row is None else Last(*row)
 

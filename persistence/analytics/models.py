@@ -21,7 +21,7 @@ SellerDay = tuple[int, str, int]
 
 @dataclass
 class Changed:
-    """What has to be recomputed: (card, currency, day), (seller, currency, day), (owner, card)."""
+    """The keys to recompute: (card, currency, day), (seller, currency, day), (owner, card)."""
 
     card_days: set[CardDay] = field(default_factory=set)
     seller_days: set[SellerDay] = field(default_factory=set)
@@ -168,7 +168,7 @@ _HOLDINGS = """
 
 
 async def recompute(connection: PoolConnectionProxy, changed: Changed, today: int) -> None:
-    """Bring what changed up to date. Within a transaction that has locked ``analytics_progress``."""
+    """Recompute what changed, in a transaction that has locked ``analytics_progress``."""
     if changed.card_days:
         cards, currencies, days = _columns(changed.card_days)
         await connection.execute(_CARD_DAYS, cards, currencies, days, timeout=STATEMENT_TIMEOUT_S)

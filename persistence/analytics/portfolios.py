@@ -1,4 +1,4 @@
-"""What a user has and has sold, out of the read models: at most one row a card that they have."""
+"""Portfolios and sales of users, from the read models: at most one row for each card that a user has."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What collections were worth at the end of each day, by the last sales as they were known then.
+"""The values of collections at the end of each day, by the last sales as known then.
 
 Only whose copies changed hands that day, and who has a copy of a card that was sold that day, is valued: the others
 are as they were. What was known at a day's end does not change later, so a sale that is taken back afterwards is still
@@ -93,7 +93,7 @@ _VALUE = f"""
 
 
 async def queue_values(connection: PoolConnectionProxy, changed: Changed) -> None:
-    """Note whose collections are to be valued at the ends of which days."""
+    """Queue the collections and days that have to be valued."""
     if changed.value_cards:
         days, cards = zip(*sorted(changed.value_cards), strict=True)
         await connection.execute(_QUEUE_CARDS, days, cards, timeout=STATEMENT_TIMEOUT_S)

@@ -17,7 +17,7 @@ AUCTION = "auction"
 
 
 class AuctionFilter(msgspec.Struct, frozen=True):
-    """Which auctions, and after which. ``after`` is (ends_at, auction) for those ending soon, else (0, auction)."""
+    """A filter and a position. ``after`` is (ends_at, auction) in the order of ends, else (0, auction)."""
 
     status: str | None = None
     seller: int | None = None

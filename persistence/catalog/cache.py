@@ -1,6 +1,6 @@
-"""What was read of the catalog, kept in Redis for a while: as long as nothing changed, it is what would be read again.
+"""The cache of the catalog in Redis. Keys include the catalog's change counts, so entries are never stale.
 
-Redis may be away, slow, or empty at any time. Then the catalog is read as if it had never been there.
+If Redis is unavailable, slow or empty, the catalog is read from PostgreSQL.
 """
 
 import asyncio
@@ -13,10 +13,10 @@ from redis.exceptions import RedisError
 
 KEPT_S = 300
 ENTRY_BYTES_MAX = 64 * 1024
-# What one gateway puts in while one entry is kept: so twice that is all that can be there of it.
+# Bytes that one gateway may put within the lifetime of an entry: it never has more than twice that in Redis.
 WRITTEN_BYTES_MAX = 32 * 1024 * 1024
 ANSWER_WITHIN_S = 0.02
-# After a failure nobody asks for so long.
+# After a failure Redis is not asked for this time.
 REST_S = 1.0
 CONNECTIONS_MAX = 16
 _PREFIX = b"ece:catalog:2:"
@@ -24,7 +24,7 @@ _LOST = (RedisError, OSError, TimeoutError)
 
 
 class CatalogCache:
-    """Bytes by key. Never raises for Redis, and waits ``answer_within_s`` for it at the most."""
+    """Bytes by key. Never raises errors of Redis, and waits for it at most ``answer_within_s``."""
 
     def __init__(
         self, redis_url: str, clock_s: Callable[[], float] = time.monotonic, answer_within_s: float = ANSWER_WITHIN_S
@@ -43,7 +43,7 @@ class CatalogCache:
         self.misses = 0
 
     async def get(self, key: bytes) -> bytes | None:
-        """What was put under this key, if it is there and Redis says so in time."""
+        """The content of this key; None if there is none, or Redis does not answer in time."""
         found: Any = None
         if self._clock_s() >= self._rests_until:
             try:
@@ -56,7 +56,7 @@ class CatalogCache:
         return found if isinstance(found, bytes) else None
 
     async def put(self, key: bytes, content: bytes) -> None:
-        """Keep it for KEPT_S, unless it is too big, or very much was put already."""
+        """Store it for KEPT_S, unless it is too large, or the limit of bytes is reached."""
         now = self._clock_s()
         if now - self._written_since >= KEPT_S:
             self._written, self._written_since = 0, now

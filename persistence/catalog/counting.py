@@ -1,4 +1,4 @@
-"""How many cards there are of what: exact up to COUNTED_MAX, beyond it from a sample, and said to be so."""
+"""Counts of cards and facets: exact up to COUNTED_MAX, beyond it estimates from a sample, marked as such."""
 
 from typing import Any
 
@@ -183,7 +183,7 @@ async def _open_sample(connection: PoolConnectionProxy) -> _Sample:
 
 
 async def _surely_many(connection: PoolConnectionProxy, query: Query, sample: _Sample) -> Count | None:
-    """An estimate, where the sample leaves no doubt that there are more than COUNTED_MAX."""
+    """An estimate, if by the sample there are surely more than COUNTED_MAX."""
     if sample.scale == 1:
         return None
     estimate = await _estimated(connection, query, sample)

@@ -1,4 +1,4 @@
-"""Records of CSV files, one at a time: a broken one costs its own line, never those after it."""
+"""Reads records of CSV files one at a time; a broken record does not affect the lines after it."""
 
 import csv
 import re

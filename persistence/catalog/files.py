@@ -18,7 +18,7 @@ _BOM = b"\xef\xbb\xbf"
 _HEAD_BYTES = 4096
 _CSV_SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
-# What files begin with that are no text.
+# The first bytes of files that are not text.
 _NO_TEXT = {
     b"PK\x03\x04": "an Excel workbook or a ZIP file",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
@@ -27,11 +27,11 @@ _NO_TEXT = {
 
 
 class FileBroken(Exception):
-    """The file as a whole is no catalog; nothing of it was written."""
+    """The file is not a catalog; nothing of it was written."""
 
 
 class How(NamedTuple):
-    """How a CSV file is to be read, where that isn't to be found out; ``mapped``: members of a card → columns."""
+    """Options for reading a CSV file; None: detected. ``mapped``: members of a card → columns."""
 
     format_name: str | None = None
     mapped: Mapping[str, str] = {}

@@ -30,18 +30,18 @@ class Imported:
 
 
 class Pages:
-    """Good rows in pages. What is bad, or was there before in the same file, is told of and left out.
+    """Good rows in pages. Bad rows, and repetitions in the same file, are reported and left out.
 
     A ``collection`` has a row for copies of a card, and so may have several for a card.
     """
 
     def __init__(
-        self, rows: Iterable[Read], report: Imported, collection: bool, tell_bad: Callable[[int, str], None]
+        self, rows: Iterable[Read], report: Imported, collection: bool, report_bad: Callable[[int, str], None]
     ) -> None:
         self._rows = iter(rows)
         self._report = report
         self._collection = collection
-        self._tell_bad = tell_bad
+        self._tell_bad = report_bad
         # Hashes alone: a file may have millions of rows.
         self._seen: set[int] = set()
         self.offset = 0
@@ -94,18 +94,18 @@ async def import_rows(
     *,
     creator: int = 0,
     collection: bool = False,
-    tell_bad: Callable[[int, str], None] = lambda line, why: None,
-    tell_offset: Callable[[int], None] = lambda offset: None,
+    report_bad: Callable[[int, str], None] = lambda line, why: None,
+    report_offset: Callable[[int], None] = lambda offset: None,
 ) -> Imported:
     """Write every good row; without ``writing``, only look. Raises FileBroken and StoreUnavailable.
 
     Of a ``collection`` only cards are written that the catalog has not: it says too little of those that are there.
     """
     report = Imported()
-    pages = Pages(rows, report, collection, tell_bad)
+    pages = Pages(rows, report, collection, report_bad)
     page = await asyncio.to_thread(pages.next_page)
     while page.keys:
-        tell_offset(pages.offset)
+        report_offset(pages.offset)
         following = asyncio.create_task(asyncio.to_thread(pages.next_page))
         try:
             if writing is not None:
@@ -119,5 +119,5 @@ async def import_rows(
         page = following.result()
     if writing is not None and report.created + report.changed >= SETTLED_FROM:
         await writing.settle()
-    tell_offset(pages.offset)
+    report_offset(pages.offset)
     return report

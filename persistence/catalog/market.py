@@ -1,4 +1,4 @@
-"""What the open auctions of a card say: how many, the lowest price, the next end, the newest."""
+"""Market data of cards: the number of open auctions, the lowest price, the next end, the newest auction."""
 
 from collections.abc import Sequence
 
@@ -42,12 +42,12 @@ class CatalogMarket:
         self._pool = pool
 
     async def refresh(self, card_ids: Sequence[int]) -> None:
-        """Count anew for these cards, CARDS_MAX at the most. After any change of an auction or a lock."""
+        """Recompute for these cards, at most CARDS_MAX. To be called after a change of an auction or a lock."""
         assert len(card_ids) <= CARDS_MAX, "pages have a maximum"
         await guarded(self._pool.execute(_REFRESH, sorted(set(card_ids))))
 
     async def open_after(self, card_id: int, limit: int) -> list[int]:
-        """The next cards by id of which the market says that there are open auctions."""
+        """The next cards by id that have open auctions by these data."""
         return [row[0] for row in await guarded(self._pool.fetch(_OPEN_AFTER, card_id, limit))]
 
     async def cards_of(self, auction_ids: Sequence[int]) -> list[int]:

@@ -39,7 +39,7 @@ class SetKnown(msgspec.Struct, frozen=True):
 def page_of(rows: Sequence[CardRow]) -> Page:
     """Up to PAGE_ROWS_MAX rows, no two of the same card."""
     assert len(rows) <= PAGE_ROWS_MAX, "pages have a maximum"
-    # Whoever writes cards does so in this order, so that two who write the same ones wait for each other at most.
+    # All writers of cards use this order, so that two writers of the same cards can't deadlock.
     ordered = sorted(rows, key=lambda row: (row.set, row.number))
     names: dict[str, str | None] = {}
     words: set[str] = set()

@@ -1,4 +1,4 @@
-"""Filters and words as SQL: what is asked of the tables of the catalog."""
+"""Filters and search words of the catalog as SQL."""
 
 from typing import Any
 

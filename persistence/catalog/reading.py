@@ -1,4 +1,4 @@
-"""Reading the catalog: a card, pages, and what the words of a search may be."""
+"""Reads the catalog: cards, pages, and alternatives for mistyped search words."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,7 +44,7 @@ CONNECTION_WITHIN_S = 5.0
 
 
 class Card(msgspec.Struct, frozen=True):
-    """One card, with what the market says of it. ``place`` is its key in the order of its page."""
+    """One card, with its market data. ``place`` is its key in the order of its page."""
 
     id: int
     set: str
@@ -124,13 +124,13 @@ class CatalogReading:
         return [SetRow(*row) for row in rows]
 
     async def query(self, wanted: Wanted) -> Query:
-        """What these filters are in SQL; words that no card has are those that look like them."""
+        """The query for these filters; words that no card has are replaced by similar ones."""
         groups = await self.words(wanted.q)
         set_id = None if wanted.set is None else await guarded(self._pool.fetchval(_SET, wanted.set))
         return query_of(wanted, None if groups is None else tsquery_of(groups), set_id)
 
     async def words(self, q: str) -> list[list[Phrase]] | None:
-        """Of each word what it may be, itself first; None where nothing was asked for."""
+        """The alternatives of each word, itself first; None without words."""
         if not q.strip():
             return None
         asked = terms(q)[:WORDS_MAX]
@@ -145,7 +145,7 @@ class CatalogReading:
             return [Card(*row) for row in await connection.fetch(statement, *values)]
 
     async def _near(self, term: Term, known: set[str]) -> list[Phrase]:
-        """What it may be where it is mistyped: a word, none of whose ways of writing the catalog has."""
+        """Similar words for a term that the catalog does not have."""
         word = term[0][0]
         if len(term[0]) > 1 or len(word) < NEAR_LENGTH_MIN or any(known.issuperset(phrase) for phrase in term):
             return []

@@ -1,4 +1,4 @@
-"""Text files as people have them: lines of bounded length, in whatever encoding they are."""
+"""Text files in any encoding, read as lines of bounded length."""
 
 import codecs
 import io

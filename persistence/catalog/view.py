@@ -1,8 +1,8 @@
-"""The catalog as it is shown: pages with their totals, facets, sets; from the cache where nothing has changed since.
+"""The catalog with its cache: pages with their totals, facets, sets.
 
-PostgreSQL counts the changes of cards and of the market in the transactions that make them (``catalog_changes``). What
-is kept is kept under the sums that were there before it was read: a later change has other sums, so it is seen by
-whoever asks after its commit.
+PostgreSQL counts the changes of cards and of the market in the transactions that make them (``catalog_changes``). The
+keys of the cache have the counts from before the read: a later change has other counts, so requests after its commit
+see it.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class CardsFound(msgspec.Struct, frozen=True):
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """How often the catalog was changed, and how often the market."""
+    """Counts of changes of the cards and of the market."""
 
     epoch: int
     cards: int
@@ -95,7 +95,7 @@ class CatalogView:
         return CardsFound(cards if fresh or of_market else await self._with_market(cards), total)
 
     async def facets(self, wanted: Wanted) -> tuple[Facets, MarketFacets]:
-        """How many of these cards have what, and what their open auctions say."""
+        """Facets of these cards, and of their open auctions."""
         changes, normal, asked = await self._changes(), _normal(wanted), _Asked(self._reading, wanted)
         read_together: list[MarketFacets] = []
 
@@ -122,14 +122,14 @@ class CatalogView:
         return await self._kept(await self._changes(), ["sets", after, limit], list[SetRow], read, False)
 
     async def _changes(self) -> Changes | None:
-        """What has to be asked before anything is read that is to be kept; None without a cache."""
+        """The change counts, to be read before anything that is cached; None without a cache."""
         return None if self._cache is None else Changes(*(await guarded(self._pool.fetch(_CHANGES)))[0])
 
     async def _kept(
         self, changes: Changes | None, about: list[Any], kind: type[T], read: Callable[[], Awaitable[T]],
         of_market: bool,
     ) -> T:  # fmt: skip
-        """From the cache, or read, and put there."""
+        """From the cache; or read, and put into the cache."""
         found = await self._known(changes, about, kind, of_market)
         if found is None:
             found = await read()

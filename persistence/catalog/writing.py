@@ -1,4 +1,4 @@
-"""Writing the catalog: sets and cards, a page at a time, all of it or nothing."""
+"""Writes of the catalog: sets and cards, a page in one transaction."""
 
 from collections.abc import AsyncIterator, Sequence
 

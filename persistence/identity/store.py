@@ -27,7 +27,7 @@ class EmailTaken(StoreError):
 
 
 class RefreshRejected(StoreError):
-    """The refresh token is unknown, has expired, or its log-in was ended: log in again."""
+    """The refresh token is unknown or expired, or its log-in was ended: log in again."""
 
     code = "unauthenticated"
 

@@ -1,1 +1,1 @@
-"""The job table: durable background work."""
+"""The job table: durable background jobs."""

@@ -1,4 +1,4 @@
-"""Hearing of new jobs: PostgreSQL notifies the channel ``jobs``. Only a hint; workers also poll."""
+"""Notifications of new jobs: PostgreSQL notifies the channel ``jobs``. They may be lost; workers also poll."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Jobs as rows, for whoever writes them in the transaction of their cause."""
+"""Rows of jobs, to insert in the transaction of their cause."""
 
 import msgspec
 

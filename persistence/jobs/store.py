@@ -1,8 +1,8 @@
 """Claiming and finishing jobs.
 
 A worker claims a batch and holds a lease on it, which it extends while it works. When the lease ends, because the
-worker died or lost its connection, another worker claims the job again. Whoever finishes a job shows its claim, so
-a worker whose lease has ended changes nothing. The database's clock decides about due times and leases.
+worker died or lost its connection, another worker claims the job again. A job is finished with its claim, so a worker
+whose lease has ended changes nothing. The database's clock decides about due times and leases.
 """
 
 import uuid
@@ -27,7 +27,7 @@ _STATE = f"CASE WHEN dead THEN 'dead' WHEN claim IS NOT NULL AND run_at > {NOW_M
 
 
 class LeaseLost(StoreError):
-    """Another worker has these jobs by now: the transaction that was to finish them must not commit."""
+    """The lease has ended, and another worker has claimed the jobs: the transaction must not commit."""
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -65,7 +65,7 @@ class JobRecord(msgspec.Struct, frozen=True):
 
 
 class KindStatus(msgspec.Struct, frozen=True):
-    """How many jobs of one kind are where, and for how long the oldest of those that are due has been due (ms)."""
+    """The number of jobs of one kind by state, and for how long the oldest due job has been due (ms)."""
 
     kind: str
     waiting: int
@@ -135,11 +135,11 @@ class JobStore:
         await guarded(self._pool.execute(insert_jobs(), *_columns(jobs)))
 
     async def add_again(self, jobs: Sequence[JobRow]) -> None:
-        """Add these; one that runs now runs once more afterwards, since its cause may have come too late for it."""
+        """Add these; a job that runs now runs again afterwards, since it may have missed this cause."""
         await guarded(self._pool.execute(_ADD_AGAIN, *_columns(jobs)))
 
     async def claim(self, batch_max: Mapping[str, int], worker: str) -> list[Claimed]:
-        """Lease due jobs, the longest due first: of each of these kinds at most so many."""
+        """Claim due jobs, the longest due first: at most ``batch_max[kind]`` of each kind."""
         claim = uuid.uuid4()
         rows = await guarded(
             self._pool.fetch(_CLAIM, list(batch_max), list(batch_max.values()), claim, worker, self._lease_ms)
@@ -151,7 +151,7 @@ class JobStore:
         await guarded(self._pool.execute(_EXTEND, claims, self._lease_ms))
 
     async def complete(self, jobs: Sequence[Claimed]) -> None:
-        """Delete these jobs of one claim: they are done. Those that another worker has by now are left to it."""
+        """Delete these jobs of one claim, which are done. Jobs that another worker has claimed stay."""
         if jobs:
             await guarded(self._pool.execute(_COMPLETE, jobs[0].claim, jobs[0].kind, [job.key for job in jobs]))
 
@@ -172,12 +172,12 @@ class JobStore:
         return [JobRecord(*row) for row in rows]
 
     async def get(self, kind: str, key: str) -> JobRecord | None:
-        """One job; None where there is none, or no more."""
+        """One job; None if there is none."""
         row = await guarded(self._pool.fetchrow(_GET, kind, key))
         return None if row is None else JobRecord(*row)
 
     async def retry(self, kind: str, key: str) -> bool:
-        """Have a dead job run again, with all its attempts; False where there is none."""
+        """Have a dead job run again, with all its attempts; False if there is none."""
         return bool(await guarded(self._pool.fetchval(_RETRY, kind, key)))
 
     async def status(self) -> list[KindStatus]:

@@ -1,4 +1,4 @@
-"""One batch of orders on its way to ``ledger_execute`` and back: orders into arrays, its codes into outcomes."""
+"""One batch of orders for ``ledger_execute``: encodes orders as arrays, decodes its codes as outcomes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ _EXISTS = "exists"
 
 
 class _Sent(msgspec.Struct, frozen=True):
-    """An order that the database is asked to do: its place among all, and what it would be recorded as."""
+    """An order that is sent to the database: its index in the batch, and its record."""
 
     place: int
     order: Order
@@ -25,7 +25,7 @@ class _Sent(msgspec.Struct, frozen=True):
 
 
 class LedgerBatch:
-    """``pendings`` are the transfers of before which the batch ends, by id."""
+    """``pendings`` are the earlier pending transfers that the batch ends, by id."""
 
     def __init__(self, orders: Sequence[Order], pendings: Mapping[bytes, Recorded], now_ms: int) -> None:
         self.now_ms = now_ms
@@ -73,24 +73,24 @@ class LedgerBatch:
             elif sent.recorded.id in self._done:
                 self._outcomes[sent.place] = self._known(sent.order, self._done[sent.recorded.id])
 
-    def doubtful(self) -> list[bytes]:
-        """Ids of orders that were done before, or may have been."""
-        return [order.id for place, order in enumerate(self._orders) if self._in_doubt(place)]
+    def ids_to_look_up(self) -> list[bytes]:
+        """Ids of orders that were recorded before, or may have been."""
+        return [order.id for place, order in enumerate(self._orders) if self._unresolved(place)]
 
     def settle(self, known: Mapping[bytes, Recorded]) -> None:
-        """What is recorded under the doubtful ids: the same, which makes the order a duplicate, or something else."""
+        """``known``: the records under ``ids_to_look_up``; an order with the same record is a duplicate."""
         known = {**known, **self._done}
         for place, order in enumerate(self._orders):
             # What this very batch recorded was not there yet when an earlier order came.
             later = order.id in self._done and self._done_at[order.id] > place
-            if order.id in known and self._in_doubt(place) and not later:
+            if order.id in known and self._unresolved(place) and not later:
                 self._outcomes[place] = self._known(order, known[order.id])
 
     def outcomes(self) -> list[Outcome]:
         """One for each order; those of a set that was never sent are refused with it."""
         return [self._outcomes.get(place, Refusal(refusals.SET_REFUSED)) for place in range(len(self._orders))]
 
-    def _in_doubt(self, place: int) -> bool:
+    def _unresolved(self, place: int) -> bool:
         return self._outcomes.get(place) in (None, Refusal(refusals.TRANSFER_NOT_FOUND))
 
     def _known(self, order: Order, recorded: Recorded) -> Outcome:

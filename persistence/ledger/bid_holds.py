@@ -21,10 +21,10 @@ SERVER_SETTINGS = {
 
 
 class BidHolds:
-    """One host's way to the ledger. Methods are called one after the other, and raise StoreUnavailable.
+    """The ledger client of one host. Methods are called one after the other, and raise StoreUnavailable.
 
-    It does not wait for the disk: the log's commit that follows does, in the same database, and takes what came before
-    it along. A hold that is lost with the machine was for a bid that nobody was told of.
+    Its commits are asynchronous: the log's commit that follows in the same database makes them durable. A hold that is
+    lost in a crash was for a bid that was not acknowledged.
     """
 
     def __init__(self, database_url: str) -> None:
@@ -32,7 +32,7 @@ class BidHolds:
         self._connection: asyncpg.Connection | None = None
 
     async def prepare(self) -> None:
-        """Do once what the first bids would have to wait for: connect, and plan. Raises StoreUnavailable."""
+        """Connect and prepare the statements, so that the first bids need not wait. Raises StoreUnavailable."""
         await self.reserve([])
 
     async def close(self) -> None:
@@ -42,7 +42,7 @@ class BidHolds:
             self._connection = None
 
     async def reserve(self, wanted: Sequence[Reserve]) -> Mapping[int, Refusal]:
-        """Bring holds to what is wanted, all at once. Returns, by index, those whose balance is too small."""
+        """Set all of these holds in one call. Returns, by index, those for which the balance is too small."""
         ledger = await self._ledger()
         try:
             return await ledger.reserve(wanted, CURRENCY)
@@ -51,7 +51,7 @@ class BidHolds:
             raise
 
     async def held_for(self, references: Sequence[bytes]) -> list[HeldFor]:
-        """All that is held for these references (``domain.ledger.ids.held_for``)."""
+        """All holds for these references (``domain.ledger.ids.held_for``)."""
         ledger = await self._ledger()
         try:
             return await ledger.held_for(references, CURRENCY)

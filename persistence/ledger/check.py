@@ -1,4 +1,4 @@
-"""Is the ledger right? Separate SQL, which knows the tables and nothing of the functions that write them.
+"""Verification of the ledger, in SQL that is independent of the functions that write its tables.
 
 Everything is looked at in one snapshot, so that it can be done while the ledger is at work.
 """
@@ -31,7 +31,7 @@ OWNER = "owner"
 
 
 class LedgerFinding(msgspec.Struct, frozen=True):
-    """What is wrong. ``kind`` is stable, ``account`` and ``seq`` say where, ``detail`` is for people."""
+    """A fault at an account and seq. ``kind`` is stable, ``detail`` is text for people."""
 
     kind: str
     account: int | None

@@ -1,4 +1,4 @@
-"""The faucet: money from nowhere, for engines where no real money is, and for users that replays and benches make."""
+"""The faucet: deposits without payment, for engines without real money, and for users of replays and benches."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ FAUCETS = 64
 
 
 class NotFunded(StoreError):
-    """The ledger refused: somebody has other money under the same name."""
+    """The ledger refused: another transfer has the same id."""
 
 
 async def faucets_of(ledger: Ledger, users: Sequence[int], currency: str) -> dict[int, int]:

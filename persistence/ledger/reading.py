@@ -10,7 +10,7 @@ SEQ_MAX = 2**63 - 1
 
 
 class BalanceRow(msgspec.Struct, frozen=True):
-    """A user's account: ``posted`` is the balance, ``held`` of it is promised."""
+    """A user's account: ``posted`` is the balance, ``held`` the part on hold."""
 
     currency: str
     posted: int
@@ -26,7 +26,7 @@ class EntryFilter(msgspec.Struct, frozen=True):
 
 
 class EntryRow(msgspec.Struct, frozen=True):
-    """One entry. ``size`` is the transfer's amount, ``amount`` what it moved: 0 where it only held or let go."""
+    """One entry. ``size`` is the transfer's amount, ``amount`` what it moved: 0 if it only held or released."""
 
     account: int
     seq: int

@@ -1,4 +1,4 @@
-"""Holds on their way to the database: what ``ledger_cover_at_once`` and ``ledger_cover`` get, array by array."""
+"""Encodes holds as the arrays that ``ledger_cover_at_once`` and ``ledger_cover`` take."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ Arrays = tuple[Sequence[int | bytes | None], ...]
 
 
 def reserves_at_once(wanted: Sequence[Reserve]) -> Arrays | None:
-    """One hold for each (reference, owner), and what each owner has to have beside; None: only one by one."""
+    """One hold for each (reference, owner), and the balance that each owner needs besides; None: not in one call."""
     peaks: dict[int, int] = {}
     pairs: dict[tuple[bytes, int], Reserve] = {}
     for want in wanted:
@@ -60,12 +60,12 @@ def reserves_in_turn(wanted: Sequence[Reserve]) -> Arrays:
 
 
 def _one_of(first: Reserve, second: Reserve) -> Reserve | None:
-    """What lets go of a hold and raises it again, as one; None where it is something else."""
+    """A release of a hold and a later raise of it as one order; None for other pairs."""
     lets_go = first.at_least == 0 and first.at_most <= second.at_least
     raises = second.at_most == AMOUNT_MAX and second.unless_above is None
     if not (lets_go and raises):
         return None
     if first.unless_above is not None and first.unless_above <= second.at_least:
-        # What is let go of is asked for again: only a hold that is larger than both stays larger.
+        # The released amount is reserved again: only a hold that is larger than both stays.
         return second
     return Reserve(first.reference, first.owner, second.at_least, second.at_least, first.unless_above)

@@ -1,8 +1,8 @@
 """The ledger in PostgreSQL: orders and holds in batches, one statement a batch.
 
-The rules stand in ``domain/ledger/rules.py`` and, for the database, in ``migrations/0004_ledger.sql`` and, for holds,
-``migrations/0011_cover_at_once.sql``. What the statements get are arrays without repetition and places in them, so that
-the database does not have to search.
+The rules are in ``domain/ledger/rules.py`` and, for the database, in ``migrations/0004_ledger.sql`` and, for holds,
+``migrations/0011_cover_at_once.sql``. The statements get arrays without duplicates and indexes into them, so that the
+database does not have to search.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,11 +31,11 @@ Connection = asyncpg.Pool | asyncpg.Connection | asyncpg.pool.PoolConnectionProx
 
 
 class LedgerConflict(StoreError):
-    """Another took the same transfer id for other accounts at the same moment: nothing was done, try again."""
+    """A concurrent order used the same transfer id for other accounts: nothing was done, try again."""
 
 
 class HeldFor(msgspec.Struct, frozen=True):
-    """What is held of a user's balance for a reference."""
+    """The amount held of a user's balance for a reference."""
 
     reference: bytes
     owner: int
@@ -67,7 +67,7 @@ _DUE = "SELECT reference FROM ledger_holds WHERE expires_at <= $1 ORDER BY expir
 
 
 class Ledger:
-    """Orders and holds. Every method may raise StoreUnavailable: then nobody knows, and the same may be sent again."""
+    """Orders and holds. Every method may raise StoreUnavailable: the outcome is unknown, repeat the same call."""
 
     def __init__(self, database: Connection) -> None:
         """``database``: a pool, or a connection whose transaction this is to be part of."""
@@ -83,7 +83,7 @@ class Ledger:
         return {row[0]: row[1] for row in rows}
 
     async def execute(self, orders: Sequence[Order], now_ms: int, *, together: bool = False) -> list[Outcome]:
-        """Do each order on what those before it left, all in one commit; ``together``: all of them, or none.
+        """Execute the orders one after the other, in one commit; ``together``: all of them, or none.
 
         One round trip, or one more where pending transfers of before are ended, or where ids are known already.
         Raises LedgerConflict.
@@ -94,14 +94,14 @@ class Ledger:
         batch = LedgerBatch(orders, pendings, now_ms)
         if batch.sent:
             batch.take(await self._executed(batch, len(orders) if together else 0))
-        doubtful = batch.doubtful()
-        if doubtful:
-            batch.settle(await self._recorded(doubtful))
+        ids = batch.ids_to_look_up()
+        if ids:
+            batch.settle(await self._recorded(ids))
         outcomes = batch.outcomes()
         return as_set(outcomes) if together else outcomes
 
     async def reserve(self, wanted: Sequence[Reserve], currency: str) -> Mapping[int, Refusal]:
-        """Bring holds to what is wanted, one after the other, in one commit; in one round trip where all can be.
+        """Set these holds one after the other, in one commit; in one round trip if none has to be refused.
 
         Returns, by index, those whose balance is too small; the others are as wanted.
         """
@@ -114,12 +114,12 @@ class Ledger:
         return {row[0] - 1: Refusal(INSUFFICIENT_FUNDS, row[1], row[2]) for row in rows}
 
     async def held_for(self, references: Sequence[bytes], currency: str) -> list[HeldFor]:
-        """All that is held for these references: to compare with what should be."""
+        """All holds for these references."""
         rows = await guarded(self._database.fetch(_HELD_FOR, references, currency))
         return [HeldFor(*row) for row in rows]
 
     async def expire_due(self, now_ms: int, limit: int = EXPIRE_PAGE) -> int:
-        """Let go of what pending transfers hold whose time is over, of some. Returns how many there were."""
+        """Release up to ``limit`` expired pending transfers. Returns how many there were."""
         due = [row[0] for row in await guarded(self._database.fetch(_DUE, now_ms, limit))]
         await self.execute([Expire(transfer_id("expire", pending), pending) for pending in due], now_ms)
         return len(due)

@@ -1,4 +1,4 @@
-"""Withdrawals: what users asked to be paid out, and the money that is held for it, always in one transaction."""
+"""Withdrawals and their holds, always in one transaction."""
 
 import asyncpg
 import msgspec
@@ -8,7 +8,7 @@ from domain.ledger.books import HOUSE
 from domain.ledger.orders import Pend, Void
 from domain.ledger.refusals import Refusal
 from domain.ledger.rules import Done
-from domain.ledger.withdrawals import DAY_MS, Limits, Recent, State, decide, held_by, let_go_by, request
+from domain.ledger.withdrawals import DAY_MS, Limits, Recent, State, decide, held_by, released_by, request
 from domain.ledger.withdrawals import Refusal as WithdrawalRefusal
 from persistence.ledger.store import Ledger
 from persistence.postgres.guard import guard, guarded
@@ -18,7 +18,7 @@ PAGE_MAX = 100
 
 
 class NewWithdrawal(msgspec.Struct, frozen=True):
-    """What a user asks for, under an id that a retry has as well. Amount in base units."""
+    """A withdrawal to request, with an id that is equal in a retry. Amount in base units."""
 
     id: int
     user: int
@@ -81,7 +81,7 @@ class Withdrawals:
     async def request(
         self, wanted: NewWithdrawal, limits: Limits, now_ms: int
     ) -> Withdrawal | Refusal | WithdrawalRefusal:
-        """Ask for a withdrawal and hold its amount; sent again, the same. Refused, nothing is held."""
+        """Request a withdrawal and hold its amount; idempotent. If it is refused, nothing is held."""
         ledger = Ledger(self._pool)
         user = (await ledger.accounts([wanted.user], wanted.currency))[wanted.user]
         outside = (await ledger.accounts([HOUSE], wanted.currency, "outside"))[HOUSE]
@@ -105,7 +105,7 @@ class Withdrawals:
     async def decide(
         self, id: int, wanted: State, by: int, now_ms: int, reason: str | None = None, owner: int | None = None
     ) -> Withdrawal | WithdrawalRefusal | None:
-        """Approve, reject or cancel; only for this ``owner`` where one is given. None: there is no such withdrawal."""
+        """Approve, reject or cancel; only for this ``owner`` if one is given. None: there is no such withdrawal."""
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             known = await _get(connection, id, " FOR NO KEY UPDATE")
             if known is None or (owner is not None and known.user != owner):
@@ -116,7 +116,7 @@ class Withdrawals:
             if state.value == known.state:
                 return known
             if state in (State.REJECTED, State.CANCELLED):
-                (outcome,) = await Ledger(connection).execute([Void(let_go_by(id), held_by(id))], now_ms)
+                (outcome,) = await Ledger(connection).execute([Void(released_by(id), held_by(id))], now_ms)
                 assert isinstance(outcome, Done), f"an open withdrawal's amount is held: {outcome}"
             return await _row(connection, _DECIDE, id, state.value, now_ms, by, reason)
 

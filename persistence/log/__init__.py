@@ -1,1 +1,1 @@
-"""The auctions' event log, and snapshots of it."""
+"""The event log of entities, and snapshots."""

@@ -33,7 +33,7 @@ BACKEND_END_WAIT_MS = 3_000
 
 
 class EventRow(msgspec.Struct, frozen=True, array_like=True):
-    """One row of the log. ``command_key`` is 16 bytes, None for events that no client's key names."""
+    """One row of the log. ``command_key`` is 16 bytes, or None for events of commands without a key."""
 
     entity: int
     kind: str
@@ -46,7 +46,7 @@ class EventRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class KeyedRow(msgspec.Struct, frozen=True):
-    """The event that a command key named."""
+    """The event with a command key."""
 
     seq: int
     at: int
@@ -108,8 +108,8 @@ class EventLog:
         self._pool: asyncpg.Pool | None = None
         self._writer: asyncpg.Connection | None = None
         self._writer_name = ""
-        # The writer whose last append failed: its backend may not have noticed, and write after all.
-        self._in_doubt: str | None = None
+        # The writer whose last append failed: its backend may still commit.
+        self._unresolved: str | None = None
 
     async def open(self) -> None:
         """Connect. Raises StoreUnavailable."""
@@ -143,7 +143,7 @@ class EventLog:
         return self._pool
 
     async def prepare_appends(self) -> None:
-        """Do once what the first append would have to do: connect, and plan the statements. Raises StoreUnavailable."""
+        """Connect, and prepare the statements of appends. Raises StoreUnavailable."""
         try:
             connection = self._writer or await self._new_writer()
             for kinds in (None, *((kind,) for kind in self._tables)):
@@ -157,9 +157,9 @@ class EventLog:
     async def append(
         self, events: Sequence[EventRow], summaries: Sequence[SummaryRow] = (), reserve: Reserves | None = None
     ) -> bool:
-        """Append every event of the batch, across entities, or none; and bring the read models to ``summaries``.
+        """Append every event of the batch, across entities, or none; and write ``summaries``.
 
-        ``reserve`` is done in the same statement. False: not all of it can be, and nothing was written.
+        ``reserve`` is done in the same statement. False: the balance is too small for some of it, nothing was written.
         Raises StaleSequence or KeyTaken (nothing was written), StoreUnavailable (the outcome is unknown).
         """
         columns: list[Any] = list(zip(*map(msgspec.structs.astuple, events), strict=True))
@@ -178,7 +178,7 @@ class EventLog:
         return reserve is None or bool(done)
 
     async def write_summaries(self, summaries: Sequence[SummaryRow]) -> None:
-        """Bring the read models to these rows; older ones than they have are ignored."""
+        """Write summary rows; rows older than those in the tables are ignored."""
         if summaries:
             by_kind = self._by_kind(summaries)
             statement = f"WITH {', '.join(self._summary_parts(tuple(by_kind), 1))} SELECT"
@@ -275,7 +275,7 @@ class EventLog:
         await guarded(self.pool.execute("SELECT ensure_event_partitions()"))
 
     async def end_writers(self, writers: Sequence[str]) -> None:
-        """End these others' appends: what has not landed by now never will. Raises StoreUnavailable."""
+        """End appends in flight of other writers: afterwards none of them can commit. Raises StoreUnavailable."""
         ended = await guarded(
             self.pool.fetchval(_END_WRITERS, [_writer_prefix(writer) for writer in writers], BACKEND_END_WAIT_MS)
         )
@@ -283,18 +283,18 @@ class EventLog:
             raise StoreUnavailable("the backend of a former owner's append does not end")
 
     async def _settle(self) -> None:
-        """End a backend that may still be at an append which we gave up: what it has not written by now it never will.
+        """End the backend of an append that failed here: afterwards it can't commit.
 
-        Without this a bid could be refused by a state that lacks it, and land after all. Raises StoreUnavailable.
+        Otherwise a command could be refused by a state that lacks it, and commit afterwards. Raises StoreUnavailable.
         """
-        name = self._in_doubt
+        name = self._unresolved
         if name is None:
             return
         ended = await guarded(self.pool.fetchval(_END_BACKEND, name, BACKEND_END_WAIT_MS))
         if not ended:
             raise StoreUnavailable("the backend of an append that was given up does not end")
-        if self._in_doubt == name:
-            self._in_doubt = None
+        if self._unresolved == name:
+            self._unresolved = None
 
     async def _new_writer(self) -> asyncpg.Connection:
         await self._settle()
@@ -306,7 +306,7 @@ class EventLog:
 
     def _drop_writer(self) -> None:
         if self._writer is not None:
-            self._in_doubt = self._writer_name
+            self._unresolved = self._writer_name
             self._writer.terminate()
             self._writer = None
 

@@ -1,4 +1,4 @@
-"""The log of any kind, read by range; and which entities there are."""
+"""Reads the log of any kind by range, and lists entities."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ _KIND = """
 
 
 class LoggedEvent(msgspec.Struct, frozen=True):
-    """An event with its place in the log, and what the public may see of it."""
+    """An event with its position in the log, and its public form."""
 
     epoch: int
     seq: int

@@ -11,7 +11,7 @@ ENTITY_COLUMNS = (
 
 
 class SummaryRow(msgspec.Struct, frozen=True, array_like=True):
-    """Where an entity stands after (epoch, seq). ``columns`` are those of its kind's table, if it has one."""
+    """The summary row of an entity after (epoch, seq). ``columns`` are those of its kind's table, if it has one."""
 
     entity: int
     kind: str
@@ -26,7 +26,7 @@ class SummaryRow(msgspec.Struct, frozen=True, array_like=True):
 class SummaryTable(msgspec.Struct, frozen=True):
     """The table of a kind. ``columns`` are (name, type) in the order of ``Rules.summary``; ``fixed`` never change.
 
-    Beside them the table has ``key``, the entity's id, and ``epoch`` and ``seq``.
+    In addition the table has ``key``, the entity's id, and ``epoch`` and ``seq``.
     """
 
     name: str
@@ -43,7 +43,7 @@ class SummaryTable(msgspec.Struct, frozen=True):
 def upsert(
     table: str, key: str, columns: tuple[tuple[str, str], ...], followed: list[str], first: int, condition: str
 ) -> str:
-    """Bring rows to what arrays from parameter ``first`` on have; older ones than the table has are ignored."""
+    """The upsert of rows given as arrays, from parameter ``first`` on; rows older than the table's are ignored."""
     names = ", ".join(name for name, _ in columns)
     arrays = ", ".join(f"${i}::{kind}[]" for i, (_, kind) in enumerate(columns, first))
     follow = ", ".join(f"{name} = excluded.{name}" for name in followed)

@@ -107,14 +107,14 @@ _LATER = """
 
 
 class Alerts:
-    """Writes the notifications that jobs are about, a batch at a time."""
+    """Writes the notifications for batches of jobs."""
 
     def __init__(self, pool: asyncpg.Pool, ending_window_ms: int = ENDING_WINDOW_MS) -> None:
         self._pool = pool
         self._window_ms = ending_window_ms
 
     async def notify(self, jobs: Sequence[Claimed], now_ms: int) -> list[int]:
-        """Notify users, and complete the jobs; who has new notifications. All of it or nothing.
+        """Notify users, and complete the jobs, in one transaction; returns the users with new notifications.
 
         The keys are ``opened:``, ``ending:`` or ``ended:`` and an auction's id. Raises StoreUnavailable, LeaseLost.
         """

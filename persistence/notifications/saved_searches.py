@@ -1,4 +1,4 @@
-"""Searches that users keep, in the form in which a card finds them."""
+"""Saved searches, indexed so that the searches that match a card are found."""
 
 import asyncpg
 import msgspec

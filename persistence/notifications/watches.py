@@ -19,7 +19,7 @@ class WatchListFull(StoreError):
 
 
 class Watch(msgspec.Struct, frozen=True):
-    """An auction or a card that is watched, where it still is to be found. ``id`` is its place in the list."""
+    """A watched auction or card, if it still exists. ``id`` is its position in the list."""
 
     id: int
     kind: str

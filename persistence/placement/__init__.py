@@ -1,1 +1,1 @@
-"""The directory of hosts, and what operators order."""
+"""The directory of hosts, and overrides of operators."""

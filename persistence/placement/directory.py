@@ -1,4 +1,4 @@
-"""Which host owns which slot, and where it listens. A hint: the log's sequence is what keeps writers apart."""
+"""The directory: which host owns which slot, and its address. Only a hint: the log's sequence is the fence."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,10 +13,10 @@ Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 
 class HostAddress(msgspec.Struct, frozen=True):
-    """A host's command stream, what it owns, and when it last said that it can commit (ms).
+    """The address of a host's command stream, what it owns, and the time of its last heartbeat (ms).
 
-    ``slots`` it owns but for the entities in them that have a dedicated host; ``entities`` are those of which it is
-    that host. ``load_report`` is JSON: see actors/hosting/load_report.py.
+    It owns ``slots`` but for entities with a dedicated host; ``entities`` are dedicated to it. ``load_report`` is
+    JSON: see actors/hosting/load_report.py.
     """
 
     host_id: str
@@ -31,16 +31,16 @@ class HostAddress(msgspec.Struct, frozen=True):
 
     @property
     def owns_something(self) -> bool:
-        """Whether anything is to be asked of it."""
+        """Whether it owns slots or entities."""
         return bool(self.slots or self.entities)
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """What came with slots: until when (ms) each was owned, by whom, and the entities in them that others own."""
+    """The result of a claim: until when (ms) each slot or entity was owned, former owners, excluded entities."""
 
     owned_until: dict[int, int]
     owners: frozenset[str] = frozenset()
-    elsewhere: frozenset[int] = frozenset()
+    excluded: frozenset[int] = frozenset()
 
 
 class Owned(msgspec.Struct, frozen=True):
@@ -48,11 +48,11 @@ class Owned(msgspec.Struct, frozen=True):
 
     slots: frozenset[int] = frozenset()
     entities: frozenset[int] = frozenset()
-    elsewhere: frozenset[int] = frozenset()
+    excluded: frozenset[int] = frozenset()
 
 
 class DueEntity(msgspec.Struct, frozen=True):
-    """An entity that time alone will change."""
+    """An entity with a due time (ms)."""
 
     entity: int
     slot: int
@@ -81,8 +81,8 @@ def slot_of(entity: int, slots: int) -> int:
     return (entity * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) * slots >> 64
 
 
-# A host that is about to own something locks its own row: it must still be the one that is entered.
-_ENTERED = "SELECT incarnation FROM hosts WHERE host_id = $1 FOR SHARE"
+# A host that claims something locks its own row, so that no other incarnation registers meanwhile.
+_INCARNATION = "SELECT incarnation FROM hosts WHERE host_id = $1 FOR SHARE"
 
 _CLAIM_SLOTS = """
     WITH taken AS (
@@ -137,7 +137,7 @@ class Directory:
         self._pool = pool
 
     async def register(self, host_id: str, address: str, port: int, now_ms: int, node: str = "") -> int:
-        """Enter this host, over any earlier incarnation of it, which thereby loses all; returns its number."""
+        """Register this host, and return its incarnation. An earlier incarnation loses all that it owned."""
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_FORGET_INCARNATION, host_id)
             incarnation: int = await connection.fetchval(
@@ -155,32 +155,32 @@ class Directory:
         return incarnation
 
     async def claim(self, host_id: str, incarnation: int, slots: Sequence[int]) -> Claimed:
-        """Acquire these slots. Raises Superseded when this incarnation is not the one that is entered."""
+        """Acquire these slots. Raises Superseded if another incarnation is registered."""
         async with guard(), self._pool.acquire() as connection, connection.transaction():
-            await _must_be_entered(connection, host_id, incarnation)
+            await _must_be_registered(connection, host_id, incarnation)
             rows = await connection.fetch(_CLAIM_SLOTS, host_id, slots)
-            elsewhere = await connection.fetch(
+            excluded = await connection.fetch(
                 "SELECT entity_id FROM dedicated WHERE slot = ANY($1::int[]) AND host_id IS DISTINCT FROM $2",
                 slots,
                 host_id,
             )
-        return _claimed(host_id, rows, frozenset(row[0] for row in elsewhere))
+        return _claimed(host_id, rows, frozenset(row[0] for row in excluded))
 
     async def claim_entities(self, host_id: str, incarnation: int, entities: Mapping[int, int]) -> None:
         """Become the dedicated host of these entities (with their slots). Raises Superseded as ``claim`` does."""
         async with guard(), self._pool.acquire() as connection, connection.transaction():
-            await _must_be_entered(connection, host_id, incarnation)
+            await _must_be_registered(connection, host_id, incarnation)
             await connection.execute(_CLAIM_ENTITIES, host_id, list(entities), list(entities.values()))
 
     async def reclaim(self, host_id: str, incarnation: int, entities: Sequence[int]) -> Claimed:
         """Acquire entities with their slot again, which this host owns. Raises Superseded as ``claim`` does."""
         async with guard(), self._pool.acquire() as connection, connection.transaction():
-            await _must_be_entered(connection, host_id, incarnation)
+            await _must_be_registered(connection, host_id, incarnation)
             rows = await connection.fetch(_RECLAIM, entities)
         return _claimed(host_id, rows, frozenset())
 
     async def heartbeat(self, host_id: str, incarnation: int, now_ms: int, load_report: bytes = b"{}") -> Owned:
-        """Say that this host can commit; returns what it owns. Raises Superseded when it is not entered any more."""
+        """Record that this host can commit; returns what it owns. Raises Superseded if it is not registered."""
         row = await guarded(self._pool.fetchrow(_HEARTBEAT, host_id, incarnation, now_ms, load_report.decode()))
         if row is None:
             raise Superseded(host_id)
@@ -192,7 +192,7 @@ class Directory:
         return [HostAddress(r[0], r[1], r[2], r[3], r[4], tuple(r[5]), tuple(r[6]), r[7], r[8].encode()) for r in rows]
 
     async def remove_host(self, host_id: str) -> bool:
-        """Strike off a host that was ended on purpose; False, and nothing happens, where it still owns something."""
+        """Remove a host that was ended on purpose; False, and nothing happens, if it still owns something."""
         done = await guarded(
             self._pool.execute(
                 "DELETE FROM hosts h WHERE host_id = $1"
@@ -204,12 +204,12 @@ class Directory:
         return bool(done == "DELETE 1")
 
     async def dedicated(self) -> dict[int, str | None]:
-        """Every entity that is not with its slot, and its dedicated host; None where that came again and lost it."""
+        """Every entity that is not owned with its slot, and its dedicated host; None if that restarted and lost it."""
         rows = await guarded(self._pool.fetch("SELECT entity_id, host_id FROM dedicated"))
         return {row[0]: row[1] for row in rows}
 
     async def due(self, slots: Sequence[int]) -> list[DueEntity]:
-        """The entities in these slots that time alone will change. ``due_at`` may be too early, never too late."""
+        """The entities in these slots with a due time. ``due_at`` may be too early, never too late."""
         rows = await guarded(
             self._pool.fetch(
                 "SELECT entity_id, slot, due_at FROM entities WHERE due_at IS NOT NULL AND slot = ANY($1::int[])",
@@ -219,7 +219,7 @@ class Directory:
         return [DueEntity(r[0], r[1], r[2]) for r in rows]
 
     async def due_entities(self, entities: Sequence[int]) -> list[DueEntity]:
-        """Those of these entities that time alone will change, as ``due``."""
+        """Those of these entities with a due time, as ``due``."""
         rows = await guarded(
             self._pool.fetch(
                 "SELECT entity_id, slot, due_at FROM entities WHERE due_at IS NOT NULL"
@@ -230,14 +230,14 @@ class Directory:
         return [DueEntity(r[0], r[1], r[2]) for r in rows]
 
 
-async def _must_be_entered(connection: Connection, host_id: str, incarnation: int) -> None:
-    if await connection.fetchval(_ENTERED, host_id) != incarnation:
+async def _must_be_registered(connection: Connection, host_id: str, incarnation: int) -> None:
+    if await connection.fetchval(_INCARNATION, host_id) != incarnation:
         raise Superseded(host_id)
 
 
-def _claimed(host_id: str, rows: Sequence[asyncpg.Record], elsewhere: frozenset[int]) -> Claimed:
+def _claimed(host_id: str, rows: Sequence[asyncpg.Record], excluded: frozenset[int]) -> Claimed:
     return Claimed(
         owned_until={row[0]: row[1] for row in rows if row[1] is not None},
         owners=frozenset(row[2] for row in rows if row[2] not in (None, host_id)),
-        elsewhere=elsewhere,
+        excluded=excluded,
     )

@@ -1,4 +1,4 @@
-"""What can go wrong in the stores. One tree; each class has the stable code that users see."""
+"""The errors of stores: one tree of classes, each with the stable code that clients get."""
 
 
 class StoreError(Exception):
@@ -30,6 +30,6 @@ class KeyTaken(StoreError):
 
 
 class MigrationError(StoreError):
-    """The database's schema and this program do not fit together."""
+    """The database's schema does not match this program."""
 
     code = "migration_failed"

@@ -1,4 +1,4 @@
-"""Turns what asyncpg raises when PostgreSQL is away into our one StoreUnavailable."""
+"""Converts the exceptions of asyncpg for an unavailable PostgreSQL to StoreUnavailable."""
 
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ UNAVAILABLE = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     asyncpg.QueryCanceledError,
-    # Rolled back, or given up waiting for a lock: as if it had come later.
+    # Rolled back, or a lock timeout: a retry may succeed.
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
@@ -30,8 +30,8 @@ UNAVAILABLE = (
 )
 
 
-# U+0000 in text, and in the strings of JSON; half a surrogate pair there. The database itself says what text it can't
-# have: whatever way it came, nobody has to look for it before.
+# U+0000 in text and in strings of JSON, and half a surrogate pair in JSON. The database itself refuses such text, so
+# nothing has to check for it before.
 NOT_STORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 _KNOWN = (*UNAVAILABLE, *NOT_STORABLE)
 

@@ -1,8 +1,8 @@
-"""Keys that clients give their POSTs, so that sending one again is safe.
+"""Idempotency keys of POSTs, which make retries safe.
 
-A request takes its key for a while (``running_until``), does its work, and stores its answer. One that died, or that
-does not know its outcome, leaves no answer: the next with the same key does the same work again, under the same
-``created_id`` and ``received_at``, which makes it the same command.
+A request locks its key for a limited time (``running_until``), does its work, and stores its answer. If it dies, or its
+outcome is unknown, there is no answer: the next request with the key does the same work again, with the same
+``created_id`` and ``received_at``, so that it is the same command.
 """
 
 import asyncpg
@@ -17,13 +17,13 @@ PURGE_PAGE = 10_000
 
 
 class KeyReused(StoreError):
-    """The same key came with another request before."""
+    """The key was used with another request before."""
 
     code = "key_reused"
 
 
 class StillRunning(StoreError):
-    """A request with this key is at work now."""
+    """A request with this key is running."""
 
     code = "still_running"
 
@@ -42,7 +42,7 @@ class Answered(msgspec.Struct, frozen=True):
     response: bytes
 
 
-# Takes a new key, or one whose request has died or has let go of it. The second part is for all other cases.
+# Locks a new key, or one whose request has died or released it. The second part is for all other cases.
 _BEGIN = """
     WITH taken AS (
         INSERT INTO idempotency_keys AS k (user_id, key, request_hash, received_at, running_until)
@@ -65,7 +65,7 @@ class IdempotencyKeys:
         self._pool = pool
 
     async def begin(self, user_id: int, key: str, request_hash: bytes, now_ms: int) -> Begun | Answered:
-        """Take the key for this request, or give its answer. Raises KeyReused, StillRunning."""
+        """Lock the key for this request, or return its answer. Raises KeyReused, StillRunning."""
         row = await guarded(self._pool.fetchrow(_BEGIN, user_id, key, request_hash, now_ms, RUNNING_MAX_MS))
         if row is None:
             # Two came at the same moment: the other's row was not there yet when this statement looked.
@@ -79,7 +79,7 @@ class IdempotencyKeys:
         return Answered(row["status"], row["response"])
 
     async def finish(self, user_id: int, key: str, status: int, response: bytes) -> None:
-        """Keep the answer; all later requests with this key get it."""
+        """Store the answer, which all later requests with this key get."""
         await guarded(
             self._pool.execute(
                 "UPDATE idempotency_keys SET status = $3, response = $4 WHERE user_id = $1 AND key = $2",
@@ -91,7 +91,7 @@ class IdempotencyKeys:
         )
 
     async def release(self, user_id: int, key: str) -> None:
-        """Let go of the key without an answer: the next request with it does the work."""
+        """Unlock the key without an answer: the next request with it does the work."""
         await guarded(
             self._pool.execute(
                 "UPDATE idempotency_keys SET running_until = 0 WHERE user_id = $1 AND key = $2 AND status IS NULL",
@@ -101,7 +101,7 @@ class IdempotencyKeys:
         )
 
     async def forget(self, user_id: int, key: str) -> None:
-        """As if the key had never come, where it has no answer: its request did nothing and never will."""
+        """Delete the key if it has no answer: its request did nothing and never will."""
         await guarded(
             self._pool.execute(
                 "DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND status IS NULL", user_id, key

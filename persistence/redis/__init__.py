@@ -1,1 +1,1 @@
-"""What travels over Redis."""
+"""Announcements over Redis."""

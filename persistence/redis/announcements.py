@@ -1,7 +1,7 @@
-"""Announcements over Redis: what hosts tell all gateways. They may be lost; the log is what counts.
+"""Announcements over Redis, from hosts and workers to all gateways. They may be lost; the log is the truth.
 
-A channel is a group of slots, so that a gateway hears only of groups that it has watchers in. An announcer that lost
-something says so on a channel of its own, as soon as it can.
+Each group of slots has a channel. An announcer that lost messages announces that on a channel for gaps, as soon as it
+can.
 """
 
 import asyncio
@@ -21,20 +21,20 @@ ANNOUNCEMENT_QUEUE_MAX = 1_000
 _RETRY_S = 0.25
 _CONNECT_TIMEOUT_S = 2.0
 _SOCKET_TIMEOUT_S = 5.0
-# A listener that has heard nothing for so long asks whether Redis is there, and gives up after as long again: a
-# connection whose network is gone looks like one on which nothing happens.
+# A listener that has received nothing for this time sends a ping, and reconnects after the same time without a pong:
+# otherwise a broken network looks like a quiet channel.
 _QUIET_S = 2.5
 
 
 def updates_channel(slot: int) -> str:
-    """Where updates of the entities in this slot are published."""
+    """The channel for updates of the entities in this slot."""
     return f"ece:updates:{slot % CHANNEL_GROUPS}"
 
 
 class Announcer:
-    """Publishes without making anyone wait: a bounded queue, of which the oldest go first when Redis is away.
+    """Publishes without blocking, through a bounded queue that drops the oldest when Redis is unavailable.
 
-    ``lost``: something was, or may have been, that listeners have not been told of yet.
+    ``lost``: messages were, or may have been, lost, and that was not announced yet.
     """
 
     def __init__(self, redis_url: str, waiting_max: int = ANNOUNCEMENT_QUEUE_MAX) -> None:
@@ -48,7 +48,7 @@ class Announcer:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin publishing; ``stop`` ends it."""
+        """Start to publish; ``stop`` ends it."""
         self._task = asyncio.create_task(self._publish_forever(), name="announcer")
 
     def publish(self, channel: str, message: bytes) -> None:
@@ -61,7 +61,7 @@ class Announcer:
 
     @property
     def waiting(self) -> int:
-        """How many messages wait to be published."""
+        """The number of messages that wait to be published."""
         return len(self._queue)
 
     async def stop(self) -> None:
@@ -83,8 +83,8 @@ class Announcer:
                 try:
                     await self._send(batch)
                 except (RedisError, OSError, TimeoutError):
-                    # Listeners whose own connection stood all the while can't know it otherwise: the reminders that
-                    # make up for a lost message may have been in this batch as well.
+                    # Listeners whose connections were open can't know it otherwise: the repeated updates, which make
+                    # up for lost ones, may have been in this batch as well.
                     self.lost = True
                     await asyncio.sleep(_RETRY_S)
 
@@ -99,7 +99,7 @@ class Announcer:
 
 
 class Listener:
-    """Hears announcements. Reconnects for ever; ``heard`` yields None whenever some may have been missed."""
+    """Receives announcements. Reconnects for ever; ``messages`` yields None whenever some may have been missed."""
 
     def __init__(self, redis_url: str, channels: Sequence[str]) -> None:
         self._client = redis.from_url(
@@ -108,32 +108,32 @@ class Listener:
         self._channels = [*channels, GAP_CHANNEL]
         self.connected = False
 
-    async def heard(self) -> AsyncIterator[tuple[str, bytes] | None]:
+    async def messages(self) -> AsyncIterator[tuple[str, bytes] | None]:
         """(channel, message) as they come; None after each (re)connection, and when an announcer lost something."""
         while True:
             try:
                 async with self._client.pubsub() as pubsub:
                     await pubsub.subscribe(*self._channels)
-                    asked = False
+                    pinged = False
                     while True:
                         message = await pubsub.get_message(timeout=_QUIET_S)
                         if message is not None:
-                            asked = False
-                            for item in self._news_in(message):
+                            pinged = False
+                            for item in self._messages_in(message):
                                 yield item
-                        elif asked:
+                        elif pinged:
                             raise TimeoutError("Redis is silent")
                         else:
-                            asked = True
+                            pinged = True
                             await pubsub.ping()
             except (RedisError, OSError, TimeoutError):
                 self.connected = False
                 await asyncio.sleep(_RETRY_S)
 
-    def _news_in(self, message: dict[str, Any]) -> Iterator[tuple[str, bytes] | None]:
+    def _messages_in(self, message: dict[str, Any]) -> Iterator[tuple[str, bytes] | None]:
         kind = message["type"]
         if kind == "subscribe" and message["data"] == len(self._channels):
-            # Only now: what is published before the last channel is subscribed to is not heard.
+            # Only now: messages published before the last channel is subscribed are not received.
             self.connected = True
             yield None
         elif kind == "message":

@@ -1,4 +1,4 @@
-"""Copies of cards: making them, giving them away, who has which, and who had it before."""
+"""Copies of cards: making, gifts, owners and provenance."""
 
 from collections.abc import Sequence
 
@@ -47,7 +47,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Rights(msgspec.Struct, frozen=True):
-    """Who made a card (None: the house), and who gets how much of each sale: (username, basis points)."""
+    """A card's creator (None: the house), and the royalties of each sale: (username, basis points)."""
 
     creator: str | None
     royalty: list[tuple[str | None, int]]

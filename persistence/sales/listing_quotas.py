@@ -1,4 +1,4 @@
-"""How much one seller may list: checked in the transaction that lists, so it holds for all gateways together."""
+"""Quotas of listings for each seller: checked in the transaction that lists, so they hold across gateways."""
 
 import asyncpg
 import msgspec
@@ -19,7 +19,7 @@ class SellerQuota(msgspec.Struct, frozen=True):
 
 
 class QuotaExceeded(msgspec.Struct, frozen=True):
-    """Which quota is used up, and when (ms) there may be room again; None where nobody knows. Nothing happened."""
+    """The quota that is used up, and when (ms) there may be room again; None if unknown. Nothing happened."""
 
     quota: str
     limit: int

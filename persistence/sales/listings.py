@@ -1,4 +1,4 @@
-"""What an auction is of: copies are locked for it before it exists, and released if it is never created."""
+"""Listings: copies are locked for an auction before it exists, and released if it is never created."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ STALE_MAX = 1_000
 
 
 class CopyRefusal(msgspec.Struct, frozen=True):
-    """Why not, and which copy it is about. Nothing happened."""
+    """A refusal, and the copy that it concerns. Nothing happened."""
 
     code: str
     copy: int

@@ -1,4 +1,4 @@
-"""A moderator takes a sale back: the money goes the other way, and the runner-up may have the copies instead.
+"""Reversed sales: the money is returned, and the copies may be offered to the runner-up.
 
 Each step is one transaction that locks the auction's row first, as settling does.
 """
@@ -24,18 +24,18 @@ from persistence.sales.selling import (
     Settlement,
     lock_accounts,
     sell,
-    write_down,
+    store_settlement,
 )
 from persistence.sales.settlement import SETTLEMENT_COLUMNS, settlement_of
 
 EXPIRE_MAX = 200
 PAGE_MAX = 100
 
-# Why a step is refused, beside what the ledger says.
+# Codes of refusals, in addition to those of the ledger.
 
 
 class RunnerUp(msgspec.Struct, frozen=True):
-    """Who is offered the copies, at the most that they had bid (base units), and until when (ms)."""
+    """The user who is offered the copies, the price (their maximum, base units), and the expiry (ms)."""
 
     bidder: int
     name: str
@@ -44,7 +44,7 @@ class RunnerUp(msgspec.Struct, frozen=True):
 
 
 class Reversal(msgspec.Struct, frozen=True):
-    """What a moderator wants. ``advance``: the house pays for those who can't give back what they got."""
+    """An order to reverse a sale. ``advance``: the house pays for users who can't return what they got."""
 
     auction: int
     operator: int
@@ -92,7 +92,7 @@ _GIVE_BACK = """
     INSERT INTO provenance (copy_id, seq, at, reason, from_owner, to_owner, source_id, event_hash)
     SELECT copy_id, provenance_seq, $2, 'refund', buyer_id, seller_id, $1, $4 FROM moved
 """
-_LET_GO = """
+_RELEASE = """
     UPDATE copies SET place = 'free', locked_by = NULL, locked_at = NULL WHERE locked_by = $1 AND place = 'listed'
 """
 _OVER = "UPDATE auctions SET settlement = 'done' WHERE auction_id = $1"
@@ -116,15 +116,15 @@ _FEE = f"SELECT {FEE_BP} FROM auctions a {FEE_JOINS} WHERE a.auction_id = $1"
 
 
 class SecondChances:
-    """Sales that are taken back, and what is offered then. Every method may raise StoreUnavailable, LedgerConflict."""
+    """Reversals of sales, and offers. Every method may raise StoreUnavailable, LedgerConflict."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def take_back(self, wanted: Reversal, now_ms: int) -> Refusal | None:
-        """Undo an auction's own sale, whether it was paid for or could not be; or why that is not possible.
+    async def reverse(self, wanted: Reversal, now_ms: int) -> Refusal | None:
+        """Reverse an auction's first sale, whether it was paid or failed; or return why that is not possible.
 
-        All who were paid give back what they got. Money that is held of a winner who could not pay is released.
+        All who were paid return what they got. The hold of a winner who could not pay is released.
         """
         try:
             async with guard(), self._pool.acquire() as connection, connection.transaction():
@@ -149,8 +149,8 @@ class SecondChances:
             return impossible.refusal
         return None
 
-    async def taken_back(self, auction: int) -> bool:
-        """Whether an auction's own sale was undone after it had been paid for."""
+    async def is_reversed(self, auction: int) -> bool:
+        """Whether an auction's first sale was reversed after it had been paid."""
         return bool(await guarded(self._pool.fetchval(_TAKEN_BACK, auction)))
 
     async def offers_to(self, bidder: int, before: int | None, limit: int) -> list[Offer]:
@@ -214,9 +214,9 @@ async def _give_up(connection: PoolConnectionProxy, wanted: Reversal, winner: in
     """Nothing was paid: the winner's money is free again, and nobody owes anything."""
     copies = await connection.fetch(_COPIES, wanted.auction)
     await Ledger(connection).reserve([Reserve(held_for_auction(wanted.auction), winner, 0, 0)], CURRENCY)
-    await write_down(connection, msgspec.structs.replace(came_to, copies=len(copies)))
+    await store_settlement(connection, msgspec.structs.replace(came_to, copies=len(copies)))
     if wanted.offer is None:
-        await connection.execute(_LET_GO, wanted.auction)
+        await connection.execute(_RELEASE, wanted.auction)
 
 
 async def _undo(connection: PoolConnectionProxy, wanted: Reversal, done: Settlement, now_ms: int) -> None:
@@ -261,4 +261,4 @@ async def _offered_to(connection: PoolConnectionProxy, auction: int, bidder: int
 
 async def _end(connection: PoolConnectionProxy, auction: int, state: str, now_ms: int) -> None:
     await connection.execute(_DECIDE, auction, state, now_ms)
-    await connection.execute(_LET_GO, auction)
+    await connection.execute(_RELEASE, auction)

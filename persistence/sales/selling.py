@@ -1,4 +1,4 @@
-"""One sale, inside a transaction of the caller's: money and copies change hands together, or neither does."""
+"""One sale, in the caller's transaction: money and copies change owners together, or neither does."""
 
 from collections.abc import Sequence
 
@@ -50,7 +50,7 @@ class Selling(msgspec.Struct, frozen=True):
 
 
 class Settlement(msgspec.Struct, frozen=True):
-    """What an auction came to, in one round (1 its own end, 2 the runner-up's second chance). Amounts in base units.
+    """The result of an auction in one round (1: its own end, 2: the runner-up's second chance). Base units.
 
     ``outcome`` is ``sold``, ``unsold`` or ``cancelled``; ``legs`` are (kind, user or 0 for the house, amount);
     ``event_seq`` and ``event_hash`` are those of the event that closed the auction.
@@ -131,12 +131,12 @@ async def sell(connection: Connection, selling: Selling, now_ms: int) -> Settlem
         parts.fee, parts.royalties, len(copies), [(leg.kind, leg.owner, leg.amount) for leg in parts.legs],
         selling.event_seq, selling.event_hash,
     )  # fmt: skip
-    await write_down(connection, settlement)
+    await store_settlement(connection, settlement)
     return settlement
 
 
-async def write_down(connection: Connection, settlement: Settlement) -> None:
-    """Keep what an auction came to."""
+async def store_settlement(connection: Connection, settlement: Settlement) -> None:
+    """Store a settlement."""
     values = list(msgspec.structs.astuple(settlement))
     values[11] = legs_json(settlement.legs).decode()
     await guarded(connection.execute(_SETTLED, *values))

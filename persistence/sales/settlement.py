@@ -1,7 +1,7 @@
-"""Auctions that have ended: the winner pays and gets the copies, or the seller has them back. Once, whatever dies.
+"""Settlement of ended auctions, exactly once: the winner pays and gets the copies, or the seller gets them back.
 
 Every auction's settlement is one transaction, which locks the auction's row first; its progress is a column of
-that row (``due`` → ``paid`` → ``done``, or ``failed``). A process may be killed at any point; another goes on there.
+that row (``due`` → ``paid`` → ``done``, or ``failed``). A process may be killed at any point; another one continues.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ DETAIL_MAX = 500
 
 
 class Due(msgspec.Struct, frozen=True):
-    """An auction that is not done with. ``sold``: somebody has won it; ``paid``: only its log does not say so yet."""
+    """An auction to settle. ``sold``: it has a winner; ``paid``: it was paid, which its log does not have yet."""
 
     auction: int
     sold: bool
@@ -31,7 +31,7 @@ class Due(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Why a sale came to nothing. ``code`` is stable; ``at`` is that of the last attempt (ms)."""
+    """Why a sale could not be settled. ``code`` is stable; ``at`` is the time of the last attempt (ms)."""
 
     auction: int
     code: str
@@ -109,18 +109,18 @@ _OF = f"SELECT {SETTLEMENT_COLUMNS} FROM settlements WHERE auction_id = $1 ORDER
 
 
 class Settlements:
-    """What is to be settled, and what was. Every method may raise StoreUnavailable: then do the same again."""
+    """Settles auctions. Every method may raise StoreUnavailable: then repeat the same call."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
     async def due(self, auctions: Sequence[int]) -> list[Due]:
-        """Which of these have ended and are not done with, the oldest first."""
+        """Those of these auctions that have ended and are not settled, the oldest first."""
         rows = await guarded(self._pool.fetch(_DUE, auctions))
         return [Due(row[0], row[1], Settle(*row[3:]) if row[2] else None) for row in rows]
 
     async def settle_unsold(self, auctions: Sequence[int], now_ms: int) -> int:
-        """Give their copies back, for those of these (DUE_MAX at the most) that ended without a winner, all at once.
+        """Return the copies of those of these auctions (at most DUE_MAX) that ended without a winner.
 
         Returns how many there were.
         """
@@ -129,7 +129,7 @@ class Settlements:
         return int(done.removeprefix("UPDATE "))
 
     async def settle(self, auction: int, now_ms: int) -> Settlement | Failure | None:
-        """Have the winner pay and get the copies; nothing where that was done, or another is at it.
+        """Have the winner pay and get the copies; None if that was done, or another worker does it.
 
         A sale that can't be done is marked as failed, and what is held for it stays held. Raises LedgerConflict too.
         """
@@ -150,26 +150,26 @@ class Settlements:
         return settlement
 
     async def fail(self, failure: Failure) -> None:
-        """Mark a sale that nothing has been done of as failed."""
+        """Mark a sale as failed, if nothing of it was settled."""
         await guarded(
             self._pool.execute(_FAILED, failure.auction, failure.code, failure.detail[:DETAIL_MAX], failure.at)
         )
 
     async def done(self, auctions: Sequence[int]) -> None:
-        """The logs of these say that they were paid for."""
+        """Mark these as done: their logs have the settlement."""
         await guarded(self._pool.execute(_DONE, auctions))
 
     async def of(self, auction: int) -> list[Settlement]:
-        """What an auction came to, in order of its rounds."""
+        """The settlements of an auction, in order of rounds."""
         return [settlement_of(row) for row in await guarded(self._pool.fetch(_OF, auction))]
 
     async def failures(self, before: int | None, limit: int) -> list[Failure]:
-        """Sales that came to nothing so far, the newest auctions first."""
+        """Failed sales, the newest auctions first."""
         rows = await guarded(self._pool.fetch(_FAILURES, before, min(limit, PAGE_MAX + 1)))
         return [Failure(*row) for row in rows]
 
     async def try_again(self, auction: int) -> bool:
-        """Have a failed sale tried again; False where there is none."""
+        """Have a failed sale tried again; False if there is none."""
         return bool(await guarded(self._pool.fetchval(_AGAIN, auction, SETTLE, id_text(auction))))
 
 

@@ -1,4 +1,4 @@
-"""One host in a process of its own, without Ray: the real HostProcess, told what to do on standard input.
+"""One host in a process of its own, without Ray: the real HostProcess, controlled over standard input.
 
 A line is a JSON map with `do`; each is answered with one line. The first argument has the configuration.
 """
@@ -31,7 +31,7 @@ class Wall:
 
 
 class Puppet:
-    """A host that does what it is told."""
+    """A host that is controlled by the test."""
 
     def __init__(self, configuration: dict[str, Any]) -> None:
         Wall.ahead_ns = configuration.pop("ahead_s") * 1_000_000_000
@@ -53,11 +53,11 @@ class Puppet:
         await self._process.acquire(Assignment(slots=tuple(slots), released_at=released_at))
 
     async def release(self, slots: list[int]) -> dict[str, Any]:
-        """Let go of these slots, for another to take."""
+        """Hand off these slots."""
         return {"released_at": await self._process.hand_off(slots, ())}
 
-    async def deafen(self) -> None:
-        """Believe from now on that every slot is still kept: the heartbeat hears of no other."""
+    async def ignore_directory(self) -> None:
+        """Assume from now on that every slot is still owned: heartbeats report no other owner."""
         directory, host = self._process._directory, self._process.host
         assert directory is not None
         assert host is not None
@@ -69,7 +69,7 @@ class Puppet:
 
         directory.heartbeat = heartbeat  # type: ignore[method-assign]
 
-    async def hear(self) -> None:
+    async def follow_directory(self) -> None:
         """Believe the directory again."""
         assert self._process._directory is not None
         del self._process._directory.heartbeat

@@ -40,13 +40,13 @@ class HostChild:
     process: asyncio.subprocess.Process
     port: int = 0
 
-    async def tell(self, do: str, **fields: Any) -> dict[str, Any]:
+    async def order(self, do: str, **fields: Any) -> dict[str, Any]:
         """Have it do something, and wait until it has."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps({"do": do, **fields}).encode() + b"\n")
-        return await self.hear()
+        return await self.next_answer()
 
-    async def hear(self, within_s: float = ANSWERS_WITHIN_S) -> dict[str, Any]:
+    async def next_answer(self, within_s: float = ANSWERS_WITHIN_S) -> dict[str, Any]:
         assert self.process.stdout is not None
         async with asyncio.timeout(within_s):
             line = await self.process.stdout.readline()
@@ -55,11 +55,11 @@ class HostChild:
         return answer
 
     async def take_all(self, released_at: int | None = None) -> None:
-        await self.tell("take", slots=list(range(SLOTS)), released_at=released_at)
+        await self.order("take", slots=list(range(SLOTS)), released_at=released_at)
 
     async def release_all(self) -> int:
-        """Let go of all slots by itself; since when another may have them."""
-        return int((await self.tell("release", slots=list(range(SLOTS))))["released_at"])
+        """Hand off all slots; returns the time from which another host may own them."""
+        return int((await self.order("release", slots=list(range(SLOTS))))["released_at"])
 
     def stop(self) -> None:
         """SIGSTOP: it lives, and does nothing."""
@@ -84,7 +84,7 @@ async def host_child(
     )  # fmt: skip
     child = HostChild(host_id, process)
     try:
-        child.port = (await child.hear(STARTS_WITHIN_S))["port"]
+        child.port = (await child.next_answer(STARTS_WITHIN_S))["port"]
         yield child
     finally:
         with suppress(ProcessLookupError):
@@ -93,7 +93,7 @@ async def host_child(
 
 
 class Line:
-    """A stream to one host; connects again when it is lost. Answers go to whoever asked, also late ones."""
+    """A stream to one host; connects again when it is lost. Late answers are delivered as well."""
 
     _ids = itertools.count(1)
 
@@ -194,7 +194,7 @@ class StreamBidder:
             await asyncio.sleep(0.02)
 
     async def _try(self, request: Command, order: Order) -> Answer | None:
-        """None: it did not answer in time. What it says later is heard all the same, if it is an ack."""
+        """None: it did not answer in time. A late ack is still recorded."""
         try:
             coming = await self.lines[self._at].send(request)
         except (OSError, TimeoutError, HandshakeFailed):

@@ -21,7 +21,7 @@ async def process_of(part: str, children: Mapping[str, int], database_url: str) 
     """The process of a part, 0 while there is none. `children`: the supervisor's, by name."""
     ray_driver = children.get("ray-driver", 0)
     if part == "host":
-        return await keeper_of_slots(database_url)
+        return await owner_of_slots(database_url)
     if part == "director":
         return next((p.pid for p in below(ray_driver, recursive=True) if "Director" in title_of(p)), 0)
     if part in RAY_SERVERS:
@@ -29,7 +29,7 @@ async def process_of(part: str, children: Mapping[str, int], database_url: str) 
     return children.get(part, 0)
 
 
-async def keeper_of_slots(database_url: str) -> int:
+async def owner_of_slots(database_url: str) -> int:
     """The process of a host that keeps slots, not of one that stands by; 0 while there is none."""
     try:
         connection = await asyncpg.connect(database_url, timeout=10)

@@ -26,10 +26,10 @@ class Calls:
 
     @staticmethod
     def _told(method: str, path: str, answer: Any) -> dict[str, Any]:
-        told: dict[str, Any] = answer.json()
+        body: dict[str, Any] = answer.json()
         if answer.status_code >= 400:
-            raise RestRefused(method, path, answer.status_code, told)
-        return told
+            raise RestRefused(method, path, answer.status_code, body)
+        return body
 
 
 async def test_the_demo_fills_the_market_once(engine: RestEngine):

@@ -164,8 +164,8 @@ async def test_any_words_can_be_searched_for(engine: RestEngine, q: str):
 # -- notifications
 
 
-async def told(engine: RestEngine, publish: Callable[[str, bytes], None] = lambda *_: None) -> None:
-    """Everything that is due was told."""
+async def run_due_jobs(engine: RestEngine, publish: Callable[[str, bytes], None] = lambda *_: None) -> None:
+    """Run all jobs that are due."""
     await run_due(engine.pool, NotifyUsers(Alerts(engine.pool), engine.services.now_ms, publish))
 
 
@@ -176,9 +176,9 @@ async def test_who_watches_an_auction_is_notified_of_its_end_and_reads_it(engine
         await put(bob, f"/users/me/watches/auction/{auction['id']}")
         await operator.post(f"/admin/auctions/{auction['id']}/close")
     published = list[tuple[str, bytes]]()
-    await told(engine, lambda *message: published.append(message))
-    await told(engine)
-    # Gateways hear of it, and read it from the database.
+    await run_due_jobs(engine, lambda *message: published.append(message))
+    await run_due_jobs(engine)
+    # Gateways are notified, and read it from the database.
     assert {channel for channel, _ in published} == {USERS_CHANNEL}
     assert {user for _, message in published for user in msgspec.msgpack.decode(message)} == {parse_id(bob.id)}
     page = (await bob.get("/notifications", params={"limit": 1})).json()
@@ -211,7 +211,7 @@ async def test_who_looks_for_a_card_is_notified_when_a_copy_is_listed(engine: Re
     copies = (await operator.post(path, {"owner": ann.name, "count": 2})).json()["copies"]
     dear = await ann.open_auction(copies=copies[:1], starting_price=2_000_001)
     cheap = await ann.open_auction(copies=copies[1:], starting_price=2_000_000)
-    await told(engine)
+    await run_due_jobs(engine)
     [item] = (await bob.get("/notifications")).json()["items"]
     assert (item["kind"], item["data"]["search"]) == ("search_match", {"id": search["id"], "name": "Fire"})
     assert item["data"]["auction"]["id"] == cheap["id"] != dear["id"]

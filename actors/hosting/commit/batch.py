@@ -1,4 +1,4 @@
-"""One group commit in the making: what its orders come to in each entity, and the answers that wait for the log."""
+"""One group commit: the overlays of the entities that it concerns, and the answers that wait for the append."""
 
 from dataclasses import dataclass, field
 
@@ -10,30 +10,30 @@ from persistence.log.event_log import EventRow
 
 @dataclass(slots=True)
 class Batch:
-    """What is decided together: one overlay for each entity that has an order in it. Nothing has happened yet."""
+    """Orders that are decided together, with one overlay for each of their entities. Changes nothing by itself."""
 
     now_ms: int
-    # What is answered where nobody can tell.
+    # The answer where the outcome is unknown.
     unavailable: Refused
     orders: list[Order] = field(default_factory=list)
     overlays: dict[int, Overlay] = field(default_factory=dict)
     answers: list[tuple[Order, Answer]] = field(default_factory=list)
-    # Refusals in entities whose older keys are only in the log: perhaps retries of commands that were accepted.
+    # Refusals by entities whose older keys are only in the log: these may be retries of accepted commands.
     maybe_duplicates: list[tuple[Order, Answer]] = field(default_factory=list)
-    # The entities that it changes.
+    # The overlays that change their entity.
     touched: list[Overlay] = field(default_factory=list)
 
     def encode(self) -> None:
-        """Make the rows of all that is decided by now; what was encoded before and stands is not encoded again."""
+        """Encode the rows of all decisions so far. An overlay that has not changed since is not encoded again."""
         for overlay in self.overlays.values():
             overlay.encode()
 
     def rows(self) -> list[EventRow]:
-        """The rows of the log, by entity."""
+        """The rows to append, grouped by entity."""
         return [row for overlay in self.touched for row in overlay.rows]
 
     def close(self) -> None:
-        """Collect the answers of all decisions, and what they change. After a change of decisions: again."""
+        """Collect the answers of all decisions, and the overlays that change. Called again if decisions change."""
         self.touched, self.answers, self.maybe_duplicates = [], [], []
         for overlay in self.overlays.values():
             if overlay.changes:

@@ -1,4 +1,4 @@
-"""Commands that may be retries: their keys are looked up in the log before they are decided or refused."""
+"""Duplicate look-up: the keys of commands that may be retries are looked up in the log."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from persistence.postgres.errors import StoreError
 
 
 async def keys_of_second_attempts(event_log: EventLog, orders: Sequence[Order]) -> dict[tuple[int, bytes], KeyedRow]:
-    """After a conflict look before deciding: the key may be in the log, older than what memory holds."""
+    """The keys of orders whose earlier attempt collided, as far as the log has them: memory may not have these keys."""
     wanted = [key for order in orders if order.attempts and (key := _key_of(order)) is not None]
     if not wanted:
         return {}
@@ -23,9 +23,9 @@ async def keys_of_second_attempts(event_log: EventLog, orders: Sequence[Order]) 
 
 
 async def resolve_duplicates(event_log: EventLog, batch: Batch, entities: Mapping[int, Entity]) -> None:
-    """A refused command may be a retry of one that the log has but memory has forgotten: then that is the answer.
+    """Answer refused commands whose key is in the log but no longer in memory with the first answer.
 
-    An accepted one can't be such a retry: a kind's rules refuse for ever what a later event has made impossible.
+    An accepted command can't be such a retry: the rules of a kind refuse a command that a later event made impossible.
     """
     keys = [_key_of(order) for order, _ in batch.maybe_duplicates]
     try:

@@ -1,4 +1,4 @@
-"""The port for funds: what a user may lose is held before a command counts."""
+"""The port to the ledger: amounts that users may lose are held before a command is accepted."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -9,13 +9,13 @@ from persistence.ledger.store import HeldFor
 
 
 class Holds(Protocol):
-    """Where funds are held (``persistence.ledger.bid_holds``). May raise StoreError: then nobody knows what is held."""
+    """Implemented by ``persistence.ledger.bid_holds``. May raise StoreError: then it is unknown what is held."""
 
     async def reserve(self, wanted: Sequence[Reserve]) -> Mapping[int, Refusal]:
-        """Bring holds to what is wanted, all at once. Returns, by index, those whose balance is too small."""
+        """Set all of these holds in one call. Returns, by index, those for which the balance is too small."""
 
     async def held_for(self, references: Sequence[bytes]) -> list[HeldFor]:
         """All that is held for these references (``domain.ledger.ids.held_for``)."""
 
     async def close(self) -> None:
-        """Let go of what it is connected to."""
+        """Close the connection."""

@@ -1,17 +1,16 @@
-"""What users may lose is reserved of their balances before a batch is in the log.
+"""Reserves the amounts that users may lose before a batch is appended to the log.
 
 A batch is decided on overlays first; the ledger reserves what its decisions newly need in one call for all,
-and the rows are encoded meanwhile. Whoever is outbid within the batch has to have what they offered, but nothing of it
-is reserved. A decision that its author can't pay for is dropped, what followed in the same entity is decided again,
-and only that is reserved again. What is not needed any more is released once the log has the batch: with the next
-call, or at once where there is none.
+and the rows are encoded meanwhile. For bidders who are outbid within the batch the balance is only checked, nothing
+is reserved. A decision that its user can't pay for is dropped, the decisions after it in the same entity are made
+again, and only those are reserved again. After the append, reservations that are not needed any more are released:
+with the next call, or in a call of their own if there is no next batch.
 
-Only one batch at a time is at work, and nothing else touches these reservations but the end of a sale. One that was
-made by a host that died, or for a batch that was lost, is found when the entity is loaded (``check``), or in time, by
-a check of all.
+Only one batch is in flight at a time, and only settlement changes these reservations besides. A reservation of a host
+that died, or of a batch that was lost, is found when the entity is loaded (``check``), or by the periodic check.
 
-Another host may own an entity by now, and its reservations be for newer bids. So a release names the most that it is
-about, and what is reserved is compared with a state only between batches, and while the directory vouches for us.
+Another host may own an entity by now, and its reservations may be for newer bids. So a release does not apply to a
+reservation above a given amount, and reservations are compared with states only between batches, under the lease.
 """
 
 import asyncio
@@ -35,7 +34,7 @@ from persistence.postgres.errors import StoreError
 log = structlog.get_logger()
 
 CHECKS_A_BATCH_MAX = 500
-# Beyond this, what is to be released waits in the entities themselves: they are checked.
+# Beyond this, releases are not queued: their entities are checked instead.
 RELEASES_MAX = 10_000
 # How often the ledger is called for one batch. A batch needs more than two rounds only where users without enough funds
 # bid in several of its entities; bids that are left after the last round are answered ``unavailable``.
@@ -43,18 +42,18 @@ ROUNDS_MAX = 8
 
 
 class NotReserved(Exception):
-    """A leader whose funds are not reserved was about to be written: a fault of ours, and nothing may be written."""
+    """The batch has a leader whose funds are not reserved: an internal error, nothing may be appended."""
 
 
 class Need(NamedTuple):
-    """What one user needs in one entity of a batch."""
+    """The amount that one user needs in one entity of a batch."""
 
     overlay: Overlay
     reserve: Reserve
 
 
 class Plan(NamedTuple):
-    """What the append of a batch reserves and releases along. ``arrays`` None: nothing."""
+    """What the append of a batch reserves and releases in the same statement. ``arrays`` None: nothing."""
 
     needs: list[Need]
     releases: list[tuple[tuple[int, int], Reserve]]
@@ -62,7 +61,7 @@ class Plan(NamedTuple):
 
 
 class Reservations:
-    """Without ``holds`` nothing is reserved, and nobody refused: for a host whose entities are about no money."""
+    """``holds`` None: nothing is reserved and nobody is refused, for a host whose entities involve no money."""
 
     def __init__(self, holds: Holds | None) -> None:
         self._holds = holds
@@ -85,34 +84,34 @@ class Reservations:
         self._note_reserved(needs)
         return Plan(needs, releases, (CURRENCY, *arrays))
 
-    def planned(self, plan: Plan) -> None:
-        """The append has reserved it."""
+    def plan_committed(self, plan: Plan) -> None:
+        """The append has committed the plan."""
         self._note_released(plan.releases)
 
-    def not_planned(self, plan: Plan) -> None:
-        """The append could not reserve all of it: nothing of it is done."""
+    def plan_failed(self, plan: Plan) -> None:
+        """The append could not reserve all of the plan, and wrote nothing."""
         for overlay, _ in plan.needs:
             overlay.forget_held()
 
     async def reserve(self, batch: Batch) -> None:
-        """Reserve what the decisions of this batch need, and encode it. Those that can't be paid for are dropped."""
+        """Reserve what the decisions of this batch need, and encode it. Drops decisions without enough funds."""
         if self._holds is None:
             batch.encode()
             return
-        asking = list(batch.overlays.values())
+        pending = list(batch.overlays.values())
         try:
             for _ in range(ROUNDS_MAX):
-                short = await self._reserved([need for overlay in asking for need in needs_of(overlay)], batch)
+                short = await self._reserved([need for overlay in pending for need in needs_of(overlay)], batch)
                 if not short:
                     return
-                asking = list(dict.fromkeys(overlay for overlay, _, _ in short))
+                pending = list(dict.fromkeys(overlay for overlay, _, _ in short))
                 for overlay, user, available in short:
                     overlay.drop(user, available)
-            log.warning("reservations_given_up", entities=len(asking))
+            log.warning("reservations_given_up", entities=len(pending))
         except StoreError as error:
             log.error("holds_failed", error=str(error))
-        for overlay in asking:
-            if overlay.do_without_ledger():
+        for overlay in pending:
+            if overlay.answer_unavailable():
                 self.check(overlay.entity)
         batch.encode()
 
@@ -126,7 +125,7 @@ class Reservations:
                     raise NotReserved(f"entity {overlay.entity_id}: user {user}")
 
     def release(self, batch: Batch, forgotten: Iterable[int] = ()) -> None:
-        """What the batch decided stands: release the rest. ``forgotten`` entities are checked when they are loaded."""
+        """After the append: release what is not needed. ``forgotten`` entities are checked when they are loaded."""
         if self._holds is None:
             return
         gone = set(forgotten)
@@ -142,39 +141,39 @@ class Reservations:
     # -- between batches
 
     def check(self, entity: Entity) -> None:
-        """Have what is reserved for this entity compared with what its log says, between two batches."""
+        """Queue a comparison of this entity's reservations with its state, to run between two batches."""
         if self._holds is not None:
             self._unchecked[entity.id] = None
 
     @property
-    def behind(self) -> bool:
-        """Whether there is something to release that no batch has taken along yet."""
+    def has_releases(self) -> bool:
+        """Whether releases wait for the next call."""
         return bool(self._releases)
 
     @property
     def unchecked(self) -> bool:
-        """Whether there is an entity to check."""
+        """Whether any entity waits to be checked."""
         return bool(self._unchecked)
 
     async def catch_up(self) -> None:
-        """Release, apart from any batch. Raises StoreError: then it is still to be done."""
+        """Send the releases in a call of their own. Raises StoreError: then they still wait."""
         if self._releases:
             await self._reserve([])
 
-    async def check_some(self, entities: Mapping[int, Entity], vouched_for: Callable[[], bool]) -> None:
-        """Compare what is reserved for some entities with their states, and bring it there. Only between two batches.
+    async def check_some(self, entities: Mapping[int, Entity], lease_valid: Callable[[], bool]) -> None:
+        """Compare the reservations of some entities with their states, and correct them. Only between two batches.
 
-        Those that are no longer in memory are checked when they are loaded; nothing is done while ``vouched_for`` says
-        no, for another host may have moved on. Raises StoreError: then it is still to be done.
+        Entities that left memory are checked when they are loaded. Does nothing while ``lease_valid`` is False, since
+        another host may own them. Raises StoreError: then the check is still to be done.
         """
         assert self._holds is not None
         for gone in [entity_id for entity_id in self._unchecked if entity_id not in entities]:
             del self._unchecked[gone]
         some = [entities[entity_id] for entity_id in list(self._unchecked)[:CHECKS_A_BATCH_MAX]]
-        if not some or not vouched_for():
+        if not some or not lease_valid():
             return
         held = await self._holds.held_for([reference_of(entity) for entity in some])
-        if not vouched_for():
+        if not lease_valid():
             return
         corrections = _corrections(some, held)
         if corrections:
@@ -184,25 +183,25 @@ class Reservations:
             self._unchecked.pop(entity.id, None)
 
     async def close(self) -> None:
-        """Release what there is to release, and close the way to the ledger."""
+        """Send the releases, and close the connection to the ledger."""
         if self._holds is None:
             return
         try:
             await self.catch_up()
         except StoreError as error:
-            log.warning("holds_left", count=len(self._releases), error=str(error))
+            log.warning("holds_not_released", count=len(self._releases), error=str(error))
         await self._holds.close()
 
-    # -- asking
+    # -- calls to the ledger
 
     async def _reserved(self, needs: Sequence[Need], batch: Batch) -> list[tuple[Overlay, int, int]]:
-        """Reserve all of it, and encode the batch meanwhile. Returns who has too little where: (…, user, available)."""
+        """Reserve all of it, and encode the batch meanwhile. Returns the short ones: (overlay, user, available)."""
         if not (needs or self._releases):
             batch.encode()
             return []
         reserving = asyncio.create_task(self._reserve([need.reserve for need in needs]))
         try:
-            # It is on its way before the work begins.
+            # Lets the call start before the encoding.
             await asyncio.sleep(0)
             batch.encode()
             available = await reserving
@@ -227,7 +226,7 @@ class Reservations:
                 del self._releases[key]
 
     async def _reserve(self, wanted: Sequence[Reserve]) -> dict[int, int]:
-        """Release what there is to release, and reserve these. Returns, by number, what those have who lack it."""
+        """Send the releases, and reserve these. Returns, by index, what is available to those who have too little."""
         assert self._holds is not None
         releases = list(self._releases.items())
         short = await self._holds.reserve([*(reserve for _, reserve in releases), *wanted])
@@ -245,9 +244,9 @@ class Reservations:
 
 
 def needs_of(overlay: Overlay) -> list[Need]:
-    """What the decisions of one entity newly need: for each user the most that they must be able to pay.
+    """What the decisions of one entity newly need: for each user the highest amount that they must be able to pay.
 
-    For who is outbid within the batch the balance is only checked; what stays reserved after the batch is reserved.
+    For users who are outbid within the batch it is only a balance check.
     """
     most: dict[int, int] = {}
     for decision in overlay.decisions:
@@ -265,12 +264,12 @@ def needs_of(overlay: Overlay) -> list[Need]:
 
 
 def reference_of(entity: Entity) -> bytes:
-    """What names the holds of this entity's users."""
+    """The reference of the holds for this entity."""
     return held_for(entity.kind.name, entity.id)
 
 
 def _corrections(checked: list[Entity], held: Iterable[HeldFor]) -> list[Reserve]:
-    """What brings the reservations for these entities to what their states say. What is final is never raised."""
+    """Orders that make the reservations for these entities match their states. Final ones are never raised."""
     wanted = {
         reference_of(entity): entity.rules.reserved(entity.state) for entity in checked if entity.state is not None
     }

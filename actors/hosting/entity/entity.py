@@ -1,7 +1,7 @@
-"""One entity in a host's memory: the state that the log gives, and the newest command keys.
+"""One entity in a host's memory: its state, as of the log, and its newest command keys.
 
-It decides nothing: a batch decides on an overlay (``actors.hosting.entity.overlay``), and what the log then has is
-installed here.
+It decides nothing: a batch decides on an overlay (``actors.hosting.entity.overlay``), whose state is installed here
+after the append.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ from persistence.log.summaries import SummaryRow
 RECENT_KEYS_MAX = 256
 
 Known = tuple[int | str | None, Accepted]
-"""What became of a command: its fingerprint, and the answer."""
+"""The fingerprint of a command that was accepted, and its answer."""
 
 
 class BrokenChain(Exception):
@@ -39,13 +39,13 @@ class Entity:
     )  # fmt: skip
 
     def __init__(self, entity_id: int, kind: str | None, slot: int, epoch: int, placement: str = "shared") -> None:
-        """``kind`` None: the log will tell. Raises UnknownKind."""
+        """``kind`` None: it is read from the log. Raises UnknownKind."""
         self.id = entity_id
         self.kind: Kind
         self.rules: Rules[Any, Any, Any]
         self.hash = b""
         if kind is not None:
-            self._become(kind)
+            self._set_kind(kind)
         self.slot = slot
         self.placement = placement
         self.epoch = epoch
@@ -62,17 +62,17 @@ class Entity:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Start from a snapshot; the tail follows. Raises Unreadable, UnknownKind."""
-        self._is_of(snapshot.kind)
+        self._check_kind(snapshot.kind)
         self.state = self.kind.codec.decode_state(snapshot.state)
         self.seq, self.at, self.hash = snapshot.seq, snapshot.at, snapshot.hash
         self.snapshot_seq = snapshot.seq
-        # How many keys were used before it, only the log knows.
+        # Keys that were used before it are only in the log.
         self.complete = False
 
     def replay(self, rows: list[EventRow]) -> None:
         """Apply the log's next rows. Raises BrokenChain, Unreadable, UnknownKind."""
         for row in rows:
-            self._is_of(row.kind)
+            self._check_kind(row.kind)
             if row.seq != self.seq + 1:
                 raise BrokenChain(f"entity {self.id}: row {self.seq + 1} is missing before {row.seq}")
             event = self.kind.codec.decode_event(row.body)
@@ -83,19 +83,19 @@ class Entity:
                 answer = Accepted(row.epoch, row.seq, row.at, receipt.result)
                 self._remember((receipt.user, receipt.key), (receipt.fingerprint, answer))
 
-    def _is_of(self, kind: str) -> None:
-        """The log knows of which kind it is; who asks for it may be wrong."""
+    def _check_kind(self, kind: str) -> None:
+        """The kind in the log decides; the one in the request may be wrong."""
         if self.seq == 0:
-            self._become(kind)
+            self._set_kind(kind)
         elif kind != self.kind.name:
             raise BrokenChain(f"entity {self.id}: a row after {self.seq} is of the kind {kind}")
 
-    def _become(self, kind: str) -> None:
+    def _set_kind(self, kind: str) -> None:
         self.kind = kind_of(kind)
         self.rules = self.kind.rules
         self.hash = first_hash(kind, self.id)
 
-    # -- what it is
+    # -- properties
 
     @property
     def due_at(self) -> int | None:
@@ -104,38 +104,38 @@ class Entity:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will ever happen here again."""
+        """Whether it has ended for good."""
         return self.state is not None and self.rules.ended(self.state)
 
     @property
     def wants_dedicated_host(self) -> bool:
-        """Whether who opened it asked for a host of its own, and it is of use."""
+        """Whether its terms request a dedicated host, and it has not ended."""
         return self.state is not None and self.rules.placement(self.state) == "dedicated" and not self.ended
 
     @property
     def may_be_dedicated(self) -> bool:
-        """Whether load may give it a host of its own."""
+        """Whether it may be promoted to a dedicated host because of its load."""
         return self.state is not None and self.rules.placement(self.state) != "shared" and not self.ended
 
     def public(self, now_ms: int) -> msgspec.Raw:
-        """What everyone may see of it, encoded."""
+        """Its public state, encoded."""
         return msgspec.Raw(encode(self.rules.public_state(self.state, now_ms, self.placement)))
 
     # -- retries
 
     def known(self, key: UserKey) -> Known | None:
-        """What memory has of this command: then it is a retry."""
+        """What memory has for this key; if anything, the command is a retry."""
         return self._recent.get(key)
 
     def known_answer(self, fingerprint: int | str | None, row: KeyedRow) -> Answer:
-        """The answer to a retry whose first try the log has."""
+        """The answer to a retry, from the row of the first attempt."""
         receipt = self.rules.receipt(self.kind.codec.decode_event(row.body))
         assert receipt is not None, "only events with a receipt have a command key"
         answer = Accepted(row.epoch, row.seq, row.at, receipt.result)
         return repeated((receipt.fingerprint, answer), fingerprint, row.at)
 
     def install(self, state: Any, seq: int, at: int, digest: bytes, known: Iterable[tuple[UserKey, Known]]) -> None:
-        """From now on this is what it is: the log has it, up to the event ``seq``."""
+        """Replace the state by the one after event ``seq``, which is in the log."""
         self.state, self.seq, self.at, self.hash = state, seq, at, digest
         for key, answer in known:
             self._remember(key, answer)
@@ -149,7 +149,7 @@ class Entity:
     # -- what goes to the stores
 
     def snapshot(self) -> Snapshot:
-        """The present state, to be saved."""
+        """A snapshot of the present state."""
         return Snapshot(self.id, self.kind.name, self.seq, self.epoch, self.at, self.hash, encode(self.state))
 
     def summary(self) -> SummaryRow:
@@ -158,7 +158,7 @@ class Entity:
 
 
 def repeated(known: Known, fingerprint: int | str | None, now_ms: int) -> Answer:
-    """The answer to a retry; the same key with another content is none."""
+    """The answer to a retry. The same key with another content is refused."""
     first, answer = known
     if first != fingerprint:
         return Refused(KEY_REUSED, now_ms)
@@ -166,7 +166,7 @@ def repeated(known: Known, fingerprint: int | str | None, now_ms: int) -> Answer
 
 
 def summary_row(entity: Entity, state: Any, seq: int, at: int) -> SummaryRow:
-    """The summary row of an entity that is in this state after the event ``seq``."""
+    """The summary row of an entity in this state, after the event ``seq``."""
     rules = entity.rules
     return SummaryRow(
         entity=entity.id,

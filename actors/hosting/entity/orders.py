@@ -1,4 +1,4 @@
-"""What a host is ordered to do: clients' requests, and what time alone does."""
+"""The orders that a host decides: requests of clients, and due times."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from actors.stream.messages import Answer, Request
 
 Reply = Callable[[int, Answer], None]
-"""Hands (request id, answer) to whoever asked."""
+"""Callback that delivers (request id, answer)."""
 
 
 @dataclass(slots=True, frozen=True)
 class DueNow:
-    """The host's own order: this entity's time has come."""
+    """An order of the host itself: this entity is due."""
 
     entity: int
 
 
 @dataclass(slots=True)
 class Order:
-    """One request on its way through a host. ``attempts`` counts how often it was decided on stale state."""
+    """One request in a host. ``attempts``: how often it was decided on a stale state."""
 
     request: Request | DueNow
     request_id: int
@@ -26,7 +26,7 @@ class Order:
     attempts: int = 0
 
     def answer(self, answer: Answer) -> None:
-        """Answer whoever asked; once, however often this is called."""
+        """Deliver the answer. Only the first call does anything."""
         reply, self.reply = self.reply, None
         if reply is not None:
             reply(self.request_id, answer)

@@ -1,7 +1,7 @@
-"""What one batch makes of an entity: decisions, each on top of those before it. The entity itself does not change.
+"""The decisions of one batch for one entity, each based on those before it. The entity itself does not change.
 
-A decision is a value. Where somebody can't pay for it, it is dropped, and what came after it in the same entity is
-decided again; nothing is ever undone. ``install`` makes it real once the log has it.
+A decision is a value. Without enough funds it is dropped, and the orders after it in the same entity are decided
+again; nothing is ever undone. ``install`` updates the entity after the append.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,10 +23,10 @@ log = structlog.get_logger()
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What one order comes to: events, the state after them and the answer. ``order`` None: what time alone did.
+    """The result of one order: events, the state after them and the answer. ``order`` None: a tick.
 
-    ``required``: who must be able to pay how much. ``maybe_duplicate``: a refusal that the log has to confirm:
-    it may be a retry whose key memory has forgotten.
+    ``required``: (user, amount) that must be available. ``maybe_duplicate``: a refusal of what may be a retry whose
+    key is not in memory; the log is asked.
     """
 
     order: Order | None
@@ -44,7 +44,7 @@ class Overlay:
     """One entity in one batch."""
 
     __slots__ = (
-        "_dropped", "_encoded", "_held", "_known", "_known_keys", "_ledger_away", "_rules", "_unavailable", "at",
+        "_dropped", "_encoded", "_held", "_known", "_known_keys", "_ledger_unavailable", "_rules", "_unavailable", "at",
         "before", "decisions", "entity", "hash", "now_ms", "rows", "seq", "state", "stuck", "with_summary",
     )  # fmt: skip
 
@@ -64,15 +64,15 @@ class Overlay:
         self.rows: list[EventRow] = []
         # Whether the summary row goes with the rows.
         self.with_summary = False
-        # Whether what time should have done failed by a fault of ours.
+        # Whether the tick failed by an internal error.
         self.stuck = False
         self._known: dict[UserKey, Known] = {}
         self._held: dict[int, int] | None = None
-        # Orders, by id, that somebody can't pay for.
+        # Refusals of orders without enough funds, by id of the order.
         self._dropped: dict[int, Refused] = {}
         self._known_keys = known_keys
         self._encoded = False
-        self._ledger_away = False
+        self._ledger_unavailable = False
         self._unavailable = unavailable
 
     @property
@@ -81,12 +81,12 @@ class Overlay:
 
     @property
     def changes(self) -> bool:
-        """Whether anything happens."""
+        """Whether it has any events."""
         return self.seq > self.entity.seq
 
     @property
     def changes_status(self) -> bool:
-        """Whether the summary row has to say so at once."""
+        """Whether the status changes, so that the summary row has to be written in the same commit."""
         if self.state is None:
             return False
         return self.before is None or self._rules.status(self.before) != self._rules.status(self.state)
@@ -103,7 +103,7 @@ class Overlay:
 
     @property
     def held(self) -> dict[int, int]:
-        """The most that may be reserved for whom by now (base units); the batch's reservations are added to it."""
+        """Upper bounds of what is reserved, by user (base units); reservations of the batch are included."""
         if self._held is None:
             self._held = {user: one.amount for user, one in self._rules.reserved(self.before).items()}
         return self._held
@@ -114,14 +114,14 @@ class Overlay:
 
     @property
     def events(self) -> list[tuple[int, int, Any]]:
-        """All that happens, in order: (seq, at, event)."""
+        """All events, in order: (seq, at, event)."""
         events = [event for decision in self.decisions for event in decision.events]
         return [(seq, self.at, event) for seq, event in enumerate(events, self.entity.seq + 1)]
 
     # -- deciding
 
     def tick(self, outage: tuple[int, int] | None) -> None:
-        """Do what is due at the batch's time. ``outage``: the span in which the engine took no commands."""
+        """Decide the tick that is due at the batch's time. ``outage``: a span in which no commands were accepted."""
         try:
             self._command(None, None, Tick(outage))
         except Exception:
@@ -133,7 +133,7 @@ class Overlay:
         """Decide one client's order."""
         dropped = self._dropped.get(id(order))
         if dropped is not None:
-            # Where memory has forgotten keys it may be a retry of one that was paid for.
+            # If memory does not have all keys, it may be a retry of an accepted command.
             self._answer(order, dropped, maybe_duplicate=not self.entity.complete)
             return
         if self.stuck:
@@ -142,12 +142,12 @@ class Overlay:
         try:
             self._decide(order)
         except Exception:
-            # A fault of ours. What was decided before stands: refusing this one harms nobody else.
+            # An internal error with this order alone: earlier decisions are not affected.
             log.exception("order_failed", request=type(order.request).__name__, entity=self.entity_id)
             self._answer(order, self._unavailable)
 
     def drop(self, user: int, available: int) -> None:
-        """Refuse what this user has ordered and can't pay with so much, and decide again all that came after it."""
+        """Refuse this user's orders that need more than is ``available``, and decide the orders after them again."""
         first = len(self.decisions)
         for number, decision in enumerate(self.decisions):
             needed = [amount for who, amount in decision.required if who == user]
@@ -156,12 +156,12 @@ class Overlay:
                 self._dropped[id(decision.order)] = Refused(INSUFFICIENT_FUNDS, self.now_ms, details)
                 first = min(first, number)
         for decision in self._rewind(first):
-            assert decision.order is not None, "what time alone does comes first"
+            assert decision.order is not None, "ticks come first"
             self.decide(decision.order)
 
-    def do_without_ledger(self) -> bool:
-        """Answer ``unavailable`` to whatever has to be paid for; whether there was anything."""
-        self._ledger_away = True
+    def answer_unavailable(self) -> bool:
+        """The ledger does not answer: answer ``unavailable`` to orders that need funds. Returns whether any did."""
+        self._ledger_unavailable = True
         first = next((n for n, decision in enumerate(self.decisions) if decision.required), None)
         if first is None:
             return False
@@ -171,7 +171,7 @@ class Overlay:
         return True
 
     def _rewind(self, first: int) -> list[Decision]:
-        """Take out the decisions from this one on."""
+        """Remove and return the decisions from this index on."""
         gone = self.decisions[first:]
         del self.decisions[first:]
         self.state, self.seq = self.before, self.entity.seq
@@ -183,7 +183,7 @@ class Overlay:
 
     def _decide(self, order: Order) -> None:
         request = order.request
-        assert not isinstance(request, DueNow), "what time alone does comes first"
+        assert not isinstance(request, DueNow), "ticks come first"
         if request.kind != self.entity.kind.name:
             self._answer(order, Refused(NOT_FOUND, self.now_ms))
         elif isinstance(request, Command):
@@ -212,25 +212,25 @@ class Overlay:
     def _decide_opening(self, order: Order, request: Open) -> None:
         terms = self.entity.kind.codec.decode_terms(request.terms)
         if self.state is None:
-            self._take(order, None, self._rules.open(terms, self.at))
+            self._add_events(order, None, self._rules.open(terms, self.at))
         elif self._rules.terms(self.state) != terms:
             self._answer(order, Refused(KEY_REUSED, self.now_ms))
         else:
             self._answer(order, self._state_answer(duplicate=True))
 
     def _command(self, order: Order | None, key: UserKey | None, command: Any) -> None:
-        """Have the rules decide, and take what they say. A refusal may be a retry that memory has forgotten."""
+        """Add the decision of the rules. A refused command may be a retry whose key is not in memory."""
         events = self._rules.decide(self.state, command, self.at)
         if isinstance(events, Refusal):
-            assert order is not None, "time is never refused"
+            assert order is not None, "a tick is never refused"
             answer = Refused(events.code, self.now_ms, events.details)
             self._answer(order, answer, maybe_duplicate=key is not None and not self.entity.complete)
         else:
-            self._take(order, key, events)
+            self._add_events(order, key, events)
 
-    def _take(self, order: Order | None, key: UserKey | None, events: list[Any]) -> None:
+    def _add_events(self, order: Order | None, key: UserKey | None, events: list[Any]) -> None:
         required = self._rules.required(events[0]) if events else ()
-        if required and self._ledger_away:
+        if required and self._ledger_unavailable:
             assert order is not None
             self._answer(order, self._unavailable)
             return
@@ -254,7 +254,7 @@ class Overlay:
         return receipt.fingerprint, Accepted(self.entity.epoch, self.seq + 1, self.at, receipt.result)
 
     def _answer(self, order: Order, answer: Answer, *, maybe_duplicate: bool = False) -> None:
-        """Nothing happens."""
+        """Add a decision without events."""
         self.decisions.append(Decision(order, answer, self.state, self.seq, maybe_duplicate=maybe_duplicate))
 
     def _state_answer(self, state: Any = None, seq: int = 0, *, duplicate: bool = False) -> StateAnswer:
@@ -293,7 +293,7 @@ class Overlay:
         return rows, digest
 
     def install(self) -> None:
-        """The log has it: the entity is what the batch made of it."""
+        """Update the entity after the append."""
         known = [(d.key, d.known) for d in self.decisions if d.key is not None and d.known is not None]
         self.entity.install(self.state, self.seq, self.at, self.hash, known)
 

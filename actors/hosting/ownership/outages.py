@@ -1,4 +1,4 @@
-"""When the engine could take no bids. An entity whose end lies in such a span gets its length back."""
+"""Outages: spans in which no commands were accepted. An end that lies in one moves by its length."""
 
 from collections import deque
 
@@ -11,7 +11,7 @@ Span = tuple[int, int]
 
 
 class Outages:
-    """What one host knows: spans before it took a slot, and spans in which it could not commit."""
+    """The outages that one host knows: before it acquired a slot, and while it could not commit."""
 
     def __init__(self) -> None:
         self._before: dict[int, Span] = {}
@@ -21,12 +21,12 @@ class Outages:
         self._failing = False
 
     def slot_acquired(self, slot: int, owned_until_ms: int, now_ms: int) -> None:
-        """The slot's former owner was alive until then; this host serves from now on."""
+        """The slot's former owner was alive until ``owned_until_ms``; this host serves it from ``now_ms`` on."""
         if owned_until_ms < now_ms:
             self._before[slot] = (owned_until_ms, now_ms)
 
     def entity_acquired(self, entity: int, owned_until_ms: int, now_ms: int) -> None:
-        """The same for an entity that had, or now has, a dedicated host."""
+        """As ``slot_acquired``, for an entity that has or had a dedicated host."""
         if owned_until_ms >= now_ms:
             return
         self._before_dedicated.pop(entity, None)
@@ -34,8 +34,8 @@ class Outages:
         if len(self._before_dedicated) > ENTITIES_MAX:
             del self._before_dedicated[next(iter(self._before_dedicated))]
 
-    def works(self, now_ms: int) -> None:
-        """Something that the host decided at this time is committed. Ends an outage."""
+    def commit_succeeded(self, now_ms: int) -> None:
+        """A decision of this time was committed. Ends an outage."""
         if self._worked_at is not None and now_ms < self._worked_at:
             return
         if self._worked_at is not None and self._is_outage(now_ms):
@@ -43,12 +43,12 @@ class Outages:
         self._failing = False
         self._worked_at = now_ms
 
-    def fails(self) -> None:
-        """A commit has just failed. The outage began when the last one worked."""
+    def commit_failed(self) -> None:
+        """A commit has failed. The outage began at the last commit that succeeded."""
         self._failing = True
 
     def covering(self, slot: int, at_ms: int, now_ms: int, entity: int | None = None) -> Span | None:
-        """The outage, of this slot, this entity or the whole host, in which this time lies; perhaps still going on."""
+        """The outage of this slot, entity or host in which ``at_ms`` lies; it may still be going on."""
         spans = [*self._own]
         if slot in self._before:
             spans.append(self._before[slot])
@@ -59,5 +59,5 @@ class Outages:
         return next((span for span in spans if span[0] < at_ms <= span[1]), None)
 
     def _is_outage(self, now_ms: int) -> bool:
-        # A host commits a heartbeat twice a second: long silence means that it was stopped or starved.
+        # A heartbeat is committed twice a second: a longer pause means that the process was stopped or starved.
         return self._failing or (self._worked_at is not None and now_ms - self._worked_at > SILENCE_MS)

@@ -1,4 +1,4 @@
-"""What one host owns: slots, without the entities that have a dedicated host, and entities of which it is that."""
+"""What one host owns: slots, but for the entities that have a dedicated host, and entities that are dedicated to it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from persistence.placement.directory import slot_of
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a host is to own. ``released_at`` (ms): the former owner handed it off by itself."""
+    """What a host acquires. ``released_at`` (ms): when the former owner handed it off; None: it did not."""
 
     slots: tuple[int, ...] = ()
     entities: tuple[int, ...] = ()
@@ -16,15 +16,15 @@ class Assignment:
 
 
 class Ownership:
-    """Who owns an entity is decided by the log; this is what a host believes, and acts on."""
+    """What a host assumes that it owns. Only the log decides who may write."""
 
     def __init__(self, slots_total: int) -> None:
         self.slots_total = slots_total
         self.slots: frozenset[int] = frozenset()
-        # Of which this host is the dedicated host.
+        # Entities that are dedicated to this host.
         self.dedicated: frozenset[int] = frozenset()
-        # In our slots, but owned by a dedicated host.
-        self.elsewhere: frozenset[int] = frozenset()
+        # Entities in the owned slots that a dedicated host owns.
+        self.excluded: frozenset[int] = frozenset()
 
     def slot_of(self, entity: int) -> int:
         """The slot that an entity maps to."""
@@ -33,30 +33,30 @@ class Ownership:
     def owns(self, entity: int) -> bool:
         """Whether this host owns the entity."""
         if slot_of(entity, self.slots_total) in self.slots:
-            return entity not in self.elsewhere
+            return entity not in self.excluded
         return entity in self.dedicated
 
-    def add(self, slots: Iterable[int], elsewhere: Iterable[int] = ()) -> None:
-        """Own these slots too, but for these entities."""
+    def add(self, slots: Iterable[int], excluded: Iterable[int] = ()) -> None:
+        """Add these slots, but for the excluded entities."""
         self.slots |= frozenset(slots)
-        self.elsewhere |= frozenset(elsewhere)
+        self.excluded |= frozenset(excluded)
 
     def remove(self, slots: Iterable[int]) -> None:
-        """Own these slots no more."""
+        """Remove these slots."""
         gone = frozenset(slots)
         self.slots -= gone
-        self.elsewhere = frozenset(a for a in self.elsewhere if slot_of(a, self.slots_total) not in gone)
+        self.excluded = frozenset(a for a in self.excluded if slot_of(a, self.slots_total) not in gone)
 
     def hand_off(self, entities: Iterable[int]) -> None:
-        """Another host owns these entities now, whether they were ours by their slot or dedicated."""
+        """Remove these entities, which another host owns now: dedicated ones, or those in an owned slot."""
         gone = frozenset(entities)
         self.dedicated -= gone
-        self.elsewhere |= frozenset(a for a in gone if slot_of(a, self.slots_total) in self.slots)
+        self.excluded |= frozenset(a for a in gone if slot_of(a, self.slots_total) in self.slots)
 
     def reacquire(self, entities: Iterable[int]) -> None:
-        """These entities are with their slots again."""
-        self.elsewhere -= frozenset(entities)
+        """Own these entities with their slots again."""
+        self.excluded -= frozenset(entities)
 
     def clear(self) -> None:
-        """Own nothing."""
-        self.slots = self.dedicated = self.elsewhere = frozenset()
+        """Remove everything."""
+        self.slots = self.dedicated = self.excluded = frozenset()

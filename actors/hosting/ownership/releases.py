@@ -1,4 +1,4 @@
-"""What a host has handed off, until somebody else owns it: were the director to die meanwhile, nobody would own it."""
+"""What a host has handed off and no host has acquired yet, as happens when the director dies during a hand-off."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from actors.hosting.ownership.ownership import Ownership
 from persistence.placement.directory import Owned, slot_of
 
-# Longer than the director needs to hand over what was released.
+# Longer than the director needs to complete a hand-off.
 RETURN_AFTER_S = 3.0
 
 
 @dataclass(frozen=True)
 class Returned:
-    """What the directory still says is ours long after we handed it off: slots, dedicated entities, others."""
+    """What the directory still assigns to this host long after the hand-off: slots, dedicated and excluded entities."""
 
     slots: frozenset[int] = frozenset()
     entities: frozenset[int] = frozenset()
-    elsewhere: frozenset[int] = frozenset()
+    excluded: frozenset[int] = frozenset()
 
 
 class Releases:
@@ -29,25 +29,25 @@ class Releases:
         self._entities: dict[int, float] = {}
 
     def add(self, slots: Iterable[int], entities: Iterable[int]) -> None:
-        """These are handed off now."""
+        """Record that these are handed off now."""
         self._slots |= dict.fromkeys(slots, self._clock())
         self._entities |= dict.fromkeys(entities, self._clock())
 
-    def doubt(self, entities: Iterable[int]) -> None:
-        """We believe that another owns these entities, and the directory does not know of it: it may yet, or never."""
+    def add_unconfirmed(self, entities: Iterable[int]) -> None:
+        """Record entities that this host excludes and the directory does not: they may come back to this host."""
         now = self._clock()
         for entity in entities:
             self._entities.setdefault(entity, now)
 
     def difference_update(self, slots: Iterable[int], entities: Iterable[int]) -> None:
-        """These are ours again."""
+        """Remove these: the host owns them again."""
         for slot in slots:
             self._slots.pop(slot, None)
         for entity in entities:
             self._entities.pop(entity, None)
 
     def returned(self, owned: Owned, ownership: Ownership) -> Returned:
-        """What was handed off in vain: nobody acquired it in time. It is forgotten here."""
+        """What no host has acquired in time, and is assigned to this host again. It is removed here."""
         before = self._clock() - RETURN_AFTER_S
         slots = {slot for slot, at in self._slots.items() if at <= before}
         entities = {entity for entity, at in self._entities.items() if at <= before}
@@ -55,9 +55,9 @@ class Releases:
         return Returned(
             slots=frozenset(slots & owned.slots),
             entities=frozenset(entities & owned.entities),
-            elsewhere=frozenset(
+            excluded=frozenset(
                 a
-                for a in entities - owned.elsewhere - owned.entities
+                for a in entities - owned.excluded - owned.entities
                 if slot_of(a, ownership.slots_total) in owned.slots
             ),
         )  # fmt: skip

@@ -1,1 +1,1 @@
-"""One module a format: how its bids are decided."""
+"""Auction formats, one module each."""

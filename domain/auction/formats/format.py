@@ -1,7 +1,7 @@
-"""What auction formats share: how an auction is listed, opens, closes, is cancelled and is settled.
+"""The base of all auction formats: how an auction is listed, opens, closes, is cancelled and is settled.
 
-A format decides bids. One that needs more than the shared events and state brings its own (``event_types``,
-``state_type``) and overrides what reads them.
+A format decides bids. One that needs other events or state than the shared ones defines its own (``event_types``,
+``state_type``) and overrides the methods that read them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ from domain.errors import AUCTION_CLOSED, AUCTION_NOT_OPEN, BUY_NOW_GONE, FORBID
 
 
 class Format(Rules[Auction, Command, Event]):
-    """One auction format: ``name`` stands in the terms."""
+    """One auction format. ``name`` is the ``format`` of the terms."""
 
     kind = "auction"
     name: str
@@ -59,7 +59,7 @@ class Format(Rules[Auction, Command, Event]):
         return terms_fault(terms)
 
     def open(self, terms: Terms, now_ms: int) -> list[Event]:
-        """It opens at once if its start has come."""
+        """Opens immediately if the start time has passed."""
         return [Listed(terms), Opened()] if terms.starts_at <= now_ms else [Listed(terms)]
 
     def opening(self, event: Event) -> tuple[int, Terms] | None:
@@ -95,14 +95,14 @@ class Format(Rules[Auction, Command, Event]):
         if now_ms < auction.ends_at:
             return events
         if tick.outage is not None and tick.outage[0] < auction.ends_at <= tick.outage[1]:
-            # Nobody could bid then: the time that the engine took from the bidders is given back.
+            # Nobody could bid during the outage: the end moves by its length.
             events.append(Extended(auction.ends_at + tick.outage[1] - tick.outage[0], "outage"))
         else:
             events.append(self.closing(auction, "time"))
         return events
 
     def cancel(self, auction: Auction, order: Cancel) -> list[Event] | Refusal:
-        """Only before the first bid."""
+        """Accepted only before the first bid."""
         if order.by != auction.terms.seller and not order.by_operator:
             return refused(FORBIDDEN)
         if auction.ended:
@@ -110,13 +110,13 @@ class Format(Rules[Auction, Command, Event]):
         return [Cancelled(order.by)] if auction.bids == 0 else refused(HAS_BIDS)
 
     def close_early(self, auction: Auction) -> list[Event] | Refusal:
-        """As if the time had run out."""
+        """Close as at the end time."""
         if auction.status is Status.CLOSED:
             return []
         return [self.closing(auction, "operator")] if auction.status is Status.OPEN else not_open(auction)
 
     def settle(self, auction: Auction, paid: Settle) -> list[Event] | Refusal:
-        """Only what the log says was sold, to whom and at what price, can have been paid for."""
+        """Accepted only for the winner and the price of the log."""
         if auction.winner is None or (paid.winner, paid.price) != (auction.winner, auction.price):
             return refused(NOT_SOLD, auction.price)
         return [] if auction.settled else [Settled(paid.winner, paid.price, paid.fee, paid.royalties)]
@@ -154,7 +154,7 @@ class Format(Rules[Auction, Command, Event]):
     # -- funds
 
     def reserved(self, state: Auction | None) -> Mapping[int, Reservation]:
-        """The leader's maximum, until it is paid or nothing is owed."""
+        """The leader's maximum, until it is paid or the auction ends unsold."""
         if state is None or state.leader is None:
             return {}
         if state.ended and (state.winner is None or state.settled):
@@ -195,7 +195,7 @@ class Format(Rules[Auction, Command, Event]):
             case Settled(winner, price, fee, royalties):
                 return Settle(winner, price, fee, royalties)
             case Extended(ends_at, "outage") if ends_at > state.ends_at:
-                # Only the length of the outage is in the log: any that covers the end and is as long will do.
+                # The log has only the length of the outage: any outage of this length that includes the end will do.
                 began = state.ends_at - 1
                 return Tick((began, began + ends_at - state.ends_at))
             case _:
@@ -203,7 +203,7 @@ class Format(Rules[Auction, Command, Event]):
 
 
 def not_open(auction: Auction) -> Refusal:
-    """Why no bid is taken now."""
+    """The refusal of a bid on an auction that is not open."""
     if auction.status is Status.SCHEDULED:
         return refused(AUCTION_NOT_OPEN)
     return refused(AUCTION_CLOSED, auction.price)

@@ -1,4 +1,4 @@
-"""Portfolios and sales of one's own; prices, volumes and movers for anyone. All of it out of read models."""
+"""Portfolios and sales of the caller; prices, volumes and movers for anyone. All from read models."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,4 +1,4 @@
-"""What the routes of portfolios and the market work with."""
+"""The stores of the routes about portfolios and the market."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from persistence.analytics.portfolios import PortfolioReading
 
 @dataclass(frozen=True)
 class AnalyticsReading:
-    """Portfolios and the market, as they are read."""
+    """The read models of portfolios and the market."""
 
     portfolios: PortfolioReading
     market: MarketReading

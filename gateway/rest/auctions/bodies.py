@@ -68,7 +68,7 @@ class NewAuction(_Body):
     ] = None
     soft_close: SoftCloseBody | None = None
     placement: Annotated[
-        Literal["auto", "shared", "dedicated"], Field(description="A wish; the state says what it is")
+        Literal["auto", "shared", "dedicated"], Field(description="Requested; the state has the actual one")
     ] = "auto"
     copies: Annotated[
         list[Annotated[str, Field(min_length=ID_LENGTH, max_length=ID_LENGTH)]],
@@ -83,7 +83,7 @@ class NewBid(_Body):
 
 
 class NoFields(_Body):
-    """Nothing more needs to be said."""
+    """An empty body."""
 
 
 Nothing = Annotated[NoFields | None, Body()]
@@ -141,7 +141,7 @@ class BidPage(BaseModel):
 
 
 class BidResult(BaseModel):
-    """A bid that is in the log, at ``(epoch, seq)``. ``duplicate``: it was before."""
+    """A bid that is in the log, at ``(epoch, seq)``. ``duplicate``: this was a retry."""
 
     auction: str
     epoch: int
@@ -155,7 +155,7 @@ class BidResult(BaseModel):
 
 
 def terms_of(body: NewAuction, auction: int, seller: Identity, received_at: int) -> Terms:
-    """The terms that were asked for at this time (ms). The same for a retry. Raises InvalidRequest."""
+    """The terms of a request received at this time (ms); the same for a retry. Raises InvalidRequest."""
     starts_at = max(body.starts_at or 0, received_at)
     if (body.ends_at is None) == (body.duration_ms is None):
         raise InvalidRequest("invalid_request", "either ends_at or duration_ms is needed, and not both")

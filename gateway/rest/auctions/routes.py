@@ -122,7 +122,7 @@ async def get_auction(
         return _ended(row, if_none_match, services.now_ms())
     answer = await services.router.ask(GetState(auction, AUCTIONS.kind), services.limits.ask_timeout_s)
     if isinstance(answer, Refused):
-        # No host owns it now: the read model's state is better than nothing, and its seq says how old it is.
+        # No host answers: the state of the read model may be old, and has its seq.
         return answered(listed_json(row, services.now_ms()))
     return answered(_state_of(answer))
 
@@ -135,7 +135,7 @@ async def cancel(
 
     async def work(_begun: Begun) -> tuple[int, bytes]:
         order = command(auction, AUCTIONS.kind, Cancel(caller.user_id, OPERATOR in caller.roles))
-        return 200, encode(await _asked_state(services, order))
+        return 200, encode(await _order_state(services, order))
 
     return await idempotent(services, Posted(caller, key, f"cancel {auction}"), work)
 
@@ -186,13 +186,13 @@ async def close_auction(
 
     async def work(_begun: Begun) -> tuple[int, bytes]:
         order = command(auction, AUCTIONS.kind, CloseEarly(operator.user_id))
-        return 200, encode(await _asked_state(services, order))
+        return 200, encode(await _order_state(services, order))
 
     return await idempotent(services, Posted(operator, key, f"close {auction}"), work)
 
 
 async def _listed(services: Services, terms: Terms, caller: Identity) -> dict[str, Any]:
-    """The auction's state, its copies locked for it. If refused, what this call locked is unlocked."""
+    """Lock the copies, and list the auction; returns its state. If it is refused, unlocks what this call locked."""
     listings = services.sales.listings
     now_ms = services.now_ms()
     exempt = not caller.roles.isdisjoint({OPERATOR, QUOTA_EXEMPT})
@@ -216,7 +216,7 @@ def _quota_problem(exceeded: QuotaExceeded, now_ms: int) -> Problem:
     return Problem(QUOTA_EXCEEDED, quota=exceeded.quota, limit=exceeded.limit, retry_after_ms=wait_ms)
 
 
-async def _asked_state(services: Services, order: Request) -> dict[str, Any]:
+async def _order_state(services: Services, order: Request) -> dict[str, Any]:
     return _state_of(await services.router.ask(order, services.limits.ask_timeout_s))
 
 

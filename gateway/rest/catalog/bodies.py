@@ -35,12 +35,12 @@ class NewCard(BaseModel):
     model_3d: Address | None = None
 
     def row(self) -> CardRow:
-        """The same, for the store."""
+        """The row for the store."""
         return msgspec.convert(self.model_dump(), CardRow)
 
 
 class PutCards(BaseModel):
-    """What became of a card that was given."""
+    """The outcome of a put of a card."""
 
     created: int
     changed: int
@@ -55,7 +55,7 @@ class SetName(BaseModel):
 
 
 class Market(BaseModel):
-    """What the open auctions of a card's copies say; ``lowest_price`` is the lowest of their prices now."""
+    """The open auctions of a card's copies; ``lowest_price`` is the lowest of their prices now."""
 
     open_auctions: int
     lowest_price: int | None
@@ -89,7 +89,7 @@ class RoyaltyShare(BaseModel):
 
 
 class WholeCard(CardItem):
-    """A card with who made it (a username; null: the house) and who gets what of each sale of its copies."""
+    """A card with its creator (a username; null: the house) and the royalties of each sale of its copies."""
 
     creator: str | None
     royalty: list[RoyaltyShare]
@@ -160,7 +160,7 @@ class SetPage(BaseModel):
 
 
 def rights_json(rights: Rights) -> dict[str, Any]:
-    """What a WholeCard has beside a CardItem."""
+    """The fields that a WholeCard has in addition to those of a CardItem."""
     shares = [{"user": user, "basis_points": basis_points} for user, basis_points in rights.royalty]
     return {"creator": rights.creator, "royalty": shares}
 

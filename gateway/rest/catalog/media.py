@@ -13,7 +13,7 @@ router = APIRouter(tags=["media"])
 
 FOREVER = "public, max-age=31536000, immutable"
 TYPES = {".webp": "image/webp", ".png": "image/png"}
-# No folders, no dots but one: nothing that could lead elsewhere.
+# No folders and only one dot: no path outside of the folder.
 _name = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\.(?:webp|png)")
 
 

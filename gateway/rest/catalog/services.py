@@ -1,4 +1,4 @@
-"""What the routes of the catalog work with."""
+"""The stores of the routes about the catalog."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from persistence.catalog.writing import CatalogWriting
 
 @dataclass(frozen=True)
 class Catalog:
-    """The catalog as it is shown, as it is read by whatever needs cards, and as operators write it."""
+    """The catalog: the cached view, direct reads, and writes."""
 
     view: CatalogView
     reading: CatalogReading

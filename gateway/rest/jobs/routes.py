@@ -1,4 +1,4 @@
-"""Background jobs: what waits, what failed for good, and trying it again. For operators."""
+"""Background jobs: their state, dead jobs, and retries. For operators."""
 
 from typing import Annotated
 

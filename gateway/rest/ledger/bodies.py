@@ -54,7 +54,7 @@ class Rejection(_Body):
 
 
 class Balance(BaseModel):
-    """``posted`` is the balance, ``pending`` of it is promised, ``available`` is the rest."""
+    """``posted`` is the balance, ``pending`` the part on hold, ``available`` the rest."""
 
     currency: str
     decimals: int
@@ -70,7 +70,7 @@ class Balances(BaseModel):
 
 
 class Deposit(BaseModel):
-    """A deposit that is in the ledger. ``source``: it came from nowhere, the money is play money."""
+    """A deposit that is in the ledger. ``source`` is the faucet: no payment backs it."""
 
     id: str
     state: Literal["posted"]

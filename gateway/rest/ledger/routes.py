@@ -1,4 +1,4 @@
-"""One's own money: balance, entries, statement, deposits, withdrawals; and what operators decide on."""
+"""The caller's money: balance, entries, statement, deposits, withdrawals; and decisions of operators."""
 
 from typing import Annotated, Any, Literal
 
@@ -261,7 +261,7 @@ async def _decided(
 
 
 async def _shown(services: Services, decided: Withdrawal | WithdrawalRefusal | None) -> dict[str, Any]:
-    """The withdrawal for its owner, handed on where it waits. Raises the problem that it is."""
+    """The withdrawal for its owner; passed to the payouts if it waits. Raises the problem of a refusal."""
     if decided is None:
         raise Problem("not_found", "there is no such withdrawal")
     if isinstance(decided, WithdrawalRefusal):

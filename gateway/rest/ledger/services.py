@@ -1,4 +1,4 @@
-"""What the gateway's routes about money work with, and the port to whoever pays out."""
+"""The stores of the routes about money, and the port for payouts."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,16 +13,16 @@ UNITS = 1_000_000
 
 
 class Payouts(Protocol):
-    """Who pays out what was approved. ``chain`` names it, None where there is none."""
+    """Pays out approved withdrawals. ``chain`` is its name, None if there is none."""
 
     chain: str | None
 
     async def take(self, withdrawal: Withdrawal) -> None:
-        """A withdrawal waits from now on: pay it out in good time. Comes again for the same one; may be missed."""
+        """A withdrawal waits for the chain from now on. May be called again for the same one, or not at all."""
 
 
 class NoPayouts:
-    """No chain is set: what was approved waits, and its money stays held."""
+    """For engines without a chain: approved withdrawals wait, and their amounts stay held."""
 
     chain: str | None = None
 
@@ -32,7 +32,7 @@ class NoPayouts:
 
 @dataclass(frozen=True)
 class MoneyRules:
-    """What may be asked for. ``faucet``: deposits come from nowhere, for trying things out."""
+    """Limits of deposits and withdrawals. ``faucet``: whether deposits without payment are accepted."""
 
     faucet: bool = False
     faucet_max: int = 1_000_000 * UNITS
@@ -43,7 +43,7 @@ class MoneyRules:
 
 @dataclass(frozen=True)
 class Money:
-    """The ledger, what users see of it, and what they may ask for."""
+    """The ledger, its read model, withdrawals, and their limits."""
 
     ledger: Ledger
     reading: LedgerReading

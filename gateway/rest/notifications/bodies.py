@@ -23,7 +23,7 @@ SearchName = Annotated[str, Field(min_length=1, max_length=100), LINE]
 
 
 class WatchItem(BaseModel):
-    """Something that is watched, with where it stands now: ``auction`` or ``card``, by ``kind``."""
+    """A watched auction or card, by ``kind``, with its present state."""
 
     kind: Literal["auction", "card"]
     id: str

@@ -1,4 +1,4 @@
-"""What the routes about watching, searches and notifications work with."""
+"""The stores of the routes about watches, searches and notifications."""
 
 from dataclasses import dataclass
 

@@ -56,7 +56,7 @@ class Gift(_Body):
 
 
 class SaleCancellation(_Body):
-    """Why a sale is taken back. With a ``second_chance_ms`` the runner-up is offered the copies for so long."""
+    """Why a sale is reversed. With ``second_chance_ms`` the copies are offered to the runner-up for this time."""
 
     reason: Reason
     second_chance_ms: Annotated[int, Field(ge=1_000, le=OFFER_MAX_MS, examples=[OFFER_MS])] | None = None
@@ -136,7 +136,7 @@ class ReceiptLeg(BaseModel):
 
 
 class Receipt(BaseModel):
-    """What an auction came to. ``round`` 2 is the second chance of the runner-up; ``refunded``: it was taken back."""
+    """The result of an auction. ``round`` 2 is the second chance of the runner-up; ``refunded``: it was reversed."""
 
     auction: str
     round: int
@@ -182,7 +182,7 @@ class OfferPage(BaseModel):
 
 
 class FailedSale(BaseModel):
-    """A sale that could not be done so far, and why."""
+    """A sale that could not be settled yet, and why."""
 
     auction: str
     code: str
@@ -199,7 +199,7 @@ class FailedPage(BaseModel):
 
 
 class CancelledSale(BaseModel):
-    """A sale that was taken back, and what is offered to the runner-up, if anything."""
+    """A sale that was reversed, and the offer to the runner-up, if any."""
 
     auction: str
     offer: OfferItem | None
@@ -212,7 +212,7 @@ class Fees(BaseModel):
 
 
 def copy_json(copy: Copy, viewer: int | None) -> dict[str, Any]:
-    """A CopyItem, with what only its owner may see for them."""
+    """A CopyItem, with private fields for its owner."""
     item = {
         "id": id_text(copy.id), "card": id_text(copy.card), "name": copy.card_name, "set": copy.set,
         "number": copy.number, "serial": copy.serial, "grader": copy.grader, "grade": copy.grade,

@@ -1,4 +1,4 @@
-"""Copies of cards: who has which, who had them before, giving them away; and operators who make them."""
+"""Copies of cards: owners, provenance, gifts; and making copies, for operators."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""What auctions came to: receipts, fees, sales that are taken back, and second chances."""
+"""Sales: receipts, fees, reversed sales, and second chances."""
 
 from typing import Annotated
 
@@ -52,7 +52,7 @@ async def receipts(services: ServicesDep, caller: Caller, auction: AuctionId) ->
     """For its seller, who bought, and operators: who paid what, for what, with the hash of the closing event."""
     sales = services.sales
     copies = await sales.listings.copies_of(auction)
-    refunded = await sales.second_chances.taken_back(auction)
+    refunded = await sales.second_chances.is_reversed(auction)
     items = []
     for settlement in await sales.settlements.of(auction):
         roles = {settlement.seller: "seller", settlement.buyer: "buyer"}
@@ -102,7 +102,7 @@ async def assign_tier(
 async def my_offers(
     services: ServicesDep, caller: Caller, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
 ) -> Response:
-    """What one may have, or might have had, after the winner's sale was taken back."""
+    """Offers to the caller after the winner's sale was reversed, newest auctions first."""
     name = f"offers to {caller.user_id}"
     before = number_in(name, cursor)
     rows = await services.sales.second_chances.offers_to(caller.user_id, before, limit + 1)
@@ -162,7 +162,7 @@ async def cancel_sale(
             offer = await _runner_up(services, auction, begun.received_at + body.second_chance_ms)
         reversal = Reversal(auction, operator.user_id, body.reason, body.advance, offer)
         chances = services.sales.second_chances
-        refusal = await chances.take_back(reversal, services.now_ms())
+        refusal = await chances.reverse(reversal, services.now_ms())
         if refusal is not None:
             raise _refused(refusal)
         shown = None if offer is None else await chances.get(auction)
@@ -198,7 +198,7 @@ async def retry(
 
 
 async def _runner_up(services: Services, auction: int, expires_at: int) -> RunnerUp:
-    """Who bid the most beside the winner. Raises the problem ``no_runner_up``."""
+    """The highest bidder other than the winner. Raises the problem ``no_runner_up``."""
     row = await services.listing.get(auction)
     if row is None:
         raise Problem("not_found", "there is no such auction")

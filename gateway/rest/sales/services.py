@@ -1,4 +1,4 @@
-"""What the routes about copies, listings and sales work with."""
+"""The stores of the routes about copies, listings and sales."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from persistence.sales.settlement import Settlements
 
 @dataclass(frozen=True)
 class Sales:
-    """Copies, the auctions that they are locked for, and what became of those."""
+    """Copies, listings, settlements and second chances."""
 
     copies: Copies
     listings: Listings

@@ -1,1 +1,1 @@
-"""What clients may ask for over the WebSocket, one module an area, registered in ``table.py``."""
+"""The operations of the WebSocket protocol, one module an area, registered in ``table.py``."""

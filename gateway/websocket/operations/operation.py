@@ -23,7 +23,7 @@ class _Operation(Generic[F]):
 
 @dataclass(frozen=True, slots=True)
 class LocalOperation(_Operation[F]):
-    """Done by the session itself. ``handle(session, frame)`` is the reply, or None where the session replies later.
+    """Handled by the session. ``handle(session, frame)`` returns the reply, or None if the session replies later.
 
     It may raise RequestFailed.
     """

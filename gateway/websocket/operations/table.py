@@ -1,4 +1,4 @@
-"""All operations of the WebSocket protocol: whatever clients may send is registered here, and nowhere else."""
+"""The table of all operations of the WebSocket protocol."""
 
 from gateway.websocket.operations.auctions import BID, BUY_NOW
 from gateway.websocket.operations.operation import LocalOperation, OperationTable

@@ -93,4 +93,6 @@ def _check_history(applied: dict[str, str], wanted: list[Migration]) -> None:
     newest = max(applied, default="")
     late = [m.name for m in wanted if m.name < newest and m.name not in applied]
     if late:
-        raise MigrationError(f"migration {late[0]} comes before {newest}, which is applied already: number it anew")
+        raise MigrationError(
+            f"migration {late[0]} comes before {newest}, which is applied already: give it a new number"
+        )

@@ -196,7 +196,7 @@ async def test_what_the_engine_itself_settles_and_takes_back_is_in_the_figures(e
         ((*_, offered, auctions, copies_offered, copies, _, _, _, _),) = (await read_models(empty))["seller_days"]
         assert (offered, auctions, copies_offered, copies) == (2, 1, 4, 3)
         await is_as_the_truth_says(empty, now)
-        assert await SecondChances(empty).take_back(Reversal(sold, OPERATOR, "x", advance=True), now + 1) is None
+        assert await SecondChances(empty).reverse(Reversal(sold, OPERATOR, "x", advance=True), now + 1) is None
     await caught_up(empty, now + DAY_MS)
     assert (await read_models(empty))["card_days"] == set()
     await is_as_the_truth_says(empty, now + DAY_MS)

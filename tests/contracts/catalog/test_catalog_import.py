@@ -91,7 +91,7 @@ async def test_an_import_that_is_done_again_changes_nothing(pool: Pool, tmp_path
 async def test_of_very_many_bad_rows_only_the_first_are_kept_and_all_are_told(tmp_path: Path):
     path, told = written(tmp_path, "a.jsonl", b"{}\n" * 1_000), []
     with catalog_file(path) as rows:
-        report = await import_rows(rows, None, 1, tell_bad=lambda line, why: told.append(line))
+        report = await import_rows(rows, None, 1, report_bad=lambda line, why: told.append(line))
     assert (report.bad, len(report.findings), told) == (1_000, FINDINGS_MAX, list(range(1, 1_001)))
 
 

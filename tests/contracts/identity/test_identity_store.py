@@ -55,11 +55,11 @@ async def test_a_role_is_granted_once(pool: Pool):
 async def test_a_role_is_taken_back(pool: Pool):
     users = UserStore(pool)
     number = await user_id(pool, "edda")
-    await users.grant(number, "keeper")
-    assert [user.username for user in await users.with_role("keeper", 10)] == ["edda"]
+    await users.grant(number, "curator")
+    assert [user.username for user in await users.with_role("curator", 10)] == ["edda"]
     for _ in range(2):
-        await users.revoke(number, "keeper")
-    assert await users.with_role("keeper", 10) == []
+        await users.revoke(number, "curator")
+    assert await users.with_role("curator", 10) == []
 
 
 async def test_thousands_of_users_are_provisioned_again_and_again_as_the_same(pool: Pool):

@@ -143,7 +143,7 @@ BOUNDARIES: dict[str, list[Any]] = {
     "holds of one balance that are only together too much": [
         (0, [Reserve(A0, 1, 30), Reserve(A1, 1, 21), Reserve(A0, 2, 50)])
     ],
-    "what is let go of and raised again": [
+    "what is released and raised again": [
         (0, [Reserve(A0, 1, 30), Reserve(A1, 1, 20)]),
         (0, [Reserve(A0, 1, 0, 0, 30), Reserve(A0, 1, 40)]),
         (0, [Reserve(A1, 1, 0, 0, 20)]),

@@ -60,7 +60,7 @@ async def test_an_auction_with_a_host_of_its_own_is_no_longer_with_the_host_of_i
         HostAddress("s1", 1, "127.0.0.1", 4001, 1_000, (), (77,), "n1"),
     ]
     assert await directory.dedicated() == {77: "s1"}
-    assert await directory.heartbeat("h1", 1, 2_000) == Owned(frozenset({0, 1}), elsewhere=frozenset({77}))
+    assert await directory.heartbeat("h1", 1, 2_000) == Owned(frozenset({0, 1}), excluded=frozenset({77}))
     assert await directory.heartbeat("s1", 1, 2_000) == Owned(entities=frozenset({77}))
     # Whoever takes the slot over learns of it; it stays where it is.
     await directory.register("h2", "127.0.0.1", 4002, 3_000)

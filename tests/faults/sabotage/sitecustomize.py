@@ -40,7 +40,7 @@ def ack_before_commit(module: Any) -> None:
 
 
 def no_fence(module: Any) -> None:
-    """A writer that comes second does not hear of it."""
+    """A second writer does not get StaleSequence."""
     write = module.EventLog.append
 
     async def append(log: Any, *batch: Any) -> bool:
@@ -52,7 +52,7 @@ def no_fence(module: Any) -> None:
     module.EventLog.append = append
 
 
-def lose_news(module: Any) -> None:
+def lose_updates(module: Any) -> None:
     """Every third announcement that has events is never sent."""
     import msgspec
 
@@ -61,9 +61,9 @@ def lose_news(module: Any) -> None:
 
     def lossy(announcer: Any, channel: str, message: bytes) -> None:
         page = msgspec.msgpack.decode(message) if channel.startswith("ece:updates") else []
-        if any(len(news) > position_of_events and news[position_of_events] for news in page):
-            announcer.told = announcer.__dict__.get("told", 0) + 1
-            if announcer.told % 3 == 0:
+        if any(len(update) > position_of_events and update[position_of_events] for update in page):
+            announcer.counted = announcer.__dict__.get("counted", 0) + 1
+            if announcer.counted % 3 == 0:
                 return
         publish(announcer, channel, message)
 
@@ -80,7 +80,7 @@ def forget_gaps(module: Any) -> None:
             fresh = [event for event in update.events if event.seq > channel.seq]
             channel._pending += fresh
             channel.tail.extend(fresh)
-            channel._stand_at(update)
+            channel._set_position(update)
             channel._schedule()
 
     module.EntityChannel.apply = apply
@@ -137,8 +137,8 @@ SABOTAGES: dict[str, dict[str, Break]] = {
     "death while settling": {"persistence.sales.settlement": die_while_settling},
     "death while notifying": {"persistence.notifications.alerts": die_while_notifying},
     "no fence": {"persistence.log.event_log": no_fence},
-    "lost news and forgotten gaps": {
-        "persistence.redis.announcements": lose_news,
+    "lost updates and forgotten gaps": {
+        "persistence.redis.announcements": lose_updates,
         "gateway.fanout.entity_channel": forget_gaps,
     },
 }

@@ -13,7 +13,7 @@ from engines import Up
 
 from bench.faults import checker
 from tests.faults.broken import sabotaged
-from tests.faults.parts import keeper_of_slots
+from tests.faults.parts import owner_of_slots
 from tests.faults.scene import Scene, until
 
 pytestmark = pytest.mark.timeout(240)
@@ -38,7 +38,7 @@ async def broken_engine(what: str) -> AsyncIterator[Scene]:
 async def test_acks_that_come_before_the_commit_are_found_to_be_lost():
     async with broken_engine("ack before commit") as scene:
         await scene.more_acks(100)
-        os.kill(await keeper_of_slots(scene.database_url), signal.SIGKILL)
+        os.kill(await owner_of_slots(scene.database_url), signal.SIGKILL)
         answered = scene.answers()
         # Perhaps refusals alone: even the auctions may be lost.
         await until(lambda: scene.answers() >= answered + 50, "the next host answers")
@@ -46,7 +46,7 @@ async def test_acks_that_come_before_the_commit_are_found_to_be_lost():
 
 
 async def test_gaps_that_a_gateway_forgets_to_fill_are_found():
-    async with broken_engine("lost news and forgotten gaps") as scene:
+    async with broken_engine("lost updates and forgotten gaps") as scene:
         await scene.more_acks(100)
         await until(lambda: any(seen.missed for seen in scene.recording.seen), "a watcher saw a gap")
         assert {found.kind for found in await scene.verdict_of_a_broken_engine()} == {checker.GAP}

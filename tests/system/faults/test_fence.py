@@ -52,7 +52,7 @@ class Stage:
             auction: int = await connection.fetchval("SELECT next_id()")
         finally:
             await connection.close()
-        now_ms: int = (await line.child.tell("health"))["now_ms"]
+        now_ms: int = (await line.child.order("health"))["now_ms"]
         await open_auction(line, auction, now_ms, duration_ms)
         self.auctions.append(auction)
         return auction
@@ -96,7 +96,7 @@ class Stage:
 
 
 async def has_stepped_down(host: HostChild) -> bool:
-    return not (await host.tell("health"))["slots"]
+    return not (await host.order("health"))["slots"]
 
 
 async def has_ended(line: Line, auction: int) -> bool:
@@ -132,12 +132,12 @@ async def stage(
 
 
 async def both_believe(made: Stage) -> tuple[list[StreamBidder], list[StreamBidder]]:
-    """The first host keeps all slots and will not hear that the second has taken them; each has bidders of its own."""
+    """The first host owns all slots and does not notice that the second acquired them; each has its own bidders."""
     [one, other] = made.hosts
     await one.take_all()
     for _ in range(2):
         await made.list_auction(made.lines[0])
-    await one.tell("deafen")
+    await one.order("ignore_directory")
     await other.take_all()
     return made.bid([made.lines[0]], 4), made.bid([made.lines[1]], 4)
 
@@ -147,12 +147,12 @@ async def test_two_hosts_that_both_believe_to_keep_an_auction_write_one_log_and_
 ):
     async with stage(engine, database_url) as made:
         mine, others = await both_believe(made)
-        # Whoever comes second collides, reloads and tries again: the log has room for both.
+        # The second writer collides, reloads and tries again: the log has room for both.
         await made.more_acks(mine, 40)
         await made.more_acks(others, 40)
-        assert [(await host.tell("health"))["slots"] for host in made.hosts] == [4, 4]
-        # Once it hears, the first one steps down, and its bidders are sent elsewhere.
-        await made.hosts[0].tell("hear")
+        assert [(await host.order("health"))["slots"] for host in made.hosts] == [4, 4]
+        # With the next heartbeat the first host steps down, and its bidders are sent to the second.
+        await made.hosts[0].order("follow_directory")
         await until(lambda: all(bidder.moved for bidder in mine), "the first host sends everybody away")
         await made.more_acks(others, 20)
         assert await made.end(made.lines[1]) == []
@@ -165,7 +165,7 @@ async def test_without_the_fence_the_checker_sees_the_bids_that_a_second_writer_
         mine, others = await both_believe(made)
         await made.more_acks(mine, 30)
         await made.more_acks(others, 30)
-        await made.hosts[0].tell("hear")
+        await made.hosts[0].order("follow_directory")
         await until(lambda: all(bidder.moved for bidder in mine), "the first host sends everybody away")
         assert checker.LOST in {found.kind for found in await made.end(made.lines[1])}
 
@@ -190,7 +190,7 @@ async def test_a_host_that_wakes_up_after_its_slots_went_elsewhere_is_harmless(
         await made.more_acks(bidders, 60)
         await until(lambda: time.monotonic() - stopped_at >= stopped_s, "it was stopped long enough")
         sleeper.go_on()
-        # What waited in its inbox is decided on a state of the past, collides, and is decided anew or sent away.
+        # What waited in its inbox is decided on a state of the past, collides, and is decided again or rejected.
         await until(lambda: has_stepped_down(sleeper), "the sleeper has stepped down")
         await made.more_acks(bidders, 30)
         if stopped_s:
@@ -201,7 +201,7 @@ async def test_a_host_that_wakes_up_after_its_slots_went_elsewhere_is_harmless(
 async def test_slots_that_move_from_host_to_host_and_back_under_load_lose_nothing_on_the_way(
     engine: SharedEngine, database_url: str
 ):
-    """Released and taken, or taken from a host that is killed the moment it has let go."""
+    """Released and taken, or taken from a host that is killed right after the hand-off."""
     async with stage(engine, database_url, ahead_s=(0, 0, 0)) as made:
         first, second, last = made.hosts
         await first.take_all()
@@ -228,12 +228,12 @@ async def test_a_wall_clock_that_jumps_by_an_hour_closes_and_opens_nothing(engin
         ends_at = (await state_of(line, short)).ends_at
         bidders = made.bid([line], 4)
         await made.more_acks(bidders, 20)
-        await host.tell("set_wall", ahead_s=HOUR_S)
+        await host.order("set_wall", ahead_s=HOUR_S)
         await made.more_acks(bidders, 20)
         assert (await state_of(line, long)).status == "open"
-        await host.tell("set_wall", ahead_s=-HOUR_S)
+        await host.order("set_wall", ahead_s=-HOUR_S)
         await until(lambda: has_ended(line, short), "the short auction has ended")
-        await host.tell("set_wall", ahead_s=0)
+        await host.order("set_wall", ahead_s=0)
         assert await made.end(line) == []
         log = (await made.logs())[id_text(short)]
         [(closing, _)] = log.closings

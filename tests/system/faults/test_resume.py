@@ -1,4 +1,4 @@
-"""Nothing is missed in silence: news that is lost, held up or cut on the way, held against what was committed."""
+"""Watchers miss nothing unnoticed: updates that are lost, delayed or cut, compared with the log."""
 
 import asyncio
 import itertools
@@ -23,7 +23,7 @@ from tests.faults.scene import Scene, until
 
 pytestmark = pytest.mark.timeout(240)
 
-EVENTS_OF_NEWS = 7
+EVENTS_OF_UPDATE = 7
 # Longer than any deadline of those who publish and listen.
 LONG_PAUSE_S = 12.0
 
@@ -66,11 +66,13 @@ def scene(network: Network) -> Scene:
 
 
 def has_events(message: Message) -> bool:
-    """News of something that happened, not a reminder of where things stand."""
+    """Whether a message has an update with events, not only repeated states."""
     _, channel, payload = message
     if not channel.startswith(b"ece:updates"):
         return False
-    return any(len(news) > EVENTS_OF_NEWS and news[EVENTS_OF_NEWS] for news in msgspec.msgpack.decode(payload))
+    return any(
+        len(update) > EVENTS_OF_UPDATE and update[EVENTS_OF_UPDATE] for update in msgspec.msgpack.decode(payload)
+    )
 
 
 async def test_single_messages_that_are_dropped_leave_gaps_that_are_told_and_filled(network: Network, scene: Scene):
@@ -97,7 +99,7 @@ async def test_a_lost_last_word_is_caught_by_the_reminder_that_follows(network: 
         await scene.quiet()
         network.to_valkey.drop(has_events)
         before = network.to_valkey.dropped
-        # The closings are the last word of each auction, and nobody's news of them gets through.
+        # The closings are the last events of each auction, and no update with them is delivered.
         assert await scene.finish() == []
         network.to_valkey.drop(None)
         assert network.to_valkey.dropped >= before + len(scene.auctions)
@@ -114,7 +116,7 @@ async def test_after_a_pause_of_valkey_every_watcher_stands_where_the_log_does(
         paused_at = loop.time()
         network.valkey.pause()
         await scene.more_acks(100)
-        # All that is said about the last bids is said while nobody hears it.
+        # All updates of the last bids are published while no gateway receives them.
         await scene.quiet()
         await until(lambda: loop.time() - paused_at >= pause_s, "the pause was long enough")
         network.valkey.go_on()

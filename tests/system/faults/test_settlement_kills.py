@@ -56,7 +56,7 @@ class Sale:
 
     async def hold(self, line: Line) -> None:
         """List it, bid, and end it."""
-        now_ms: int = (await line.child.tell("health"))["now_ms"]
+        now_ms: int = (await line.child.order("health"))["now_ms"]
         terms = Terms(auction=self.auction, seller=SELLER, seller_name="seller", title="One copy", starting_price=PRICE,
                       starts_at=now_ms, ends_at=now_ms + DAY_MS, copies=(self.copy,))  # fmt: skip
         assert isinstance(await line.ask(open_request(self.auction, terms)), StateAnswer)

@@ -85,8 +85,8 @@ async def test_a_client_that_stops_reading_skips_to_the_newest_state_and_the_qui
     bidders = Bidders(clients, seat.auction, seat.top, seat.step)
     await bidders.bid(BIDS)
     quick = await WireClient.connect(engine.base_url)
-    heard: list[Incoming] = []
-    quick.on_event = heard.append
+    watched: list[Incoming] = []
+    quick.on_event = watched.append
     quick_from = (await quick.subscribe(channel))["seq"]
 
     slow = await narrow(engine)
@@ -97,27 +97,27 @@ async def test_a_client_that_stops_reading_skips_to_the_newest_state_and_the_qui
                                     "since": {"epoch": 1, "seq": 1}}))  # fmt: skip
     last = await bidders.bid(BIDS)
     async with asyncio.timeout(WITHIN_S):
-        while not heard or heard[-1].seq < last:  # noqa: ASYNC110
+        while not watched or watched[-1].seq < last:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-    assert_gapless([(event.seq, event.type) for event in heard], quick_from)
+    assert_gapless([(event.seq, event.type) for event in watched], quick_from)
 
     assert await sample(engine, "ece_socket_subscriptions_behind") == 1
     assert await sample(engine, "ece_socket_unsent_bytes") > 10_000
     slow.transport.resume_reading()
-    replies, told = 0, []
+    replies, received = 0, []
     async with asyncio.timeout(WITHIN_S):
-        while not told or told[-1]["seq"] < last:
+        while not received or received[-1]["seq"] < last:
             frame = json.loads(await slow.recv())
             if "id" in frame:
-                replies, reached, told = replies + 1, frame["seq"], []
+                replies, reached, received = replies + 1, frame["seq"], []
             else:
-                told.append(frame)
+                received.append(frame)
     assert replies == REPLIES
-    assert_gapless([(frame["seq"], frame["type"]) for frame in told], reached)
-    assert told[-1]["type"] == "state"
-    assert told[-1]["data"]["bids"] == 2 * BIDS
+    assert_gapless([(frame["seq"], frame["type"]) for frame in received], reached)
+    assert received[-1]["type"] == "state"
+    assert received[-1]["data"]["bids"] == 2 * BIDS
     # It got by with less than everything, and is still welcome.
-    assert len(told) < len(heard)
+    assert len(received) < len(watched)
     await slow.close()
     for client in (quick, *clients):
         client.close()

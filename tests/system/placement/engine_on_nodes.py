@@ -16,7 +16,7 @@ from engines import Up
 from actors.hosting.load_report import load_report_of
 from ece.data_dir import RunState
 from persistence.placement.directory import Directory, HostAddress
-from persistence.placement.operator_wishes import OperatorWishes
+from persistence.placement.operator_overrides import OperatorOverrides
 from persistence.postgres.pool import Pool, close_pool, open_pool
 from tests.faults.scene import Scene, until
 from tests.system.placement.ray_heads import RayHead, is_host
@@ -135,8 +135,8 @@ class EngineOnNodes:
         return Directory(self._database)
 
     @property
-    def wishes(self) -> OperatorWishes:
-        return OperatorWishes(self._database)
+    def overrides(self) -> OperatorOverrides:
+        return OperatorOverrides(self._database)
 
     @property
     def _database(self) -> Pool:

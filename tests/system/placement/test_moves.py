@@ -14,7 +14,7 @@ from engines import Up
 from bench.faults.clients import Watcher
 from domain.ids import parse_id
 from persistence.placement.directory import Directory
-from persistence.placement.operator_wishes import OperatorWishes
+from persistence.placement.operator_overrides import OperatorOverrides
 from persistence.postgres.pool import close_pool, open_pool
 from tests.faults.parts import listening
 from tests.faults.scene import DAY_MS, Scene, until
@@ -23,17 +23,17 @@ pytestmark = pytest.mark.timeout(120)
 
 PASSES = 10
 MOVED_WITHIN_S = 20.0
-# The director hears at once that a host died; a machine with many other tests may still take its time.
+# The director notices immediately that a host died; a machine with many other tests may still take its time.
 BACK_WITHIN_S = 30.0
 ALONE_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """What the database says of the hosts, and what operators wish for."""
+    """The directory, and the overrides of operators."""
 
     directory: Directory
-    wishes: OperatorWishes
+    overrides: OperatorOverrides
 
     async def slots(self) -> dict[str, int]:
         return {host.host_id: len(host.slots) for host in await self.directory.hosts() if host.slots}
@@ -63,7 +63,7 @@ async def stage(up: Up) -> AsyncIterator[tuple[Scene, Fleet]]:
     try:
         secret = up.data_dir.secret("jwt").get_secret_value()
         async with Scene(state.url, state.database_url, secret) as scene:
-            yield scene, Fleet(Directory(pool), OperatorWishes(pool))
+            yield scene, Fleet(Directory(pool), OperatorOverrides(pool))
     finally:
         await close_pool(pool)
 
@@ -77,10 +77,10 @@ async def test_all_slots_go_to_and_fro_while_bids_flow_and_nobody_is_turned_away
         await scene.more_acks(100)
         for number in range(PASSES):
             host = f"host-{number % 2}"
-            await fleet.wishes.wish_slots(list(range(slots)), host)
+            await fleet.overrides.pin_slots(list(range(slots)), host)
             await until(lambda host=host: has_all(fleet, host, slots), f"{host} has all slots", MOVED_WITHIN_S)
             await scene.more_acks(20)
-        await fleet.wishes.drop_slot_wishes()
+        await fleet.overrides.unpin_slots()
         assert await scene.finish() == []
         recording = scene.recording
         assert (recording.rejected, recording.lost_connections) == ([], 0)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.parts import keeper_of_slots
+from tests.faults.parts import owner_of_slots
 from tests.faults.scene import until
 from tests.system.placement.engine_on_nodes import (
     HOSTS_OF_A_NODE,
@@ -38,13 +38,13 @@ async def test_a_node_that_joins_gets_hosts_and_its_share_and_no_bid_is_refused_
 
 async def test_a_node_is_drained_without_a_refused_bid_and_used_again_afterwards(engine: EngineOnNodes):
     async with engine.scene() as scene:
-        nodes, wishes = len(engine.raylets), engine.wishes
+        nodes, overrides = len(engine.raylets), engine.overrides
         leaving = (await engine.living())[0].node
-        await wishes.drain(leaving)
+        await overrides.drain(leaving)
         await engine.spread_over(nodes - 1)
         assert leaving not in await engine.nodes()
         await flow(scene)
-        assert await wishes.undrain(leaving)
+        assert await overrides.undrain(leaving)
         await engine.spread_over(nodes)
         assert leaving in await engine.nodes()
         await flow(scene)
@@ -73,7 +73,7 @@ async def test_a_director_that_was_killed_is_back_and_replaces_dead_hosts(engine
         await engine.end(engine.head.director(), engine.head.director, "director")
         await flow(scene)
         assert engine.disturbed(scene) == []
-        os.kill(await keeper_of_slots(engine.state.database_url), signal.SIGKILL)
+        os.kill(await owner_of_slots(engine.state.database_url), signal.SIGKILL)
         await flow(scene)
         await engine.spread_over(len(engine.raylets))
         assert await scene.finish() == []
@@ -82,7 +82,7 @@ async def test_a_director_that_was_killed_is_back_and_replaces_dead_hosts(engine
 async def test_a_host_that_dies_with_the_director_is_replaced_all_the_same(engine: EngineOnNodes):
     async with engine.scene() as scene:
         began_ns = time.monotonic_ns()
-        host, director = await keeper_of_slots(engine.state.database_url), engine.head.director()
+        host, director = await owner_of_slots(engine.state.database_url), engine.head.director()
         os.kill(host, signal.SIGKILL)
         await engine.end(director, engine.head.director, "director")
         await flow(scene)

@@ -12,12 +12,12 @@ pytestmark = pytest.mark.timeout(120)
 
 def ece(engine: SharedEngine, *arguments: str) -> tuple[int, str]:
     """The exit code, and all that it said."""
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "ece.cli", *arguments],
         env={**os.environ, "ECE_DATA_DIR": str(engine.data_dir.path)},
         capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
-    return told.returncode, told.stdout + told.stderr
+    return result.returncode, result.stdout + result.stderr
 
 
 def slots_by_host(engine: SharedEngine) -> dict[str, int]:
@@ -66,9 +66,9 @@ def test_the_only_node_is_not_drained(engine: SharedEngine):
 
 
 def test_without_an_engine_it_says_how_to_start_one(tmp_path):
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "ece.cli", "node", "list"],
         env={**os.environ, "ECE_DATA_DIR": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert told.returncode == 1
-    assert "Start one: scripts/up" in told.stderr
+    assert result.returncode == 1
+    assert "Start one: scripts/up" in result.stderr

@@ -28,7 +28,7 @@ FIRST = AUCTIONS[0]
 _decode_news = msgspec.msgpack.Decoder(list[Update]).decode
 
 
-class Heard:
+class Published:
     """Takes what hosts announce."""
 
     def __init__(self) -> None:
@@ -38,8 +38,8 @@ class Heard:
         self.pages.append((channel, _decode_news(message)))
 
     @property
-    def news(self) -> list[Update]:
-        return [news for _, page in self.pages for news in page]
+    def updates(self) -> list[Update]:
+        return [update for _, page in self.pages for update in page]
 
 
 class World:
@@ -49,20 +49,20 @@ class World:
         self.tables = MemoryTables()
         self.weather = Weather()
         self.clock = VirtualClock()
-        self.heard = Heard()
+        self.published = Published()
 
     def host(self, limits: HostLimits | None = None, clock: VirtualClock | None = None, holds: Any = None) -> Host:
         host = Host(
             MemoryEventLog(self.tables, self.weather, holds),  # type: ignore[arg-type]
             MemorySnapshots(self.tables, self.weather),  # type: ignore[arg-type]
-            self.heard,
+            self.published,
             slots_total=SLOTS,
             limits=limits or HostLimits(),
             clock=clock or self.clock,
             holds=holds,
         )
         host.ownership.slots = frozenset(range(SLOTS))
-        host.outages.works(self.clock.now_ms())
+        host.outages.commit_succeeded(self.clock.now_ms())
         return host
 
     @asynccontextmanager
@@ -85,9 +85,9 @@ class World:
     async def _beat(self, host: Host) -> None:
         while True:
             if self.weather.down:
-                host.outages.fails()
+                host.outages.commit_failed()
             else:
-                host.outages.works(host.clock.now_ms())
+                host.outages.commit_succeeded(host.clock.now_ms())
             await asyncio.sleep(0.5)
 
     def replayed(self, auction: int = FIRST) -> Auction:

@@ -458,16 +458,16 @@ async def test_news_of_a_commit_is_announced_after_it_and_again_with_the_reminde
     async with world.running() as client:
         await client.create()
         await client.ask(bid(ANN, 10))
-        assert [(n.seq, [e.type for e in n.events]) for n in world.heard.news] == [
+        assert [(n.seq, [e.type for e in n.events]) for n in world.published.updates] == [
             (2, ["listed", "opened"]),
             (3, ["bid"]),
         ]
         client.host.maintain()
-        await until(lambda: len(world.heard.news) == 3)
-        assert (world.heard.news[-1].seq, world.heard.news[-1].events) == (3, [])
+        await until(lambda: len(world.published.updates) == 3)
+        assert (world.published.updates[-1].seq, world.published.updates[-1].events) == (3, [])
         client.host.maintain()
         await asyncio.sleep(1)
-        assert len(world.heard.news) == 3
+        assert len(world.published.updates) == 3
 
 
 @virtual

@@ -51,16 +51,16 @@ async def test_nobody_hears_of_what_may_not_have_landed():
     world = World()
     async with world.running() as client:
         await client.create()
-        heard = len(world.heard.news)
+        published = len(world.published.updates)
         world.weather.writes.append("lost")
         await client.ask(bid(ANN, 10))
-        assert len(world.heard.news) == heard
+        assert len(world.published.updates) == published
         # Not by the reminder either: it says where the log is.
         client.host.maintain()
         await client.state()
         client.host.maintain()
         await asyncio.sleep(1)
-        assert {(n.seq, state_in(n).bids) for n in world.heard.news} == {(2, 0)}
+        assert {(n.seq, state_in(n).bids) for n in world.published.updates} == {(2, 0)}
 
 
 @virtual

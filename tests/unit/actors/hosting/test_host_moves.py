@@ -7,7 +7,7 @@ from virtual_time import EPOCH_MS, until, virtual
 
 from actors.hosting.commit.lease import LEASE_MS
 from actors.hosting.limits import HostLimits
-from actors.hosting.load_report import Heat
+from actors.hosting.load_report import EntityRate
 from actors.hosting.ownership.ownership import Ownership
 from actors.hosting.ownership.releases import RETURN_AFTER_S, Releases, Returned
 from actors.stream.messages import Accepted, Refused, StateAnswer
@@ -195,7 +195,7 @@ async def test_a_host_says_what_is_hot_and_who_wishes_for_a_host_of_its_own():
             await client.ask(bid(BOB, 1_000 * second + 10, auction=NEIGHBOUR))
             await asyncio.sleep(1)
             report = client.host.load_report()
-        assert report.hottest == [Heat(FIRST, 10)]  # the neighbour's seller wants no host of its own
+        assert report.hottest == [EntityRate(FIRST, 10)]  # the neighbour's seller wants no host of its own
         assert report.dedicated_wanted == [ELSEWHERE]
         assert 10 < report.orders_rate <= 11
         assert (report.entities, report.inbox, report.inbox_max) == (3, 0, 20_000)
@@ -228,7 +228,7 @@ def test_places_with_and_without_hosts_of_their_own():
     assert [ownership.owns(a) for a in (FIRST, NEIGHBOUR, ELSEWHERE)] == [True, True, False]
     ownership.add((), [NEIGHBOUR])
     ownership.remove(HERE)
-    assert (ownership.slots, ownership.elsewhere) == (frozenset(), frozenset())
+    assert (ownership.slots, ownership.excluded) == (frozenset(), frozenset())
 
 
 def test_what_nobody_took_comes_back_and_what_somebody_took_does_not():
@@ -243,5 +243,5 @@ def test_what_nobody_took_comes_back_and_what_somebody_took_does_not():
     assert releases.returned(in_vain, ownership) == Returned()
     releases.add([slot()], [FIRST])
     now += RETURN_AFTER_S
-    taken = Owned(slots=HERE, elsewhere=frozenset({FIRST}))
+    taken = Owned(slots=HERE, excluded=frozenset({FIRST}))
     assert releases.returned(taken, ownership) == Returned(slots=HERE)

@@ -41,7 +41,7 @@ def key_of(order: Command) -> tuple[int, str]:
 
 @dataclass
 class Promise:
-    """What a client was told, for good, of one of its orders."""
+    """The final answer that a client got to one of its orders."""
 
     order: Command
     answers: list[Accepted] = field(default_factory=list)
@@ -73,14 +73,14 @@ class Day:
         host = self.world.host(self.limits)
         self.hosts.append(host)
         self.tasks[host] = [asyncio.create_task(host.run()), asyncio.create_task(self.maintain(host))]
-        # As the directory would tell it.
+        # As the directory would report it.
         for auction, head in self.world.tables.summaries.items():
             host.timers.set(auction, head.due_at)
 
     async def maintain(self, host: Host) -> None:
         while True:
             await asyncio.sleep(0.3)
-            host.outages.works(self.world.clock.now_ms())
+            host.outages.commit_succeeded(self.world.clock.now_ms())
             host.maintain()
             with suppress(StoreUnavailable):
                 await host.records.flush()

@@ -70,12 +70,12 @@ async def test_a_kind_that_only_tests_know_is_opened_paid_into_and_closed_on_tim
         await until(lambda: not holds.held)
         public = await pot_state(client)
         assert (public.total, public.payers, public.closed) == (usd(60), 2, True)
-    told = verdict(world.tables, POT, "pot")
-    assert told.findings == ()
-    assert told.state == Pot(PotTerms(POT, ENDS_AT), {ANN: usd(40), BOB: usd(20)}, closed=True)
+    result = verdict(world.tables, POT, "pot")
+    assert result.findings == ()
+    assert result.state == Pot(PotTerms(POT, ENDS_AT), {ANN: usd(40), BOB: usd(20)}, closed=True)
     assert world.tables.events[POT][0].hash != first_hash("auction", POT)
     assert (world.tables.summaries[POT].kind, world.tables.summaries[POT].ended) == ("pot", True)
-    assert {update.kind for update in world.heard.news if update.entity == POT} == {"pot"}
+    assert {update.kind for update in world.published.updates if update.entity == POT} == {"pot"}
 
 
 @virtual
@@ -119,9 +119,9 @@ async def test_lost_appends_and_killed_hosts_lose_no_ack_of_it():
                     assert answer.code == "unavailable"
                     answer = await client.ask(pay_in(ANN, 1, key))
                 acks[key] = answer.seq
-    told = verdict(world.tables, POT, "pot")
-    assert told.findings == ()
-    assert told.state.total == usd(len(acks)) == usd(24)
+    result = verdict(world.tables, POT, "pot")
+    assert result.findings == ()
+    assert result.state.total == usd(len(acks)) == usd(24)
     assert sorted(acks.values()) == [row.seq for row in world.tables.events[POT] if row.command_key is not None]
 
 
@@ -158,11 +158,11 @@ async def test_a_format_that_only_tests_know_is_an_auction_like_any_other():
         assert (await client.state()).state.format == "first_price"
         await asyncio.sleep(HOUR_MS / 1000 + 1)
         assert (await client.state()).state.winner == "bob"
-    told = verdict(world.tables, FIRST, "auction")
-    assert told.findings == ()
-    assert isinstance(told.state, FirstPriceAuction)
-    assert (told.state.price, told.state.record) == (usd(11), usd(11))
-    assert [state_in(update).price for update in world.heard.news if update.entity == FIRST][-1] == usd(11)
+    result = verdict(world.tables, FIRST, "auction")
+    assert result.findings == ()
+    assert isinstance(result.state, FirstPriceAuction)
+    assert (result.state.price, result.state.record) == (usd(11), usd(11))
+    assert [state_in(update).price for update in world.published.updates if update.entity == FIRST][-1] == usd(11)
     codec = kind_of("auction").codec
     assert [codec.decode_event(row.body) for row in world.tables.events[FIRST]].count(Record(usd(11))) == 1
     assert verdict(world.tables, AUCTIONS[1], "auction").findings == ()

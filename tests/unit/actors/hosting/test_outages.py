@@ -9,7 +9,7 @@ from actors.hosting.ownership.outages import OUTAGES_MAX, SILENCE_MS, Outages
 def working(*times: int) -> Outages:
     outages = Outages()
     for at in times:
-        outages.works(at)
+        outages.commit_succeeded(at)
     return outages
 
 
@@ -27,16 +27,16 @@ def test_silence_is_an_outage_while_it_lasts_and_afterwards():
     now = 1_000 + SILENCE_MS + 1
     assert outages.covering(1, 2_000, now - 1) is None
     assert outages.covering(1, 2_000, now) == (1_000, now)
-    outages.works(9_000)
-    outages.works(9_500)
+    outages.commit_succeeded(9_000)
+    outages.commit_succeeded(9_500)
     assert outages.covering(1, 2_000, 10_000) == (1_000, 9_000)
 
 
 def test_a_failed_commit_begins_an_outage_when_the_last_one_worked():
     outages = working(1_000)
-    outages.fails()
+    outages.commit_failed()
     assert outages.covering(1, 1_050, 1_100) == (1_000, 1_100)
-    outages.works(1_200)
+    outages.commit_succeeded(1_200)
     assert outages.covering(1, 1_050, 2_000) == (1_000, 1_200)
     assert outages.covering(1, 1_500, 2_000) is None
 
@@ -50,7 +50,7 @@ def test_an_outage_covers_what_came_after_it_began_up_to_its_end():
 def test_the_time_between_two_keepers_of_a_slot_is_an_outage_of_that_slot_alone():
     outages = Outages()
     outages.slot_acquired(7, 1_000, 5_000)
-    outages.works(5_000)
+    outages.commit_succeeded(5_000)
     assert outages.covering(7, 3_000, 5_000) == (1_000, 5_000)
     assert outages.covering(8, 3_000, 5_000) is None
 
@@ -79,9 +79,9 @@ def test_a_span_that_is_told_holds_the_time_that_was_asked_and_nothing_of_the_fu
     for pause, fine in steps:
         now += pause
         if fine:
-            outages.works(now)
+            outages.commit_succeeded(now)
         else:
-            outages.fails()
+            outages.commit_failed()
         span = outages.covering(1, at, now)
         if span is not None:
             assert span[0] < at <= span[1] <= now

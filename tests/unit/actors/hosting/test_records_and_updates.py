@@ -110,8 +110,8 @@ async def test_a_dead_hosts_last_bids_reach_the_read_model_when_the_auction_is_l
         await asyncio.sleep(0.01)
         await client.host.records.flush()
         assert world.tables.summaries[FIRST].seq == 3
-        # And the watchers hear where it stands: the dead host's last word may have been lost.
-        assert (world.heard.news[-1].seq, world.heard.news[-1].events) == (3, [])
+        # Its position is published again: the last update of the host that died may be lost.
+        assert (world.published.updates[-1].seq, world.published.updates[-1].events) == (3, [])
 
 
 @virtual
@@ -133,15 +133,15 @@ async def test_news_of_one_commit_goes_out_as_one_message_a_channel():
     async with world.running() as client:
         for auction in AUCTIONS[:6]:
             await client.create(auction)
-        world.heard.pages.clear()
+        world.published.pages.clear()
         for auction in AUCTIONS[:6]:
             client.send(bid(ANN, 10, auction=auction))
         await client.settled()
-        await until(lambda: world.heard.pages)
-    assert sorted(channel for channel, _ in world.heard.pages) == sorted(
+        await until(lambda: world.published.pages)
+    assert sorted(channel for channel, _ in world.published.pages) == sorted(
         {updates_channel(slot(auction) % SLOTS) for auction in AUCTIONS[:6]}
     )
-    assert sorted(news.entity for news in world.heard.news) == list(AUCTIONS[:6])
+    assert sorted(update.entity for update in world.published.updates) == list(AUCTIONS[:6])
 
 
 @virtual
@@ -149,11 +149,11 @@ async def test_news_of_a_large_commit_has_only_the_last_events():
     world = World()
     async with world.running() as client:
         await client.create()
-        world.heard.pages.clear()
+        world.published.pages.clear()
         for dollars in range(10, 10 + UPDATE_EVENTS_MAX + 20):
             client.send(bid(ANN, dollars))
         await client.settled()
-    [news] = world.heard.news
+    [update] = world.published.updates
     last = 2 + UPDATE_EVENTS_MAX + 20
-    assert [event.seq for event in news.events] == list(range(last - UPDATE_EVENTS_MAX + 1, last + 1))
-    assert (news.seq, state_in(news).bids) == (last, UPDATE_EVENTS_MAX + 20)
+    assert [event.seq for event in update.events] == list(range(last - UPDATE_EVENTS_MAX + 1, last + 1))
+    assert (update.seq, state_in(update).bids) == (last, UPDATE_EVENTS_MAX + 20)

@@ -23,7 +23,7 @@ SECOND = AUCTIONS[1]
 
 
 async def settle_down(client: Client) -> None:
-    """Time and chores enough for what is let go of between batches."""
+    """Time and maintenance for the releases between batches."""
     for _ in range(3):
         await asyncio.sleep(1)
         client.host.maintain()
@@ -353,7 +353,7 @@ async def test_a_host_that_nobody_vouches_for_compares_nothing_with_its_old_stat
             old.host._reservations.check(old.host.entities[FIRST])
             await settle_down(old)
             assert holds.held == {(FIRST, BOB): usd(90)}
-            # Vouched for again it does what it is told: the test would see it.
+            # With a valid lease it does so: the test would see it.
             old.host.confirmed(world.clock.now_ms())
             old.host.maintain()
             await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""A directory, nodes and hosts that do as they are told, with real streams on loopback, for tests of the director."""
+"""A directory, nodes and simulated hosts, with real streams on loopback, for tests of the director."""
 
 import asyncio
 import itertools
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from actors.hosting.load_report import Heat, LoadReport, encode_load_report
+from actors.hosting.load_report import EntityRate, LoadReport, encode_load_report
 from actors.hosting.ownership.ownership import Assignment
 from actors.placement.control import ControlFailed, DirectorLimits, Node
 from actors.placement.director import Director
@@ -48,9 +48,9 @@ class Fleet:
         self.starts_fail = False
         self.away = False
         self.drained: set[str] = set()
-        self.wished: dict[int, str] = {}
+        self.overrides: dict[int, str] = {}
         self.released: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
-        self.said: list[str] = []
+        self.notices: list[str] = []
         self.looks = 0
         self._times = itertools.count(1)
 
@@ -83,7 +83,7 @@ class Fleet:
         return frozenset(self.drained)
 
     async def slots(self) -> dict[int, str]:
-        return dict(self.wished)
+        return dict(self.overrides)
 
     # Ray
 
@@ -142,13 +142,13 @@ class Fleet:
         server = await self._stack.enter_async_context(host_server())
         self.hosts_there[host_id] = FakeHost(server, before.node, before.incarnation + 1)
 
-    def heat(self, host_id: str, **rates: int) -> None:
+    def report_rates(self, host_id: str, **rates: int) -> None:
         """These auctions (a7 is 7) of this host have so many orders a second."""
-        hottest = [Heat(int(name[1:]), rate) for name, rate in rates.items()]
+        hottest = [EntityRate(int(name[1:]), rate) for name, rate in rates.items()]
         host = self.hosts_there[host_id]
         host.load_report = msgspec.structs.replace(host.load_report, hottest=hottest)
 
-    def keeps(self) -> dict[str, set[int]]:
+    def owned(self) -> dict[str, set[int]]:
         """Every host with its slots."""
         return {name: host.slots for name, host in self.hosts_there.items()}
 
@@ -166,7 +166,7 @@ async def directed(
 @asynccontextmanager
 async def directing(fleet: Fleet, limits: DirectorLimits) -> AsyncIterator[tuple[Fleet, Director]]:
     """A director at work on a fleet that may have had another before."""
-    director = Director(fleet, fleet, fleet, SECRET, limits=limits, say=fleet.said.append)
+    director = Director(fleet, fleet, fleet, SECRET, limits=limits, notify=fleet.notices.append)
     running = asyncio.create_task(director.run())
     try:
         async with asyncio.timeout(10):

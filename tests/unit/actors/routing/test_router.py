@@ -33,7 +33,7 @@ ALL_SLOTS = tuple(range(SLOTS))
 
 
 class Hosts:
-    """A directory of which a test says what it tells."""
+    """A directory whose content a test sets."""
 
     def __init__(self, *hosts: HostAddress) -> None:
         self.known = list(hosts)
@@ -314,7 +314,7 @@ async def test_what_a_stopped_host_never_answers_is_unavailable_soon_after_anoth
                 router.look_up_soon()
                 await until(lambda: answers)
                 assert code(answers[0]) == "unavailable"
-                # Answered after all: too late, and nobody hears it twice.
+                # Answered after all: too late, and no answer is delivered twice.
                 silence.answer_all()
                 assert await router.ask(state_request(9)) == refused("not_found", 9)
                 assert len(answers) == 1

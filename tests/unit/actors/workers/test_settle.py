@@ -141,11 +141,11 @@ async def test_a_log_that_can_not_be_written_now_is_written_later():
         await client.ask(bid(ANN, 40))
         await client.ask(close_request(FIRST, SELLER))
         # Its host is another, which does not answer.
-        client.host.ownership.elsewhere = frozenset([FIRST])
+        client.host.ownership.excluded = frozenset([FIRST])
         assert await settle_once(client, settlements) == [FIRST]
         assert settlements.progress == {FIRST: "paid"}
         assert await settle_once(client, settlements) == [FIRST]
-        client.host.ownership.elsewhere = frozenset()
+        client.host.ownership.excluded = frozenset()
         assert await settle_once(client, settlements) == []
     assert settlements.progress == {FIRST: "done"}
     assert len(settled_events(world, FIRST)) == 1

@@ -61,7 +61,7 @@ class History:
         self.recording.acks.append(
             Acked(order, self.now + 5, first, self.now, outcome_of(event), event.price, event.minimum, event.ends_at)
         )
-        self.tell(first)
+        self.notify(first)
 
     def close(self) -> None:
         self.now += 10
@@ -69,7 +69,7 @@ class History:
         decided = ENGLISH.decide(self.auction, CloseEarly(by=1), self.now)
         assert isinstance(decided, list)
         [seq] = self._log(decided)
-        self.tell(seq)
+        self.notify(seq)
 
     def settle(self) -> None:
         self.now += 10
@@ -78,10 +78,10 @@ class History:
         decided = ENGLISH.decide(self.auction, Settle(self.auction.winner, self.auction.price, 5, 0), self.now)
         assert isinstance(decided, list)
         [seq] = self._log(decided)
-        self.tell(seq)
+        self.notify(seq)
 
-    def tell(self, seq: int) -> None:
-        """The watcher hears of this row."""
+    def notify(self, seq: int) -> None:
+        """The watcher is notified of this row."""
         self.seen.receive_event(self.event(seq))
 
     def event(self, seq: int) -> ReceivedEvent:
@@ -113,7 +113,7 @@ class History:
         self._log([self.log().events[seq]])
 
     def log_late(self, seq: int) -> None:
-        """The last rows from this one on, written anew with a time that lies before the others."""
+        """The last rows from this one on, written again with a time that lies before the others."""
         events = [self.log().events[n] for n in range(seq, len(self.rows) + 1)]
         del self.rows[seq - 1 :]
         self._log(events, at=STARTS_AT - 1)
@@ -191,9 +191,9 @@ def acks_out_of_order(history: History) -> None:
 
 def untold_gap(history: History) -> None:
     history.seen.received, history.seen.position = history.seen.received[:1], (1, 2)
-    history.tell(4)
-    history.tell(5)
-    history.tell(6)
+    history.notify(4)
+    history.notify(5)
+    history.notify(6)
 
 
 def taken_back(history: History) -> None:
@@ -234,7 +234,7 @@ def unasked(history: History) -> None:
 def settled_twice(history: History) -> None:
     history.settle()
     history.log_again(7)
-    history.tell(8)
+    history.notify(8)
 
 
 def closed_twice(history: History) -> None:

@@ -80,10 +80,10 @@ def test_the_bar_is_met_where_every_bid_was_taken_in_time_and_is_in_the_log():
 
 def test_what_another_bid_overtook_is_no_fault_but_every_other_refusal_is():
     overtaken = bid(10.0, 10.01, None, "bid_too_low")
-    told = verdict([*GOOD, overtaken], LOGGED)
-    assert (told["refused_by_the_rules"], told["refused"], told["met"]) == (1, {}, True)
-    told = verdict([*GOOD, overtaken, bid(5.0, 5.1, None, "unavailable")], LOGGED)
-    assert (told["refused"], told["met"]) == ({"unavailable": 1}, False)
+    result = verdict([*GOOD, overtaken], LOGGED)
+    assert (result["refused_by_the_rules"], result["refused"], result["met"]) == (1, {}, True)
+    result = verdict([*GOOD, overtaken, bid(5.0, 5.1, None, "unavailable")], LOGGED)
+    assert (result["refused"], result["met"]) == ({"unavailable": 1}, False)
 
 
 def test_a_bid_that_the_log_lacks_or_has_elsewhere_misses_the_bar():

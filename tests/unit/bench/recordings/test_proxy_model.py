@@ -1,4 +1,4 @@
-"""The rules told a second time, and what they say of recorded auctions."""
+"""A second implementation of the rules, and its results for recorded auctions."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -54,8 +54,8 @@ def test_the_step_follows_the_price(price, step):
     ],
 )
 def test_a_price_is_the_runner_ups_maximum_and_a_step_up_to_the_leaders(bids, price, refused):
-    told = expected(usd(1), [(bidder, usd(amount)) for bidder, amount in bids])
-    assert (told.price, told.refused) == (None if price is None else usd(price), refused)
+    result = expected(usd(1), [(bidder, usd(amount)) for bidder, amount in bids])
+    assert (result.price, result.refused) == (None if price is None else usd(price), refused)
 
 
 def test_a_reserve_lifts_the_price_once_the_leaders_maximum_reaches_it():

@@ -83,7 +83,7 @@ async def test_a_refusal_of_a_bid_is_a_value_with_its_fields_and_of_another_requ
 
 
 async def test_news_goes_to_the_hook_and_not_to_a_waiting_request():
-    async def tell(session: Session) -> None:
+    async def send_events(session: Session) -> None:
         await session.greet()
         asked = await session.next()
         await session.send(
@@ -92,13 +92,13 @@ async def test_news_goes_to_the_hook_and_not_to_a_waiting_request():
         await session.answer(asked, epoch=2, seq=4, recovered=False, state={})
         await session.socket.wait_closed()
 
-    heard: list[Incoming] = []
-    async with serving(tell) as (url, _):
-        client = await WireClient.connect(url, on_event=heard.append)
+    received: list[Incoming] = []
+    async with serving(send_events) as (url, _):
+        client = await WireClient.connect(url, on_event=received.append)
         reply = await client.subscribe("auction:a1", {"epoch": 2, "seq": 3})
         client.close()
     assert reply["seq"] == 4
-    assert [(event.channel, event.epoch, event.seq, event.type, event.data) for event in heard] == [
+    assert [(event.channel, event.epoch, event.seq, event.type, event.data) for event in received] == [
         ("auction:a1", 2, 4, "bid", {"price": 5})
     ]
 

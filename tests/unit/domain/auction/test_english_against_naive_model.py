@@ -1,4 +1,4 @@
-"""The rules beside another telling of them: all bids in a list, ranked and priced anew each time."""
+"""The rules against a naive model: all bids in a list, ranked and priced again each time."""
 
 from auction_strategies import START, amounts, sound_terms
 from hypothesis import settings

@@ -84,8 +84,8 @@ def test_an_accepted_bid_gives_its_bidder_no_worse_than_the_minimum_it_met(drawn
 def test_what_an_event_says_of_price_minimum_and_end_is_what_the_state_says_after_it(drawn: Any):
     for _, order, _, events, auction in history(*drawn):
         if isinstance(order, PlaceBid):
-            told = events[0]
-            assert (told.price, told.minimum, told.ends_at) == (auction.price, minimum_bid(auction), auction.ends_at)
+            first = events[0]
+            assert (first.price, first.minimum, first.ends_at) == (auction.price, minimum_bid(auction), auction.ends_at)
 
 
 @given(auctions)
@@ -101,8 +101,8 @@ def test_replaying_the_logged_bytes_gives_the_state(drawn: Any):
 def test_an_auction_ends_once_and_nothing_follows(drawn: Any):
     steps = history(*drawn)
     ends = [i for i, (*_, auction) in enumerate(steps) if auction.ended]
-    told = [event for _, _, _, events, _ in steps for event in events if isinstance(event, Closed)]
-    assert len(told) <= 1
+    closings = [event for _, _, _, events, _ in steps for event in events if isinstance(event, Closed)]
+    assert len(closings) <= 1
     # After the end only orders that do nothing are left (a tick with no events).
     assert all(steps[i][3] == [] for i in ends[1:])
 
@@ -192,7 +192,7 @@ def _replayed(log: list[bytes]) -> Auction:
 
 
 def _replayed_state(drawn: Any, auction: Auction) -> Auction:
-    """The same state, made anew: not the same object."""
+    """A copy of the state: equal, but another object."""
     terms, orders = drawn
     events: list[Any] = [Listed(terms), Opened()]
     for *_, decided, after in history(terms, orders):

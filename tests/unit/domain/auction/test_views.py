@@ -140,16 +140,16 @@ def numbers_in(value: object) -> set[int]:
 def test_no_hidden_amount_is_on_the_wire_in_any_place(drawn: Any):
     terms, orders = drawn
     for before, _, now, events, auction in history(terms, orders):
-        told = numbers_in(msgspec.to_builtins(public(auction, now)))
+        shown = numbers_in(msgspec.to_builtins(public(auction, now)))
         for event in events:
-            told |= numbers_in(public_event(event)[1])
+            shown |= numbers_in(public_event(event)[1])
         known = {auction.price, before.price, auction.terms.starting_price, auction.terms.buy_now_price, now}
         known |= {auction.bids, auction.ends_at, before.ends_at, auction.terms.starts_at, int(False), int(True)}
         known |= {e.price for e in events if isinstance(e, BidEvent)}
         known |= {e.minimum for e in events if isinstance(e, BidEvent)}
         known |= {public(auction, now).minimum}
-        # Every number told is a price, a minimum, a count or a time: never a maximum or a reserve as such.
-        assert told <= known
+        # Every number shown is a price, a minimum, a count or a time: never a maximum or a reserve as such.
+        assert shown <= known
 
 
 def test_who_bought_at_once_is_told_with_the_price():

@@ -223,7 +223,7 @@ def test_a_log_of_another_auction_is_not_taken_for_this_one():
 
 
 def forged(change: Callable[[Event], Event], seq: int) -> list[LogRow]:
-    """The full log with one event changed and every hash made anew: the chain holds."""
+    """The full log with one event changed and every hash recomputed: the chain is valid."""
     rows: list[LogRow] = []
     for row in a_full_log().rows:
         event = decode_event(row.body)

@@ -1,4 +1,4 @@
-"""Where auctions are kept: everyone has a living keeper, nothing moves without need, and moving comes to an end."""
+"""Placement rules: everything has a living owner, nothing moves without need, and moves come to an end."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +11,8 @@ from domain.placement.rules import (
     Candidate,
     Dedicated,
     DedicatedChange,
-    HostPlace,
     Move,
+    PlacedHost,
     active_hosts,
     budget,
     dedicated_hosts,
@@ -21,21 +21,21 @@ from domain.placement.rules import (
 )
 
 NODES = ("n0", "n1")
-PLACES = [HostPlace(f"h{number}", NODES[number % 2]) for number in range(6)]
+PLACES = [PlacedHost(f"h{number}", NODES[number % 2]) for number in range(6)]
 NAMES = [place.host_id for place in PLACES]
-H0, H1, H2, H3 = (HostPlace(f"h{number}") for number in range(4))
+H0, H1, H2, H3 = (PlacedHost(f"h{number}") for number in range(4))
 GIB = 1024**3
 
 owners_by_slot = st.dictionaries(st.integers(0, 60), st.none() | st.sampled_from(NAMES), max_size=60)
 living_hosts = st.lists(st.sampled_from(PLACES), unique=True)
-wishes = st.dictionaries(st.integers(0, 70), st.sampled_from([*NAMES, "stranger"]), max_size=8)
+overrides = st.dictionaries(st.integers(0, 70), st.sampled_from([*NAMES, "stranger"]), max_size=8)
 
 
-def settled(owners, hosts, per_node, *, leaving=(), wished=None, slots_max=32):
+def settled(owners, hosts, per_node, *, leaving=(), requested=None, slots_max=32):
     """Where the slots are after all steps, and how many steps that took."""
-    owners = owners | orphans(owners, hosts, per_node, wished)
+    owners = owners | orphans(owners, hosts, per_node, requested)
     for steps in range(1_000):
-        move = rebalance(owners, hosts, per_node, leaving=leaving, wishes=wished, slots_max=slots_max)
+        move = rebalance(owners, hosts, per_node, leaving=leaving, overrides=requested, slots_max=slots_max)
         if move is None:
             return owners, steps
         assert 1 <= len(move.slots) <= slots_max
@@ -66,12 +66,12 @@ def test_a_host_that_comes_back_stands_by():
 
 
 def test_a_node_that_is_added_gets_its_share():
-    hosts = [HostPlace("h0", "n0"), HostPlace("h1", "n1")]
+    hosts = [PlacedHost("h0", "n0"), PlacedHost("h1", "n1")]
     assert rebalance(dict.fromkeys(range(8), "h0"), hosts, 1) == Move((0, 1, 2, 3), "h0", "h1")
 
 
 def test_hosts_of_a_node_that_is_drained_hand_over_everything():
-    hosts = [HostPlace("h0", "n0"), HostPlace("h1", "n1"), HostPlace("h2", "n1")]
+    hosts = [PlacedHost("h0", "n0"), PlacedHost("h1", "n1"), PlacedHost("h2", "n1")]
     owners = {0: "h0", 1: "h1", 2: "h2", 3: "h1"}
     after, _ = settled(owners, hosts, 2, leaving={"h1", "h2"})
     assert set(after.values()) == {"h0"}
@@ -79,30 +79,30 @@ def test_hosts_of_a_node_that_is_drained_hand_over_everything():
 
 def test_a_slot_goes_where_an_operator_wants_it_and_stays_there():
     owners = {0: "h0", 1: "h1", 2: "h0", 3: "h1"}
-    assert rebalance(owners, [H0, H1], 2, wishes={0: "h1"}) == Move((0,), "h0", "h1")
-    after, _ = settled(owners, [H0, H1], 2, wished={0: "h1"})
+    assert rebalance(owners, [H0, H1], 2, overrides={0: "h1"}) == Move((0,), "h0", "h1")
+    after, _ = settled(owners, [H0, H1], 2, requested={0: "h1"})
     assert after[0] == "h1"
 
 
-@given(owners_by_slot, living_hosts, st.integers(1, 4), wishes)
-def test_afterwards_every_slot_has_exactly_one_living_keeper(owners, living, per_node, wished):
-    after = owners | orphans(owners, living, per_node, wished)
+@given(owners_by_slot, living_hosts, st.integers(1, 4), overrides)
+def test_afterwards_every_slot_has_exactly_one_living_keeper(owners, living, per_node, requested):
+    after = owners | orphans(owners, living, per_node, requested)
     assert after.keys() == owners.keys()
     assert not living or {*after.values()} <= {host.host_id for host in living}
 
 
-@given(owners_by_slot, living_hosts, st.integers(1, 4), wishes)
-def test_for_orphans_alone_no_slot_moves_whose_keeper_lives(owners, living, per_node, wished):
+@given(owners_by_slot, living_hosts, st.integers(1, 4), overrides)
+def test_for_orphans_alone_no_slot_moves_whose_keeper_lives(owners, living, per_node, requested):
     names = [host.host_id for host in living]
-    assert not [slot for slot in orphans(owners, living, per_node, wished) if owners[slot] in names]
+    assert not [slot for slot in orphans(owners, living, per_node, requested) if owners[slot] in names]
 
 
-@given(owners_by_slot, living_hosts.filter(bool), st.integers(1, 4), wishes, st.integers(1, 40))
-def test_moving_ends_even_and_with_every_wish_that_can_be_fulfilled(owners, living, per_node, wished, slots_max):
-    after, _ = settled(owners, living, per_node, wished=wished, slots_max=slots_max)
+@given(owners_by_slot, living_hosts.filter(bool), st.integers(1, 4), overrides, st.integers(1, 40))
+def test_moving_ends_even_and_with_every_wish_that_can_be_fulfilled(owners, living, per_node, requested, slots_max):
+    after, _ = settled(owners, living, per_node, requested=requested, slots_max=slots_max)
     names = {host.host_id for host in living}
-    pinned = {slot for slot, host in wished.items() if host in names}
-    assert all(after[slot] == wished[slot] for slot in pinned & after.keys())
+    pinned = {slot for slot, host in requested.items() if host in names}
+    assert all(after[slot] == requested[slot] for slot in pinned & after.keys())
     free = [after[slot] for slot in after.keys() - pinned]
     active = active_hosts({name: list(after.values()).count(name) for name in names}, living, per_node)
     counts = [free.count(name) for name in active]
@@ -151,14 +151,16 @@ def test_one_among_many_that_are_as_busy_needs_no_host_of_its_own():
 
 
 def test_who_wishes_for_one_gets_it_before_those_who_are_hot():
-    assert dedicated_hosts([Candidate(1, 9_000), Candidate(2, 0, wished=True)], [], 1) == DedicatedChange(promote=2)
+    assert dedicated_hosts([Candidate(1, 9_000), Candidate(2, 0, requested=True)], [], 1) == DedicatedChange(promote=2)
 
 
 def test_who_cools_down_or_has_ended_gives_it_back():
     cold = Dedicated(1, COLD_PER_S - 1, stayed_ms=STAY_MS, cool_ms=COOL_MS)
     assert dedicated_hosts([], [cold], 2) == DedicatedChange(demote=1)
-    assert dedicated_hosts([], [Dedicated(1, 0, wished=True, ended=True)], 2) == DedicatedChange(demote=1)
-    assert dedicated_hosts([], [Dedicated(1, 0, wished=True, stayed_ms=99_000, cool_ms=99_000)], 2) == DedicatedChange()
+    assert dedicated_hosts([], [Dedicated(1, 0, requested=True, ended=True)], 2) == DedicatedChange(demote=1)
+    assert (
+        dedicated_hosts([], [Dedicated(1, 0, requested=True, stayed_ms=99_000, cool_ms=99_000)], 2) == DedicatedChange()
+    )
 
 
 def test_a_much_hotter_one_takes_the_place_of_one_that_had_its_time():

@@ -41,18 +41,18 @@ def test_wrong_usage_is_exit_code_2():
 
 def test_the_doctor_tells_what_is_broken_and_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("ECE_REDIS_URL", f"unix://{tmp_path}/none.sock")
-    told = CliRunner().invoke(cli.app, ["doctor", "--json"])
-    assert told.exit_code == 1
-    broken = [finding for finding in json.loads(told.output)["findings"] if finding["verdict"] == "broken"]
+    result = CliRunner().invoke(cli.app, ["doctor", "--json"])
+    assert result.exit_code == 1
+    broken = [finding for finding in json.loads(result.output)["findings"] if finding["verdict"] == "broken"]
     assert [finding["part"] for finding in broken] == ["redis"]
     assert "ECE_REDIS_URL" in broken[0]["advice"]
 
 
 def test_the_doctor_finds_a_bad_setting_without_a_trace(monkeypatch):
     monkeypatch.setenv("ECE_HOSTS", "0")
-    told = CliRunner().invoke(cli.app, ["doctor", "--json"])
-    assert told.exit_code == 1
-    assert "ECE_HOSTS" in told.output
+    result = CliRunner().invoke(cli.app, ["doctor", "--json"])
+    assert result.exit_code == 1
+    assert "ECE_HOSTS" in result.output
 
 
 def test_migrate_without_a_database_says_what_to_set(monkeypatch, capsys):
@@ -75,9 +75,9 @@ def test_every_command_warns_of_a_variable_that_is_no_setting(monkeypatch, capsy
 
 def test_the_doctor_gives_every_setting_to_machines(monkeypatch):
     monkeypatch.setenv("ECE_HOSTS", "2")
-    told = json.loads(CliRunner().invoke(cli.app, ["doctor", "--json"]).output)
-    assert {one["variable"] for one in told["settings"]} == {PREFIX + name.upper() for name in Settings.model_fields}
-    assert [one for one in told["settings"] if one["source"] == "environment"] == [
+    result = json.loads(CliRunner().invoke(cli.app, ["doctor", "--json"]).output)
+    assert {one["variable"] for one in result["settings"]} == {PREFIX + name.upper() for name in Settings.model_fields}
+    assert [one for one in result["settings"] if one["source"] == "environment"] == [
         {
             "group": "Directories and network", "variable": "ECE_DATA_DIR", "value": os.environ["ECE_DATA_DIR"],
             "source": "environment", "default": ".ece", "unit": "", "meaning": "directory of data, logs and secrets",

@@ -100,12 +100,12 @@ async def test_a_process_that_does_not_listen_is_killed_in_the_end(tmp_path):
 
 async def test_grandchildren_go_with_their_session(tmp_path):
     program = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
-    heard: list[str] = []
-    command = Command([sys.executable, "-c", program], os.environ, tmp_path / "p.log", on_line=heard.append)
+    lines: list[str] = []
+    command = Command([sys.executable, "-c", program], os.environ, tmp_path / "p.log", on_line=lines.append)
     child = await Child.start(command)
-    await until(lambda: bool(heard))
+    await until(lambda: bool(lines))
     await child.stop(5.0)
-    await until(lambda: not psutil.pid_exists(int(heard[0])) or psutil.Process(int(heard[0])).status() == "zombie")
+    await until(lambda: not psutil.pid_exists(int(lines[0])) or psutil.Process(int(lines[0])).status() == "zombie")
 
 
 def test_exit_codes_are_told_in_words():

@@ -119,7 +119,7 @@ class Listener:
         self.connected = True
         self._heard: asyncio.Queue[tuple[str, bytes] | None] = asyncio.Queue()
 
-    async def heard(self) -> AsyncIterator[tuple[str, bytes] | None]:
+    async def messages(self) -> AsyncIterator[tuple[str, bytes] | None]:
         while True:
             yield await self._heard.get()
 
