@@ -133,6 +133,10 @@ class Rules(ABC, Generic[State, Command, Event]):
         """The columns of the summary row after the event at this time, in the order of the kind's table."""
         return ()
 
+    def summary_jobs(self, state: State) -> Sequence[str]:
+        """The kinds of background jobs, with the entity's id as key, to run after each change of its summary row."""
+        return ()
+
     @abstractmethod
     def command_behind(self, state: State, event: Event) -> Command | Tick | None:
         """The command that led from this state to this event as its first, for verification; None if there is none."""

@@ -17,8 +17,8 @@ from actors.hosting.load_report import encode_load_report
 from actors.hosting.ownership.ownership import Assignment
 from actors.hosting.ownership.releases import Releases, Returned
 from actors.stream.connection import HostStream
-from actors.workers.market import refresh_jobs
-from domain.auction.state import Auction
+from domain.ids import id_text
+from persistence.jobs.rows import JobRow
 from persistence.jobs.store import JobStore
 from persistence.ledger.bid_holds import BidHolds
 from persistence.log.event_log import EventLog
@@ -73,8 +73,8 @@ class HostProcess:
         self._tasks: list[asyncio.Task[None]] = []
         self._directory: Directory | None = None
         self._released = Releases()
-        # Auctions of copies whose summary rows have changed: the catalog's market data has to be refreshed.
-        self._market_changes: set[int] = set()
+        # Jobs that follow changed summary rows.
+        self._jobs: dict[JobRow, None] = {}
 
     async def start(self) -> None:
         """Open the stores (waiting as long as it takes), register, and serve. Slots come by ``acquire``."""
@@ -126,8 +126,9 @@ class HostProcess:
         await self._log.close()
 
     def _summarised(self, entity: Entity) -> None:
-        if isinstance(entity.state, Auction) and entity.state.terms.copies:
-            self._market_changes.add(entity.id)
+        self._jobs |= dict.fromkeys(
+            JobRow(kind, id_text(entity.id)) for kind in entity.rules.summary_jobs(entity.state)
+        )
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -302,12 +303,16 @@ class HostProcess:
                 log.warning("flush_failed", error=str(error))
 
     async def _add_jobs(self) -> None:
-        """Add jobs that refresh the catalog's market data for changed auctions. Raises StoreUnavailable."""
-        assert self.host is not None
-        some = sorted(self._market_changes)[:JOBS_MAX]
+        """Add the jobs that follow changed summary rows. Raises StoreUnavailable."""
+        some = list(self._jobs)[:JOBS_MAX]
+        for job in some:
+            del self._jobs[job]
         if some:
-            await JobStore(self._log.pool).add_again(refresh_jobs(some))
-            self._market_changes.difference_update(some)
+            try:
+                await JobStore(self._log.pool).add_again(some)
+            except StoreError:
+                self._jobs |= dict.fromkeys(some)
+                raise
 
 
 def reachable_address(bind: str) -> str:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from actors.workers.job import Job, Later
+from domain.auction.formats.format import REFRESH_MARKET
 from domain.ids import id_text, parse_id
 from persistence.jobs.rows import JobRow
 from persistence.jobs.store import Claimed
-
-REFRESH_MARKET = "refresh_market"
 
 
 class Market(Protocol):

@@ -105,6 +105,9 @@ class AuctionRules(Rules[Auction, Command, Event]):
     def summary(self, state: Auction, at_ms: int, placement: str) -> tuple[Any, ...]:
         return self._of(state).summary(state, at_ms, placement)
 
+    def summary_jobs(self, state: Auction) -> Sequence[str]:
+        return self._of(state).summary_jobs(state)
+
     def command_behind(self, state: Auction, event: Event) -> Command | Tick | None:
         return self._of(state).command_behind(state, event)
 

@@ -1,11 +1,10 @@
 """Reserves the amounts that users may lose before a batch is appended to the log.
 
 A batch is decided on overlays first. Where everybody can pay, which is nearly always so, the append itself reserves
-what its decisions newly need and releases what is not needed any more (``plan``). Otherwise the ledger is called first
-(``reserve``), in one call for all, and the rows are encoded meanwhile. For bidders who are outbid within the batch the balance is only checked, nothing
-is reserved. A decision that its user can't pay for is dropped, the decisions after it in the same entity are made
-again, and only those are reserved again. After the append, reservations that are not needed any more are released:
-with the next call, or in a call of their own if there is no next batch.
+what its decisions newly need and releases what is not needed any more (``plan``). Otherwise the ledger is called
+first (``reserve``), in one call for all, and the rows are encoded meanwhile. For bidders who are outbid within the
+batch the balance is only checked, nothing is reserved. A decision that its user can't pay for is dropped, the
+decisions after it in the same entity are made again, and only those are reserved again.
 
 Only one batch is in flight at a time, and only settlement changes these reservations besides. A reservation of a host
 that died, or of a batch that was lost, is found when the entity is loaded (``check``), or by the periodic check.

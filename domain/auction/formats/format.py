@@ -29,6 +29,9 @@ from domain.auction.terms import Terms, terms_fault
 from domain.entity import Receipt, Refusal, Reservation, Rules, Tick
 from domain.errors import AUCTION_CLOSED, AUCTION_NOT_OPEN, BUY_NOW_GONE, FORBIDDEN, HAS_BIDS
 
+REFRESH_MARKET = "refresh_market"
+"""The job that updates the catalog's market data of an auction's cards."""
+
 
 class Format(Rules[Auction, Command, Event]):
     """One auction format. ``name`` is the ``format`` of the terms."""
@@ -177,6 +180,10 @@ class Format(Rules[Auction, Command, Event]):
 
     def summary(self, state: Auction, at_ms: int, placement: str) -> tuple[Any, ...]:
         return views.summary(state, self.public_state(state, at_ms, placement))
+
+    def summary_jobs(self, state: Auction) -> Sequence[str]:
+        """The catalog has the prices of the open auctions of a card's copies."""
+        return (REFRESH_MARKET,) if state.terms.copies else ()
 
     # -- verification
 

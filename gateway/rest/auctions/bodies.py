@@ -7,6 +7,7 @@ from fastapi import Body
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.auction.increments import INCREMENT_ROWS_MAX, STANDARD_INCREMENTS
+from domain.auction.rules import AUCTIONS
 from domain.auction.terms import COPIES_MAX, DURATION_MAX_MS, EXTENSIONS_MAX, TITLE_LENGTH_MAX, SoftClose, Terms
 from domain.auction.views import PublicState
 from domain.ids import ID_LENGTH, InvalidId, id_text, parse_id
@@ -50,7 +51,7 @@ class NewAuction(_Body):
     )
 
     title: Title
-    format: Literal["english"] = "english"
+    format: Annotated[str, Field(max_length=32, json_schema_extra={"enum": AUCTIONS.formats})] = "english"
     starting_price: Amount
     reserve_price: Annotated[Amount | None, Field(description="Hidden; below it nothing is sold")] = None
     buy_now_price: Amount | None = None
