@@ -4,6 +4,7 @@ A format decides bids. One that needs other events or state than the shared ones
 ``state_type``) and overrides the methods that read them.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,17 +45,17 @@ class Format(Rules[Auction, Command, Event]):
     event_types: tuple[type, ...] = ()
     """Events of this format alone."""
 
+    @abstractmethod
     def place_bid(self, auction: Auction, bid: PlaceBid, now_ms: int) -> list[Event] | Refusal:
         """Decide one bid."""
-        raise NotImplementedError
 
     def buy_now(self, auction: Auction, order: BuyNow, now_ms: int) -> list[Event] | Refusal:
         """Decide whether the auction can be bought at once."""
         return refused(BUY_NOW_GONE, auction.price)
 
+    @abstractmethod
     def minimum(self, auction: Auction, now_ms: int) -> int:
         """The least that a bid must be now (base units)."""
-        raise NotImplementedError
 
     # -- life cycle
 
