@@ -35,7 +35,8 @@ log = structlog.get_logger()
 
 CHECKS_A_BATCH_MAX = 500
 # Beyond this, releases are not queued: their entities are checked instead.
-RELEASES_MAX = 10_000
+# Together with the needs of a batch they stay below what the ledger takes in one call (``persistence.ledger.store``).
+RELEASES_MAX = 5_000
 # How often the ledger is called for one batch. A batch needs more than two rounds only where users without enough funds
 # bid in several of its entities; bids that are left after the last round are answered ``unavailable``.
 ROUNDS_MAX = 8
