@@ -28,6 +28,10 @@ class Clock:
         self._last_ms = 0
         self._warned_at_ns: int | None = None
 
+    def steady_s(self) -> float:
+        """Monotonic seconds, for durations."""
+        return self._steady() / 1e9
+
     def now_ms(self) -> int:
         """The time now."""
         steady, wall = self._steady(), self._wall()

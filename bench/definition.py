@@ -52,10 +52,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Report:
-    """`figures` is the JSON object; `text` is what a terminal shows, in order."""
+    """`figures` is the JSON object; `text` is what a terminal shows, in order. Not `passed`: exit code 1."""
 
     figures: Mapping[str, Any]
     text: Sequence[Table | str]
+    passed: bool = True
 
 
 class Context(Protocol):
@@ -70,6 +71,9 @@ class Context(Protocol):
     def engine(self, settings: Mapping[str, int | str] = LIFTED_LIMITS) -> AbstractAsyncContextManager[OwnEngine]:
         """A new engine with these settings, on temporary data; it ends with the block."""
 
+    def database(self) -> AbstractAsyncContextManager[str]:
+        """The URL of a new PostgreSQL, of the engine's build and with its settings, with an empty database."""
+
     async def idle(self) -> None:
         """Wait until the processors are idle, at most 20 s: Ray's agents start for seconds after an engine is ready."""
 
@@ -78,7 +82,7 @@ class Context(Protocol):
 class Bench:
     """`summary` is one sentence; `help` says how to read the figures, in paragraphs.
 
-    `run` may raise BenchFailed, RestRefused, NoAccounts or OSError.
+    `run` may raise BenchFailed, EceError, NoAccounts or OSError.
     """
 
     name: str

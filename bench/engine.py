@@ -43,6 +43,20 @@ class Parts(Protocol):
         """Whether PostgreSQL answers a query."""
 
 
+class StartsDuplicates(Protocol):
+    """Starts a host with the name and the slots of one that runs, which believes to own them whatever others say."""
+
+    async def __call__(self) -> Callable[[], Awaitable[None]]:
+        """What ends it with SIGKILL."""
+
+
+class CountsParts(Protocol):
+    """Counts the processes while the engine is whole: `Parts.whole` compares with what runs then."""
+
+    async def __call__(self, url: str | None = None) -> Parts:
+        """`url`: another way to the engine's own database."""
+
+
 class Mover(Protocol):
     """Which host owns an auction, and moving slots as operators do."""
 
@@ -70,9 +84,17 @@ class Engine:
 class OwnEngine(Engine):
     """An engine that was started for one bench, on temporary data."""
 
+    # The same users as those of `accounts`, but with rate limits and quotas.
+    limited_accounts: Accounts
     database_url: str
     redis_url: str
+    # The embedded chain.
+    rpc_url: str
     hosts: Hosts
-    # Made while the engine is whole: `Parts.whole` compares with what runs then.
-    parts: Callable[[], Awaitable[Parts]]
+    parts: CountsParts
+    start_duplicate: StartsDuplicates
+    # The process ids of each group of processes, as they are now: hosts, gateway, postgres, …
+    processes: Callable[[], Mapping[str, Sequence[int]]]
+    # Variable, value, and where it comes from. No secrets.
+    settings: Sequence[tuple[str, str, str]]
     mover: Callable[[], AbstractAsyncContextManager[Mover]]

@@ -14,14 +14,16 @@ State = TypeVar("State")
 Command = TypeVar("Command")
 Event = TypeVar("Event")
 
-NO_DETAILS: dict[str, int] = {}
+Details = Mapping[str, int | str]
+"""Fields of an error, by their names on the wire; ids as text."""
+NO_DETAILS: Details = {}
 
 
 class Refusal(msgspec.Struct, frozen=True, array_like=True):
     """Why a command changes nothing. ``code`` is one of ``domain.errors``; ``details`` are fields of that error."""
 
     code: str
-    details: dict[str, int] = NO_DETAILS
+    details: Details = NO_DETAILS
 
 
 class Tick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
@@ -34,10 +36,14 @@ class Tick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
 
 
 class Reservation(msgspec.Struct, frozen=True):
-    """``amount`` base units of a user's balance; a ``final`` one may be posted at any time, so it is never raised."""
+    """What is held of a user: ``amount`` base units of their balance, and ``copies`` that they own.
 
-    amount: int
+    A ``final`` amount may be posted at any time, so it is never raised.
+    """
+
+    amount: int = 0
     final: bool = False
+    copies: tuple[int, ...] = ()
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -64,6 +70,12 @@ class Rules(ABC, Generic[State, Command, Event]):
     command_type: Any
     event_type: Any
     state_type: Any
+    # Whether ``reserved`` may have copies.
+    reserves_copies = False
+
+    def of(self, state: State) -> "Rules[State, Command, Event]":
+        """The rules of an entity in this state, if some of the kind have their own. They never change afterwards."""
+        return self
 
     @abstractmethod
     def open(self, terms: Any, now_ms: int) -> list[Event]:

@@ -6,10 +6,13 @@ sort by creation and a month of them is one range (see ``persistence/postgres/mi
 """
 
 ID_LENGTH = 13
+# The text of ids up to 2**63-1, as a regular expression.
+ID_PATTERN = "^[0-7][0-9a-v]{12}$"
 ID_EPOCH_MS = 1_577_836_800_000  # 2020-01-01T00:00:00Z
 COUNTER_BITS = 22
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
+_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 _MAX_ID = (1 << 63) - 1
 
 
@@ -19,11 +22,11 @@ class InvalidId(ValueError):
 
 def id_text(number: int) -> str:
     """The text of an id in 0 .. 2**63-1."""
-    digits = []
-    for _ in range(ID_LENGTH):
-        digits.append(_DIGITS[number & 31])
-        number >>= 5
-    return "".join(reversed(digits))
+    pairs = _PAIRS
+    return (
+        _DIGITS[number >> 60] + pairs[number >> 50 & 1023] + pairs[number >> 40 & 1023] + pairs[number >> 30 & 1023]
+        + pairs[number >> 20 & 1023] + pairs[number >> 10 & 1023] + pairs[number & 1023]
+    )  # fmt: skip
 
 
 def parse_id(text: str) -> int:

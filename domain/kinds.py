@@ -6,6 +6,7 @@ from domain.auction.formats.format import Format
 from domain.auction.rules import AUCTIONS
 from domain.entity import Rules
 from domain.log.kind import Kind
+from domain.trade.rules import TradeRules
 
 
 class UnknownKind(ValueError):
@@ -40,3 +41,4 @@ def kind_of(name: str) -> Kind:
 
 
 register(AUCTIONS)
+register(TradeRules())

@@ -16,7 +16,7 @@ from typing import Literal, Self
 from pydantic import SecretStr
 
 from ece.failure import Failure
-from ece.settings import RUNTIME_DIR_BYTES_MAX, Settings
+from ece.settings import NO_CHAIN, RUNTIME_DIR_BYTES_MAX, Settings
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,14 @@ class RunState:
     redis_url: str
     runtime_dir: str
     started_at_ms: int
+    solana_rpc_url: str = NO_CHAIN
+    usdc_mint: str | None = None
     children: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def rpc_urls(self) -> list[str]:
+        """The Solana RPC servers that the engine uses, one by one."""
+        return [] if self.solana_rpc_url == NO_CHAIN else self.solana_rpc_url.split(",")
 
 
 class DataDir:
@@ -43,7 +50,11 @@ class DataDir:
         self.postgres = path / "postgres"
         self.logs = path / "logs"
         self.secrets = path / "secrets"
+        self.chain_secrets = self.secrets / "chain"
         self.media = path / "media"
+        self.chain = path / "chain"
+        self.content = path / "content"
+        self.mail = path / "mail"
         self.run_file = path / "run.json"
         self.lock_file = path / "lock"
 
@@ -54,6 +65,7 @@ class DataDir:
             _private(self.path, 0o711 if os.geteuid() == 0 else 0o700)
             _private(self.logs, 0o700)
             _private(self.secrets, 0o700)
+            _private(self.chain, 0o700)
         except OSError as error:
             raise Failure(
                 f"The data directory {self.path} can't be used: {error.strerror}. "
@@ -128,6 +140,7 @@ def with_secrets(settings: Settings, data_dir: DataDir) -> Settings:
     return settings.changed(
         jwt_secret=settings.jwt_secret or data_dir.secret("jwt"),
         cluster_secret=settings.cluster_secret or data_dir.secret("cluster"),
+        mail_secret=settings.mail_secret or data_dir.secret("mail"),
     )
 
 

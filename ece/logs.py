@@ -57,6 +57,8 @@ def configure_logs(level: str, log_format: str, stream: TextIO | None = None) ->
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # It logs each request as info, with its address.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

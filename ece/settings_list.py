@@ -7,7 +7,8 @@ from typing import Any, Literal, cast
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from ece.settings import GROUPS, PREFIX, Group, Settings
+from ece.setting_fields import PREFIX, Group
+from ece.settings import GROUPS, Settings
 
 
 @dataclass(frozen=True)

@@ -4,26 +4,63 @@ from contextlib import suppress
 from importlib import metadata
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
+from starlette.middleware.cors import CORSMiddleware
 
+from chain.storage.images import IMAGE_BYTES_MAX
 from gateway.http import problems, protocol_docs
 from gateway.http.address_limit import AddressLimit
-from gateway.http.middleware import Frontdoor
-from gateway.monitoring import health
+from gateway.http.client import SESSION_HEADER
+from gateway.http.middleware import REQUEST_ID, Frontdoor
+from gateway.monitoring import engine_status, health
+from gateway.monitoring.audit_metrics import AuditMetrics
+from gateway.monitoring.chain_metrics import ChainMetrics
 from gateway.monitoring.job_metrics import JobMetrics
+from gateway.rest.accounts import routes as accounts
+from gateway.rest.analytics import activity
 from gateway.rest.analytics import routes as analytics_routes
+from gateway.rest.api_keys import routes as api_keys
+from gateway.rest.auctions import preview, proof
 from gateway.rest.auctions import routes as auctions
-from gateway.rest.catalog import media
+from gateway.rest.audit import routes as audit
+from gateway.rest.catalog import creating, media
 from gateway.rest.catalog import routes as catalog
+from gateway.rest.content import routes as content
+from gateway.rest.credentials import CSRF_HEADER
+from gateway.rest.errors import routes as error_routes
+from gateway.rest.identity import keys as public_keys
+from gateway.rest.identity import second_factor, sessions
+from gateway.rest.identity.passwords import PasswordRoutes
 from gateway.rest.identity.routes import AuthRoutes
+from gateway.rest.identity.verification import AddressRoutes
 from gateway.rest.jobs import routes as jobs
 from gateway.rest.ledger import routes as ledger
+from gateway.rest.mints import ownership
+from gateway.rest.mints import routes as mints
+from gateway.rest.notifications import push, unsubscribe
 from gateway.rest.notifications import routes as watching
+from gateway.rest.profiles import activities
+from gateway.rest.profiles import routes as profiles
+from gateway.rest.proofs import Proofs
+from gateway.rest.request_limits import Quotas
+from gateway.rest.roles import routes as roles
 from gateway.rest.sales import copies
 from gateway.rest.sales import routes as sales
+from gateway.rest.scans import routes as scans
+from gateway.rest.scans.services import PHOTOGRAPH_BYTES_MAX
 from gateway.rest.services import Services
+from gateway.rest.trade_lists import routes as trade_lists
+from gateway.rest.trades import history as trade_history
+from gateway.rest.trades import moderation as trade_moderation
+from gateway.rest.trades import preferences as trade_preferences
+from gateway.rest.trades import routes as trades
+from gateway.rest.trades import values as trade_values
+from gateway.rest.wallets import custody, outside, swaps
+from gateway.rest.wallets import routes as wallets
+from gateway.rest.ways_in.routers import ways_in_routers
+from gateway.web.pages import web_router
 from gateway.websocket import endpoint as socket
 
 DESCRIPTION = """
@@ -41,6 +78,7 @@ class ProblemDetails(BaseModel):
     status: int
     detail: str
     code: str
+    request_id: str | None = Field(None, description="As in the header `X-Request-Id`")
 
 
 def create_app(services: Services) -> FastAPI:
@@ -55,34 +93,68 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
+    app.state.quotas = Quotas(services.limits)
+    app.state.proofs = Proofs(services)
     app.state.readiness = health.Readiness(services)
-    app.state.job_metrics = JobMetrics(services.jobs)
-    services.registry.register(app.state.job_metrics)
+    app.state.stored_metrics = [
+        JobMetrics(services.jobs.status),
+        ChainMetrics(services.minting.status.work),
+        AuditMetrics(services.audit.last_check),
+    ]
+    for metrics in app.state.stored_metrics:
+        services.registry.register(metrics)
     limits = services.limits
+    if limits.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=limits.cors_origins,
+            allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
+            allow_headers=(
+                *("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-Second-Factor"),
+                *(CSRF_HEADER, SESSION_HEADER, REQUEST_ID),
+            ),
+            # Cookies of sessions; browsers send them between hosts of one domain only (SameSite).
+            allow_credentials=True,
+            expose_headers=("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "Idempotency-Replayed", REQUEST_ID),
+        )
+    # The last one is the outermost.
     app.add_middleware(
         Frontdoor,
         requests_max=limits.requests_max,
         body_bytes_max=limits.body_bytes_max,
+        streamed={content.UPLOAD_PATH: IMAGE_BYTES_MAX, scans.SCAN_PATH: PHOTOGRAPH_BYTES_MAX},
         by_address=AddressLimit(limits.requests_per_address_max, limits.trusted_proxies),
         registry=services.registry,
     )
     problems.install(app)
     # Each router knows its whole path: one that is put on here would be missing from the metrics' routes.
-    app.include_router(AuthRoutes(services).router, responses=_problem_responses())
-    app.include_router(auctions.router, responses=_problem_responses())
-    app.include_router(ledger.router, responses=_problem_responses())
-    app.include_router(catalog.router, responses=_problem_responses())
-    # `users/me/…` before `users/{username}/…`: the first that fits takes it.
-    app.include_router(sales.router, responses=_problem_responses())
-    app.include_router(watching.router, responses=_problem_responses())
-    app.include_router(analytics_routes.router, responses=_problem_responses())
-    app.include_router(jobs.router, responses=_problem_responses())
-    app.include_router(copies.router, responses=_problem_responses())
-    app.include_router(media.router, responses=_problem_responses())
+    for router in _routers(services):
+        app.include_router(router, responses=_problem_responses())
     app.include_router(health.router)
+    app.include_router(public_keys.router, responses=_problem_responses())
     app.include_router(protocol_docs.router)
+    app.include_router(web_router())
     app.add_api_websocket_route("/ws", socket.endpoint)
     return app
+
+
+def _routers(services: Services) -> list[APIRouter]:
+    """The routers of REST, in their order: of several paths that fit, the first takes a request."""
+    return [
+        AuthRoutes(services).router, sessions.router, second_factor.router, *ways_in_routers(services),
+        PasswordRoutes(services).router, AddressRoutes(services).router, unsubscribe.router, push.router,
+        auctions.router, preview.router, proof.router, ledger.router,
+        catalog.router,
+        creating.router,
+        # `users/me/…` before `users/{username}/…`.
+        sales.router, watching.router, trade_lists.router,
+        trade_values.router, trades.router, trade_moderation.router,
+        trade_history.router, trade_preferences.router, accounts.router,
+        activities.router, profiles.router, analytics_routes.router, activity.router,
+        wallets.router, custody.router, outside.router, swaps.router, mints.router, ownership.router, jobs.router,
+        copies.router, audit.router, engine_status.router, roles.router, api_keys.router, error_routes.router,
+        media.router, content.router, content.uploads, scans.router,
+    ]  # fmt: skip
 
 
 def _problem_responses() -> dict[int | str, dict[str, Any]]:

@@ -2,5 +2,6 @@
 
 from persistence.auctions.summary import AUCTIONS
 from persistence.log.summaries import SummaryTable
+from persistence.trades.summary import TRADES
 
-SUMMARY_TABLES: dict[str, SummaryTable] = {"auction": AUCTIONS}
+SUMMARY_TABLES: dict[str, SummaryTable] = {"auction": AUCTIONS, "trade": TRADES}

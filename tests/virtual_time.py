@@ -41,6 +41,9 @@ class VirtualClock(Clock):
         super().__init__()
         self.offset_ms = 0
 
+    def steady_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
     def now_ms(self) -> int:
         now = EPOCH_MS + self.offset_ms + round(asyncio.get_running_loop().time() * 1000)
         self._last_ms = max(self._last_ms, now)

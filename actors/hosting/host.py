@@ -14,6 +14,7 @@ import structlog
 
 from actors.clock import Clock
 from actors.hosting.commit.batch import Batch
+from actors.hosting.commit.copy_locks import CopyLocks
 from actors.hosting.commit.duplicates import keys_of_second_attempts, resolve_duplicates
 from actors.hosting.commit.holds import Holds
 from actors.hosting.commit.lease import Lease
@@ -49,13 +50,11 @@ CHECK_HOLDS_EVERY_MS = 60_000
 
 
 class Host:
-    """Plain class; ``actors.runtime.host_process`` gives it a stream server, a directory entry and a Ray actor around
-    it.
-    """
+    """Plain class; ``actors.runtime.host_process`` adds a stream server, a directory entry and a Ray actor."""
 
     def __init__(
         self, event_log: EventLog, snapshots: SnapshotStore, publisher: Publisher, *, slots_total: int,
-        limits: HostLimits, clock: Clock, holds: Holds | None = None,
+        limits: HostLimits, clock: Clock, holds: Holds | None = None, copy_locks: CopyLocks | None = None,
         summarised: Callable[[Entity], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.clock = clock
@@ -65,16 +64,16 @@ class Host:
         self.meter = LoadMeter()
         self.entities: dict[int, Entity] = {}
         self.timers = Timers(clock, self._on_due)
-        self.updates = Updates(publisher)
+        self.updates = Updates(publisher, clock)
         self.records = Records(event_log, snapshots, limits.snapshot_every_events, summarised)
-        self._reservations, self._catching_up_at = Reservations(holds), 0
+        self._wake = asyncio.Event()
+        self._reservations, self._catching_up_at = Reservations(holds, copy_locks, self._wake.set), 0
         self._log = event_log
         self._epoch = 1
         self._inbox = Inbox(limits.batch_max)
         self._loader = Loader(self.records, self._new_entity, self._loaded)
         # Steps that run between two commits, once each.
         self._between: deque[Callable[[], None]] = deque()
-        self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._draining = False
         self._passivated_at = self._holds_checked_at = clock.now_ms()
@@ -97,9 +96,9 @@ class Host:
             self._enqueue(Order(request, request_id, reply))
 
     def _full(self, entity: int) -> bool:
-        waiting = len(self._inbox) + self._loader.orders_waiting
-        mailbox = self._inbox.waiting_for(entity) + self._loader.waiting_for(entity)
-        return waiting >= self.limits.inbox_max or mailbox >= self.limits.mailbox_max
+        if len(self._inbox) + self._loader.orders_waiting >= self.limits.inbox_max:
+            return True
+        return self._inbox.waiting_for(entity) + self._loader.waiting_for(entity) >= self.limits.mailbox_max
 
     def _enqueue(self, order: Order) -> None:
         self._inbox.add(order)
@@ -129,7 +128,8 @@ class Host:
                 self._between.popleft()()
             if self._inbox:
                 await self._commit_next()
-            if self._reservations.unchecked or (self._reservations.has_releases and not self._inbox):
+                await asyncio.sleep(0)  # sends the answers before the next batch is decided
+            if self._reservations.unchecked or (self._reservations.releases_due and not self._inbox):
                 await self._catch_up()
 
     async def _commit_next(self) -> None:
@@ -149,7 +149,7 @@ class Host:
         if self._draining or now < self._catching_up_at:
             return
         try:
-            await self._reservations.check_some(self.entities, lambda: self._lease.runs(self.clock.now_ms()))
+            await self._reservations.check_some(self.entities, lambda: self._lease.runs(self.clock.now_ms()), now)
             if not self._inbox:
                 await self._reservations.catch_up()
         except StoreError as error:
@@ -166,7 +166,7 @@ class Host:
         self.between_commits(lambda: self._maintain(self.clock.now_ms()))
 
     def _maintain(self, now_ms: int) -> None:
-        self.updates.repeat(now_ms)
+        self.updates.repeat()
         self.records.collect_summaries()
         if now_ms - self._passivated_at >= PASSIVATE_EVERY_MS:
             self._passivated_at = now_ms
@@ -188,6 +188,7 @@ class Host:
             self._wake.set()
             await self._idle.wait()
         self.timers.stop()
+        self.updates.flush()
         for entity in self.entities.values():
             self.records.retire(entity)
         await self._reservations.close()
@@ -195,8 +196,7 @@ class Host:
 
     def _passivate_idle(self, unused_since_ms: int) -> None:
         """Remove idle entities from memory. Timers stay: an entity is loaded again when it is due."""
-        idle = [one for one in self.entities.values() if one.last_used_ms < unused_since_ms]
-        for entity in idle:
+        for entity in [one for one in self.entities.values() if one.last_used_ms < unused_since_ms]:
             self.records.retire(entity)
             del self.entities[entity.id]
 
@@ -274,6 +274,7 @@ class Host:
             order.answer(self._moved())
 
     def _retire_not_owned(self, retired: "asyncio.Future[int]") -> None:
+        self.updates.flush()
         for entity in self._not_owned():
             self.records.retire(entity)
             self._drop(entity)
@@ -298,6 +299,7 @@ class Host:
 
     async def _commit(self, orders: list[Order], batch: Batch) -> None:
         self._decide(orders, batch, await keys_of_second_attempts(self._log, orders))
+        await self._reservations.lock_copies(batch)
         plan = self._reservations.plan(batch)
         if plan is not None:
             batch.encode()
@@ -390,7 +392,7 @@ class Host:
             order.answer(answer)
         for overlay, happened in zip(touched, events, strict=True):
             entity = overlay.entity
-            self.updates.add(entity, happened, batch.now_ms)
+            self.updates.add(entity, happened)
             self.timers.set(entity.id, entity.due_at)
             self.records.committed(overlay)
         self.updates.send()
@@ -405,11 +407,12 @@ class Host:
     def _decide_again(self, batch: Batch) -> None:
         """Nothing was appended: drop the changed entities, and queue their orders again at the front."""
         entities = self._forget_touched(batch)
-        again = [o for o in batch.orders if o.request.entity in entities]
-        self._give_up([o for o in again if o.attempts >= ATTEMPTS_MAX])
-        for order in reversed([o for o in again if o.attempts < ATTEMPTS_MAX]):
+        for order in reversed([o for o in batch.orders if o.request.entity in entities]):
             order.attempts += 1
-            self._put_back(order)
+            if order.attempts > ATTEMPTS_MAX:
+                order.answer(self._unavailable())
+            else:
+                self._put_back(order)
 
     def _outcome_unknown(self, batch: Batch) -> None:
         """It is unknown whether the rows were committed: drop the state, and answer ``unavailable``."""
@@ -474,9 +477,9 @@ class Host:
 
     def _new_entity(self, order: Order) -> Entity:
         request = order.request
-        kind = None if isinstance(request, DueNow) else request.kind
-        placement = "dedicated" if request.entity in self.ownership.dedicated else "shared"
-        return Entity(request.entity, kind, self.ownership.slot_of(request.entity), self._epoch, placement)
+        kind, own = None if isinstance(request, DueNow) else request.kind, self.ownership
+        placement = "dedicated" if request.entity in own.dedicated else "shared"
+        return Entity(request.entity, kind, own.slot_of(request.entity), self._epoch, placement)
 
     def _empty_entity(self, order: Order) -> Entity:
         return self.entities.setdefault(order.request.entity, self._new_entity(order))

@@ -4,7 +4,6 @@ A host that has handed off an entity answers ``moved``. From the first such answ
 held here until the directory names the new owner, and are then sent there in the order of their arrival.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -48,14 +47,13 @@ class HandOffBuffer:
         still_named: Callable[[int, object], bool],
         clock: Clock,
         held_max: int,
-        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._forward = forward
         self._settled = settled
         self._still_named = still_named
         self._clock = clock
         self._held_max = held_max
-        self._steady = steady
+        self._steady = clock.steady_s
         self._moves: dict[int, _Move] = {}
         self.waiting = 0
 

@@ -52,15 +52,16 @@ class RouterLimits:
 class _Waiting:
     """One request whose answer is still to come."""
 
-    __slots__ = ("deadline", "held_since", "number", "on_answer", "request")
+    __slots__ = ("deadline", "held_since", "number", "on_answer", "request", "sent_at")
 
     def __init__(
-        self, number: int, request: Request, on_answer: OnAnswer, deadline: float, held_since: float | None
+        self, number: int, request: Request, on_answer: OnAnswer, sent_at: float, held_since: float | None
     ) -> None:
         self.number = number
         self.request = request
         self.on_answer = on_answer
-        self.deadline = deadline
+        self.sent_at = sent_at
+        self.deadline = sent_at + ANSWER_TIMEOUT_S
         self.held_since = held_since
 
 
@@ -76,6 +77,7 @@ class HostLink:
         self._router = router
         self._outbox: list[tuple[int, Request]] = []
         self._last_id = 0
+        self._answered_at = 0.0
         self._loop = asyncio.get_running_loop()
         self.connecting: asyncio.Task[None] | None = None
 
@@ -107,12 +109,15 @@ class HostLink:
         self._outbox.append((self._last_id, request))
         if len(self._outbox) >= FRAME_REQUESTS:
             self._flush()
-        self.waiting[self._last_id] = _Waiting(
-            number, request, on_answer, self._loop.time() + ANSWER_TIMEOUT_S, held_since
-        )
+        self.waiting[self._last_id] = _Waiting(number, request, on_answer, self._loop.time(), held_since)
 
     def expire(self, now: float) -> None:
-        """Answer ``unavailable`` to requests whose deadline has passed."""
+        """Answer ``unavailable`` to requests whose deadline has passed.
+
+        A stream on which nothing came in all that time may be dead without its end being told: a new one is opened.
+        """
+        oldest = next(iter(self.waiting.values()), None)
+        silent = oldest is not None and oldest.deadline <= now and oldest.sent_at > self._answered_at
         for queue in (self.waiting, self.shortened):
             late = []
             for request_id, waiting in queue.items():
@@ -121,6 +126,9 @@ class HostLink:
                 late.append(request_id)
             for request_id in late:
                 queue.pop(request_id).on_answer(self._router.unavailable())
+        if silent:
+            log.warning("stream_silent", host=self.host.host_id, incarnation=self.host.incarnation)
+            self.close()
 
     def shorten_deadlines(self, is_taken_over: Callable[[int], bool]) -> None:
         """Shorten the deadlines of requests for entities that another host owns now: answered soon or never."""
@@ -149,6 +157,7 @@ class HostLink:
             self.stream.send(outbox)
 
     def _on_answers(self, answers: list[tuple[int, Answer]]) -> None:
+        self._answered_at = self._loop.time()
         pop = self.waiting.pop
         for request_id, answer in answers:
             waiting = pop(request_id, None) or self.shortened.pop(request_id, None)
@@ -321,7 +330,7 @@ class Router:
             log.warning("directory_unavailable", error=str(error))
             return []
         found = {(host.host_id, host.incarnation): host for host in hosts}
-        for key in self._links.keys() - found.keys():
+        for key in [key for key in self._links if key not in found]:
             self._links.pop(key).close()
         for key, host in found.items():
             link = self._links.setdefault(key, HostLink(host, self))

@@ -19,10 +19,12 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.hosting.ownership.ownership import Assignment
+from actors.minting.pool import MintingConfig
 from actors.placement.control import ControlFailed, Node
 from actors.runtime.director_actor import DIRECTOR, DirectorActor, DirectorConfig, Report
 from actors.runtime.host_actor import HostActor
 from actors.runtime.host_process import HostConfig
+from actors.runtime.minting_actor import MintingActor
 
 log = structlog.get_logger()
 
@@ -33,6 +35,9 @@ NAME_FREE_WITHIN_S = 20.0
 REPORT_TIMEOUT_S = 3.0
 RAY_SERVERS = ("gcs_server", "raylet")
 DIRECTOR_MEMORY_BYTES = 1024 * 1024
+MINTING_MEMORY_BYTES = 1024 * 1024
+MINTING_PREFIX = "minting-"
+MINTING_ACTORS_MAX = 16
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
 
 SetUp = Callable[[str], None]
@@ -208,6 +213,23 @@ class RayRuntime:
             )
             .remote(config, partial(RayControl, template, set_up), set_up)
         )
+
+    def start_minting(self, configs: Sequence[MintingConfig], set_up: SetUp) -> None:
+        """Start the minting pool; actors of an earlier Ray driver are ended first. Raises RayUnavailable."""
+        deadline = time.monotonic() + NAME_FREE_WITHIN_S
+        earlier = [f"{MINTING_PREFIX}{index}" for index in range(MINTING_ACTORS_MAX)]
+        left = set(earlier) & set(ray.util.list_named_actors())
+        while left := {name for name in left if _ended(name)}:
+            if time.monotonic() > deadline:
+                raise RayUnavailable("the minting actors of an earlier Ray driver do not end")
+            time.sleep(0.1)
+        for config in configs:
+            # Its parameters name its own keys: on any node, with the same secrets and content directory.
+            ray.remote(MintingActor).options(
+                name=config.name, lifetime="detached", num_cpus=0, max_restarts=-1, max_task_retries=0,
+                memory=MINTING_MEMORY_BYTES,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True),
+            ).remote(config, set_up)  # fmt: skip
 
     async def report(self, after: int) -> Report | None:
         """The director's report; None if it does not answer (it may be restarting)."""

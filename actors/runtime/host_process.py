@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import asyncpg
 import msgspec
@@ -26,6 +27,7 @@ from persistence.log.snapshots import SnapshotStore
 from persistence.placement.directory import Claimed, Directory, DueEntity, Superseded
 from persistence.postgres.errors import StoreError
 from persistence.redis.announcements import DIRECTORY_CHANNEL, Announcer
+from persistence.sales.copy_locks import CopyLocks
 from persistence.summary_tables import SUMMARY_TABLES
 
 log = structlog.get_logger()
@@ -55,40 +57,65 @@ class HostConfig:
     limits: HostLimits = field(default_factory=HostLimits)
 
 
+class HostStores:
+    """The stores of one host. Those that are methods share the log's connections: call them once it is open."""
+
+    def __init__(self, config: HostConfig) -> None:
+        self.log = EventLog(config.database_url, SUMMARY_TABLES, writer=config.host_id)
+        self.holds = BidHolds(config.database_url) if config.holds else None
+        self.copy_locks = CopyLocks(config.database_url)
+        self.announcer = Announcer(config.redis_url, config.limits.updates_waiting_max)
+
+    def directory(self) -> Directory:
+        return Directory(self.log.pool)
+
+    def snapshots(self) -> SnapshotStore:
+        return SnapshotStore(self.log.pool)
+
+    def jobs(self) -> JobStore:
+        return JobStore(self.log.pool)
+
+
 class HostProcess:
     """Starts, serves, stops. Raises nothing once it serves: it waits until stores are available again."""
 
-    def __init__(self, config: HostConfig, on_superseded: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, config: HostConfig, on_superseded: Callable[[], None] = lambda: None, *,
+        stores: HostStores | None = None, clock: Clock | None = None,
+    ) -> None:  # fmt: skip
+        """``stores`` and ``clock``: those that the configuration names, and this machine's, unless given."""
         self.config = config
         self._on_superseded = on_superseded
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.host: Host | None = None
         self.port: int | None = None
-        self._log = EventLog(config.database_url, SUMMARY_TABLES, writer=config.host_id)
-        self._holds = BidHolds(config.database_url) if config.holds else None
-        self._announcer = Announcer(config.redis_url, config.limits.updates_waiting_max)
+        self._stores = stores or HostStores(config)
+        self._log, self._holds = self._stores.log, self._stores.holds
+        self._announcer = self._stores.announcer
         self._incarnation = 0
         self._server: asyncio.Server | None = None
         self._streams: set[HostStream] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._directory: Directory | None = None
-        self._released = Releases()
+        self._released = Releases(self.clock.steady_s)
+        # How often anything was acquired.
+        self._acquired = 0
         # Jobs that follow changed summary rows.
         self._jobs: dict[JobRow, None] = {}
 
     async def start(self) -> None:
         """Open the stores (waiting as long as it takes), register, and serve. Slots come by ``acquire``."""
         await _until_it_works(self._log.open)
-        pool = self._log.pool
-        self._directory = Directory(pool)
+        self._directory = self._stores.directory()
         self.host = Host(
             self._log,
-            SnapshotStore(pool),
+            self._stores.snapshots(),
             self._announcer,
             slots_total=self.config.slots_total,
             limits=self.config.limits,
             clock=self.clock,
             holds=self._holds,
+            copy_locks=self._stores.copy_locks,
             summarised=self._summarised,
         )
         await _until_it_works(self.host.prepare)
@@ -112,7 +139,8 @@ class HostProcess:
         if self._server is not None:
             self._server.close()
         try:
-            await asyncio.wait_for(self.host.drain(), 5)
+            async with asyncio.timeout(5):
+                await self.host.drain()
             await self._beat()
         except (StoreError, TimeoutError, Superseded) as error:
             log.warning("drain_incomplete", error=str(error))
@@ -170,7 +198,9 @@ class HostProcess:
         self._released.add(assigned.slots, assigned.entities)
         if assigned.slots:
             claimed = await directory.claim(config.host_id, self._incarnation, assigned.slots)
+            self._acquired += 1
             await self._end_appends_of(claimed, assigned)
+            await self._drop_owned(assigned.slots)
             now = self.clock.now_ms()
             for slot, until in claimed.owned_until.items():
                 host.outages.slot_acquired(slot, assigned.released_at or until, now)
@@ -180,6 +210,7 @@ class HostProcess:
         if assigned.entities:
             slots = {entity: host.ownership.slot_of(entity) for entity in assigned.entities}
             await directory.claim_entities(config.host_id, self._incarnation, slots)
+            self._acquired += 1
             self._serve_dedicated(assigned)
             self._set_alarms(await directory.due_entities(assigned.entities))
         self._released.difference_update(assigned.slots, assigned.entities)
@@ -190,6 +221,7 @@ class HostProcess:
         """Acquire these entities, which had a dedicated host, with their slots again. Raises as ``acquire`` does."""
         host, directory = self._serving()
         claimed = await directory.reclaim(self.config.host_id, self._incarnation, assigned.entities)
+        self._acquired += 1
         await self._end_appends_of(claimed, assigned)
         now = self.clock.now_ms()
         for entity, until in claimed.owned_until.items():
@@ -224,6 +256,19 @@ class HostProcess:
         if assigned.released_at is None and claimed.owners:
             await self._log.end_writers(sorted(claimed.owners))
 
+    async def _drop_owned(self, slots: Sequence[int]) -> None:
+        """Drop what is in memory of slots that this host still assumes to own.
+
+        A process that was stopped does not know that another host owned them meanwhile: its states may be old.
+        """
+        host, _ = self._serving()
+        dropped = asyncio.Event()
+        owned = host.ownership.slots & frozenset(slots)
+        if owned:
+            host.lose(owned, ())
+            host.between_commits(dropped.set)
+            await dropped.wait()
+
     def _set_alarms(self, alarms: Iterable[DueEntity]) -> None:
         assert self.host is not None
         for due in alarms:
@@ -245,20 +290,28 @@ class HostProcess:
 
     async def _beat(self) -> None:
         host, directory = self._serving()
-        before = host.ownership
-        slots, dedicated, now = before.slots, before.dedicated, self.clock.now_ms()
+        # As they are before the call: what is acquired during it is not in its answer.
+        own = host.ownership
+        slots, dedicated, excluded = own.slots, own.dedicated, own.excluded
+        now, acquired = self.clock.now_ms(), self._acquired
         owned = await directory.heartbeat(self.config.host_id, self._incarnation, now, self._load_report())
+        if acquired != self._acquired:
+            # The answer may be older than that, and name as lost what was lost before and is acquired again.
+            return
         lost_slots, lost_entities = (
             slots - owned.slots,
-            (dedicated - owned.entities) | (owned.excluded - before.excluded),
+            (dedicated - owned.entities) | (owned.excluded - excluded),
         )
         if lost_slots or lost_entities:
             log.warning("ownership_lost", host=self.config.host_id, slots=len(lost_slots), entities=len(lost_entities))
             host.lose(lost_slots, lost_entities)
             self._released.add((), lost_entities)
-        host.confirmed(now)
-        self._released.add_unconfirmed(before.excluded - owned.excluded)
-        await self._acquire_again(self._released.returned(owned, before))
+            # The lease begins once they are dropped: a check in progress of what is reserved must not use their states.
+            host.between_commits(partial(host.confirmed, now))
+        else:
+            host.confirmed(now)
+        self._released.add_unconfirmed(own.excluded - owned.excluded)
+        await self._acquire_again(self._released.returned(owned, own))
 
     async def _acquire_again(self, returned: Returned) -> None:
         """Acquire again what the directory still assigns to this host, and no other host has acquired in time."""
@@ -309,7 +362,7 @@ class HostProcess:
             del self._jobs[job]
         if some:
             try:
-                await JobStore(self._log.pool).add_again(some)
+                await self._stores.jobs().add_again(some)
             except StoreError:
                 self._jobs |= dict.fromkeys(some)
                 raise

@@ -4,7 +4,9 @@ Ray restarts an actor by running only its constructor: so the constructor starts
 """
 
 import asyncio
+import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -45,3 +47,55 @@ class LoopThread:
         except Exception as error:
             self.failure = f"{type(error).__name__}: {error}"
             log.exception("not_started", thread=self._thread.name)
+
+
+class LoopActor(ABC):
+    """A Ray actor that works in such a thread until it is stopped. If the work fails, its process ends, and Ray starts
+    it again. A subclass sets its attributes first, and then calls this constructor."""
+
+    stop_timeout_s = 5.0
+
+    def __init__(self, name: str, set_up: Callable[[str], None]) -> None:
+        """``set_up(name)`` is called first, to configure logs."""
+        set_up(name)
+        self._name = name
+        self._running: asyncio.Task[None] | None = None
+        self._thread = LoopThread(name, self._start)
+
+    @abstractmethod
+    async def work(self) -> None:
+        """Work until it is cancelled."""
+
+    async def open(self) -> None:
+        """What comes before the work. If it fails, the process stays, to say why."""
+        return
+
+    @property
+    def failure(self) -> str | None:
+        """Why ``open`` failed."""
+        return self._thread.failure
+
+    def stop(self) -> bool:
+        """Stop working; False if that took too long."""
+        if not self._thread.started:
+            return True
+        try:
+            self._thread.do(self._stop(), self.stop_timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _start(self) -> None:
+        await self.open()
+        self._running = asyncio.create_task(self.work(), name=self._name)
+        self._running.add_done_callback(self._end)
+
+    async def _stop(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+
+    def _end(self, running: "asyncio.Task[None]") -> None:
+        if not running.cancelled() and (error := running.exception()) is not None:
+            log.error("actor_failed", actor=self._name, error=repr(error), exc_info=error)
+            os._exit(1)

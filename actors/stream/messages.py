@@ -5,16 +5,16 @@ A frame is four bytes of length (big-endian) and msgpack. After the handshake a 
 and states are the kind's own types, encoded: the stream carries any kind.
 """
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from domain.entity import NO_DETAILS, Details
 from domain.log.codec import encode
 
 STREAM_VERSION = 2
 STREAM_FRAME_MAX = 32 * 1024 * 1024
 
-NO_DETAILS: dict[str, int] = {}
 
 UserKey = tuple[int, str]
 """A user's id, and the idempotency key of one of their commands."""
@@ -82,11 +82,12 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag="r"):
 
     code: str
     server_time: int
-    details: dict[str, int] = NO_DETAILS
+    details: Details = NO_DETAILS
 
     @property
     def retry_after_ms(self) -> int | None:
-        return self.details.get("retry_after_ms")
+        retry_after_ms = self.details.get("retry_after_ms")
+        return retry_after_ms if isinstance(retry_after_ms, int) else None
 
     def known(self) -> dict[str, Any]:
         """The fields of the error, by their names on the wire."""
@@ -104,17 +105,21 @@ def command(entity: int, kind: str, payload: msgspec.Struct, key: UserKey | None
     return Command(entity, kind, msgspec.Raw(encode(payload)), key)
 
 
-class PublicEvent(msgspec.Struct, frozen=True, array_like=True):
+Map = TypeVar("Map")
+"""A map of the kind's own: hosts encode a Struct or a dict, gateways decode ``msgspec.Raw`` and leave it encoded."""
+
+
+class PublicEvent(msgspec.Struct, Generic[Map], frozen=True, array_like=True):
     """One event without hidden fields."""
 
     seq: int
     at: int
     type: str
-    data: msgspec.Raw
+    data: Map
 
 
-class Update(msgspec.Struct, frozen=True, array_like=True):
-    """One entity after one commit: its newest public state (a map) and the events that led to it.
+class Update(msgspec.Struct, Generic[Map], frozen=True, array_like=True):
+    """One entity after one commit: its newest public state and the events that led to it.
 
     ``events`` may lack the oldest of a large commit, and is empty in a repeated update.
     ``final``: it has ended.
@@ -125,6 +130,6 @@ class Update(msgspec.Struct, frozen=True, array_like=True):
     epoch: int
     seq: int
     at: int
-    state: msgspec.Raw
+    state: Map
     final: bool
-    events: list[PublicEvent] = []
+    events: list[PublicEvent[Map]] = []

@@ -3,12 +3,18 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+import structlog
+
 from actors.workers.job import Job, Later
 from persistence.analytics.following import Step
+from persistence.audit.chain import BATCH_MAX
+from persistence.audit.trail import AuditCheck
 from persistence.jobs.store import Claimed
 
 # The pause between two steps of analytics is as long as the last step took, and at least this long.
 REST_MS = 20
+
+log = structlog.get_logger(__name__)
 
 Task = Callable[[int], Awaitable[object]]
 
@@ -29,10 +35,9 @@ class Maintenance(Job):
         return []
 
 
-class ExpireOffers(Job):
-    """Ends second-chance offers that have expired."""
+class _Expire(Job):
+    """``expire_due`` is called with the time (ms)."""
 
-    kind = "expire_offers"
     every_ms = 5_000
 
     def __init__(self, expire_due: Task, now_ms: Callable[[], int]) -> None:
@@ -41,6 +46,62 @@ class ExpireOffers(Job):
 
     async def run(self, jobs: Sequence[Claimed]) -> list[Later]:
         await self._expire_due(self._now_ms())
+        return []
+
+
+class ExpireOffers(_Expire):
+    """Ends second-chance offers that have expired."""
+
+    kind = "expire_offers"
+
+
+class ExpireSwaps(_Expire):
+    """Ends swaps that nobody has signed in time."""
+
+    kind = "expire_swaps"
+
+
+class AuditChain(Protocol):
+    """``persistence.audit.chain.AuditChain``."""
+
+    async def extend(self) -> int: ...
+
+
+class ChainAudit(Job):
+    """Chains new entries of the audit trail, a batch at a time."""
+
+    kind = "chain_audit"
+    every_ms = 2_000
+
+    def __init__(self, chain: AuditChain) -> None:
+        self._chain = chain
+
+    async def run(self, jobs: Sequence[Claimed]) -> list[Later]:
+        while await self._chain.extend() == BATCH_MAX:
+            pass
+        return []
+
+
+class AuditChecks(Protocol):
+    """``persistence.audit.checks.AuditChecks``."""
+
+    async def run(self, now_ms: int) -> AuditCheck: ...
+
+
+class VerifyAudit(Job):
+    """Checks the newest part of the audit trail, and a part of the rest; what is wrong is logged as an error."""
+
+    kind = "verify_audit"
+    every_ms = 60_000
+
+    def __init__(self, checks: AuditChecks, now_ms: Callable[[], int]) -> None:
+        self._checks = checks
+        self._now_ms = now_ms
+
+    async def run(self, jobs: Sequence[Claimed]) -> list[Later]:
+        found = await self._checks.run(self._now_ms())
+        if found.findings:
+            log.error("audit_trail_broken", findings=list(found.findings), next_step="run `ece audit verify`")
         return []
 
 

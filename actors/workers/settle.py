@@ -6,10 +6,11 @@ from typing import Protocol
 
 import structlog
 
-from actors.stream.messages import Answer, Command, Refused, command
+from actors.stream.messages import Answer, Refused, Request, command
 from actors.workers.job import Job, Later, Retry
 from domain.auction.commands import Settle
 from domain.auction.refusal import NOT_SOLD
+from domain.errors import CARD_GONE
 from domain.ids import id_text, parse_id
 from persistence.jobs.store import Claimed
 from persistence.postgres.errors import StoreError
@@ -25,6 +26,10 @@ AGAIN_MS = 250
 ANSWER_WITHIN_S = 10.0
 
 
+class NotSold(Exception):
+    """The host of a settled auction says that it was not sold. If it still does so in the end: ``ece verify``."""
+
+
 class Settles(Protocol):
     """Settles auctions (``persistence.sales.settlement``). May raise StoreError: then the same call is repeated."""
 
@@ -35,7 +40,10 @@ class Settles(Protocol):
         """Return the copies of auctions without a winner; returns how many auctions."""
 
     async def settle(self, auction: int, now_ms: int) -> Settlement | Failure | None:
-        """Settle one auction. Failure: it can't be settled; None: it is settled already, or another worker does so."""
+        """Settle one auction. Failure: it can't be settled; None: it is settled already, or another worker does so.
+
+        A settlement without a buyer: the card is gone from the chain, and the sale is cancelled.
+        """
 
     async def fail(self, failure: Failure) -> None:
         """Mark a sale as failed, for an operator."""
@@ -47,7 +55,7 @@ class Settles(Protocol):
 class Hosts(Protocol):
     """The router."""
 
-    async def ask(self, request: Command, timeout_s: float = 5.0) -> Answer: ...
+    async def ask(self, request: Request, timeout_s: float = 5.0) -> Answer: ...
 
 
 class SettleAuctions(Job):
@@ -80,14 +88,14 @@ class SettleAuctions(Job):
         for one in due:
             if one.sold and one.paid is None:
                 outcome = await self._settle(one.auction)
-                if isinstance(outcome, Settle):
-                    paid[one.auction] = outcome
-                elif outcome is None:
+                if outcome is None:
                     again.append(one.auction)
+                elif isinstance(outcome, Settlement) and outcome.buyer is not None:
+                    paid[one.auction] = Settle(outcome.buyer, outcome.price, outcome.fee, outcome.royalties)
         again += await self._record(paid)
         return [Later(by_auction[auction], AGAIN_MS) for auction in again]
 
-    async def _settle(self, auction: int) -> Settle | Failure | None:
+    async def _settle(self, auction: int) -> Settlement | Failure | None:
         now_ms = self._now_ms()
         try:
             outcome = await self._settlements.settle(auction, now_ms)
@@ -106,23 +114,24 @@ class SettleAuctions(Job):
             return outcome
         if outcome is None:
             return None
+        if outcome.buyer is None:
+            log.warning("sale_cancelled", auction=id_text(auction), reason=CARD_GONE)
         await self._copies_moved([auction])
-        assert outcome.buyer is not None
-        return Settle(outcome.buyer, outcome.price, outcome.fee, outcome.royalties)
+        return outcome
 
     async def _record(self, paid: dict[int, Settle]) -> list[int]:
-        """Record the settlements in the logs; returns the auctions whose hosts did not answer."""
+        """Record the settlements in the logs; returns the auctions whose hosts did not answer. Raises NotSold."""
         requests = [command(auction, AUCTION, settle) for auction, settle in paid.items()]
         answers = await asyncio.gather(*(self._hosts.ask(request, ANSWER_WITHIN_S) for request in requests))
-        recorded, again = [], []
+        recorded, again, otherwise = list[int](), list[int](), list[int]()
         for auction, answer in zip(paid, answers, strict=True):
-            if isinstance(answer, Refused) and answer.code != NOT_SOLD:
-                again.append(auction)
-                continue
-            if isinstance(answer, Refused):
-                # Ledger and log disagree: a retry would not help.
-                log.error("settled_otherwise", auction=id_text(auction), next_step="ece verify")
-            recorded.append(auction)
+            if not isinstance(answer, Refused):
+                recorded.append(auction)
+            else:
+                (otherwise if answer.code == NOT_SOLD else again).append(auction)
         if recorded:
             await self._settlements.done(recorded)
+        if otherwise:
+            # Perhaps its host has not read the end yet, which a former owner has written.
+            raise NotSold(", ".join(map(id_text, otherwise)))
         return again

@@ -69,16 +69,22 @@ class AuctionLog:
 
 async def read_logs(database_url: str, auctions: Sequence[str]) -> dict[str, AuctionLog]:
     """The whole logs of these auctions. Raises StoreUnavailable."""
+    rows = await read_rows(database_url, [parse_id(auction) for auction in auctions])
+    return {auction: AuctionLog(auction, rows[parse_id(auction)]) for auction in auctions}
+
+
+async def read_rows(database_url: str, entities: Sequence[int]) -> dict[int, list[LogRow]]:
+    """All rows of the logs of these entities. Raises StoreUnavailable."""
     log = EventLog(database_url, SUMMARY_TABLES, pool_max=CONNECTIONS_MAX)
     await log.open()
     try:
-        return {auction: AuctionLog(auction, await _rows(log, parse_id(auction))) for auction in auctions}
+        return {entity: await _rows(log, entity) for entity in entities}
     finally:
         await log.close()
 
 
-async def _rows(log: EventLog, auction: int) -> list[LogRow]:
+async def _rows(log: EventLog, entity: int) -> list[LogRow]:
     rows: list[LogRow] = []
-    while page := await log.tail(auction, rows[-1].seq if rows else 0):
+    while page := await log.tail(entity, rows[-1].seq if rows else 0):
         rows += [LogRow(row.seq, row.epoch, row.at, row.command_key, row.body, row.hash) for row in page]
     return rows

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -20,6 +20,7 @@ from domain.auction.views import outcome_of, public_event
 from domain.errors import ALREADY_LEADING, AUCTION_CLOSED, AUCTION_NOT_OPEN, BID_TOO_LOW
 from domain.ids import parse_id
 from domain.kinds import kind_of
+from domain.log.chain import LogRow
 from domain.log.verification import LogVerifier
 
 LOST = "lost"
@@ -73,10 +74,21 @@ def violations(recording: Recording, logs: Mapping[str, AuctionLog], *, closed: 
         found += _refusal_is_true(refused, logs[refused.order.auction], own)
     for seen in recording.seen:
         found += _updates_are_true(seen, logs[seen.auction])
-        found += _updates_are_in_order(seen)
+        found += updates_are_in_order(seen)
         if closed:
             found += _updates_are_complete(seen, logs[seen.auction])
     return found
+
+
+def part_violations(recording: Recording, part: AuctionLog) -> Iterator[Violation]:
+    """Of consecutive rows of a log that need not begin with the first: the acks in `recording`, which are those of
+    these rows, are true, and each bid in these rows was sent and not refused."""
+    yield from _bids_are_those_that_were_sent(part, recording)
+    for ack in recording.acks:
+        yield from _ack_is_true(ack, part)
+    yield from _acks_follow_each_other(part.auction, recording.acks)
+    for refused in recording.refused:
+        yield from _refused_is_not_done(refused, part)
 
 
 def _by_auction(recording: Recording) -> defaultdict[str, list[Acked]]:
@@ -97,14 +109,24 @@ def _by_bidder(recording: Recording) -> defaultdict[tuple[str, str], list[Acked]
 
 
 def _log_is_sound(log: AuctionLog) -> Iterator[Violation]:
-    verifier = LogVerifier(kind_of("auction"), parse_id(log.auction))
-    for seq in sorted(log.rows):
-        verifier.feed(log.rows[seq])
+    yield from log_findings("auction", log.auction, log.rows)
+    yield from repeated_keys(log.auction, log.bids)
+
+
+def log_findings(kind: str, entity: str, rows: Mapping[int, LogRow]) -> Iterator[Violation]:
+    """What the verifier finds in the log of an entity of any kind."""
+    verifier = LogVerifier(kind_of(kind), parse_id(entity))
+    for seq in sorted(rows):
+        verifier.feed(rows[seq])
     for finding in verifier.finish().findings:
-        yield Violation(TIME if finding.kind == "time" else LOG, log.auction, finding.detail)
-    for (bidder, key), places in log.bids.items():
+        yield Violation(TIME if finding.kind == "time" else LOG, entity, finding.detail)
+
+
+def repeated_keys(entity: str, rows_by_key: Mapping[tuple[Any, str], Sequence[tuple[int, Any]]]) -> Iterator[Violation]:
+    """Keys of a user that stand in several rows; each row with its number."""
+    for (user, key), places in rows_by_key.items():
         if len(places) > 1:
-            yield Violation(TWICE, log.auction, f"{bidder}'s key {key} stands in rows {[seq for seq, _ in places]}")
+            yield Violation(TWICE, entity, f"{user}'s key {key} stands in rows {[seq for seq, _ in places]}")
 
 
 def _bids_are_those_that_were_sent(log: AuctionLog, recording: Recording) -> Iterator[Violation]:
@@ -186,14 +208,19 @@ def _was_funded_since(refused: RefusedOrder, taken_at: int) -> bool:
     return refused.code == _UNFUNDED and refused.server_time is not None and taken_at >= refused.server_time
 
 
-def _refusal_is_true(
-    refused: RefusedOrder, log: AuctionLog, own: Mapping[tuple[str, str], _Highest]
-) -> Iterator[Violation]:
+def _refused_is_not_done(refused: RefusedOrder, log: AuctionLog) -> Iterator[Violation]:
     order = refused.order
     places = log.bids.get((order.bidder, order.key))
     if places and not _was_funded_since(refused, log.rows[places[0][0]].at):
         detail = f"{order.bidder}'s key {order.key} was refused as {refused.code} and stands in row {places[0][0]}"
         yield Violation(REFUSED, log.auction, detail)
+
+
+def _refusal_is_true(
+    refused: RefusedOrder, log: AuctionLog, own: Mapping[tuple[str, str], _Highest]
+) -> Iterator[Violation]:
+    yield from _refused_is_not_done(refused, log)
+    order = refused.order
     if refused.code not in _JUDGED or not log.states:
         return
     # One's own acknowledged bids were decided before.
@@ -260,7 +287,7 @@ def _state_fault(received: ReceivedState, log: AuctionLog) -> str | None:
     return f"a watcher received {wrong} (received, logged) after row {received.seq}" if wrong else None
 
 
-def _updates_are_in_order(seen: Seen) -> Iterator[Violation]:
+def updates_are_in_order(seen: Seen) -> Iterator[Violation]:
     yield from (Violation(GAP, seen.auction, f"a watcher missed something: {missed}") for missed in seen.missed)
     latest = 0
     for event in seen.events:

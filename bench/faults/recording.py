@@ -3,7 +3,7 @@ clock."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 Position = tuple[int, int]
 """(epoch, seq)."""
@@ -56,6 +56,11 @@ class ReceivedEvent:
     at: int
     data: Mapping[str, Any]
 
+    @classmethod
+    def of(cls, frame: Mapping[str, Any]) -> "ReceivedEvent":
+        """From a frame, or an event of an answer."""
+        return cls(frame["epoch"], frame["seq"], frame["type"], frame["at"], frame["data"])
+
 
 @dataclass(frozen=True)
 class ReceivedState:
@@ -86,6 +91,18 @@ class Seen:
     def states(self) -> list[ReceivedState]:
         return [state for state in self.received if isinstance(state, ReceivedState)]
 
+    def receive_answer(self, reply: Mapping[str, Any]) -> None:
+        """The answer to a subscription: the events since the position that it named, or a state."""
+        if not reply["recovered"]:
+            self.receive_state(ReceivedState(reply["epoch"], reply["seq"], reply["state"]), answer=True)
+            return
+        for event in reply["events"]:
+            self.receive_event(ReceivedEvent.of(event))
+        if self.position != (reply["epoch"], reply["seq"]):
+            self.missed.append(
+                f"a resume said that it reaches {reply['epoch']}/{reply['seq']} and ended at {self.position}"
+            )
+
     def receive_event(self, event: ReceivedEvent) -> None:
         """The next frame that is an event."""
         if (event.epoch, event.seq) <= self.position:
@@ -107,6 +124,12 @@ class Seen:
             return
         self.received.append(state)
         self.position = (state.epoch, state.seq)
+
+
+class Seeing(Protocol):
+    """A recording of what watchers receive."""
+
+    seen: list[Seen]
 
 
 @dataclass

@@ -7,13 +7,12 @@ None has an account. Each works as a few lines of a script would; one that is di
 import asyncio
 import os
 import socket
-import sys
 from dataclasses import dataclass
 from typing import cast
 
 import msgspec
-import uvloop
 
+from bench.loads.order import run_order
 from bench.wire.socket_pool import sockets_allowed
 
 # The machine is shared with the engine: what is measured is what the attack does, not the attacker's own work.
@@ -193,11 +192,7 @@ async def _misbehave(client: Client, kind: Kind) -> None:
 
 def main() -> None:
     os.nice(NICENESS)
-    attacked = uvloop.run(run(msgspec.json.decode(sys.stdin.buffer.read(), type=Attack)))
-    sys.stdout.buffer.write(msgspec.json.encode(attacked))
-    sys.stdout.flush()
-    # The end of the process closes the connections.
-    os._exit(0)
+    run_order(run, Attack, "attackers")
 
 
 if __name__ == "__main__":

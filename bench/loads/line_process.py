@@ -1,10 +1,15 @@
-"""A load process that reads lines of JSON from stdin and writes lines of JSON to stdout."""
+"""A load process that reads lines of JSON from stdin and writes lines of JSON to stdout: both of its ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import gc
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 import msgspec
+import uvloop
 
 from bench.loads.processes import STOP_DEADLINE_S, ProcessFailed, python_module
 
@@ -52,3 +57,25 @@ async def line_process(module: str, about: str) -> AsyncIterator[LineProcess]:
             process.kill()
         async with asyncio.timeout(STOP_DEADLINE_S):
             await process.wait()
+
+
+def answer_lines(answers: Callable[[AsyncIterator[bytes]], AsyncIterator[msgspec.Struct]]) -> NoReturn:
+    """The main function of such a process: writes what `answers` makes of the lines of stdin, until it ends."""
+    # A collection would be measured as latency of the server.
+    gc.disable()
+    uvloop.run(_write(answers))
+    # The end of the process closes the sockets.
+    os._exit(0)
+
+
+async def _write(answers: Callable[[AsyncIterator[bytes]], AsyncIterator[msgspec.Struct]]) -> None:
+    async for message in answers(_lines()):
+        sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
+        sys.stdout.flush()
+
+
+async def _lines() -> AsyncIterator[bytes]:
+    reader = asyncio.StreamReader(limit=LINE_BYTES_MAX)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        yield line

@@ -9,17 +9,17 @@ when a later one overtook it on the way, it is outbid at once by the leader's ma
 import asyncio
 import gc
 import itertools
-import os
-import sys
 import time
 from collections import Counter, deque
+from typing import Literal
 from uuid import uuid4
 
 import msgspec
-import uvloop
 
+from bench.loads.order import run_order
 from bench.percentiles import p50_p99
-from bench.wire.client import Incoming, WireClient, WireTrouble, refusal_of
+from bench.wire.client import Incoming, OnClose, WireClient, refusal_of
+from bench.wire.socket_io import SocketIoClient
 
 USD = 1_000_000
 STARTING_PRICE = USD
@@ -33,6 +33,11 @@ PAUSE_S = 0.01
 DRAIN_S = 5.0
 # By how many steps each amount passes the last: room for a bid that a later one overtakes.
 STEPS_AHEAD = 2
+
+
+# How the server is spoken to: our protocol, Socket.io (a token is the number of a bidder), or a bare echo (no hello, no
+# subscription, and every answer counts).
+Wire = Literal["ece", "socket.io", "echo"]
 
 
 class Seat(msgspec.Struct, frozen=True):
@@ -54,12 +59,16 @@ class Load(msgspec.Struct, frozen=True):
     bids: int | None = None
     in_flight: int = 1
     watch: bool = True
-    # A bare echo: no hello, no subscription, and every answer counts.
-    echo: bool = False
+    wire: Wire = "ece"
+    # Return what was acknowledged, also in the warm-up.
+    keep_acks: bool = False
 
 
 class Measured(msgspec.Struct):
-    """The result of the measured window. Latencies in ms; `tops` are the highest amounts sent, by seat."""
+    """The result of the measured window. Latencies in ms; `tops` are the highest amounts sent, by seat.
+
+    `acknowledged` are all accepted bids, by seat: `(seq, amount)`. Empty unless they were to be kept.
+    """
 
     accepted: int
     refused: dict[str, int]
@@ -71,6 +80,7 @@ class Measured(msgspec.Struct):
     lost_connections: int
     client_cpu: float
     tops: list[int]
+    acknowledged: list[list[tuple[int, int]]] = []
 
 
 class Counts:
@@ -98,6 +108,7 @@ class AuctionView:
         self.ahead = seat.step * STEPS_AHEAD
         self.watchers: list[Watcher] = []
         self.turn = 0
+        self.acknowledged: list[tuple[int, int]] = []
 
     def next_watcher(self, bidder: "Watcher") -> "Watcher":
         """Another watcher than the bidder, each in turn; the bidder itself when it is the only one."""
@@ -149,15 +160,18 @@ class Bidder:
     """One bid in flight at a time, again and again."""
 
     def __init__(
-        self, counts: Counts, auction: AuctionView, client: WireClient, watcher: Watcher | None, echo: bool
-    ) -> None:
+        self, load: Load, counts: Counts, auction: AuctionView, client: WireClient | SocketIoClient,
+        watcher: Watcher | None,
+    ) -> None:  # fmt: skip
         self._counts = counts
         self._auction = auction
         self._client = client
         self._watcher = watcher
-        self._echo = echo
+        self._echo = load.wire == "echo"
+        self._keep_acks = load.keep_acks
         self._keys = (f"{prefix}-{n}" for prefix in (uuid4().hex[:20],) for n in itertools.count())
         self._sent_s = 0.0
+        self._amount = 0
         self.idle = True
 
     def next(self) -> None:
@@ -166,7 +180,7 @@ class Bidder:
             return
         self.idle = False
         auction = self._auction
-        auction.top = amount = auction.top + auction.ahead
+        auction.top = self._amount = amount = auction.top + auction.ahead
         self._sent_s = time.perf_counter()
         self._client.send_bid(auction.id, amount, next(self._keys), self._answered)
 
@@ -174,6 +188,8 @@ class Bidder:
         counts = self._counts
         if reply.ok or self._echo:
             counts.ever_accepted += 1
+            if self._keep_acks:
+                self._auction.acknowledged.append((reply.seq, self._amount))
             if counts.open:
                 counts.acks += 1
                 counts.accepted += 1
@@ -237,22 +253,29 @@ async def run(load: Load) -> Measured:
         lost_connections=counts.lost,
         client_cpu=round(cpu / window_s, 2),
         tops=[auction.top for auction in auctions],
+        acknowledged=[auction.acknowledged for auction in auctions] if load.keep_acks else [],
     )
 
 
 async def _seated(load: Load, counts: Counts, auction: AuctionView, token: str | None) -> list[Bidder]:
     """One connection, subscribed if the load watches, with as many bidders as it may have bids in flight."""
-    watcher = Watcher(counts, auction) if load.watch and not load.echo else None
+    watcher = Watcher(counts, auction) if load.watch and load.wire != "echo" else None
 
     def lost(_code: int, _reason: str) -> None:
         counts.lost += counts.running
 
-    client = await WireClient.connect(load.url, token, hello=not load.echo, on_close=lost)
+    client = await _connected(load, token, lost)
     if watcher is not None:
         client.on_event = watcher.receive
         auction.watchers.append(watcher)
         await client.subscribe(f"auction:{auction.id}")
-    return [Bidder(counts, auction, client, watcher, load.echo) for _ in range(load.in_flight)]
+    return [Bidder(load, counts, auction, client, watcher) for _ in range(load.in_flight)]
+
+
+async def _connected(load: Load, token: str | None, on_close: OnClose) -> WireClient | SocketIoClient:
+    if load.wire == "socket.io":
+        return await SocketIoClient.connect(load.url, int(token or 0), on_close)
+    return await WireClient.connect(load.url, token, hello=load.wire == "ece", on_close=on_close)
 
 
 async def _bidding(load: Load, counts: Counts, seconds: float) -> None:
@@ -273,17 +296,9 @@ async def _drained(bidders: list[Bidder]) -> None:
 
 
 def main() -> None:
-    load = msgspec.json.decode(sys.stdin.buffer.read(), type=Load)
     # A collection would be measured as latency of the server, and there are few cycles to collect.
     gc.disable()
-    try:
-        measured = uvloop.run(run(load))
-    except (OSError, WireTrouble) as error:
-        sys.exit(f"load generator: {error}")
-    sys.stdout.buffer.write(msgspec.json.encode(measured))
-    sys.stdout.flush()
-    # The end of the process closes the sockets.
-    os._exit(0)
+    run_order(run, Load, "load generator")
 
 
 if __name__ == "__main__":

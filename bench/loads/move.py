@@ -3,19 +3,16 @@ connects and answers with a line; then it obeys each line with a SetBidders or a
 """
 
 import asyncio
-import gc
 import itertools
-import os
-import sys
 import time
 from array import array
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
 import msgspec
-import uvloop
 
-from bench.loads.line_process import LINE_BYTES_MAX
+from bench.loads.line_process import answer_lines
 from bench.loads.load import DRAIN_S, PAUSE_S, AuctionView, Seat
 from bench.wire.client import Incoming, OnEvent, WireClient, WireTrouble, refusal_of
 
@@ -156,12 +153,10 @@ async def finish(seated: list[list[Bidder]]) -> list[BidLog]:
     return [bidder.bid_log() for bidder in bidders]
 
 
-async def run() -> None:
-    reader = asyncio.StreamReader(limit=LINE_BYTES_MAX)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+async def answers(lines: AsyncIterator[bytes]) -> AsyncIterator[Done]:
     decode = msgspec.json.Decoder(Connect | SetBidders | Finish).decode
     seated: list[list[Bidder]] = []
-    while line := await reader.readline():
+    async for line in lines:
         order = decode(line)
         try:
             if isinstance(order, Connect):
@@ -174,23 +169,10 @@ async def run() -> None:
                 bid_logs = await finish(seated)
                 await asyncio.to_thread(Path(order.file).write_bytes, msgspec.msgpack.encode(bid_logs))
         except (OSError, WireTrouble) as error:
-            write(Done(str(error)))
+            yield Done(str(error))
             return
-        write(Done())
-
-
-def write(message: Done) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
-    sys.stdout.flush()
-
-
-def main() -> None:
-    # A collection would be measured as latency of the server.
-    gc.disable()
-    uvloop.run(run())
-    # The end of the process closes the sockets.
-    os._exit(0)
+        yield Done()
 
 
 if __name__ == "__main__":
-    main()
+    answer_lines(answers)

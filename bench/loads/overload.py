@@ -6,19 +6,17 @@ latency counts from that time, whenever it was really sent).
 """
 
 import asyncio
-import gc
 import itertools
-import os
-import sys
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import msgspec
-import uvloop
 
-from bench.loads.line_process import LINE_BYTES_MAX
+from bench.loads.line_process import answer_lines
 from bench.loads.load import DRAIN_S, PAUSE_S, STEPS_AHEAD, Seat
+from bench.loads.pinning import pin_load
 from bench.percentiles import p50_p99, percentile
 from bench.wire.client import Incoming, Reply, WireClient, WireTrouble, refusal_of
 
@@ -227,31 +225,17 @@ async def _open_loop(sockets: Sockets, tally: Tally, began_s: float, per_s: floa
         await asyncio.sleep(0 if late else TICK_S)
 
 
-async def run() -> None:
-    reader = asyncio.StreamReader(limit=LINE_BYTES_MAX)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+async def answers(lines: AsyncIterator[bytes]) -> AsyncIterator[Connected | RoundResult]:
     try:
-        sockets = await connect(msgspec.json.decode(await reader.readline(), type=Connect))
+        sockets = await connect(msgspec.json.decode(await anext(lines), type=Connect))
     except (OSError, WireTrouble) as error:
-        write(Connected(0, str(error)))
+        yield Connected(0, str(error))
         return
-    write(Connected(len(sockets.places)))
-    while line := await reader.readline():
-        write(await play_round(sockets, msgspec.json.decode(line, type=Round)))
-
-
-def write(message: Connected | RoundResult) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
-    sys.stdout.flush()
-
-
-def main() -> None:
-    # A collection would be measured as latency of the server.
-    gc.disable()
-    uvloop.run(run())
-    # The end of the process closes the sockets.
-    os._exit(0)
+    yield Connected(len(sockets.places))
+    async for line in lines:
+        yield await play_round(sockets, msgspec.json.decode(line, type=Round))
 
 
 if __name__ == "__main__":
-    main()
+    pin_load()
+    answer_lines(answers)

@@ -1,6 +1,7 @@
 """Processes that a bench starts, and ends again whatever happens."""
 
 import asyncio
+import ctypes
 import os
 import signal
 import socket
@@ -15,11 +16,13 @@ STOP_DEADLINE_S = 10.0
 # Characters of a failed process's last words that are shown.
 STDERR_CHARACTERS_MAX = 800
 ROOT = Path(__file__).resolve().parent.parent.parent
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 NOTHING_SET: Mapping[str, str] = {}
 
 
 class ProcessFailed(BenchFailed):
-    """A process that the bench needs ended with an error. The message has the end of what it stderr."""
+    """A process that the bench needs ended with an error. The message has the end of its stderr."""
 
 
 def python_module(module: str) -> list[str]:
@@ -38,7 +41,10 @@ def free_port() -> int:
 async def running(
     command: Sequence[str], *, cwd: Path = ROOT, env: Mapping[str, str] = NOTHING_SET, log: Path | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process in its own group, its stdout as a pipe unless it goes to `log`; the whole group ends with the block."""
+    """A process in its own group, its stdout as a pipe unless it goes to `log`; the whole group ends with the block.
+
+    If the bench itself is killed, the kernel kills the process.
+    """
     output = None if log is None else log.open("wb")
     try:
         process = await asyncio.create_subprocess_exec(
@@ -49,6 +55,7 @@ async def running(
             stdout=asyncio.subprocess.PIPE if output is None else output,
             stderr=output,
             start_new_session=True,
+            preexec_fn=_die_with_parent,
         )
     finally:
         if output is not None:
@@ -57,6 +64,16 @@ async def running(
         yield process
     finally:
         await _stop(process)
+
+
+async def line_of(process: asyncio.subprocess.Process, deadline_s: float) -> str:
+    """The next line of its stdout, empty where it has ended. Raises ProcessFailed."""
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(deadline_s):
+            return (await process.stdout.readline()).decode()
+    except TimeoutError:
+        raise ProcessFailed(f"a server was not ready within {deadline_s:g} s") from None
 
 
 async def output_of(
@@ -88,6 +105,10 @@ async def output_of(
         stderr = err.decode(errors="replace").strip()[-STDERR_CHARACTERS_MAX:]
         raise ProcessFailed(f"{' '.join(command)} ended with {process.returncode}: {stderr}")
     return out
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _with(env: Mapping[str, str]) -> list[str]:

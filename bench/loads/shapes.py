@@ -1,4 +1,4 @@
-"""Shapes of closed-loop load: so many auctions with so many bidders each; and a bare echo, the baseline."""
+"""Shapes of closed-loop load: so many auctions with so many bidders each."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ import msgspec
 
 from bench.engine import Engine
 from bench.loads.load import STARTING_PRICE, STEP, Load, Measured, Seat
-from bench.loads.processes import output_of, python_module, running
+from bench.loads.processes import ProcessFailed, output_of, python_module
 from bench.wire.accounts import Roster
 from bench.wire.rest_client import RestClient
 
@@ -16,8 +16,6 @@ DURATION_MS = 24 * 3600 * 1000
 # A user bids in several auctions where a shape has more seats, with one socket for each.
 USERS_MAX = 50
 WARMUP_S = 2.0
-ECHO_SECONDS = 5.0
-ECHO_CONNECTIONS = 50
 # What a load process may take besides its measured time: connect, drain.
 LOAD_GRACE_S = 120.0
 
@@ -35,16 +33,6 @@ class Shape:
 HOT = Shape("hot", 1, 50, "1 auction × 50 bidders, each also watching it")
 SPREAD = Shape("spread", 50, 4, "50 auctions × 4 bidders, each also watching its auction")
 LONE = Shape("lone", 1, 1, "1 bidder, also watching")
-
-
-async def measure_echo(seconds: float = ECHO_SECONDS) -> float:
-    """Round trips a second of the bare echo, with the same client and as many connections as `hot` has bidders."""
-    async with running(python_module("bench.loads.echo_server")) as server:
-        assert server.stdout is not None
-        port = int(await server.stdout.readline())
-        seat = Seat("0" * 13, [None] * ECHO_CONNECTIONS, STARTING_PRICE, STEP)
-        measured = await run_load(Load(f"http://127.0.0.1:{port}", [seat], seconds, warmup_s=1.0, echo=True))
-    return measured.acks / measured.window_s
 
 
 async def measure_shape(engine: Engine, shape: Shape, seconds: float, warmup_s: float = WARMUP_S) -> Measured:
@@ -78,7 +66,10 @@ async def run_load(load: Load) -> Measured:
         given=msgspec.json.encode(load),
         deadline_s=load.seconds + load.warmup_s + LOAD_GRACE_S,
     )
-    return msgspec.json.decode(out, type=Measured)
+    try:
+        return msgspec.json.decode(out, type=Measured)
+    except msgspec.DecodeError:
+        raise ProcessFailed("the load process ended without its figures: run the bench again") from None
 
 
 def terms(title: str) -> dict[str, Any]:

@@ -2,16 +2,15 @@
 then for each line with a Record of what was bid it answers with a line, the updates that the crowd received."""
 
 import asyncio
-import gc
-import os
-import sys
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 
 import msgspec
-import uvloop
 
-from bench.loads.line_process import LINE_BYTES_MAX
+from bench.loads.line_process import answer_lines
+from bench.loads.pinning import pin_load
+from bench.percentiles import p50_p99
 from bench.wire.client import Incoming, WireClient, WireTrouble
 
 CONNECTING_MAX = 64
@@ -47,7 +46,10 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class CrowdResult(msgspec.Struct):
-    """Of a crowd: frames, latencies in ticks with their counts, and how many ended with the final state."""
+    """Of a crowd: frames, latencies in ticks with their counts, and how many ended with the final state.
+
+    `behind_ms`: how late the process itself did what was due, its own work included.
+    """
 
     frames: int
     updates: list[tuple[int, int]]
@@ -55,6 +57,7 @@ class CrowdResult(msgspec.Struct):
     right: int
     faults: int
     cpu_s: float
+    behind_ms: dict[str, float | None]
 
 
 class Watchers:
@@ -63,8 +66,17 @@ class Watchers:
     def __init__(self) -> None:
         self.all: list[Watcher] = []
         self.received: list[tuple[int, int, int, float]] = []
+        # When a timer was due, and how late it was.
+        self.behind: list[tuple[float, float]] = []
         self.faults = 0
         self.dropped = 0
+
+    async def notice_lateness(self) -> None:
+        """Record how late a timer of this process fires, again and again."""
+        while True:
+            due_s = time.perf_counter() + LOOK_EVERY_S
+            await asyncio.sleep(LOOK_EVERY_S)
+            self.behind.append((due_s, time.perf_counter() - due_s))
 
     def lost(self, _code: int, _reason: str) -> None:
         self.dropped += 1
@@ -131,7 +143,13 @@ async def result_of(watchers: Watchers, record: Record, cpu_from_s: float) -> Cr
     received, watchers.received = watchers.received, []
     updates = latencies(dict(record.sent), received)
     faults, watchers.faults = watchers.faults, 0
-    return CrowdResult(len(received), sorted(updates.items()), watchers.dropped, right, faults, cpu_s)
+    # Between rounds other crowds connect, on the same processor.
+    from_s, to_s = (limit(sent_s for _, sent_s in record.sent) for limit in (min, max))
+    behind_s = [late_s for due_s, late_s in watchers.behind if from_s <= due_s <= to_s]
+    watchers.behind.clear()
+    return CrowdResult(
+        len(received), sorted(updates.items()), watchers.dropped, right, faults, cpu_s, p50_p99(behind_s)
+    )
 
 
 def latencies(sent: dict[int, float], received: list[tuple[int, int, int, float]]) -> Counter[int]:
@@ -146,30 +164,17 @@ def latencies(sent: dict[int, float], received: list[tuple[int, int, int, float]
     return found
 
 
-async def run() -> None:
-    reader = asyncio.StreamReader(limit=LINE_BYTES_MAX)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+async def answers(lines: AsyncIterator[bytes]) -> AsyncIterator[Connected | CrowdResult]:
     watchers = Watchers()
-    write(await connect(msgspec.json.decode(await reader.readline(), type=Crowd), watchers))
+    yield await connect(msgspec.json.decode(await anext(lines), type=Crowd), watchers)
+    watching = asyncio.create_task(watchers.notice_lateness())
     cpu_s = time.process_time()
-    while line := await reader.readline():
-        result = await result_of(watchers, msgspec.json.decode(line, type=Record), cpu_s)
-        write(result)
+    async for line in lines:
+        yield await result_of(watchers, msgspec.json.decode(line, type=Record), cpu_s)
         cpu_s = time.process_time()
-
-
-def write(message: Connected | CrowdResult) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
-    sys.stdout.flush()
-
-
-def main() -> None:
-    # A collection over a crowd's objects would be measured as latency of the server.
-    gc.disable()
-    uvloop.run(run())
-    # The end of the process closes the sockets.
-    os._exit(0)
+    watching.cancel()
 
 
 if __name__ == "__main__":
-    main()
+    pin_load()
+    answer_lines(answers)

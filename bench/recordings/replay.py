@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
 from bench.recordings.model import RecordedAuction
 from bench.recordings.proxy_model import EBAY_STEPS, Expected
-from bench.wire.accounts import OPERATOR_ROLE, Accounts, Roster, username_of
-from bench.wire.client import Ack, ConnectionLost, Refusal, RequestRefused, WireClient, bid_surely
+from bench.wire.accounts import OPERATOR_ROLE, Accounts, Roster, RosterTokens, username_of
 from bench.wire.rest_client import RestClient
-from bench.wire.socket_pool import SocketPool, sockets_allowed
+from bench.wire.socket_pool import ClientPool, sockets_allowed
+from ece_client import BidResult, Client, Refused
 
 SELLER = "replay_seller"
 OPERATOR = "replay_operator"
@@ -125,7 +124,7 @@ async def replay(
     await roster.enlist([OPERATOR], OPERATOR_ROLE)
     await roster.enlist(sorted({username_of(bid.bidder) for auction in auctions for bid in auction.bids}))
     rest = RestClient(base_url, roster)
-    pool = SocketPool(lambda bidder: _connect(base_url, roster, bidder), sockets_allowed())
+    pool = ClientPool(lambda bidder: Client(base_url, tokens=RosterTokens(roster, bidder)), sockets_allowed())
     progress.sockets_opened = lambda: pool.opened
     progress.phase = "bidding"
     # At a given speed all auctions run at the same time, as they were recorded.
@@ -141,23 +140,10 @@ async def replay(
         await rest.close()
 
 
-async def _connect(base_url: str, roster: Roster, bidder: str) -> WireClient:
-    """The bidder's own authenticated socket; an expired token is replaced once."""
-    try:
-        return await WireClient.connect(base_url, roster.token(bidder))
-    except RequestRefused as refused:
-        if refused.refusal.code != "unauthenticated":
-            raise
-    except ConnectionLost as lost:
-        if not lost.final:
-            raise
-    return await WireClient.connect(base_url, await roster.renewed_token(bidder))
-
-
 @dataclass
 class _Run:
     rest: RestClient
-    pool: SocketPool
+    pool: ClientPool
     options: ReplayOptions
     progress: Progress
     started_s: float
@@ -189,7 +175,7 @@ class _Run:
                 await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             answer = await self._bid(auction, username_of(bid.bidder), bid.amount)
             live.sent += 1
-            if isinstance(answer, Refusal):
+            if isinstance(answer, Refused):
                 self.progress.refused[answer.code] += 1
                 after.append(None)
             else:
@@ -198,19 +184,16 @@ class _Run:
                 after.append(answer.price)
         return after
 
-    async def _bid(self, auction: str, bidder: str, amount: int) -> Ack | Refusal:
+    async def _bid(self, auction: str, bidder: str, amount: int) -> BidResult | Refused:
         progress = self.progress
-        dialled_s: list[float] = []
-        async with self.pool.lease(bidder) as dial:
-
-            async def timed_dial() -> WireClient:
-                client = await dial()
-                dialled_s.append(time.monotonic())
-                return client
-
-            answer = await bid_surely(timed_dial, auction, amount, str(uuid4()))
-        # Timed from the first sending, retries included; a socket that had to be opened before is no part of it.
-        sent_s, progress.last_ack_s = dialled_s[0], time.monotonic()
+        async with self.pool.lease(bidder) as client:
+            # Timed from the first sending, retries included; opening the socket is no part of it.
+            sent_s = time.monotonic()
+            try:
+                answer: BidResult | Refused = await client.bid(auction, amount)
+            except Refused as refused:
+                answer = refused
+        progress.last_ack_s = time.monotonic()
         if progress.first_bid_s is None:
             progress.first_bid_s = sent_s
         progress.ack_s.append(progress.last_ack_s - sent_s)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
 
-OPERATOR_ROLE = "operator"
+from ece_client import AccessToken
+
+OPERATOR_ROLE = "admin"
 # Before every name that comes from a file, so that no row of it can name a real user.
 FILE_NAME_PREFIX = "ebay_"
 _PLAIN_NAME = re.compile(r"[a-z0-9_]{1,20}", re.ASCII)
@@ -39,6 +41,9 @@ class Roster:
         self._known.update(await self._accounts.provision(names, role))
         self._roles.update(dict.fromkeys(names, role))
 
+    def account(self, name: str) -> Account:
+        return self._known[name]
+
     def token(self, name: str) -> str:
         return self._known[name].token
 
@@ -46,6 +51,23 @@ class Roster:
         """A fresh token for a name whose last one was refused."""
         await self.enlist([name], self._roles[name])
         return self.token(name)
+
+
+class RosterTokens:
+    """The tokens of one name of a roster, for a client."""
+
+    def __init__(self, roster: Roster, name: str) -> None:
+        self._roster = roster
+        self._name = name
+
+    async def access_token(self) -> AccessToken:
+        """The last token that the roster knows."""
+        return AccessToken(self._roster.token(self._name))
+
+    async def renew(self, refused: str) -> AccessToken:
+        """A fresh one, unless there is one already."""
+        known = self._roster.token(self._name)
+        return AccessToken(known if known != refused else await self._roster.renewed_token(self._name))
 
 
 def username_of(recorded_bidder: str) -> str:

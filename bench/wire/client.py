@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 import picows
@@ -25,7 +25,7 @@ INCOMING_FRAME_BYTES_MAX = 16 * 1024 * 1024
 # 4500–4999 mean "don't come back"; 1006 is what a connection without a closing handshake is called.
 CLOSE_CODES_FINAL = range(4500, 5000)
 CLOSE_CODE_ABNORMAL = 1006
-RETRIED_CODES = frozenset({"unavailable", "overloaded", "rate_limited"})
+RETRIED_CODES = frozenset({"unavailable", "overloaded", "rate_limited", "still_running"})
 
 
 class Incoming(msgspec.Struct, gc=False):
@@ -145,8 +145,12 @@ class WireClient(picows.WSListener):  # type: ignore[misc]
         on_event: OnEvent | None = None,
         on_close: OnClose | None = None,
         deadline_s: float = CONNECT_DEADLINE_S,
+        source: str | None = None,
     ) -> Self:
-        """Connect to `<base_url>/ws` and say hello. Raises ConnectionLost, or RequestRefused for a bad token."""
+        """Connect to `<base_url>/ws`, from the local address `source`, and say hello.
+
+        Raises ConnectionLost, or RequestRefused for a bad token.
+        """
         client = cls(subprotocol)
         client.on_event, client.on_close = on_event, on_close
         try:
@@ -156,6 +160,7 @@ class WireClient(picows.WSListener):  # type: ignore[misc]
                 websocket_handshake_timeout=deadline_s,
                 extra_headers={"Sec-WebSocket-Protocol": subprotocol},
                 max_frame_size=INCOMING_FRAME_BYTES_MAX,
+                **({} if source is None else {"local_addr": (source, 0)}),
             )
         except (OSError, picows.WSError, TimeoutError) as error:
             raise ConnectionLost(CLOSE_CODE_ABNORMAL, str(error)) from error
@@ -329,6 +334,7 @@ def refusal_of(reply: Incoming) -> Refusal:
 
 
 Dial = Callable[[], Awaitable[WireClient]]
+Answered = TypeVar("Answered")
 
 
 async def bid_surely(
@@ -339,9 +345,37 @@ async def bid_surely(
     deadline_s: float = SURE_DEADLINE_S,
     on_retry: Callable[[Exception], None] = lambda failure: None,
 ) -> Ack | Refusal:
-    """Bid until the outcome is known: the same key again after `unavailable`, a lost or silent connection.
+    """Bid until the outcome is known; see `surely`."""
+    return await surely(dial, lambda client: client.bid(auction, amount, key), deadline_s, on_retry)
 
-    `on_retry` is called with each such failure.
+
+async def request_surely(
+    dial: Dial,
+    op: str,
+    deadline_s: float = SURE_DEADLINE_S,
+    on_retry: Callable[[Exception], None] = lambda failure: None,
+    **fields: Any,
+) -> dict[str, Any] | Refusal:
+    """A request with a key, until its outcome is known; see `surely`."""
+
+    async def once(client: WireClient) -> dict[str, Any] | Refusal:
+        try:
+            return await client.request(op, **fields)
+        except RequestRefused as refused:
+            return refused.refusal
+
+    return await surely(dial, once, deadline_s, on_retry)
+
+
+async def surely(
+    dial: Dial,
+    once: Callable[[WireClient], Awaitable[Answered | Refusal]],
+    deadline_s: float,
+    on_retry: Callable[[Exception], None],
+) -> Answered | Refusal:
+    """Do this until the outcome is known: again after `unavailable`, a lost or silent connection.
+
+    It has to send the same key each time. `on_retry` is called with each such failure.
 
     `dial` gives a live connection, the same as before or a new one. Raises the last failure at the deadline.
     """
@@ -350,7 +384,7 @@ async def bid_surely(
     while True:
         wait_s = backoff_s
         try:
-            answer = await (await dial()).bid(auction, amount, key)
+            answer = await once(await dial())
             if not isinstance(answer, Refusal) or answer.code not in RETRIED_CODES:
                 return answer
             failure: Exception = RequestRefused(answer)

@@ -1,19 +1,19 @@
-"""Authenticated sockets of many bidders, at most so many open at once: opened when first needed, the idlest closed."""
+"""Clients of many bidders, at most so many open at once: opened when first needed, the idlest closed."""
 
 import asyncio
 import resource
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from bench.wire.client import WireClient
+from ece_client import Client
 
 SOCKETS_MAX = 800
 # Files that the process needs besides: pipes, databases, REST connections, logs.
 OTHER_FILES = 200
 CONNECTING_MAX = 64
 
-Connect = Callable[[str], Awaitable[WireClient]]
+MakeClient = Callable[[str], Client]
 
 
 def sockets_allowed(wanted: int = SOCKETS_MAX) -> int:
@@ -27,58 +27,64 @@ def sockets_allowed(wanted: int = SOCKETS_MAX) -> int:
     return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - OTHER_FILES))
 
 
-class SocketPool:
-    """One socket a bidder. A bidder in use (`lease`) is never closed; the least recently used idle one is."""
+class ClientPool:
+    """One client a bidder. A bidder in use (`lease`) is never closed; the least recently used idle one is."""
 
-    def __init__(self, connect: Connect, sockets_max: int) -> None:
-        self._connect = connect
+    def __init__(self, make: MakeClient, sockets_max: int) -> None:
+        self._make = make
         self._sockets_max = sockets_max
-        self._open: OrderedDict[str, WireClient] = OrderedDict()
+        self._open: OrderedDict[str, Client] = OrderedDict()
         self._users: dict[str, int] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._connecting = asyncio.Semaphore(CONNECTING_MAX)
-        self.opened = 0
+        self._closed_connections = 0
+
+    @property
+    def opened(self) -> int:
+        """How many connections were made so far."""
+        return self._closed_connections + sum(client.session.connections for client in self._open.values())
 
     @asynccontextmanager
-    async def lease(self, bidder: str) -> AsyncIterator[Callable[[], Awaitable[WireClient]]]:
-        """While it lasts the bidder's socket stays; gives a `dial` that returns it, reconnected when it was lost."""
+    async def lease(self, bidder: str) -> AsyncIterator[Client]:
+        """The bidder's client, connected; it stays open while the block runs."""
         self._users[bidder] = self._users.get(bidder, 0) + 1
         try:
-            yield lambda: self._live(bidder)
+            yield await self._live(bidder)
         finally:
             self._users[bidder] -= 1
             if not self._users[bidder]:
                 del self._users[bidder]
 
-    async def _live(self, bidder: str) -> WireClient:
-        client = self._open.get(bidder)
-        if client is not None and client.closed is None:
-            self._open.move_to_end(bidder)
-            return client
+    async def _live(self, bidder: str) -> Client:
         async with self._locks.setdefault(bidder, asyncio.Lock()):
             client = self._open.get(bidder)
-            if client is None or client.closed is not None:
-                self._close_the_idlest()
-                async with self._connecting:
-                    client = await self._connect(bidder)
-                self._open[bidder] = client
-                self.opened += 1
+            if client is None:
+                await self._close_the_idlest()
+                client = self._open[bidder] = self._make(bidder)
+                try:
+                    async with self._connecting:
+                        await client.connect()
+                except BaseException:
+                    del self._open[bidder]
+                    raise
             self._open.move_to_end(bidder)
             return client
 
-    def _close_the_idlest(self) -> None:
+    async def _close_the_idlest(self) -> None:
         while len(self._open) >= self._sockets_max:
             idle = next((name for name in self._open if name not in self._users), None)
             if idle is None:
                 return
-            self._open.pop(idle).close()
+            client = self._open.pop(idle)
             self._locks.pop(idle, None)
+            await self._close(client)
+
+    async def _close(self, client: Client) -> None:
+        self._closed_connections += client.session.connections
+        await client.close()
 
     async def close(self) -> None:
-        """Close every socket and wait until they are."""
+        """Close every client."""
         clients = list(self._open.values())
         self._open.clear()
-        for client in clients:
-            client.close()
-        # A socket that ended badly has ended too.
-        await asyncio.gather(*(client.wait_closed() for client in clients), return_exceptions=True)
+        await asyncio.gather(*(self._close(client) for client in clients))

@@ -43,7 +43,7 @@ class AuctionRules(Rules[Auction, Command, Event]):
         """The names of all formats."""
         return list(self._formats)
 
-    def _of(self, state: Auction) -> Format:
+    def of(self, state: Auction) -> Format:
         return self._formats[state.terms.format]
 
     def _of_event(self, event: Event) -> Format:
@@ -64,19 +64,19 @@ class AuctionRules(Rules[Auction, Command, Event]):
         return state.terms
 
     def decide(self, state: Auction, command: Command | Tick, now_ms: int) -> list[Event] | Refusal:
-        return self._formats[state.terms.format].decide(state, command, now_ms)
+        return self.of(state).decide(state, command, now_ms)
 
     def apply(self, state: Auction | None, event: Event) -> Auction:
         if state is not None:
-            return self._formats[state.terms.format].apply(state, event)
+            return self.of(state).apply(state, event)
         opening = self._shared.opening(event)
         return (self._shared if opening is None else self._formats[opening[1].format]).apply(None, event)
 
     def due_at(self, state: Auction) -> int | None:
-        return self._of(state).due_at(state)
+        return self.of(state).due_at(state)
 
     def ended(self, state: Auction) -> bool:
-        return self._of(state).ended(state)
+        return self.of(state).ended(state)
 
     def fingerprint(self, command: Command) -> int | str | None:
         return self._shared.fingerprint(command)
@@ -85,7 +85,7 @@ class AuctionRules(Rules[Auction, Command, Event]):
         return self._of_event(event).receipt(event)
 
     def reserved(self, state: Auction | None) -> Mapping[int, Reservation]:
-        return {} if state is None else self._of(state).reserved(state)
+        return {} if state is None else self.of(state).reserved(state)
 
     def required(self, event: Event) -> Sequence[tuple[int, int]]:
         return self._of_event(event).required(event)
@@ -94,22 +94,22 @@ class AuctionRules(Rules[Auction, Command, Event]):
         return state.terms.placement
 
     def public_state(self, state: Auction, now_ms: int, placement: str) -> PublicState:
-        return self._of(state).public_state(state, now_ms, placement)
+        return self.of(state).public_state(state, now_ms, placement)
 
     def public_event(self, event: Event) -> tuple[str, dict[str, Any]]:
         return self._of_event(event).public_event(event)
 
     def status(self, state: Auction) -> Any:
-        return self._of(state).status(state)
+        return self.of(state).status(state)
 
     def summary(self, state: Auction, at_ms: int, placement: str) -> tuple[Any, ...]:
-        return self._of(state).summary(state, at_ms, placement)
+        return self.of(state).summary(state, at_ms, placement)
 
     def summary_jobs(self, state: Auction) -> Sequence[str]:
-        return self._of(state).summary_jobs(state)
+        return self.of(state).summary_jobs(state)
 
     def command_behind(self, state: Auction, event: Event) -> Command | Tick | None:
-        return self._of(state).command_behind(state, event)
+        return self.of(state).command_behind(state, event)
 
 
 AUCTIONS = AuctionRules(ENGLISH)

@@ -1,7 +1,8 @@
 """The rules of withdrawals.
 
-``requested`` → ``waiting_for_chain`` | ``rejected`` | ``cancelled``. The amount is held until it is paid out or
-released.
+``requested`` → ``waiting_for_chain`` → ``sending`` → ``paid`` | ``failed``; before ``sending`` also ``rejected`` or
+``cancelled``. The amount is held until it is paid out or released. From ``sending`` on a transaction may exist, so only
+the chain decides.
 """
 
 from enum import StrEnum
@@ -15,10 +16,13 @@ DAY_MS = 86_400_000
 
 
 class State(StrEnum):
-    """The state of a withdrawal. In ``rejected`` and ``cancelled`` the amount is released."""
+    """The state of a withdrawal. In ``rejected``, ``cancelled`` and ``failed`` the amount is released."""
 
     REQUESTED = "requested"
     WAITING_FOR_CHAIN = "waiting_for_chain"
+    SENDING = "sending"
+    PAID = "paid"
+    FAILED = "failed"
     REJECTED = "rejected"
     CANCELLED = "cancelled"
 
@@ -78,3 +82,8 @@ def held_by(withdrawal: int) -> bytes:
 def released_by(withdrawal: int) -> bytes:
     """The id of the order that releases the hold when nothing is paid out."""
     return transfer_id("withdrawal let go of", withdrawal)
+
+
+def paid_by(withdrawal: int) -> bytes:
+    """The id of the order that posts the hold when the chain has paid out."""
+    return transfer_id("withdrawal paid", withdrawal)

@@ -102,7 +102,8 @@ class Child:
 
     async def within(self, seconds: float) -> int:
         """As `wait`, but no longer than this. Raises TimeoutError."""
-        return await asyncio.wait_for(self.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            return await self.wait()
 
     async def stop(self, within_s: float) -> bool:
         """Ask it to stop; kill it when the time is up. True if it stopped by itself."""
@@ -110,7 +111,8 @@ class Child:
         if self.alive:
             self.send(self._command.stop_signal)
             try:
-                await asyncio.wait_for(self.wait(), within_s)
+                async with asyncio.timeout(within_s):
+                    await self.wait()
             except TimeoutError:
                 gentle = False
         self.kill_session()

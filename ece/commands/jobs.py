@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from getpass import getuser
 from typing import Annotated, Any
 
 import msgspec
@@ -19,6 +20,7 @@ from rich.table import Table
 from ece.engine.running import database_of
 from ece.failure import Failure
 from ece.settings import load_settings
+from persistence.audit.trail import ORIGIN, Origin
 from persistence.jobs.store import JobRecord, JobStore, KindStatus
 from persistence.postgres.errors import StoreError
 from persistence.postgres.pool import close_pool, open_pool
@@ -106,6 +108,7 @@ async def _shown(kind: str, key: str) -> JobRecord:
 
 
 async def _retried(kind: str, key: str) -> None:
+    ORIGIN.set(Origin(actor=f"command line: {getuser()}"))
     async with _store() as store:
         if not await store.retry(kind, key):
             raise Failure(f"No job {kind} {key} is dead: `scripts/ece jobs list --state dead` lists those that are.")

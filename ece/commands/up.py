@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from ece.data_dir import DataDir, RuntimeDir, with_secrets
+from ece.key_sources import check_keys
 from ece.settings import Settings, load_settings
 from ece.supervisor.port import check_port
 from ece.supervisor.supervisor import Supervisor
@@ -22,10 +23,10 @@ def up(
 ) -> None:
     """Start the whole engine on this machine; Ctrl-C stops it.
 
-    It starts PostgreSQL (the event log), Valkey (publish/subscribe), Ray (the
-    hosts, which run the auctions) and the gateway (REST and WebSocket). It
-    restarts a process that dies and prints a message. Data are in .ece/, and the
-    next start continues with them.
+    It starts PostgreSQL (the event log), Valkey (publish/subscribe), a local
+    Solana chain, Ray (the hosts, which run the auctions) and the gateway (REST
+    and WebSocket). It restarts a process that dies and prints a message. Data
+    are in .ece/, and the next start continues with them.
 
     Examples:
 
@@ -38,6 +39,8 @@ def up(
       ECE_DATABASE_URL=postgresql://ece:…@db/ece scripts/up
 
       ECE_RAY_ADDRESS=auto scripts/up        hosts on this node's Ray cluster
+
+      ECE_SOLANA_RPC_URL=https://… scripts/up   another Solana cluster
 
     When it is ready: scripts/ece replay FILE.csv · scripts/ece bench hot ·
     scripts/ece doctor. All settings and messages are explained in
@@ -55,7 +58,6 @@ def run_engine(settings: Settings, console: Console, *, brief: bool) -> None:
     with data_dir.locked():
         check_port(settings)
         settings = with_secrets(settings, data_dir)
-        with Terminal(console) as terminal:
-            terminal.heading(f"Starting ECE on {data_dir.path}")
-            with RuntimeDir(settings) as runtime_dir:
-                asyncio.run(Supervisor(settings, data_dir, runtime_dir.path, terminal, brief=brief).run())
+        check_keys(settings)
+        with Terminal(console) as terminal, RuntimeDir(settings) as runtime_dir:
+            asyncio.run(Supervisor(settings, data_dir, runtime_dir.path, terminal, brief=brief).run())

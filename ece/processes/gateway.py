@@ -10,18 +10,28 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
+from typing import Any
 
 import structlog
 import uvicorn
 import uvloop
 from fastapi import FastAPI
 from prometheus_client import ProcessCollector
-from prometheus_client.registry import Collector
 
 from actors.clock import Clock
+from actors.data_keys import DataKeys
 from actors.routing.router import Router
+from actors.scanning.scanner import Scanner
+from chain.rpc.client import ChainRpc
+from chain.wallets.cipher import CannotDecrypt
+from chain.wallets.holdings import Holdings
+from domain.rate_limit import per_second
 from ece.data_dir import DataDir, with_secrets
 from ece.logs import configure_logs
+from ece.processes.chain_client import chain_client
+from ece.processes.content import content_store
+from ece.processes.data_keys import opened_keys
+from ece.processes.gateway_identity import IdentityParts, loaded_identity
 from ece.processes.gateway_limits import (
     money_rules,
     open_connections,
@@ -30,43 +40,65 @@ from ece.processes.gateway_limits import (
     session_limits,
     sockets_limit,
 )
+from ece.processes.gateway_trades import trade_services
+from ece.processes.gateway_wallets import payouts_of, wallet_services
 from ece.processes.gc_tuning import tune_gc
+from ece.processes.mail import push_services
 from ece.settings import Settings, load_settings, revealed
 from gateway.app import create_app
-from gateway.fanout.channels import FanOutCounts
-from gateway.fanout.entity_channels import EntityChannels
+from gateway.fanout.channels import ChannelSource, FanOutCounts
+from gateway.fanout.entity_channels import EntityChannels, UpdatePages
 from gateway.fanout.hub import Hub, topics_of
+from gateway.fanout.mint_channels import MintChannels
+from gateway.fanout.trade_channels import TradeChannels
 from gateway.fanout.user_channels import UserChannels
 from gateway.http.address_limit import AddressLimit
 from gateway.http.connections import Connections
-from gateway.http.protocol import HttpProtocol
-from gateway.identity.passwords import PasswordHasher
-from gateway.identity.tokens import TokenIssuer
-from gateway.monitoring.exposition import CatalogMetrics, ConnectionMetrics, HubMetrics, SocketMetrics, WaitingMetrics
+from gateway.http.protocol import TLS_CIPHERS, HttpProtocol
+from gateway.identity.passwords.hasher import PasswordHasher
+from gateway.limits.leases import Leases
+from gateway.limits.limiter import Limiter
+from gateway.monitoring.exposition import (
+    CatalogMetrics,
+    ConnectionMetrics,
+    HubMetrics,
+    RateLimitMetrics,
+    SocketMetrics,
+    WaitingMetrics,
+)
 from gateway.monitoring.fleet_metrics import FleetMetrics
 from gateway.rest.analytics.services import AnalyticsReading
-from gateway.rest.catalog.services import Catalog
+from gateway.rest.catalog.services import catalog_services
+from gateway.rest.content.services import ContentService
 from gateway.rest.ledger.services import Money
+from gateway.rest.mints.services import CORE, TOKEN_2022, Minting
 from gateway.rest.notifications.services import Watching
+from gateway.rest.profiles.services import profile_services
 from gateway.rest.sales.services import Sales
+from gateway.rest.scans.services import Scans
 from gateway.rest.services import Services
+from gateway.trades.services import Trades
 from gateway.websocket.admission import Admission
 from gateway.websocket.operations.table import OPERATIONS
 from gateway.websocket.protocol import SocketProtocol
 from gateway.websocket.sockets import Sockets
 from gateway.websocket.traffic import Traffic
+from persistence.analytics.activity import UserActivity
 from persistence.analytics.market import MarketReading
 from persistence.analytics.portfolios import PortfolioReading
 from persistence.auctions.reading import AuctionHistory, AuctionListing
+from persistence.audit.trail import AuditTrail
 from persistence.catalog.cache import CatalogCache
-from persistence.catalog.reading import CatalogReading
-from persistence.catalog.view import CatalogView
-from persistence.catalog.writing import CatalogWriting
-from persistence.identity.store import RefreshTokens, UserStore
+from persistence.catalog.fingerprints import CardFingerprints
+from persistence.chain.status import ChainStatus
 from persistence.jobs.store import JobStore
 from persistence.ledger.reading import LedgerReading
 from persistence.ledger.store import Ledger
 from persistence.ledger.withdrawals import Withdrawals
+from persistence.log.anchors import Anchors
+from persistence.minting.ownership import Ownership
+from persistence.minting.reading import Mints
+from persistence.minting.requests import MintRequests
 from persistence.notifications.saved_searches import SavedSearches
 from persistence.notifications.store import Notifications
 from persistence.notifications.watches import Watches
@@ -74,12 +106,15 @@ from persistence.placement.directory import Directory
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.idempotency import IdempotencyKeys
 from persistence.postgres.pool import Pool, close_pool, open_pool, pool_use, probe
-from persistence.redis.announcements import Listener
+from persistence.redis.announcements import Announcer, Listener
+from persistence.redis.rate_limits import RateLimits
 from persistence.sales.copies import Copies
+from persistence.sales.listing_costs import SellerCosts
 from persistence.sales.listings import Listings
 from persistence.sales.second_chances import SecondChances
 from persistence.sales.seller_tiers import SellerTiers
 from persistence.sales.settlement import Settlements
+from persistence.trades.lists import TradeLists
 
 log = structlog.get_logger()
 
@@ -97,7 +132,8 @@ async def serve(settings: Settings) -> None:
     """Serve until SIGTERM."""
     async with AsyncExitStack() as stack:
         connections = open_connections(settings, raise_file_limit())
-        app, sockets = await stack.enter_async_context(gateway(settings, connections))
+        rpc = await stack.enter_async_context(chain_client(settings))
+        app, sockets = await stack.enter_async_context(gateway(settings, connections, rpc))
         config = uvicorn.Config(
             app,
             host=settings.host,
@@ -114,6 +150,9 @@ async def serve(settings: Settings) -> None:
             log_level="warning",
             access_log=False,
             server_header=False,
+            ssl_certfile=settings.tls_cert_file,
+            ssl_keyfile=settings.tls_key_file,
+            ssl_ciphers=TLS_CIPHERS,
             timeout_graceful_shutdown=GRACE_S,
         )
         server = DrainingServer(config, sockets)
@@ -153,74 +192,139 @@ def listening_socket(settings: Settings) -> socket.socket:
 
 
 @asynccontextmanager
-async def gateway(settings: Settings, connections: Connections) -> AsyncIterator[tuple[FastAPI, Sockets]]:
+async def gateway(
+    settings: Settings, connections: Connections, rpc: ChainRpc | None = None
+) -> AsyncIterator[tuple[FastAPI, Sockets]]:
     """The app and its sockets, with everything started that they need."""
-    clock = Clock()
+    clock, redis_url, counts = Clock(), revealed(settings.redis_url), FanOutCounts()
     pool = await _open_pool(revealed(settings.database_url), settings.database_pool_max)
-    history = AuctionHistory(pool)
-    tokens = TokenIssuer(revealed(settings.jwt_secret), settings.access_token_ttl_s)
     passwords = PasswordHasher(settings.bcrypt_cost, at_once_max=settings.passwords_at_once)
     router = Router(Directory(pool), revealed(settings.cluster_secret).encode(), settings.slots, clock)
-    redis_url = revealed(settings.redis_url)
-    cache, counts = CatalogCache(redis_url), FanOutCounts()
-    users = UserChannels(Notifications(pool), clock.now_ms)
-    auctions = EntityChannels("auction", router, history, counts)
-    listener = Listener(redis_url, topics_of([auctions, users]))
-    hub = Hub(router, listener, [auctions, users], counts, clock.now_ms)
-    sockets = _sockets(settings, connections, router, hub, tokens, clock)
+    cache, announcer, history = CatalogCache(redis_url), Announcer(redis_url), AuctionHistory(pool)
+    sources = _channel_sources(pool, router, history, counts, announcer, clock)
+    listener = Listener(redis_url, topics_of(sources))
+    hub = Hub(router, listener, sources, counts, clock.now_ms)
+    data_keys = await opened_keys(settings, pool, clock.now_ms)
+    identity = await loaded_identity(settings, pool, announcer, data_keys.cipher, clock)
+    trades = trade_services(settings, pool, router, clock.now_ms, data_keys.cipher)
+    limiter, leases = _rate_limits(settings)
+    sockets = _sockets(settings, connections, router, hub, identity, clock, trades, leases)
     services = Services(
-        users=UserStore(pool),
-        refresh_tokens=RefreshTokens(pool),
+        **identity.services,
         idempotency=IdempotencyKeys(pool),
         listing=AuctionListing(pool),
         history=history,
-        money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), money_rules(settings)),
-        catalog=Catalog(CatalogView(pool, cache), CatalogReading(pool), CatalogWriting(pool)),
-        sales=Sales(Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool)),
-        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool)),
-        analytics=AnalyticsReading(PortfolioReading(pool), MarketReading(pool)),
+        money=_money(settings, pool),
+        catalog=catalog_services(pool, cache),
+        content=ContentService(content_store(settings, pool, clock)),
+        scans=(scans := Scans(Scanner(), CardFingerprints(pool))),
+        sales=Sales(
+            Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool), SellerCosts(pool)
+        ),
+        watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), push_services(settings, pool)),
+        profiles=profile_services(pool),
+        trade_lists=TradeLists(pool),
+        trades=trades,
+        analytics=AnalyticsReading(PortfolioReading(pool), MarketReading(pool), UserActivity(pool)),
+        wallets=wallet_services(settings, pool, rpc, data_keys.cipher),
+        minting=_minting(settings, pool, rpc),
+        anchors=Anchors(pool),
         jobs=JobStore(pool),
+        audit=AuditTrail(pool),
+        directory=Directory(pool),
         router=router,
-        tokens=tokens,
         passwords=passwords,
         now_ms=clock.now_ms,
         limits=rest_limits(settings),
+        limiter=limiter,
         probes=probes(pool, hub, listener, router),
         media_dir=DataDir(settings.data_dir).media,
     )
     app = create_app(services)
-    waiting = WaitingMetrics(passwords, partial(pool_use, pool))
-    _measure(
-        services, ConnectionMetrics(connections), SocketMetrics(sockets), HubMetrics(hub), FleetMetrics(router),
-        waiting, CatalogMetrics(cache),
-    )  # fmt: skip
+    _measure(services, connections, sockets, hub, router, pool, cache)
     app.state.sockets = sockets
-    await router.start()
-    hub.start()
-    connections.start()
+    await _start(router, announcer, data_keys, identity, hub, connections)
     try:
         yield app, sockets
     finally:
-        await connections.stop()
-        await hub.stop()
-        await router.stop()
-        passwords.close()
-        await cache.close()
-        await close_pool(pool)
+        await _stop(connections, hub, identity, announcer, router, leases, limiter, data_keys)
+        await scans.scanner.close()
+        await _close(passwords, cache, pool)
+
+
+async def _start(router: Router, *parts: Announcer | IdentityParts | Hub | Connections | DataKeys) -> None:
+    await router.start()
+    for part in parts:
+        part.start()
+
+
+async def _stop(*parts: Connections | Hub | IdentityParts | Announcer | Router | Leases | Limiter | DataKeys) -> None:
+    for part in parts:
+        await part.stop()
+
+
+async def _close(passwords: PasswordHasher, cache: CatalogCache, pool: Pool) -> None:
+    passwords.close()
+    await cache.close()
+    await close_pool(pool)
+
+
+def _rate_limits(settings: Settings) -> tuple[Limiter, Leases]:
+    limiter = Limiter(RateLimits(revealed(settings.redis_url)), settings.limits_fail)
+    return limiter, Leases(limiter, per_second(settings.account_bids_per_s, settings.account_bids_burst))
+
+
+def _money(settings: Settings, pool: Pool) -> Money:
+    payouts = payouts_of(settings, pool)
+    return Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), money_rules(settings), payouts)
+
+
+def _channel_sources(
+    pool: Pool, router: Router, history: AuctionHistory, counts: FanOutCounts, announcer: Announcer, clock: Clock
+) -> list[ChannelSource[Any]]:
+    pages = UpdatePages()
+    auctions = EntityChannels("auction", router, history, counts, pages=pages)
+    trades = TradeChannels(router, history, counts, announcer, clock.now_ms, pages)
+    return [auctions, trades, UserChannels(Notifications(pool), clock.now_ms), MintChannels(Mints(pool))]
+
+
+def _minting(settings: Settings, pool: Pool, rpc: ChainRpc | None) -> Minting:
+    """Public chains have the program of Metaplex Core, the embedded one where its file is named."""
+    embedded = settings.chain_port is not None
+    standards = {TOKEN_2022} if embedded and settings.mpl_core_so is None else {TOKEN_2022, CORE}
+    holdings = None if rpc is None else Holdings(rpc)
+    return Minting(MintRequests(pool), Mints(pool), ChainStatus(pool), Ownership(pool), holdings, frozenset(standards))
 
 
 def _sockets(
-    settings: Settings, connections: Connections, router: Router, hub: Hub, tokens: TokenIssuer, clock: Clock
+    settings: Settings,
+    connections: Connections,
+    router: Router,
+    hub: Hub,
+    identity: IdentityParts,
+    clock: Clock,
+    trades: Trades,
+    leases: Leases,
 ) -> Sockets:
-    by_address = AddressLimit(settings.connections_per_address_max, settings.proxies)
-    return Sockets(
-        OPERATIONS, router, hub, tokens, session_limits(settings), Admission(), Traffic(),
-        sockets_limit(settings, connections), by_address, clock.now_ms,
+    by_address = AddressLimit(settings.connections_per_address_max, settings.unlimited_addresses)
+    sockets = Sockets(
+        OPERATIONS, router, hub, identity.services["tokens"], session_limits(settings), Admission(), Traffic(),
+        sockets_limit(settings, connections), by_address, clock.now_ms, trades, leases,
+        identity.activity, settings.origins, identity.services["credentials"],
     )  # fmt: skip
+    identity.ended.on_ended = sockets.end
+    return sockets
 
 
-def _measure(services: Services, *metrics: Collector) -> None:
-    for one in metrics:
+def _measure(
+    services: Services, connections: Connections, sockets: Sockets, hub: Hub, router: Router, pool: Pool,
+    cache: CatalogCache,
+) -> None:  # fmt: skip
+    for one in (
+        ConnectionMetrics(connections), SocketMetrics(sockets), HubMetrics(hub), FleetMetrics(router),
+        WaitingMetrics(services.passwords, partial(pool_use, pool)), CatalogMetrics(cache),
+        RateLimitMetrics(services.limiter),
+    ):  # fmt: skip
         services.registry.register(one)
     ProcessCollector(registry=services.registry)
 
@@ -257,7 +361,7 @@ def main() -> int:
     try:
         tune_gc()
         uvloop.run(serve(settings))
-    except NotReady as error:
+    except (NotReady, CannotDecrypt) as error:
         log.error("gateway_failed", error=str(error))
         return 1
     return 0

@@ -41,7 +41,7 @@ def open_connections(settings: Settings, files_max: int) -> Connections:
     )
     write = log.warning if allowed < wanted else log.info
     write("connection_limit", connections_max=limits.connections_max, wanted=wanted, files_max=files_max)
-    return Connections(limits, AddressLimit(settings.connections_per_address_max, settings.proxies))
+    return Connections(limits, AddressLimit(settings.connections_per_address_max, settings.unlimited_addresses))
 
 
 def sockets_limit(settings: Settings, connections: Connections) -> int:
@@ -71,11 +71,20 @@ def rest_limits(settings: Settings) -> Limits:
     return Limits(
         requests_max=settings.requests_max,
         requests_per_address_max=settings.requests_per_address_max,
-        trusted_proxies=settings.proxies,
+        trusted_proxies=settings.unlimited_addresses,
         attempts_per_minute=settings.attempts_per_minute,
         attempts_burst=settings.attempts_per_minute,
         logins_per_minute=settings.logins_per_minute,
         logins_burst=settings.logins_per_minute,
+        deletion_grace_s=settings.deletion_grace_s,
+        cors_origins=settings.origins,
+        operators_prove=settings.operators_prove,
+        address_requests_per_s=settings.address_requests_per_s,
+        address_requests_burst=settings.address_requests_burst,
+        account_requests_per_s=settings.account_requests_per_s,
+        account_requests_burst=settings.account_requests_burst,
+        account_bids_per_s=settings.account_bids_per_s,
+        account_bids_burst=settings.account_bids_burst,
         seller_quota=SellerQuota(
             settings.seller_listings_per_hour, settings.seller_live_max, settings.seller_dedicated_max
         ),

@@ -19,12 +19,15 @@ import asyncpg
 import structlog
 
 from actors.hosting.limits import HostLimits
+from actors.minting.pool import MintingConfig
 from actors.placement.control import DirectorLimits
 from actors.runtime.cluster import RayConfig, RayRuntime, RayUnavailable
 from actors.runtime.director_actor import DirectorConfig, Report
 from actors.runtime.host_process import HostConfig
 from ece.data_dir import DataDir, with_secrets
+from ece.key_sources import key_sources, wallet_secrets
 from ece.logs import configure_logs
+from ece.processes.content import copy_jobs
 from ece.processes.gc_tuning import tune_gc
 from ece.settings import Settings, load_settings, revealed
 from persistence.postgres.errors import MigrationError
@@ -61,6 +64,28 @@ def director_config(settings: Settings) -> DirectorConfig:
         database_url=revealed(settings.database_url),
         cluster_secret=revealed(settings.cluster_secret).encode(),
     )
+
+
+def minting_configs(settings: Settings) -> list[MintingConfig]:
+    """The actors of the minting pool; none without a chain."""
+    data_dir = DataDir(settings.data_dir)
+    return [
+        MintingConfig(
+            index,
+            database_url=revealed(settings.database_url),
+            redis_url=revealed(settings.redis_url),
+            rpc_urls=tuple(settings.rpc_urls),
+            keys=key_sources(settings),
+            wallet_secrets=wallet_secrets(settings),
+            content_dir=settings.content_dir or data_dir.content,
+            copy_jobs=tuple(copy_jobs(settings)),
+            media_dir=data_dir.media,
+            usdc_mint=settings.usdc_mint,
+            # The supervisor gives the embedded chain a port.
+            faucet=settings.chain_port is not None,
+        )
+        for index in range(settings.minting_actors if settings.rpc_urls else 0)
+    ]
 
 
 def namespace(settings: Settings) -> str:
@@ -111,6 +136,7 @@ def main() -> int:
         runtime.connect()
         wait_for_migrations(settings)
         runtime.start_director(director_config(settings), host_template(settings), actor_set_up(settings))
+        runtime.start_minting(minting_configs(settings), actor_set_up(settings))
         loss = asyncio.run(follow_director(runtime))
     except RayUnavailable as trouble:
         log.error("ray_driver_failed", error=str(trouble))
@@ -190,7 +216,8 @@ class DirectorReports:
 async def happens(event: asyncio.Event, within_s: float) -> bool:
     """Whether the event is set, or becomes so in time."""
     try:
-        await asyncio.wait_for(event.wait(), within_s)
+        async with asyncio.timeout(within_s):
+            await event.wait()
     except TimeoutError:
         return False
     return True

@@ -14,7 +14,8 @@ from ece.child_processes.leftovers import INSTANCE_VARIABLE
 from ece.data_dir import DataDir
 from ece.embedded.postgres import EmbeddedPostgres
 from ece.embedded.valkey import EmbeddedValkey
-from ece.settings import PREFIX, Settings
+from ece.setting_fields import PREFIX
+from ece.settings import Settings
 from ece.supervisor.supervised_service import ServiceSpec
 
 SERVER_READY_WITHIN_S = 60.0
@@ -29,6 +30,7 @@ RAY_DRIVER_STOPS_WITHIN_S = 5.0
 SERVER_STOPS_WITHIN_S = 4.0
 PROBE_TIMEOUT_S = 2.0
 RAY_DRIVER = "ray-driver"
+CHAIN = "chain"
 
 
 def engine_environment(settings: Settings, instance: str, name: str) -> dict[str, str]:
@@ -149,6 +151,14 @@ class _ListeningService:
         self._listens = self._listens or message_in(line).get("listening") is True
 
 
+class ChainService(_ListeningService):
+    """The local chain."""
+
+    module = "ece.processes.chain"
+    ready_within_s = SERVER_READY_WITHIN_S
+    stops_within_s = SERVER_STOPS_WITHIN_S
+
+
 class GatewayService(_ListeningService):
     """One of the gateways. They share a port: a probe of it could reach another one."""
 
@@ -189,14 +199,14 @@ def message_in(line: str) -> dict[str, Any]:
 
 
 async def answers_200(url: str) -> bool:
-    """Does an HTTP server answer a GET of this URL with 200?"""
+    """Does an HTTP server answer a GET of this URL with 200? Certificates are not verified: nothing secret is sent."""
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=PROBE_TIMEOUT_S) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=PROBE_TIMEOUT_S) as client:
             return (await client.get(url)).status_code == 200
     except httpx.HTTPError:
         return False
 
 
 def service_logs(data_dir: DataDir, settings: Settings) -> Mapping[str, Path]:
-    names = ("postgres", "valkey", RAY_DRIVER, *gateway_names(settings), *worker_names(settings))
+    names = ("postgres", "valkey", CHAIN, RAY_DRIVER, *gateway_names(settings), *worker_names(settings))
     return {name: data_dir.logs / f"{name}.log" for name in names}

@@ -22,10 +22,13 @@ from ece.embedded.postgres import EmbeddedPostgres
 from ece.embedded.valkey import EmbeddedValkey
 from ece.failure import Failure
 from ece.logs import mask_text
-from ece.settings import Settings
+from ece.settings import NO_CHAIN, Settings
+from ece.supervisor.chain import shown_urls, with_embedded_chain
 from ece.supervisor.disk_space import DiskSpace, WriteSwitch
 from ece.supervisor.services import (
+    CHAIN,
     RAY_DRIVER,
+    ChainService,
     GatewayService,
     RayDriverService,
     WorkerService,
@@ -64,13 +67,18 @@ class Supervisor:
         self._runtime_dir = runtime_dir
         self._postgres: EmbeddedPostgres | None = None
         self._valkey: EmbeddedValkey | None = None
+        if settings.has_faucet and settings.external_chain:
+            raise Failure("ECE_FAUCET=on gives away money that ECE_SOLANA_RPC_URL would pay out: turn one of them off.")
+        settings = settings.changed(faucet="on" if settings.has_faucet else "off")
         if settings.database_url is None:
             self._postgres = EmbeddedPostgres(data_dir, runtime_dir, terminal.note)
-            faucet = "on" if settings.faucet == "auto" else settings.faucet
-            settings = settings.changed(database_url=SecretStr(self._postgres.url), faucet=faucet)
+            settings = settings.changed(database_url=SecretStr(self._postgres.url))
         if settings.redis_url is None:
             self._valkey = EmbeddedValkey(runtime_dir, data_dir.logs)
             settings = settings.changed(redis_url=SecretStr(self._valkey.url))
+        self._chain = settings.solana_rpc_url is None
+        if self._chain:
+            settings = with_embedded_chain(settings, data_dir)
         self._settings = settings.changed(runtime_dir=runtime_dir, data_dir=data_dir.path)
         self._space = DiskSpace([data_dir.path, runtime_dir], settings.disk_reserve_bytes)
         self._services: list[SupervisedService] = []
@@ -83,6 +91,8 @@ class Supervisor:
         """From start to stop. Raises Failure when the engine can't start or go on."""
         adopt_orphans()
         self._listen_for_signals()
+        # Only now: who reads this may press Ctrl-C at once.
+        self._terminal.heading(f"Starting ECE on {self._data_dir.path}")
         work = asyncio.create_task(self._work())
         stop = asyncio.create_task(self._stopping.wait())
         try:
@@ -113,9 +123,11 @@ class Supervisor:
             self._shown(self._supervise(driver.spec, tasks), f"Ray and {self._settings.hosts} host(s)")
         )
         valkey = tasks.create_task(self._start_valkey(tasks))
+        chain = tasks.create_task(self._start_chain(tasks))
         await self._start_postgres(tasks)
         await self._migrate()
         await valkey
+        await chain
         await self._start_gateways(tasks)
         self._start_workers(tasks)
         await hosts
@@ -142,6 +154,15 @@ class Supervisor:
             return
         with self._terminal.step("Valkey"):
             spec = valkey_service(self._valkey, self._instance, self._logs["valkey"])
+            await self._supervise(spec, tasks).ready.wait()
+
+    async def _start_chain(self, tasks: asyncio.TaskGroup) -> None:
+        settings = self._settings
+        if not self._chain:
+            self._terminal.note(f"Chain: {shown_urls(settings)}")
+            return
+        with self._terminal.step(f"Chain on 127.0.0.1:{settings.chain_port}"):
+            spec = ChainService(settings, self._instance, CHAIN, self._logs[CHAIN]).spec
             await self._supervise(spec, tasks).ready.wait()
 
     async def _start_gateways(self, tasks: asyncio.TaskGroup) -> None:
@@ -206,7 +227,7 @@ class Supervisor:
         """Stop in the order of dependence, then make sure that nothing is left."""
         self._write_state("stopping")
         first = {*gateway_names(self._settings), *worker_names(self._settings)}
-        for names in (first, {RAY_DRIVER}, {"postgres", "valkey"}):
+        for names in (first, {RAY_DRIVER}, {"postgres", "valkey", CHAIN}):
             await asyncio.gather(*(service.stop() for service in self._services if service.spec.name in names))
         # The cleanup process ends last: "done" says that nothing is left to do.
         if self._cleanup is not None:
@@ -267,6 +288,8 @@ class Supervisor:
             redis_url=settings.redis_url.get_secret_value() if settings.redis_url else "",
             runtime_dir=str(self._runtime_dir),
             started_at_ms=time.time_ns() // 1_000_000,
+            solana_rpc_url=",".join(settings.rpc_urls) or NO_CHAIN,
+            usdc_mint=settings.usdc_mint,
         )
 
     def _write_state(self, status: Literal["starting", "ready", "stopping"]) -> None:
@@ -290,11 +313,13 @@ class Supervisor:
             return
         self._terminal.ready(
             [
-                ("Engine", url),
+                ("Open", f"{url} (the browser client)"),
                 ("API docs", f"{url}/docs"),
                 ("Sockets", self._state.ws_url),
+                ("Chain", shown_urls(self._settings)),
                 ("Data", f"{self._data_dir.path} (logs in {self._data_dir.logs})"),
-                ("Try", "scripts/ece replay ebay_auctions.csv    real auctions, bid by bid"),
+                ("Try", "scripts/ece demo                        cards with pictures, auctions, minted cards"),
+                ("", "scripts/ece replay ebay_auctions.csv    real auctions, bid by bid"),
                 ("", "scripts/ece bench hot                   how fast it is here"),
                 ("", f"curl {url}/api/v1/auth/register -H 'content-type: application/json' -d '{REGISTER}'"),
             ]

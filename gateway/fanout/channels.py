@@ -62,11 +62,13 @@ class Watcher(Protocol):
 class Subscription:
     """One watcher of one channel. Frames wait until the reply to the subscribe was sent."""
 
-    __slots__ = ("_early", "active", "behind", "channel", "position", "watcher")
+    __slots__ = ("_early", "active", "behind", "channel", "position", "user", "watcher")
 
     def __init__(self, watcher: Watcher) -> None:
         self.watcher = watcher
         self.channel: Channel | None = None
+        # The user that it was authorised for, if any.
+        self.user: int | None = None
         self.active = False
         # It missed an update, and gets no more until it gets the newest state.
         self.behind = False
@@ -100,7 +102,7 @@ class Subscription:
         self.position = (channel.epoch, channel.seq)
         self.active = True
         self.behind = False
-        channel.subscriptions.add(self)
+        channel.subscriptions[self] = None
 
     def start(self) -> None:
         """The reply was sent: send the frames that waited, and all later ones."""
@@ -125,6 +127,11 @@ class PrivateSubscription(Subscription):
         else:
             self.behind = True
 
+    def catch_up(self) -> None:
+        """Send the newest state if it missed anything, unless the token has expired."""
+        if self._may_receive():
+            super().catch_up()
+
 
 class Channel(ABC):
     """A channel of this gateway, at position (epoch, seq) since ``at`` (ms). Not loaded: seq -1."""
@@ -135,7 +142,8 @@ class Channel(ABC):
         self.epoch = 0
         self.seq = -1
         self.at = 0
-        self.subscriptions: set[Subscription] = set()
+        # In the order in which they joined, which is that of their updates.
+        self.subscriptions: dict[Subscription, None] = {}
         # Subscribes in flight, during which the channel must not be removed.
         self.joining = 0
 
@@ -160,6 +168,15 @@ class Channel(ABC):
     def newest(self, codec: Codec) -> bytes:
         """The state's frame, encoded."""
         return codec.frame(self.state_frame())
+
+    def broadcast(self, frame: Callable[[Codec], bytes]) -> None:
+        """Send a frame to all watchers, encoded once for each codec."""
+        encoded: dict[Codec, bytes] = {}
+        for subscription in list(self.subscriptions):
+            codec = subscription.watcher.codec
+            if codec not in encoded:
+                encoded[codec] = frame(codec)
+            subscription.deliver(encoded[codec])
 
     def recent(self, after_seq: int) -> list[EventFrame]:
         """The newest events after this one that are in memory."""
@@ -193,6 +210,8 @@ class ChannelSource(ABC, Generic[C]):
     linger_s = 0.0
     # The Redis channels whose messages it receives.
     topics: Sequence[str] = ()
+    # Those whose messages are signals: of the moment, and lost without harm.
+    signal_topics: Sequence[str] = ()
 
     def __init__(self) -> None:
         # The channels with watchers in this gateway, by key.
@@ -207,6 +226,18 @@ class ChannelSource(ABC, Generic[C]):
 
     def authorise(self, channel: C, identity: Identity | None) -> None:
         """Raise RequestFailed if this user may not subscribe. Called before the channel is loaded, and after."""
+        return
+
+    def watchers_changed(self, channel: C) -> None:
+        """Called when a watcher was added or removed."""
+        return
+
+    def signal(self, channel: C, identity: Identity) -> None:
+        """A watcher signals that they are typing. Raises RequestFailed where channels take no signals."""
+        raise RequestFailed(NOT_FOUND, "this channel takes no signals")
+
+    def signalled(self, message: bytes) -> None:
+        """Called with each message of the signal topics."""
         return
 
     @abstractmethod

@@ -34,14 +34,14 @@ class EntityChannel(Channel):
         self.entity = entity
         self.loading: asyncio.Task[None] | None = None
         self.catching_up: asyncio.Task[None] | None = None
-        self.tail: deque[PublicEvent] = deque(maxlen=TAIL_EVENTS_MAX)
+        self.tail: deque[PublicEvent[msgspec.Raw]] = deque(maxlen=TAIL_EVENTS_MAX)
         self._limits = limits
         self._counts = counts
         # Encoded; it is decoded when it is sent to a client.
         self._state: msgspec.Raw | None = None
         self._final = False
-        self._early: deque[Update] = deque(maxlen=EARLY_UPDATES_MAX)
-        self._pending: list[PublicEvent] = []
+        self._early: deque[Update[msgspec.Raw]] = deque(maxlen=EARLY_UPDATES_MAX)
+        self._pending: list[PublicEvent[msgspec.Raw]] = []
         self._must_send_state = False
         self._flushed_at = 0.0
         self._flush_every_s = FLUSH_EVERY_S
@@ -52,7 +52,7 @@ class EntityChannel(Channel):
 
     # -- position
 
-    def apply(self, update: Update) -> None:
+    def apply(self, update: Update[msgspec.Raw]) -> None:
         """Advance to the position of the update; an old update is dropped."""
         if not self.loaded:
             self._early.append(update)
@@ -82,7 +82,7 @@ class EntityChannel(Channel):
             self.apply(early)
         self._early.clear()
 
-    def _set_position(self, update: Update) -> None:
+    def _set_position(self, update: Update[msgspec.Raw]) -> None:
         self.epoch, self.seq, self.at = update.epoch, update.seq, update.at
         self._state, self._final = update.state, update.final
 
@@ -106,7 +106,7 @@ class EntityChannel(Channel):
         """The newest events after this one that are in memory."""
         return [self._event_frame(event) for event in self.tail if event.seq > after_seq]
 
-    def _event_frame(self, event: PublicEvent) -> EventFrame:
+    def _event_frame(self, event: PublicEvent[msgspec.Raw]) -> EventFrame:
         return EventFrame(self.name, self.epoch, event.seq, event.type, event.at, _decode_map(event.data))
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ CATCH_UP_TRIES_MAX = 100
 CATCH_UP_PAUSE_S = 0.25
 CATCH_UP_PAUSE_MAX_S = 5.0
 
-_decode_updates = msgspec.msgpack.Decoder(list[Update]).decode
+_decode_updates = msgspec.msgpack.Decoder(list[Update[msgspec.Raw]]).decode
 
 
 class Hosts(Protocol):
@@ -41,6 +41,24 @@ class History(Protocol):
     async def events_after(self, entity: int, after_seq: int, limit: int, /) -> list[LoggedEvent]: ...
 
 
+class UpdatePages:
+    """Decodes each page of updates once for all sources of a hub, which get it one after the other."""
+
+    def __init__(self) -> None:
+        self._message: bytes | None = None
+        self._page: list[Update[msgspec.Raw]] = []
+
+    def read(self, message: bytes) -> list[Update[msgspec.Raw]]:
+        """The updates of a page; none if it can't be read."""
+        if message is not self._message:
+            self._message, self._page = message, []
+            try:
+                self._page = _decode_updates(message)
+            except msgspec.MsgspecError as error:
+                log.error("unreadable_update", error=str(error))
+        return self._page
+
+
 class EntityChannels(ChannelSource[EntityChannel]):
     """The source of the channels of one kind of entity. Anyone may subscribe."""
 
@@ -48,8 +66,9 @@ class EntityChannels(ChannelSource[EntityChannel]):
     topics = tuple(map(updates_channel, range(CHANNEL_GROUPS)))
 
     def __init__(
-        self, kind: str, hosts: Hosts, history: History, counts: FanOutCounts, limits: FanOutLimits = USUAL_LIMITS
-    ) -> None:
+        self, kind: str, hosts: Hosts, history: History, counts: FanOutCounts, limits: FanOutLimits = USUAL_LIMITS,
+        pages: UpdatePages | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.prefix = f"{kind}:"
         self._kind = kind
@@ -57,6 +76,7 @@ class EntityChannels(ChannelSource[EntityChannel]):
         self._history = history
         self._counts = counts
         self._limits = limits
+        self._pages = pages or UpdatePages()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def open(self, name: str, key: Hashable) -> EntityChannel:
@@ -134,13 +154,8 @@ class EntityChannels(ChannelSource[EntityChannel]):
 
     def received(self, message: bytes) -> None:
         """A page of updates."""
-        try:
-            page = _decode_updates(message)
-        except msgspec.MsgspecError as error:
-            log.error("unreadable_update", error=str(error))
-            return
         channels = self.channels
-        for update in page:
+        for update in self._pages.read(message):
             channel = channels.get(update.entity)
             if channel is not None and update.kind == self._kind:
                 channel.apply(update)

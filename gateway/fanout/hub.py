@@ -39,10 +39,12 @@ class Hub:
         self._directory = directory
         self._listener = listener
         self._sources = {source.prefix: source for source in sources}
-        self._by_topic: dict[str, list[Source]] = {}
+        self._by_topic: dict[str, list[Callable[[bytes], None]]] = {}
         for source in sources:
             for topic in source.topics:
-                self._by_topic.setdefault(topic, []).append(source)
+                self._by_topic.setdefault(topic, []).append(source.received)
+            for topic in source.signal_topics:
+                self._by_topic.setdefault(topic, []).append(source.signalled)
         self._now_ms = now_ms
         self._task: asyncio.Task[None] | None = None
 
@@ -96,7 +98,10 @@ class Hub:
             self._forget_later(source, channel)
         # No await from here on: the position of the subscription is that of the reply.
         subscription.joined(channel)
-        return self._reply(channel, since, older)
+        subscription.user = None if identity is None else identity.user_id
+        reply = self._reply(channel, since, older)
+        source.watchers_changed(channel)
+        return reply
 
     def unsubscribe(self, name: str, subscription: Subscription) -> None:
         """Remove a watcher; a channel without any is removed after ``linger_s``."""
@@ -107,8 +112,17 @@ class Hub:
         except RequestFailed:
             return
         if channel is not None:
-            channel.subscriptions.discard(subscription)
+            channel.subscriptions.pop(subscription, None)
+            source.watchers_changed(channel)
             self._forget_later(source, channel)
+
+    def signal(self, name: str, identity: Identity) -> None:
+        """A watcher of the channel signals that they are typing. Raises RequestFailed."""
+        source = self._source_of(name)
+        channel = source.channels.get(source.key_of(name))
+        if channel is not None:
+            source.authorise(channel, identity)
+            source.signal(channel, identity)
 
     def is_private(self, name: str) -> bool:
         """Whether the channel of this name needs a valid token. Raises RequestFailed."""
@@ -168,9 +182,9 @@ class Hub:
             topic, message = received
             if topic == DIRECTORY_CHANNEL:
                 self._directory.look_up_soon()
-            for source in self._by_topic.get(topic, ()):
+            for receive in self._by_topic.get(topic, ()):
                 try:
-                    source.received(message)
+                    receive(message)
                 except Exception:
                     # Messages of all other sources are still processed.
                     log.exception("update_fault", topic=topic)
@@ -178,4 +192,5 @@ class Hub:
 
 def topics_of(sources: Sequence[Source]) -> list[str]:
     """The Redis channels that a hub with these sources listens to."""
-    return list(dict.fromkeys([DIRECTORY_CHANNEL, *(topic for source in sources for topic in source.topics)]))
+    topics = [topic for source in sources for topic in (*source.topics, *source.signal_topics)]
+    return list(dict.fromkeys([DIRECTORY_CHANNEL, *topics]))

@@ -1,39 +1,23 @@
-"""The channels ``user:<id>``: the notifications of each user, sent to all their connections.
+"""The channels ``user:<id>``: the notifications of each user, sent to all their connections."""
 
-Notifications are read from the database (persistence/notifications/store.py). Messages over Redis only name the users
-who have new ones: if one is lost, notifications are late by some seconds, but not lost.
-"""
-
-import asyncio
 from collections.abc import Callable, Hashable, Sequence
-from contextlib import suppress
 from typing import Any, Protocol, cast
 
 import msgspec
-import structlog
 
-from domain.errors import FORBIDDEN, UNAVAILABLE
+from domain.errors import FORBIDDEN
 from domain.ids import InvalidId, id_text, parse_id
-from gateway.fanout.channels import Channel, ChannelSource
+from gateway.fanout.channels import Channel
+from gateway.fanout.stored_channels import StoredChannels
 from gateway.identity.tokens import Identity
-from gateway.wire.codec import Codec
 from gateway.wire.faults import RequestFailed
 from gateway.wire.frames import EventFrame, Position
 from persistence.notifications.store import Inbox, Notification
-from persistence.postgres.errors import StoreError
 from persistence.redis.announcements import USERS_CHANNEL
 
 NOT_YOURS = "this is another user's channel"
 # More new notifications than this are sent as a state: the client reads them over REST.
 EVENTS_MAX = 100
-USERS_PER_READ = 1_000
-# The database is also read at this interval, without a message.
-POLL_EVERY_S = 10.0
-RETRY_S = 1.0
-
-log = structlog.get_logger()
-
-_decode_users = msgspec.msgpack.Decoder(list[int]).decode
 
 
 class ReadsNotifications(Protocol):
@@ -64,89 +48,31 @@ class UserChannel(Channel):
         if not fresh:
             return
         self.seq, self.at = fresh[-1].seq, fresh[-1].at
-        whole = len(fresh) > EVENTS_MAX
-        encoded: dict[Codec, bytes] = {}
-        for subscription in list(self.subscriptions):
-            codec = subscription.watcher.codec
-            if codec not in encoded:
-                frames = [event_of(row, self.epoch) for row in fresh]
-                encoded[codec] = self.newest(codec) if whole else b"".join(map(codec.frame, frames))
-            subscription.deliver(encoded[codec])
+        if len(fresh) > EVENTS_MAX:
+            self.broadcast(self.newest)
+        else:
+            frames = [event_of(row, self.epoch) for row in fresh]
+            self.broadcast(lambda codec: b"".join(map(codec.frame, frames)))
 
 
-class UserChannels(ChannelSource[UserChannel]):
+class UserChannels(StoredChannels[UserChannel]):
     """The source of these channels. Each is for its own user alone."""
 
     prefix = "user:"
-    private = True
     topics = (USERS_CHANNEL,)
 
     def __init__(self, notifications: ReadsNotifications, now_ms: Callable[[], int]) -> None:
         super().__init__()
         self._now_ms = now_ms
         self._notifications = notifications
-        self._new: set[int] = set()
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Start to read new notifications."""
-        self._task = asyncio.create_task(self._follow(), name="user-channels")
-
-    async def stop(self) -> None:
-        """Stop reading."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-
-    # -- new notifications
-
-    def received(self, message: bytes) -> None:
-        """A message of a worker: these users have new notifications."""
-        try:
-            self._read_soon(_decode_users(message))
-        except msgspec.MsgspecError as error:
-            log.error("unreadable_update", error=str(error))
-
-    def missed(self) -> None:
-        """A message may have been lost."""
-        self._read_soon([channel.user for channel in self.channels.values()])
-
-    def _read_soon(self, users: Sequence[int]) -> None:
-        fresh = [user for user in users if user in self.channels]
-        if fresh:
-            self._new.update(fresh)
-            self._wake.set()
-
-    async def _follow(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_EVERY_S)
-            self._wake.clear()
-            users, self._new = self._new or {channel.user for channel in self.channels.values()}, set()
-            try:
-                await self._read(list(users))
-            except StoreError as error:
-                log.warning("notifications_not_read", error=str(error))
-                self._new |= users
-                self._wake.set()
-                await asyncio.sleep(RETRY_S)
-
-    async def _read(self, users: list[int]) -> None:
-        for first in range(0, len(users), USERS_PER_READ):
-            known = [self.channels.get(user) for user in users[first : first + USERS_PER_READ]]
-            channels = [channel for channel in known if channel is not None and channel.loaded]
-            if not channels:
-                continue
-            found = await self._notifications.after([(one.user, one.seq) for one in channels], EVENTS_MAX + 1)
-            for channel in channels:
-                rows = found.get(channel.user, [])
-                channel.notify(rows)
-                if len(rows) > EVENTS_MAX:
-                    self._read_soon([channel.user])
-
-    # -- watchers
+    async def read(self, channels: Sequence[UserChannel]) -> None:
+        found = await self._notifications.after([(one.user, one.seq) for one in channels], EVENTS_MAX + 1)
+        for channel in channels:
+            rows = found.get(channel.user, [])
+            channel.notify(rows)
+            if len(rows) > EVENTS_MAX:
+                self.read_soon([channel.user])
 
     def key_of(self, name: str) -> int:
         """The user's id. Raises RequestFailed."""
@@ -166,16 +92,13 @@ class UserChannels(ChannelSource[UserChannel]):
 
     async def prepare(self, channel: UserChannel, since: Position | None) -> list[EventFrame]:
         """Load the channel; returns the missed events. Raises RequestFailed."""
-        try:
+        with self.reading("your notifications"):
             missed = await self._missed(channel, since)
             inbox = await self._notifications.inbox(channel.user)
-        except StoreError as error:
-            log.warning("notifications_not_read", error=str(error))
-            raise RequestFailed(UNAVAILABLE, "your notifications can't be read now") from None
         if not channel.loaded:
             channel.load(inbox, self._now_ms())
         elif channel.seq < inbox.seq:
-            self._read_soon([channel.user])
+            self.read_soon([channel.user])
         return [event_of(row, channel.epoch) for row in missed]
 
     async def _missed(self, channel: UserChannel, since: Position | None) -> list[Notification]:
@@ -183,7 +106,7 @@ class UserChannels(ChannelSource[UserChannel]):
             return []
         if channel.loaded and since.seq > channel.seq:
             # The client comes from a gateway that was ahead: it must not get less than it has.
-            await self._read([channel.user])
+            await self.read([channel])
         return (await self._notifications.after([(channel.user, since.seq)], EVENTS_MAX)).get(channel.user, [])
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
-from gateway.identity.attempts import caller_of
+from gateway.identity.attempts import caller_of, parsed_address
 
 ADDRESSES_CACHED = 4_096
 LOOPBACK = ("127.0.0.1", "::1")
@@ -26,11 +26,11 @@ class AddressLimit:
         self.limit = limit
         self._trusted = [ipaddress.ip_network(proxy, strict=False) for proxy in trusted_proxies]
         self._held: Counter[str] = Counter()
-        self._key_of = lru_cache(ADDRESSES_CACHED)(self._find_key)
+        self.key_of = lru_cache(ADDRESSES_CACHED)(self._find_key)
 
     def acquire(self, address: str | None) -> bool:
         """Count one more of this address; False: the limit is reached."""
-        key = self._key_of(address)
+        key = self.key_of(address)
         if key is None:
             return True
         if self._held[key] >= self.limit:
@@ -40,7 +40,7 @@ class AddressLimit:
 
     def release(self, address: str | None) -> None:
         """Count one less of this address."""
-        key = self._key_of(address)
+        key = self.key_of(address)
         if key is None:
             return
         self._held[key] -= 1
@@ -50,7 +50,7 @@ class AddressLimit:
     def _find_key(self, address: str | None) -> str | None:
         """The key that is counted; None for an address without a limit."""
         try:
-            parsed = ipaddress.ip_address(address or "")
+            parsed = parsed_address(address or "")
         except ValueError:
             # A UNIX socket, or a name that a trusted proxy made up.
             return address or None

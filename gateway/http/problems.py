@@ -18,12 +18,16 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from actors.stream.messages import Refused
+from chain.rpc.errors import ChainError
 from domain.errors import ERRORS, IDEMPOTENCY_KEY_MISSING, INTERNAL_ERROR, INVALID_REQUEST, UNAVAILABLE, details_of
 from domain.ledger.refusals import Refusal
+from gateway.http.error_catalogue import TYPE_PREFIX
 from gateway.identity.attempts import TooManyAttempts
-from gateway.identity.passwords import PasswordsBusy
+from gateway.identity.passwords.hasher import PasswordsBusy
+from gateway.identity.second_factor import SecondFactorError
 from gateway.identity.tokens import TokenError
 from gateway.wire.duplicate_keys import FAULT as DUPLICATE_KEY
+from gateway.wire.faults import RequestFailed
 from persistence.postgres.errors import StoreError
 
 MEDIA_TYPE = "application/problem+json"
@@ -60,7 +64,7 @@ class Problem(Exception):
     def body(self) -> bytes:
         """The problem details."""
         members = {
-            "type": f"urn:ece:problem:{self.code}",
+            "type": TYPE_PREFIX + self.code,
             "title": self.code.replace("_", " ").capitalize(),
             "status": self.status,
             "detail": self.detail,
@@ -70,7 +74,13 @@ class Problem(Exception):
 
     def response(self) -> Response:
         """The HTTP answer."""
-        return Response(self.body(), self.status, self.headers, MEDIA_TYPE)
+        return Response(with_request_id(self.body()), self.status, self.headers, MEDIA_TYPE)
+
+
+def with_request_id(body: bytes) -> bytes:
+    """Problem details with the id of the request that is answered; stored ones have none."""
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    return body if request_id is None else body[:-1] + b', "request_id": "%b"}' % request_id.encode()
 
 
 def refusal_problem(refused: Refused) -> Problem:
@@ -80,6 +90,11 @@ def refusal_problem(refused: Refused) -> Problem:
     return Problem(code, **refused.known())
 
 
+def failure_problem(failure: RequestFailed) -> Problem:
+    """The problem of a request that failed in this gateway."""
+    return Problem(failure.code, str(failure) or None, **failure.details)
+
+
 def ledger_problem(refusal: Refusal, detail: str | None = None) -> Problem:
     """The problem of a refusal of the ledger, with its fields."""
     # The gateway makes the orders: other codes are internal errors.
@@ -87,29 +102,45 @@ def ledger_problem(refusal: Refusal, detail: str | None = None) -> Problem:
     return Problem(code, detail, available=refusal.available, required=refusal.required)
 
 
+def problem_of(error: Exception) -> Problem | None:
+    """The problem of an error that a client may be told about; None for a fault."""
+    match error:
+        case Problem():
+            return error
+        case RequestFailed():
+            return failure_problem(error)
+        case StoreError() if error.code == UNAVAILABLE:
+            # The database's message is not sent to clients.
+            log.warning("store_unavailable", error=str(error))
+            return Problem(UNAVAILABLE)
+        case TooManyAttempts() | PasswordsBusy():
+            return Problem(error.code, str(error), retry_after_ms=error.retry_after_ms)
+        case StoreError() | SecondFactorError():
+            return Problem(error.code, str(error))
+    return None
+
+
 def install(app: FastAPI) -> None:
     """Make every error of the app a problem."""
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(StoreError, _store_error)
+    for kind in (Problem, RequestFailed, StoreError, SecondFactorError, PasswordsBusy):
+        app.add_exception_handler(kind, _problem)
+    app.add_exception_handler(ChainError, _chain_error)
     app.add_exception_handler(TokenError, _own_error)
-    app.add_exception_handler(PasswordsBusy, _own_error)
     app.add_exception_handler(TooManyAttempts, _too_many)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
 
 
 async def _problem(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return error.response()
+    problem = problem_of(error)
+    assert problem is not None, "installed for such errors only"
+    return problem.response()
 
 
-async def _store_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, StoreError)
-    if error.code == "unavailable":
-        # The database's message is not sent to clients.
-        log.warning("store_unavailable", error=str(error))
-        return Problem("unavailable").response()
-    return Problem(error.code, str(error)).response()
+async def _chain_error(_request: Request, error: Exception) -> Response:
+    # An endpoint's message is not sent to clients: it may have its URL.
+    log.warning("chain_unavailable", error=str(error))
+    return Problem("unavailable").response()
 
 
 async def _own_error(_request: Request, error: Exception) -> Response:

@@ -21,6 +21,8 @@ from gateway.http.problems import MEDIA_TYPE, Problem
 
 # The kernel's send buffer for a client that does not read; the default would be megabytes.
 KERNEL_SEND_BYTES = 262_144
+# Of TLS 1.2: forward secrecy and authenticated encryption, as all suites of TLS 1.3 have them.
+TLS_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 HEADERS_MAX = 128
 PIPELINED_MAX = 64
 # After an error response to a client that still sends: closing at once would reset the connection, and the client
@@ -136,6 +138,9 @@ class HttpProtocol(HttpToolsProtocol):
         if size > self._counts.limits.head_bytes_max or len(self.headers) > HEADERS_MAX:
             self._too_large = True
             raise ValueError("headers too large")
+        if sum(name == b"host" for name, _ in self.headers) != 1 and self.parser.get_http_version() == "1.1":
+            # RFC 9112, 3.2: a proxy in front may have gone by the other one.
+            raise ValueError("not one Host")
         if len(self.pipeline) >= PIPELINED_MAX:
             raise ValueError("too many pipelined requests")
         super().on_headers_complete()

@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 # An IPv6 customer has a whole /64 to come from.
 IPV6_PREFIX = 64
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class TooManyAttempts(Exception):
@@ -58,10 +59,20 @@ class AttemptLimiter:
             self._refused.pop(gone, None)
 
 
+def parsed_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """IPv4-mapped (RFC 4291) and NAT64 addresses (RFC 6052) are their IPv4 addresses. Raises ValueError."""
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return parsed
+    if parsed.ipv4_mapped is not None:
+        return parsed.ipv4_mapped
+    return ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF) if parsed in _NAT64 else parsed
+
+
 def caller_of(address: str | None) -> str:
     """The key of an address: an IPv4 address, or the /64 of an IPv6 address."""
     try:
-        parsed = ipaddress.ip_address(address or "")
+        parsed = parsed_address(address or "")
     except ValueError:
         return address or ""
     if parsed.version == 4:

@@ -11,7 +11,8 @@ from prometheus_client.registry import Collector
 
 from gateway.fanout.hub import Hub
 from gateway.http.connections import DROP_REASONS, Connections
-from gateway.identity.passwords import PasswordHasher
+from gateway.identity.passwords.hasher import PasswordHasher
+from gateway.limits.limiter import Limiter
 from gateway.websocket.sockets import Sockets
 from gateway.websocket.traffic import ACK_BUCKETS_S
 from persistence.catalog.cache import CatalogCache
@@ -130,3 +131,19 @@ class CatalogMetrics(Collector):
         kept.add_metric(["hit"], self._cache.hits)
         kept.add_metric(["miss"], self._cache.misses)
         yield kept
+
+
+class RateLimitMetrics(Collector):
+    """Refusals of the rate limiter, and how often Redis did not answer it."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+
+    def collect(self) -> Iterator[Metric]:
+        refused = CounterMetricFamily(
+            "ece_rate_limited", "Requests and leases that a rate limit refused, by policy", labels=["policy"]
+        )
+        for policy, count in self._limiter.refused.items():
+            refused.add_metric([policy], count)
+        yield refused
+        yield counter("ece_rate_limiter_failures", "Checks that Redis did not answer", self._limiter.failures)

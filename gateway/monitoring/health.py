@@ -73,6 +73,7 @@ async def _state(name: str, probe: Callable[[], Awaitable[object]], deadline_s: 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
 async def metrics(request: Request, services: ServicesDep) -> Response:
-    """The process's metrics, and those of background jobs, in Prometheus' text format."""
-    await request.app.state.job_metrics.refresh()
+    """The process's metrics, and those of all background work, in Prometheus' text format."""
+    for stored in request.app.state.stored_metrics:
+        await stored.refresh()
     return Response(generate_latest(services.registry), media_type=CONTENT_TYPE_LATEST)

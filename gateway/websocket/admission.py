@@ -27,20 +27,27 @@ class Admission:
     equally, with one share in reserve: so a first command finds a slot while there are more slots than sockets.
     """
 
-    __slots__ = ("_asked", "_round", "_sharing", "_sharing_before", "in_flight", "in_flight_max")
+    __slots__ = ("_asked", "_round", "_round_commands", "_sharing", "_sharing_before", "in_flight", "in_flight_max")
 
     def __init__(self, in_flight_max: int = IN_FLIGHT_MAX) -> None:
         self.in_flight = 0
         self.in_flight_max = in_flight_max
         # The sockets that share are counted in rounds of commands.
         self._round = 0
+        self._round_commands = ROUND_SLOTS * in_flight_max
         self._asked = 0
         self._sharing = 0
         self._sharing_before = 0
 
     def take(self, share: Share) -> bool:
         """Take a slot for a command of this socket; False: it may not have one more."""
-        self._count(share)
+        # The sockets that share are counted.
+        self._asked += 1
+        if self._asked > self._round_commands:
+            self._begin_round()
+        if share.round != self._round:
+            share.round = self._round
+            self._sharing += 1
         left = self.in_flight_max - self.in_flight
         own = share.in_flight
         if own >= left:
@@ -58,12 +65,7 @@ class Admission:
         share.in_flight -= 1
         self.in_flight -= 1
 
-    def _count(self, share: Share) -> None:
-        self._asked += 1
-        if self._asked > ROUND_SLOTS * self.in_flight_max:
-            self._asked = 0
-            self._round += 1
-            self._sharing, self._sharing_before = 0, self._sharing
-        if share.round != self._round:
-            share.round = self._round
-            self._sharing += 1
+    def _begin_round(self) -> None:
+        self._asked = 0
+        self._round += 1
+        self._sharing, self._sharing_before = 0, self._sharing

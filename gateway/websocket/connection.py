@@ -13,7 +13,7 @@ class Connection(Protocol):
 
     def write_frame(self, frame: bytes) -> None: ...
     def write_soon(self, frame: bytes) -> None: ...
-    def pause(self) -> None: ...
+    def pause(self) -> bool: ...
     def unsent_bytes(self) -> int: ...
     def close(self, code: int, reason: str) -> None: ...
 
@@ -22,6 +22,17 @@ class Routes(Protocol):
     """The router."""
 
     def send(self, request: Request, on_answer: Callable[[Answer], None]) -> None: ...
+
+
+class SocketClient(msgspec.Struct, frozen=True):
+    """Who opened a socket. ``cookie``: the access token of its handshake, if the page is one of ours."""
+
+    address: str = ""
+    device: str = ""
+    cookie: str | None = None
+
+
+NO_CLIENT = SocketClient()
 
 
 class SessionLimits(msgspec.Struct, frozen=True):

@@ -1,12 +1,17 @@
 """The endpoint of ``/ws``: finds the codec, makes a session, and waits until the socket is gone."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from domain.errors import OVERLOADED
+from gateway.http.client import Client
+from gateway.http.cookies import names_of
+from gateway.http.origins import is_own_origin
 from gateway.http.problems import Problem
+from gateway.websocket.connection import SocketClient
 from gateway.websocket.protocol import EXTENSION, SocketProtocol
 from gateway.wire.codec import JSON_SUBPROTOCOL, Codec
 
@@ -36,8 +41,17 @@ async def endpoint(websocket: WebSocket) -> None:
         sockets.release(address)
 
 
+def _client(websocket: WebSocket, origins: Sequence[str]) -> SocketClient:
+    """Who opened the socket. A page of another site gets no identity from the cookies that its browser sends."""
+    client = Client(websocket.scope)
+    cookie = client.cookies.get(names_of(secure=client.secure).access)
+    if cookie is not None and not is_own_origin(client.origin, client.host, origins, secure=client.secure):
+        cookie = None
+    return SocketClient(client.address, client.device, cookie)
+
+
 async def _serve(websocket: WebSocket, sockets: "Sockets", connection: SocketProtocol, codec: Codec) -> None:
-    session = sockets.open(connection, codec)
+    session = sockets.open(connection, codec, _client(websocket, sockets.origins))
     connection.attach(session, sockets.limits.frames_per_turn)
     try:
         # Frames of the client go directly to the session: ``receive`` returns only at the end.

@@ -16,7 +16,7 @@ from gateway.wire.codec import Codec
 from gateway.wire.faults import RequestFailed
 from gateway.wire.frames import ErrorReply
 
-NO_DETAILS: Mapping[str, int | None] = {}
+NO_DETAILS: Mapping[str, Any] = {}
 # The error `overloaded` is encoded again at this interval, with a new `server_time`.
 OVERLOADED_REUSED_S = 0.001
 
@@ -62,22 +62,22 @@ class Outbox:
 
     def fail(
         self, op: str, request_id: int | str | None, code: str, message: str = "",
-        details: Mapping[str, int | None] = NO_DETAILS,
+        details: Mapping[str, Any] = NO_DETAILS,
     ) -> None:  # fmt: skip
         """An error, with those of the details that its code has (domain/errors.py)."""
+        if code == errors.KEY_REUSED:
+            code, message = errors.INVALID_FRAME, errors.ERRORS[errors.KEY_REUSED].text
         self.answer(op, code, {"id": request_id, "ok": False, "error": self._error(code, message, details)})
 
     def failed(self, op: str, request_id: int | str, failure: RequestFailed) -> None:
         """The error of a request that failed in this gateway."""
-        self.fail(op, request_id, failure.code, str(failure), {"retry_after_ms": failure.retry_after_ms})
+        self.fail(op, request_id, failure.code, str(failure), failure.details)
 
     def refused(self, op: str, request_id: int | str, refused: Refused) -> None:
         """The error of a command that its host refused."""
         # A newer host may have other codes: a retry with the same key is always safe.
-        code, message = refused.code if refused.code in errors.ERRORS else errors.UNAVAILABLE, ""
-        if code == errors.KEY_REUSED:
-            code, message = errors.INVALID_FRAME, errors.ERRORS[errors.KEY_REUSED].text
-        self.fail(op, request_id, code, message, refused.known())
+        code = refused.code if refused.code in errors.ERRORS else errors.UNAVAILABLE
+        self.fail(op, request_id, code, "", refused.known())
 
     def overloaded(self, op: str, request_id: int | str) -> None:
         """The error ``overloaded``; cached, since under overload there are many."""
@@ -85,11 +85,17 @@ class Outbox:
         if now_s - self._overloaded_at_s > OVERLOADED_REUSED_S:
             self._overloaded_at_s = now_s
             self._overloaded_error = msgspec.Raw(self.codec.encode(self._error(errors.OVERLOADED, "", NO_DETAILS)))
-        self._connection.pause()
-        error = ErrorReply(request_id, False, self._overloaded_error)
-        self.answer(op, errors.OVERLOADED, error, more_to_come=True)
+        # As ``answer`` does, but bounds are checked once for the commands of a turn.
+        if self._connection.pause() and not self.within_bounds():
+            return
+        frame = self.codec.frame(ErrorReply(request_id, False, self._overloaded_error))
+        traffic = self._traffic
+        traffic.answered[op, errors.OVERLOADED] += 1
+        traffic.sent_frames += 1
+        traffic.sent_bytes += len(frame)
+        self._connection.write_soon(frame)
 
-    def _error(self, code: str, message: str, details: Mapping[str, int | None]) -> dict[str, Any]:
+    def _error(self, code: str, message: str, details: Mapping[str, Any]) -> dict[str, Any]:
         """An error with the time of its decision."""
         error = {"code": code, "message": message or errors.ERRORS[code].text, "server_time": self._now_ms()}
         error.update(errors.details_of(code, details))

@@ -96,9 +96,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if not self.close_sent and not self.disconnected:
             self.transport.write(outgoing[0] if len(outgoing) == 1 else b"".join(outgoing))
 
-    def pause(self) -> None:
-        """Stop to read this socket for a moment, because of overload."""
+    def pause(self) -> bool:
+        """Stop to read this socket for a moment, because of overload; False: it was to pause already."""
+        if self._pause_s:
+            return False
         self._pause_s = REFUSED_PAUSE_S
+        return True
 
     def unsent_bytes(self) -> int:
         """Bytes that the client has not received yet."""

@@ -1,15 +1,18 @@
 """All sockets of one gateway: their limit, the making of sessions, and draining."""
 
 import asyncio
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from domain.errors import OVERLOADED, RATE_LIMITED
 from gateway.fanout.hub import Hub
 from gateway.http.address_limit import AddressLimit
+from gateway.identity.credentials import Credentials
+from gateway.identity.sessions.activity import SessionActivity
 from gateway.identity.tokens import TokenIssuer
+from gateway.limits.leases import Leases
 from gateway.websocket.admission import Admission
-from gateway.websocket.connection import Connection, Routes, SessionLimits
+from gateway.websocket.connection import NO_CLIENT, Connection, Routes, SessionLimits, SocketClient
 from gateway.websocket.operations.operation import OperationTable
 from gateway.websocket.session import Session
 from gateway.websocket.traffic import Traffic
@@ -33,7 +36,12 @@ class Sockets:
     def __init__(
         self, operations: OperationTable, router: Routes, hub: Hub, tokens: TokenIssuer, limits: SessionLimits,
         admission: Admission, traffic: Traffic, sockets_max: int, by_address: AddressLimit, now_ms: Callable[[], int],
+        services: Any = None, leases: Leases | None = None, activity: SessionActivity | None = None,
+        origins: Sequence[str] = (), credentials: Credentials | None = None,
     ) -> None:  # fmt: skip
+        """``origins``: whose pages may use the cookies of a handshake, beside the gateway's own."""
+        self.origins = origins
+        self._activity = activity
         self.operations = operations
         self._router = router
         self._hub = hub
@@ -44,6 +52,11 @@ class Sockets:
         self._max = sockets_max
         self._by_address = by_address
         self._now_ms = now_ms
+        self._services = services
+        self._leases = leases
+        self._credentials = credentials
+        if credentials is not None:
+            credentials.changes.changed.append(self._access_changed)
         self._open: set[Session] = set()
         self._draining = False
         self._none_left = asyncio.Event()
@@ -74,7 +87,7 @@ class Sockets:
         """Count one client less of this address."""
         self._by_address.release(address)
 
-    def open(self, connection: Connection, codec: Codec) -> Session:
+    def open(self, connection: Connection, codec: Codec, client: SocketClient = NO_CLIENT) -> Session:
         """A session for a new socket."""
         session = Session(
             connection,
@@ -87,6 +100,11 @@ class Sockets:
             self.admission,
             self.traffic,
             self._now_ms,
+            self._services,
+            self._leases,
+            client,
+            self._activity,
+            self._credentials,
         )
         self._open.add(session)
         return session
@@ -98,6 +116,16 @@ class Sockets:
         if not self._open:
             self._none_left.set()
 
+    def _access_changed(self) -> None:
+        for session in list(self._open):
+            session.access_changed()
+
+    def end(self, sessions: frozenset[str]) -> None:
+        """Close the sockets of users' sessions that have ended."""
+        for session in list(self._open):
+            if session.identity is not None and session.identity.session in sessions:
+                session.end()
+
     async def drain(self) -> None:
         """Accept no more, close all with 1012 (restarting), and wait a little for them to go."""
         self._draining = True
@@ -106,6 +134,7 @@ class Sockets:
         if self._open:
             self._none_left.clear()
             try:
-                await asyncio.wait_for(self._none_left.wait(), DRAIN_WITHIN_S)
+                async with asyncio.timeout(DRAIN_WITHIN_S):
+                    await self._none_left.wait()
             except TimeoutError:
                 return

@@ -70,6 +70,9 @@ class Subscriptions:
     async def _subscribe_to(self, frame: Subscribe, subscription: Subscription, identity: Identity | None) -> None:
         try:
             reply = await self._hub.subscribe(frame.channel, subscription, frame.since, identity)
+            if identity is not None and not self._is_user(identity.user_id):
+                self.unsubscribe(frame.channel)
+                raise RequestFailed(errors.UNAUTHENTICATED, "the socket has another user now")
         except Exception as error:
             if self._by_channel.get(frame.channel) is subscription and not subscription.active:
                 del self._by_channel[frame.channel]
@@ -92,22 +95,34 @@ class Subscriptions:
             self._behind.pop(subscription, None)
             self._hub.unsubscribe(channel, subscription)
 
+    def signal(self, channel: str, identity: Identity) -> None:
+        """The user types in a channel that this socket is subscribed to. Raises RequestFailed."""
+        subscription = self._by_channel.get(channel)
+        if subscription is None or not subscription.active:
+            raise RequestFailed(errors.NOT_FOUND, "subscribe to the channel first")
+        self._hub.signal(channel, identity)
+
     def identity_changed(self, identity: Identity | None) -> None:
         """After a hello: end subscriptions to private channels of another user."""
         for channel, subscription in list(self._by_channel.items()):
             if not isinstance(subscription, PrivateSubscription):
                 continue
             if identity is not None and self._hub.may_follow(channel, identity):
+                subscription.user = identity.user_id
                 subscription.catch_up()
             else:
                 self.unsubscribe(channel)
 
     def _token_is_valid(self) -> bool:
+        return self._is_user(None)
+
+    def _is_user(self, user: int | None) -> bool:
+        """Whether the token is valid, and of this user if one is given."""
         try:
-            self._identity()
+            identity = self._identity()
         except RequestFailed:
             return False
-        return True
+        return user in (None, identity.user_id)
 
     def close(self) -> None:
         """The socket was closed."""

@@ -1,5 +1,7 @@
 """Errors of client frames and requests."""
 
+from typing import Any
+
 
 class InvalidFrame(Exception):
     """The frame can be read but is not one of the protocol. ``request_id`` is its id, if it has a valid one."""
@@ -14,9 +16,12 @@ class BrokenFrame(Exception):
 
 
 class RequestFailed(Exception):
-    """The request is answered with the error ``code`` (domain/errors.py), and the message or the code's text."""
+    """The request is answered with the error ``code`` (domain/errors.py), and the message or the code's text.
 
-    def __init__(self, code: str, message: str = "", retry_after_ms: int | None = None) -> None:
+    ``details`` are fields of that error.
+    """
+
+    def __init__(self, code: str, message: str = "", retry_after_ms: int | None = None, **details: Any) -> None:
         super().__init__(message)
         self.code = code
-        self.retry_after_ms = retry_after_ms
+        self.details = {"retry_after_ms": retry_after_ms, **details}

@@ -36,7 +36,10 @@ class Frame(msgspec.Struct, frozen=True, tag_field="op"):
 
 
 class Hello(Frame, frozen=True, tag="hello"):
+    """``cookie``: with the cookies of the handshake instead of a token."""
+
     token: str | None = None
+    cookie: bool = False
 
 
 class Ping(Frame, frozen=True, tag="ping"):
@@ -78,3 +81,12 @@ class EventFrame(msgspec.Struct, frozen=True, omit_defaults=True):
     at: int
     data: Any
     watchers: int | None = None
+
+
+class SignalFrame(msgspec.Struct, frozen=True):
+    """Something of the moment, such as who is typing. It is in no log and has no place in the sequence."""
+
+    channel: str
+    type: str
+    at: int
+    data: Any

@@ -12,11 +12,14 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from domain.sales.portfolio import day_of
+from persistence.analytics.bidding import count_bids
 from persistence.analytics.models import STATEMENT_TIMEOUT_S, Changed, move_windows, recompute
 from persistence.analytics.values import queue_values, value_collections
 from persistence.postgres.guard import guard
 
 PAGE_ROWS = 1_000
+# Their whole logs are read.
+AUCTIONS_A_STEP = 20
 RESET_LOCK_MS = 10_000
 COUNTED_MAX = 10_000_000
 
@@ -52,12 +55,14 @@ class _Source(msgspec.Struct, frozen=True):
     key: tuple[str, ...]
     columns: str
     note: Callable[[asyncpg.Record, Changed], None]
+    # Where the name is not that of the table.
+    table: str | None = None
 
     def page(self) -> str:
         """Rows begin with the place that they leave the follower at: writer, number, part."""
         order, places = ", ".join(self.key), ", ".join(("$1::xid8", "$2::bigint", "$3::int")[: len(self.key)])
         return f"""
-            SELECT {order}{", 0" * (3 - len(self.key))}, {self.columns} FROM {self.name} AS t
+            SELECT {order}{", 0" * (3 - len(self.key))}, {self.columns} FROM {self.table or self.name} AS t
             WHERE ({order}) > ({places}) AND t.writer < pg_snapshot_xmin(pg_current_snapshot())
                 AND $3::int IS NOT NULL
             ORDER BY {order} LIMIT $4
@@ -71,7 +76,7 @@ class _Source(msgspec.Struct, frozen=True):
 
     def _beyond(self) -> str:
         places = ", ".join(("a.writer", "a.number", "a.part")[: len(self.key)])
-        return f"""FROM analytics_sources a, {self.name} AS t
+        return f"""FROM analytics_sources a, {self.table or self.name} AS t
             WHERE a.source = '{self.name}' AND ({", ".join(self.key)}) > ({places})"""
 
 
@@ -83,8 +88,10 @@ def _sale(row: asyncpg.Record, changed: Changed) -> None:
 
 
 def _settlement(row: asyncpg.Record, changed: Changed) -> None:
-    seller, currency, at = row[3:]
+    seller, buyer, currency, at = row[3:]
     changed.seller_days.add((seller, currency, day_of(at)))
+    if buyer is not None:
+        changed.buyer_days.add((buyer, currency, day_of(at)))
 
 
 def _owner(row: asyncpg.Record, changed: Changed) -> None:
@@ -98,12 +105,12 @@ def _owner(row: asyncpg.Record, changed: Changed) -> None:
 
 
 def _refund(_row: asyncpg.Record, _changed: Changed) -> None:
-    """What it is about is looked up for the whole page."""
+    """What it is about is looked up for the whole page, or one by one."""
 
 
 SOURCES = (
     _Source("sales", ("t.writer", "t.sale_no"), "t.card_id, t.seller_id, t.currency, t.at", _sale),
-    _Source("settlements", ("t.writer", "t.settlement_no"), "t.seller_id, t.currency, t.at", _settlement),
+    _Source("settlements", ("t.writer", "t.settlement_no"), "t.seller_id, t.buyer_id, t.currency, t.at", _settlement),
     _Source("refunds", ("t.writer", "t.refund_no"), "t.auction_id, t.round, t.at", _refund),
     _Source(
         "provenance",
@@ -112,6 +119,12 @@ SOURCES = (
         _owner,
     ),
 )
+
+# Of each auction that has ended the log is read.
+BIDS = _Source(
+    "bids", ("t.writer", "t.settlement_no"), "t.auction_id, t.at, t.round", _refund, table="settlements"
+)  # fmt: skip
+ALL_SOURCES = (*SOURCES, BIDS)
 
 # A plan that was made while a table was empty would be kept while it fills: each is made for how large they are now.
 _LOCK = """
@@ -122,18 +135,18 @@ _MOVE = "UPDATE analytics_sources SET writer = $2, number = $3, part = $4 WHERE 
 # What is committed, but comes after somebody who is still at work, has not been taken in.
 _CAUGHT_UP = f"""
     UPDATE analytics_progress SET caught_up_at = greatest(caught_up_at, least($1::bigint, next.at - 1))
-    FROM (SELECT least({", ".join(source.next_at() for source in SOURCES)}) AS at) AS next
+    FROM (SELECT least({", ".join(source.next_at() for source in ALL_SOURCES)}) AS at) AS next
 """
 _REFUNDED = """
-    SELECT s.card_id, s.seller_id, s.currency, s.at, g.at FROM unnest($1::bigint[], $2::smallint[], $3::bigint[])
+    SELECT s.card_id, s.seller_id, NULL, s.currency, s.at, g.at FROM unnest($1::bigint[], $2::smallint[], $3::bigint[])
         AS g (auction_id, round, at) JOIN sales s USING (auction_id, round)
     UNION ALL
-    SELECT NULL, s.seller_id, s.currency, s.at, g.at FROM unnest($1::bigint[], $2::smallint[], $3::bigint[])
+    SELECT NULL, s.seller_id, s.buyer_id, s.currency, s.at, g.at FROM unnest($1::bigint[], $2::smallint[], $3::bigint[])
         AS g (auction_id, round, at) JOIN settlements s USING (auction_id, round)
 """
 _RESET = (
     """TRUNCATE card_days, market_days, card_prices, card_windows, seller_days, holdings, user_value_days, value_cards,
-        value_owners""",
+        value_owners, auction_bidders, buyer_days""",
     "UPDATE analytics_sources SET writer = '0', number = 0, part = 0",
     "UPDATE analytics_progress SET caught_up_at = NULL, value_day = 0",
 )  # fmt: skip
@@ -178,7 +191,7 @@ class Analytics:
             row = await connection.fetchrow(_STATUS, day_of(now_ms) - 1)
             waiting = [
                 SourceStatus(source.name, await connection.fetchval(source.waiting(), timeout=STATEMENT_TIMEOUT_S))
-                for source in SOURCES
+                for source in ALL_SOURCES
             ]
         assert row is not None, "the migration made the row"
         return Status(row[0], row[1], waiting)
@@ -200,13 +213,29 @@ async def _take_in(connection: PoolConnectionProxy, today: int) -> tuple[int, bo
         count, more = count + len(page), more or len(page) == PAGE_ROWS
     await recompute(connection, changed, today)
     await queue_values(connection, changed)
-    return count, more
+    auctions = await _take_in_bids(connection, places[BIDS.name])
+    return count + auctions, more or auctions == AUCTIONS_A_STEP
+
+
+async def _take_in_bids(connection: PoolConnectionProxy, place: tuple[object, ...]) -> int:
+    """Count the bids of the next auctions that have ended: of how many."""
+    page = await connection.fetch(BIDS.page(), *place, AUCTIONS_A_STEP, timeout=STATEMENT_TIMEOUT_S)
+    for row in page:
+        auction, at, round_ = row[3:]
+        # A second chance has no bids of its own.
+        if round_ == 1:
+            await count_bids(connection, auction, at)
+    if page:
+        await connection.execute(_MOVE, BIDS.name, *page[-1][:3])
+    return len(page)
 
 
 async def _note_refunds(connection: PoolConnectionProxy, page: Iterable[asyncpg.Record], changed: Changed) -> None:
     auctions, rounds, times = zip(*(row[3:] for row in page), strict=True)
-    for card, seller, currency, at, refunded_at in await connection.fetch(_REFUNDED, auctions, rounds, times):
+    for card, seller, buyer, currency, at, refunded_at in await connection.fetch(_REFUNDED, auctions, rounds, times):
         changed.seller_days.add((seller, currency, day_of(at)))
+        if buyer is not None:
+            changed.buyer_days.add((buyer, currency, day_of(at)))
         if card is not None:
             changed.card_days.add((card, currency, day_of(at)))
             changed.value_cards.add((day_of(refunded_at), card))

@@ -21,10 +21,11 @@ SellerDay = tuple[int, str, int]
 
 @dataclass
 class Changed:
-    """The keys to recompute: (card, currency, day), (seller, currency, day), (owner, card)."""
+    """The keys to recompute: (card, currency, day), (seller or buyer, currency, day), (owner, card)."""
 
     card_days: set[CardDay] = field(default_factory=set)
     seller_days: set[SellerDay] = field(default_factory=set)
+    buyer_days: set[SellerDay] = field(default_factory=set)
     holdings: set[tuple[int, int]] = field(default_factory=set)
     # For the values of collections at the ends of days: (day, card), (day, owner).
     value_cards: set[tuple[int, int]] = field(default_factory=set)
@@ -150,6 +151,23 @@ _SELLER_DAYS = f"""
         royalties = excluded.royalties, realised = excluded.realised
 """
 
+_BUYER_DAYS = f"""
+    WITH keys AS MATERIALIZED ({_KEYS.format(name="buyer_id")}),
+    fresh AS MATERIALIZED (
+        SELECT k.buyer_id, k.currency, k.day, count(s.price)::int AS wins, coalesce(sum(s.copies), 0)::int AS copies,
+            coalesce(sum(s.price::numeric), 0) AS spent
+        FROM keys k LEFT JOIN settlements s
+            ON s.buyer_id = k.buyer_id AND s.currency = k.currency AND {_THAT_DAY} AND {_NOT_REFUNDED}
+        GROUP BY k.buyer_id, k.currency, k.day
+    ), gone AS (
+        DELETE FROM buyer_days d USING fresh f
+        WHERE d.buyer_id = f.buyer_id AND d.currency = f.currency AND d.day = f.day AND f.wins = 0
+    )
+    INSERT INTO buyer_days (buyer_id, currency, day, wins, copies, spent) SELECT * FROM fresh WHERE wins > 0
+    ON CONFLICT (buyer_id, currency, day) DO UPDATE SET wins = excluded.wins, copies = excluded.copies,
+        spent = excluded.spent
+"""
+
 _HOLDINGS = """
     WITH keys AS MATERIALIZED (SELECT DISTINCT * FROM unnest($1::bigint[], $2::bigint[]) AS k (owner_id, card_id)),
     fresh AS MATERIALIZED (
@@ -177,6 +195,8 @@ async def recompute(connection: PoolConnectionProxy, changed: Changed, today: in
         await _compute_windows(connection, cards, currencies, today)
     if changed.seller_days:
         await connection.execute(_SELLER_DAYS, *_columns(changed.seller_days), timeout=STATEMENT_TIMEOUT_S)
+    if changed.buyer_days:
+        await connection.execute(_BUYER_DAYS, *_columns(changed.buyer_days), timeout=STATEMENT_TIMEOUT_S)
     if changed.holdings:
         await connection.execute(_HOLDINGS, *_columns(changed.holdings), timeout=STATEMENT_TIMEOUT_S)
 

@@ -102,9 +102,11 @@ _PLANNED = "SET plan_cache_mode = 'force_custom_plan'; SET jit = off"
 async def planned(pool: asyncpg.Pool) -> AsyncIterator[PoolConnectionProxy]:
     """A connection whose queries are planned for their values. Raises StoreUnavailable."""
     async with guard(), pool.acquire(timeout=CONNECTION_WITHIN_S) as connection:
-        # The pool resets it when it comes back.
         await connection.execute(_PLANNED)
-        yield connection
+        try:
+            yield connection
+        finally:
+            await connection.execute("RESET ALL")
 
 
 class CatalogReading:

@@ -114,6 +114,10 @@ class CatalogWriting:
                     raise
         raise AssertionError("the last try returns or raises")
 
+    async def put_within(self, connection: PoolConnectionProxy, page: Page, creator: int, now_ms: int) -> None:
+        """The new cards of a page, as a part of a transaction; cards and names of sets that are there stay."""
+        await self._put(connection, page, creator, now_ms, all_merged=False, only_new=True)
+
     async def _put(
         self, connection: PoolConnectionProxy, page: Page, creator: int, now_ms: int, all_merged: bool, only_new: bool
     ) -> tuple[Written, set[str]]:

@@ -15,7 +15,7 @@ RETRY_S = 1.0
 log = structlog.get_logger()
 
 
-async def listen_for_jobs(database_url: str, on_jobs: Callable[[], None]) -> None:
+async def listen_for_jobs(database_url: str, on_jobs: Callable[[], None], channel: str = CHANNEL) -> None:
     """Call ``on_jobs`` whenever due jobs were added, for ever, over one connection; connects again when it is lost."""
     while True:
         lost = asyncio.Event()
@@ -23,7 +23,7 @@ async def listen_for_jobs(database_url: str, on_jobs: Callable[[], None]) -> Non
             connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_S)
             try:
                 connection.add_termination_listener(lambda _, lost=lost: lost.set())
-                await connection.add_listener(CHANNEL, lambda *_: on_jobs())
+                await connection.add_listener(channel, lambda *_: on_jobs())
                 on_jobs()
                 await lost.wait()
             finally:

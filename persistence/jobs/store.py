@@ -3,6 +3,9 @@
 A worker claims a batch and holds a lease on it, which it extends while it works. When the lease ends, because the
 worker died or lost its connection, another worker claims the job again. A job is finished with its claim, so a worker
 whose lease has ended changes nothing. The database's clock decides about due times and leases.
+
+Claims, and what becomes of them, are committed asynchronously: a job whose claim or end is lost in a crash of
+PostgreSQL is claimed again, as if its worker had died.
 """
 
 import uuid
@@ -12,9 +15,11 @@ import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
+from persistence.audit.trail import Act, record_within
 from persistence.jobs.rows import JobRow, insert_jobs
+from persistence.postgres.commits import ASYNCHRONOUSLY
 from persistence.postgres.errors import StoreError
-from persistence.postgres.guard import guarded
+from persistence.postgres.guard import guard, guarded
 
 LEASE_MS = 5_000
 ERROR_MAX = 500
@@ -83,16 +88,18 @@ _CLAIM = f"""
     )
     UPDATE jobs SET claim = $3, worker = $4, attempts = attempts + 1, run_at = {NOW_MS} + $5::int
     FROM picked WHERE jobs.kind = picked.kind AND jobs.key = picked.key
-    RETURNING jobs.kind, jobs.key, payload, attempts, claim
+    RETURNING jobs.kind, jobs.key, payload, attempts, claim, {ASYNCHRONOUSLY}
 """
-_EXTEND = f"UPDATE jobs SET run_at = {NOW_MS} + $2::int WHERE claim = ANY($1::uuid[])"
-_COMPLETE = "DELETE FROM jobs WHERE claim = $1 AND kind = $2 AND key = ANY($3::text[])"
+_EXTEND = f"UPDATE jobs SET run_at = {NOW_MS} + $2::int WHERE claim = ANY($1::uuid[]) RETURNING {ASYNCHRONOUSLY}"
+# In the transaction of the effect its commit is synchronous.
+_COMPLETE_WITHIN = "DELETE FROM jobs WHERE claim = $1 AND kind = $2 AND key = ANY($3::text[])"
+_COMPLETE = f"{_COMPLETE_WITHIN} RETURNING {ASYNCHRONOUSLY}"
 _PUT_BACK = f"""
     UPDATE jobs SET claim = NULL, worker = NULL, run_at = {NOW_MS} + given.delay_ms, attempts = given.attempts,
         error = given.error, dead = given.dead
     FROM unnest($2::text[], $3::bigint[], $4::int[], $5::text[], $6::boolean[])
         AS given (key, delay_ms, attempts, error, dead)
-    WHERE jobs.claim = $1 AND jobs.kind = $7 AND jobs.key = given.key
+    WHERE jobs.claim = $1 AND jobs.kind = $7 AND jobs.key = given.key RETURNING {ASYNCHRONOUSLY}
 """
 # A job that runs now runs again afterwards: its claim is taken from it, so its worker can't finish it.
 _ADD_AGAIN = f"""
@@ -110,6 +117,7 @@ _GET = f"SELECT {_COLUMNS} FROM jobs WHERE kind = $1 AND key = $2"
 _RETRY = f"""
     UPDATE jobs SET dead = false, attempts = 0, run_at = {NOW_MS} WHERE kind = $1 AND key = $2 AND dead RETURNING true
 """
+_DISCARD = "DELETE FROM jobs WHERE kind = $1 AND key = $2 AND dead RETURNING true"
 _STATUS = f"""
     SELECT kind, count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'running'),
         count(*) FILTER (WHERE state = 'dead'),
@@ -144,7 +152,7 @@ class JobStore:
         rows = await guarded(
             self._pool.fetch(_CLAIM, list(batch_max), list(batch_max.values()), claim, worker, self._lease_ms)
         )
-        return [Claimed(*row) for row in rows]
+        return [Claimed(*row[:5]) for row in rows]
 
     async def extend(self, claims: Sequence[uuid.UUID]) -> None:
         """Renew the leases of these claims."""
@@ -178,18 +186,37 @@ class JobStore:
 
     async def retry(self, kind: str, key: str) -> bool:
         """Have a dead job run again, with all its attempts; False if there is none."""
-        return bool(await guarded(self._pool.fetchval(_RETRY, kind, key)))
+        async with guard(), self._pool.acquire() as connection, connection.transaction():
+            retried = bool(await connection.fetchval(_RETRY, kind, key))
+            if retried:
+                await record_within(connection, Act("job.retried", subject=f"{kind} {key}"))
+        return retried
+
+    async def discard(self, kind: str, key: str) -> bool:
+        """Delete a dead job: its work is never done. False if there is none."""
+        async with guard(), self._pool.acquire() as connection, connection.transaction():
+            discarded = bool(await connection.fetchval(_DISCARD, kind, key))
+            if discarded:
+                await record_within(connection, Act("job.discarded", subject=f"{kind} {key}"))
+        return discarded
 
     async def status(self) -> list[KindStatus]:
         """How many jobs there are, by kind."""
         return [KindStatus(*row) for row in await guarded(self._pool.fetch(_STATUS))]
 
 
+async def add_within(connection: PoolConnectionProxy, jobs: Sequence[JobRow]) -> None:
+    """Add these in the caller's transaction, together with their cause."""
+    await guarded(connection.execute(insert_jobs(), *_columns(jobs)))
+
+
 async def complete_within(connection: PoolConnectionProxy, jobs: Sequence[Claimed]) -> None:
     """Delete these jobs of one claim in the caller's transaction, together with their effect. Raises LeaseLost."""
     if not jobs:
         return
-    deleted: str = await guarded(connection.execute(_COMPLETE, jobs[0].claim, jobs[0].kind, [job.key for job in jobs]))
+    deleted: str = await guarded(
+        connection.execute(_COMPLETE_WITHIN, jobs[0].claim, jobs[0].kind, [job.key for job in jobs])
+    )
     if int(deleted.removeprefix("DELETE ")) != len(jobs):
         raise LeaseLost(f"{jobs[0].kind}: the lease has ended, and another worker has some of these jobs")
 

@@ -9,14 +9,14 @@ from domain.ledger.rules import Reserve
 from persistence.ledger.store import HeldFor, Ledger
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.guard import UNAVAILABLE
+from persistence.postgres.planner import LOOK_UPS
 
 TIMEOUT_S = 5.0
 CURRENCY = "USDC"
 SERVER_SETTINGS = {
     "application_name": "ece-holds",
     "synchronous_commit": "off",
-    # The same few rows are looked up by index each time; making a plan for each batch costs as much as the batch.
-    "plan_cache_mode": "force_generic_plan",
+    **LOOK_UPS,
 }
 
 

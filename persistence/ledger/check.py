@@ -28,6 +28,7 @@ WITHDRAWAL = "withdrawal"
 SETTLEMENT = "settlement"
 LEFT_HELD = "left_held"
 OWNER = "owner"
+TRADE = "trade"
 
 
 class LedgerFinding(msgspec.Struct, frozen=True):
@@ -135,7 +136,15 @@ CHECKS = (
         FROM ledger_withdrawals w LEFT JOIN ledger_transfers p ON p.about = w.withdrawal_id AND p.kind = 'withdrawal'
             AND p.action = 'pend'
         LEFT JOIN ledger_holds h ON h.reference = p.transfer_id
-        WHERE coalesce(h.amount, 0) <> CASE WHEN w.state IN ('requested', 'waiting_for_chain') THEN w.amount ELSE 0 END
+        WHERE coalesce(h.amount, 0) <> CASE WHEN w.state IN ('requested', 'waiting_for_chain', 'sending')
+            THEN w.amount ELSE 0 END
+        UNION ALL
+        SELECT p.debit_account, p.debit_seq, 'withdrawal ' || w.withdrawal_id || ' is ' || w.state || ', and '
+            || coalesce(t.amount, 0) || ' was paid for it'
+        FROM ledger_withdrawals w LEFT JOIN ledger_transfers p ON p.about = w.withdrawal_id AND p.kind = 'withdrawal'
+            AND p.action = 'pend'
+        LEFT JOIN ledger_transfers t ON t.pending_id = p.transfer_id AND t.action = 'post'
+        WHERE coalesce(t.amount, 0) <> CASE WHEN w.state = 'paid' THEN w.amount ELSE 0 END
     """),
     LedgerCheck(SETTLEMENT, "what was paid for every auction is what its settlements and refunds say", """
         SELECT NULL::bigint, NULL::bigint,
@@ -173,6 +182,37 @@ CHECKS = (
         FROM provenance p LEFT JOIN settlements s ON s.auction_id = p.source_id AND s.buyer_id = p.to_owner
             AND s.seller_id = p.from_owner
         WHERE p.reason = 'sale' AND s.auction_id IS NULL
+    """),
+    LedgerCheck(TRADE, "trades were executed as their settlements say, once, and nothing is held for them", """
+        SELECT NULL::bigint, NULL::bigint,
+            format('trade %s: %s was paid and %s paid back, its settlements say %s and %s',
+                coalesce(s.trade_id, t.about), coalesce(t.paid, 0), coalesce(t.back, 0), coalesce(s.paid, 0),
+                coalesce(s.back, 0))
+        FROM (
+            SELECT trade_id, coalesce(sum(money) FILTER (WHERE kind = 'execution'), 0) AS paid,
+                coalesce(sum(money) FILTER (WHERE kind = 'reversal'), 0) AS back
+            FROM trade_settlements WHERE code IS NULL GROUP BY trade_id
+        ) s FULL JOIN (
+            SELECT about, coalesce(sum(amount) FILTER (WHERE kind NOT LIKE '%refund'), 0) AS paid,
+                coalesce(sum(amount) FILTER (WHERE kind LIKE '%refund'), 0) AS back
+            FROM ledger_transfers
+            WHERE kind IN ('trade', 'trade_fee', 'trade_royalty', 'trade_refund', 'trade_fee_refund',
+                'trade_royalty_refund')
+            GROUP BY about
+        ) t ON t.about = s.trade_id
+        WHERE (coalesce(s.paid, 0), coalesce(s.back, 0)) <> (coalesce(t.paid, 0), coalesce(t.back, 0))
+        UNION ALL
+        SELECT h.account_id, NULL, format('trade %s is executed, and %s is still held', s.trade_id, h.amount)
+        FROM trade_settlements s
+        JOIN ledger_holds h ON h.reference = convert_to('trade:', 'UTF8') || '\\x0000'::bytea || int8send(s.trade_id)
+        WHERE s.kind = 'execution' AND s.code IS NULL
+        UNION ALL
+        SELECT NULL, NULL, format('copy %s was traded in trade %s to user %s, by no settlement', p.copy_id, p.source_id,
+            p.to_owner)
+        FROM provenance p LEFT JOIN trade_copies c ON c.trade_id = p.source_id AND c.copy_id = p.copy_id
+            AND c.giver_id = p.from_owner AND c.receiver_id = p.to_owner
+        LEFT JOIN trade_settlements s ON s.trade_id = c.trade_id AND s.kind = 'execution' AND s.code IS NULL
+        WHERE p.reason = 'trade' AND s.trade_id IS NULL AND EXISTS (SELECT FROM entities WHERE entity_id = p.source_id)
     """),
 )  # fmt: skip
 

@@ -4,12 +4,14 @@ import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
+from domain.ids import id_text
 from domain.ledger.books import HOUSE
 from domain.ledger.orders import Pend, Void
 from domain.ledger.refusals import Refusal
 from domain.ledger.rules import Done
 from domain.ledger.withdrawals import DAY_MS, Limits, Recent, State, decide, held_by, released_by, request
 from domain.ledger.withdrawals import Refusal as WithdrawalRefusal
+from persistence.audit.trail import Act, record_within
 from persistence.ledger.store import Ledger
 from persistence.postgres.guard import guard, guarded
 
@@ -28,7 +30,10 @@ class NewWithdrawal(msgspec.Struct, frozen=True):
 
 
 class Withdrawal(msgspec.Struct, frozen=True):
-    """One withdrawal. ``decided_by`` is the operator, or its owner who cancelled it. Times in milliseconds."""
+    """One withdrawal. ``decided_by`` is the operator, or its owner who cancelled it. Times in milliseconds.
+
+    ``signature`` is that of the transaction that paid it.
+    """
 
     id: int
     user: int
@@ -40,16 +45,21 @@ class Withdrawal(msgspec.Struct, frozen=True):
     decided_at: int | None
     decided_by: int | None
     reason: str | None
+    signature: str | None = None
+    finished_at: int | None = None
 
 
-_COLUMNS = "withdrawal_id, user_id, currency, amount, destination, state, requested_at, decided_at, decided_by, reason"
+_COLUMNS = """
+    withdrawal_id, user_id, currency, amount, destination, state, requested_at, decided_at, decided_by, reason,
+    signature, finished_at
+"""
 
 _LOCK_ACCOUNT = """
     SELECT FROM ledger_accounts WHERE owner_id = $1 AND kind = 'user' AND currency = $2 FOR NO KEY UPDATE
 """
 
 _RECENT = """
-    SELECT coalesce(sum(amount) FILTER (WHERE state IN ('requested', 'waiting_for_chain')), 0)::bigint,
+    SELECT coalesce(sum(amount) FILTER (WHERE state NOT IN ('rejected', 'cancelled', 'failed')), 0)::bigint,
         max(requested_at)
     FROM ledger_withdrawals WHERE user_id = $1 AND currency = $2 AND requested_at > $3
 """
@@ -100,6 +110,8 @@ class Withdrawals:
             (outcome,) = await Ledger(connection).execute([pend], now_ms)
             if isinstance(outcome, Refusal):
                 return outcome
+            details = {"amount": wanted.amount, "currency": wanted.currency, "destination": wanted.destination}
+            await record_within(connection, Act("withdrawal.requested", wanted.user, None, id_text(wanted.id), details))
             return await _row(connection, _INSERT, *msgspec.structs.astuple(wanted), state.value, now_ms)
 
     async def decide(
@@ -118,6 +130,8 @@ class Withdrawals:
             if state in (State.REJECTED, State.CANCELLED):
                 (outcome,) = await Ledger(connection).execute([Void(released_by(id), held_by(id))], now_ms)
                 assert isinstance(outcome, Done), f"an open withdrawal's amount is held: {outcome}"
+            details = {"state": state.value, "amount": known.amount, "currency": known.currency, "reason": reason}
+            await record_within(connection, Act("withdrawal.decided", by, None, id_text(id), details))
             return await _row(connection, _DECIDE, id, state.value, now_ms, by, reason)
 
     async def get(self, id: int) -> Withdrawal | None:

@@ -23,6 +23,7 @@ from persistence.log.summaries import (
 )
 from persistence.postgres.errors import KeyTaken, StaleSequence, StoreUnavailable
 from persistence.postgres.guard import UNAVAILABLE, guarded
+from persistence.postgres.planner import LOOK_UPS
 
 APPEND_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 10.0
@@ -140,7 +141,8 @@ class EventLog:
             self._writer = None
         if self._pool is not None:
             try:
-                await asyncio.wait_for(self._pool.close(), 3)
+                async with asyncio.timeout(3):
+                    await self._pool.close()
             except TimeoutError:
                 self._pool.terminate()
 
@@ -311,8 +313,7 @@ class EventLog:
     async def _new_writer(self) -> asyncpg.Connection:
         await self._settle()
         self._writer_name = self._prefix + secrets.token_hex(8)
-        # What is reserved is a look-up of the same few rows each time: a plan for each batch would cost as much.
-        settings = {"application_name": self._writer_name, "plan_cache_mode": "force_generic_plan"}
+        settings = {"application_name": self._writer_name, **LOOK_UPS}
         self._writer = await asyncpg.connect(self._url, timeout=APPEND_TIMEOUT_S, server_settings=settings)
         return self._writer
 

@@ -18,6 +18,33 @@ BATCH_TIMEOUT_S = 30.0
 ENDING_WINDOW_MS = 15 * 60 * 1000
 
 
+def store_found(now: str) -> str:
+    """The rest of a statement that stores the rows of ``found`` (user_id, kind, about, data); ``now`` is a parameter.
+
+    They are numbered for each user, one after the other without gaps: two that notify the same user wait for each other
+    at the row of notification_heads. The result are the users; who was notified of the same before, or has turned
+    the kind off, is not one of them.
+    """
+    return f"""fresh AS (
+        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY about) AS place,
+            count(*) OVER (PARTITION BY user_id) AS all_of_them
+        FROM found f
+        WHERE NOT EXISTS (SELECT FROM notifications n WHERE n.user_id = f.user_id AND n.about = f.about)
+            AND NOT EXISTS (SELECT FROM notification_preferences p
+                WHERE p.user_id = f.user_id AND p.kind = f.kind AND NOT p.in_app)
+    ), heads AS (
+        INSERT INTO notification_heads (user_id, seq)
+        SELECT user_id, count(*) FROM fresh GROUP BY user_id ORDER BY user_id
+        ON CONFLICT (user_id) DO UPDATE SET seq = notification_heads.seq + excluded.seq
+        RETURNING user_id, seq
+    ), written AS (
+        INSERT INTO notifications (user_id, seq, kind, about, data, at)
+        SELECT f.user_id, h.seq - f.all_of_them + f.place, f.kind, f.about, f.data, {now}
+        FROM fresh f JOIN heads h USING (user_id)
+    )
+    SELECT user_id FROM heads"""
+
+
 # Who gets which notification: (user, kind, about, data). Searches agree with those of catalog/reading.py; a price is
 # that of the new auction, and that of a bundle is no price of one card (catalog/market.py).
 _MATCHED = """
@@ -43,6 +70,7 @@ _MATCHED = """
                 'card', o.card, 'auction', o.shown) AS data
         FROM opened o JOIN saved_searches s ON s.alerts AND s.handles && o.handles
         WHERE s.user_id <> o.seller_id
+            AND NOT EXISTS (SELECT FROM user_mutes m WHERE m.user_id = s.user_id AND m.muted_id = o.seller_id)
             AND (s.words IS NULL OR o.document @@ s.words)
             AND (s.set_code IS NULL OR s.set_code = o.code)
             AND (s.rarity IS NULL OR s.rarity = o.rarity)
@@ -56,6 +84,7 @@ _MATCHED = """
             format('listed %s', o.auction_id), jsonb_build_object('card', o.card, 'auction', o.shown)
         FROM opened o JOIN watches w ON w.target_id = o.card_id AND w.kind = 'card'
         WHERE w.user_id <> o.seller_id
+            AND NOT EXISTS (SELECT FROM user_mutes m WHERE m.user_id = w.user_id AND m.muted_id = o.seller_id)
         ORDER BY w.user_id, o.auction_id, o.card_id
     ), found AS (
         SELECT * FROM matched UNION ALL SELECT * FROM listed
@@ -68,34 +97,26 @@ _MATCHED = """
                 'winner', CASE WHEN a.winner_id IS NOT NULL THEN a.leader_name END))
         FROM auction a JOIN watches w ON w.target_id = a.auction_id AND w.kind = 'auction'
         WHERE a.auction_id = ANY($3::bigint[]) AND a.status IN ('closed', 'cancelled')
+        UNION ALL SELECT a.winner_id, 'auction_won', format('won %s', a.auction_id),
+            jsonb_build_object('auction', a.shown)
+        FROM auction a JOIN users u ON u.user_id = a.winner_id
+        WHERE a.auction_id = ANY($3::bigint[]) AND a.status = 'closed' AND u.email_key NOT LIKE '%.invalid'
     )
 """
 
-# Numbered for each user, one after the other without gaps: two that notify the same user wait for each other at the
-# row of notification_heads.
-_NOTIFY = f"""
-    WITH {_MATCHED}, fresh AS (
-        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY about) AS place,
-            count(*) OVER (PARTITION BY user_id) AS all_of_them
-        FROM found f
-        WHERE NOT EXISTS (SELECT FROM notifications n WHERE n.user_id = f.user_id AND n.about = f.about)
-    ), heads AS (
-        INSERT INTO notification_heads (user_id, seq)
-        SELECT user_id, count(*) FROM fresh GROUP BY user_id ORDER BY user_id
-        ON CONFLICT (user_id) DO UPDATE SET seq = notification_heads.seq + excluded.seq
-        RETURNING user_id, seq
-    ), written AS (
-        INSERT INTO notifications (user_id, seq, kind, about, data, at)
-        SELECT f.user_id, h.seq - f.all_of_them + f.place, f.kind, f.about, f.data, $4
-        FROM fresh f JOIN heads h USING (user_id)
-    )
-    SELECT user_id FROM heads
-"""
+_NOTIFY = f"WITH {_MATCHED}, {store_found('$4')}"
 
 # What opened will end; an end that has moved since is notified of later.
 _ENDINGS = """
     INSERT INTO jobs (kind, key, run_at) SELECT 'notify', 'ending:' || id_text(auction_id), ends_at - $2::bigint
     FROM auctions WHERE auction_id = ANY($1::bigint[]) AND status = 'open'
+    ON CONFLICT DO NOTHING
+"""
+# The first page of those who follow the sellers of what opened (followers.py).
+_FOLLOWERS = """
+    INSERT INTO jobs (kind, key, run_at) SELECT 'notify_followers', id_text(auction_id) || ':0', 0
+    FROM auctions a WHERE auction_id = ANY($1::bigint[]) AND status = 'open'
+        AND EXISTS (SELECT FROM follows WHERE followed_id = a.seller_id)
     ON CONFLICT DO NOTHING
 """
 _LATER = """
@@ -131,6 +152,7 @@ class Alerts:
         self, connection: PoolConnectionProxy, jobs: Sequence[Claimed], by_stage: dict[str, list[int]], now_ms: int
     ) -> None:
         await connection.execute(_ENDINGS, by_stage["opened"], self._window_ms)
+        await connection.execute(_FOLLOWERS, by_stage["opened"])
         later = await connection.fetch(_LATER, by_stage["ending"], now_ms, self._window_ms, jobs[0].claim)
         moved = {row[0] for row in later}
         await complete_within(connection, [job for job in jobs if job.key not in moved])

@@ -2,12 +2,18 @@
 
 A request locks its key for a limited time (``running_until``), does its work, and stores its answer. If it dies, or its
 outcome is unknown, there is no answer: the next request with the key does the same work again, with the same
-``created_id`` and ``received_at``, so that it is the same command.
+``created_id`` and ``received_at``, so that it is the same command. Work that could not tell that it was done before
+stores its answer in the transaction of its effect (``finish_within``).
+
+Commits are asynchronous. A key that a crash of PostgreSQL loses has caused nothing: its work is committed in the same
+database, after it. A lost answer is as if the request had died.
 """
 
 import asyncpg
 import msgspec
+from asyncpg.pool import PoolConnectionProxy
 
+from persistence.postgres.commits import ASYNCHRONOUSLY
 from persistence.postgres.errors import StoreError
 from persistence.postgres.guard import guarded
 
@@ -43,18 +49,23 @@ class Answered(msgspec.Struct, frozen=True):
 
 
 # Locks a new key, or one whose request has died or released it. The second part is for all other cases.
-_BEGIN = """
+_BEGIN = f"""
     WITH taken AS (
         INSERT INTO idempotency_keys AS k (user_id, key, request_hash, received_at, running_until)
         VALUES ($1, $2, $3, $4::bigint, $4::bigint + $5::int)
         ON CONFLICT (user_id, key) DO UPDATE SET running_until = excluded.running_until
             WHERE k.status IS NULL AND k.running_until <= $4 AND k.request_hash = excluded.request_hash
-        RETURNING created_id, received_at
+        RETURNING created_id, received_at, {ASYNCHRONOUSLY}
     )
     SELECT created_id, received_at, NULL::bytea AS request_hash, NULL::int AS status, NULL::bytea AS response FROM taken
     UNION ALL
     SELECT created_id, received_at, request_hash, status, response FROM idempotency_keys
         WHERE user_id = $1 AND key = $2 AND NOT EXISTS (SELECT FROM taken)
+"""
+
+_FINISH_ONCE = """
+    UPDATE idempotency_keys SET status = $3, response = $4 WHERE user_id = $1 AND key = $2 AND status IS NULL
+    RETURNING true
 """
 
 
@@ -82,7 +93,8 @@ class IdempotencyKeys:
         """Store the answer, which all later requests with this key get."""
         await guarded(
             self._pool.execute(
-                "UPDATE idempotency_keys SET status = $3, response = $4 WHERE user_id = $1 AND key = $2",
+                "UPDATE idempotency_keys SET status = $3, response = $4 WHERE user_id = $1 AND key = $2"
+                f" RETURNING {ASYNCHRONOUSLY}",
                 user_id,
                 key,
                 status,
@@ -90,11 +102,24 @@ class IdempotencyKeys:
             )
         )
 
+    @staticmethod
+    async def finish_within(
+        connection: PoolConnectionProxy, user_id: int, key: str, status: int, response: bytes
+    ) -> None:
+        """Store the answer in the transaction of its effect.
+
+        Raises StillRunning if another request with the key has been quicker: then the effect has to be rolled back.
+        """
+        stored = await guarded(connection.fetchval(_FINISH_ONCE, user_id, key, status, response))
+        if stored is None:
+            raise StillRunning("another request with this Idempotency-Key was quicker")
+
     async def release(self, user_id: int, key: str) -> None:
         """Unlock the key without an answer: the next request with it does the work."""
         await guarded(
             self._pool.execute(
-                "UPDATE idempotency_keys SET running_until = 0 WHERE user_id = $1 AND key = $2 AND status IS NULL",
+                "UPDATE idempotency_keys SET running_until = 0 WHERE user_id = $1 AND key = $2 AND status IS NULL"
+                f" RETURNING {ASYNCHRONOUSLY}",
                 user_id,
                 key,
             )

@@ -15,6 +15,17 @@ CLOSE_TIMEOUT_S = 3.0
 Pool = asyncpg.Pool
 
 
+class PooledConnection(asyncpg.Connection):
+    """Comes back to the pool without a query that resets its session: that would cost as much as another query.
+
+    So settings are ``SET LOCAL``, or are reset by who has set them; advisory locks are those of transactions, and
+    whoever listens has a connection of their own.
+    """
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 class PoolUse(NamedTuple):
     """Connections that are open, those of them that nobody uses, and how many there may be."""
 
@@ -33,7 +44,7 @@ async def open_pool(
     pool: Pool = await guarded(
         asyncpg.create_pool(
             database_url, min_size=size_min, max_size=size_max, command_timeout=COMMAND_TIMEOUT_S,
-            timeout=CONNECT_TIMEOUT_S, server_settings=settings,
+            timeout=CONNECT_TIMEOUT_S, server_settings=settings, connection_class=PooledConnection,
         )
     )  # fmt: skip
     return pool
@@ -42,7 +53,8 @@ async def open_pool(
 async def close_pool(pool: Pool) -> None:
     """Close all connections, at the latest after some seconds."""
     try:
-        await asyncio.wait_for(pool.close(), CLOSE_TIMEOUT_S)
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await pool.close()
     except TimeoutError:
         pool.terminate()
 

@@ -12,11 +12,19 @@ from typing import Any
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
+from persistence.redis.cancellation import check_cancelled
+
 CHANNEL_GROUPS = 16
 DIRECTORY_CHANNEL = "ece:directory"
 GAP_CHANNEL = "ece:gap"
 # Which users have new notifications.
 USERS_CHANNEL = "ece:users"
+# Which requests to mint have changed.
+MINTS_CHANNEL = "ece:mints"
+# Which parties of trades are subscribed, and who types: from gateways to gateways.
+PRESENCE_CHANNEL = "ece:presence"
+# Which sessions of users have ended.
+SESSIONS_CHANNEL = "ece:sessions"
 ANNOUNCEMENT_QUEUE_MAX = 1_000
 _RETRY_S = 0.25
 _CONNECT_TIMEOUT_S = 2.0
@@ -45,6 +53,7 @@ class Announcer:
         )
         self._queue: deque[tuple[str, bytes]] = deque(maxlen=waiting_max)
         self._wake = asyncio.Event()
+        self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -66,16 +75,19 @@ class Announcer:
 
     async def stop(self) -> None:
         """Stop and close the connection."""
+        self._stopping = True
+        self._wake.set()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self._client.aclose()
 
     async def _publish_forever(self) -> None:
-        while True:
+        # A cancellation that comes together with a time-out of the client is forgotten by Python 3.11.
+        while not self._stopping:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue or self.lost:
+            while (self._queue or self.lost) and not self._stopping:
                 batch = [self._queue.popleft() for _ in range(len(self._queue))]
                 if self.lost:
                     batch.append((GAP_CHANNEL, b""))
@@ -116,6 +128,7 @@ class Listener:
                     await pubsub.subscribe(*self._channels)
                     pinged = False
                     while True:
+                        check_cancelled()
                         message = await pubsub.get_message(timeout=_QUIET_S)
                         if message is not None:
                             pinged = False

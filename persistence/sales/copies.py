@@ -1,13 +1,16 @@
 """Copies of cards: making, gifts, owners and provenance."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 import msgspec
+from asyncpg.pool import PoolConnectionProxy
 
 from domain.errors import CARD_NOT_FOUND, COPY_NOT_FOUND, COPY_NOT_FREE, EDITION_FULL, NOT_YOUR_COPY
 from persistence.postgres.guard import guard, guarded
 from persistence.sales.listings import CopyRefusal
+
+Answered = Callable[[PoolConnectionProxy, list[int]], Awaitable[None]]
 
 MAKE_MAX = 1_000
 PAGE_MAX = 100
@@ -30,6 +33,7 @@ class Copy(msgspec.Struct, frozen=True):
     locked_by: int | None
     cost: int | None
     acquired_at: int
+    image: str | None
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -65,7 +69,7 @@ class NewCopies(msgspec.Struct, frozen=True):
 
 _COPY = """
     SELECT c.copy_id, c.card_id, k.name, s.code, k.number, c.serial, c.grader, c.grade, c.owner_id, u.username, c.place,
-        c.locked_by, c.cost, c.acquired_at
+        c.locked_by, c.cost, c.acquired_at, k.images[1]
     FROM copies c JOIN cards k ON k.card_id = c.card_id JOIN card_sets s ON s.set_id = k.set_id
     LEFT JOIN users u ON u.user_id = c.owner_id
 """
@@ -141,8 +145,11 @@ class Copies:
         rows = await guarded(self._pool.fetch(_PROVENANCE, copy, after, min(limit, PAGE_MAX + 1)))
         return [Change(*row) for row in rows]
 
-    async def make(self, new: NewCopies, now_ms: int) -> list[int] | CopyRefusal:
-        """New copies of a card, numbered on from its last: their ids. Refused where its edition has no room."""
+    async def make(self, new: NewCopies, now_ms: int, answered: Answered | None = None) -> list[int] | CopyRefusal:
+        """New copies of a card, numbered on from its last: their ids. Refused where its edition has no room.
+
+        ``answered`` stores the answer in the same transaction.
+        """
         assert 1 <= new.count <= MAKE_MAX, "pages have a maximum"
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             if await connection.fetchrow(_LOCK_CARD, new.card) is None:
@@ -155,7 +162,10 @@ class Copies:
             rows = await connection.fetch(
                 _MAKE, new.card, last + 1, last + new.count, new.grader, new.grade, new.owner, now_ms
             )
-        return [row[0] for row in rows]
+            made = [row[0] for row in rows]
+            if answered is not None:
+                await answered(connection, made)
+        return made
 
     async def give(self, copy: int, owner: int, to: int, now_ms: int) -> CopyRefusal | None:
         """Make a free copy another's. Again: it is theirs already."""

@@ -122,14 +122,15 @@ async def _locked(
     await connection.execute(_LOCK_ROWS, wanted)
     rows = await connection.fetch(_GIVEN, wanted)
     for copy, owner, place, locked_by in rows:
-        code = _fault_of(owner, place, locked_by, seller, auction)
+        code = copy_fault(owner, place, locked_by, seller, auction)
         if code is not None:
             return CopyRefusal(code, copy)
     await connection.execute(_LOCK, wanted, auction, now_ms)
     return Locked(tuple(row[0] for row in rows if row[3] is None))
 
 
-def _fault_of(owner: int | None, place: str, locked_by: int | None, seller: int, auction: int) -> str | None:
+def copy_fault(owner: int | None, place: str, locked_by: int | None, seller: int, auction: int) -> str | None:
+    """Why this seller can't list a copy in this auction: the code of the refusal, or None."""
     if owner is None:
         return COPY_NOT_FOUND
     if owner != seller:

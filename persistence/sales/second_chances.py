@@ -9,14 +9,13 @@ from asyncpg.pool import PoolConnectionProxy
 
 from domain.errors import COPY_MOVED_ON, INSUFFICIENT_FUNDS, NOT_FOUND, NOT_SETTLED, OFFER_ENDED, SALE_CANCELLED
 from domain.ledger.books import HOUSE
-from domain.ledger.ids import held_for_auction, transfer_id
+from domain.ledger.ids import transfer_id
 from domain.ledger.orders import Transfer
 from domain.ledger.refusals import SET_REFUSED, Refusal
-from domain.ledger.rules import Reserve
 from persistence.ledger.store import Ledger
 from persistence.postgres.guard import guard, guarded
+from persistence.sales.giving_up import RELEASE, Unpaid, give_up
 from persistence.sales.selling import (
-    CURRENCY,
     FEE_BP,
     FEE_JOINS,
     SaleImpossible,
@@ -24,7 +23,6 @@ from persistence.sales.selling import (
     Settlement,
     lock_accounts,
     sell,
-    store_settlement,
 )
 from persistence.sales.settlement import SETTLEMENT_COLUMNS, settlement_of
 
@@ -92,9 +90,6 @@ _GIVE_BACK = """
     INSERT INTO provenance (copy_id, seq, at, reason, from_owner, to_owner, source_id, event_hash)
     SELECT copy_id, provenance_seq, $2, 'refund', buyer_id, seller_id, $1, $4 FROM moved
 """
-_RELEASE = """
-    UPDATE copies SET place = 'free', locked_by = NULL, locked_at = NULL WHERE locked_by = $1 AND place = 'listed'
-"""
 _OVER = "UPDATE auctions SET settlement = 'done' WHERE auction_id = $1"
 _OFFER = """
     INSERT INTO second_chances (auction_id, bidder_id, bidder_name, price, offered_at, expires_at)
@@ -136,7 +131,8 @@ class SecondChances:
                     return Refusal(NOT_SETTLED)
                 first = await connection.fetchrow(_FIRST_ROUND, wanted.auction)
                 if first is None:
-                    await _give_up(connection, wanted, winner, _unpaid(wanted.auction, seller, seq, digest, now_ms))
+                    unpaid = Unpaid(wanted.auction, seller, winner, seq, digest)
+                    await give_up(connection, unpaid, now_ms, free=wanted.offer is None)
                 else:
                     await _undo(connection, wanted, settlement_of(first), now_ms)
                 await connection.execute(_OVER, wanted.auction)
@@ -206,19 +202,6 @@ class SecondChances:
         return len(due)
 
 
-def _unpaid(auction: int, seller: int, seq: int, digest: bytes, now_ms: int) -> Settlement:
-    return Settlement(auction, 1, "cancelled", now_ms, seller, None, CURRENCY, 0, 0, 0, 0, [], seq, digest)
-
-
-async def _give_up(connection: PoolConnectionProxy, wanted: Reversal, winner: int, came_to: Settlement) -> None:
-    """Nothing was paid: the winner's money is free again, and nobody owes anything."""
-    copies = await connection.fetch(_COPIES, wanted.auction)
-    await Ledger(connection).reserve([Reserve(held_for_auction(wanted.auction), winner, 0, 0)], CURRENCY)
-    await store_settlement(connection, msgspec.structs.replace(came_to, copies=len(copies)))
-    if wanted.offer is None:
-        await connection.execute(_RELEASE, wanted.auction)
-
-
 async def _undo(connection: PoolConnectionProxy, wanted: Reversal, done: Settlement, now_ms: int) -> None:
     if done.outcome != "sold" or await connection.fetchval(_TAKEN_BACK, wanted.auction):
         raise SaleImpossible(Refusal(SALE_CANCELLED), "it was taken back before")
@@ -261,4 +244,4 @@ async def _offered_to(connection: PoolConnectionProxy, auction: int, bidder: int
 
 async def _end(connection: PoolConnectionProxy, auction: int, state: str, now_ms: int) -> None:
     await connection.execute(_DECIDE, auction, state, now_ms)
-    await connection.execute(_RELEASE, auction)
+    await connection.execute(RELEASE, auction)

@@ -6,7 +6,7 @@ import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
-from domain.errors import COPIES_NOT_LOCKED
+from domain.errors import CARD_GONE, COPIES_NOT_LOCKED
 from domain.ledger.books import HOUSE
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Transfer
@@ -80,7 +80,8 @@ FEE_JOINS = """
 """
 
 _COPIES = """
-    SELECT c.copy_id, c.card_id, c.owner_id, c.place, c.locked_by, k.royalty::text
+    SELECT c.copy_id, c.card_id, c.owner_id, c.place, c.locked_by, k.royalty::text,
+        EXISTS (SELECT FROM assets s WHERE s.copy_id = c.copy_id AND s.state = 'minted')
     FROM listed_copies l JOIN copies c ON c.copy_id = l.copy_id JOIN cards k ON k.card_id = c.card_id
     WHERE l.auction_id = $1 ORDER BY c.copy_id FOR NO KEY UPDATE OF c
 """
@@ -153,11 +154,11 @@ async def lock_accounts(connection: Connection, owners: Sequence[int]) -> dict[i
 
 async def _copies_of(connection: Connection, selling: Selling) -> tuple[SoldCopy, ...]:
     rows = await guarded(connection.fetch(_COPIES, selling.auction))
-    for copy, _, owner, place, locked_by, _ in rows:
+    for copy, _, owner, place, locked_by, _, minted in rows:
         if (owner, place, locked_by) != (selling.seller, "listed", selling.auction):
-            raise SaleImpossible(
-                Refusal(COPIES_NOT_LOCKED), f"copy {copy} is not the seller's, locked for this auction"
-            )
+            # Of a minted copy only the chain ends the lock (persistence/minting/ownership.py).
+            code = CARD_GONE if minted else COPIES_NOT_LOCKED
+            raise SaleImpossible(Refusal(code), f"copy {copy} is not the seller's, locked for this auction")
     return tuple(SoldCopy(row[0], row[1], _read_royalty(row[5])) for row in rows)
 
 

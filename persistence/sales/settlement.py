@@ -4,15 +4,18 @@ Every auction's settlement is one transaction, which locks the auction's row fir
 that row (``due`` → ``paid`` → ``done``, or ``failed``). A process may be killed at any point; another one continues.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import asyncpg
 import msgspec
+from asyncpg.pool import PoolConnectionProxy
 
 from domain.auction.commands import Settle
+from domain.errors import CARD_GONE
 from domain.ids import id_text
 from domain.ledger.refusals import Refusal
 from persistence.postgres.guard import guard, guarded
+from persistence.sales.giving_up import Unpaid, give_up, notify_given_up
 from persistence.sales.selling import CURRENCY, FEE_BP, FEE_JOINS, SaleImpossible, Selling, Settlement, read_legs, sell
 
 # The kind of job that settles an auction; its key is the auction's id.
@@ -78,6 +81,11 @@ _PAID = """
     DELETE FROM settlement_failures WHERE auction_id = $1
 """
 
+_CANCELLED = """
+    WITH done AS (UPDATE auctions SET settlement = 'done' WHERE auction_id = $1)
+    DELETE FROM settlement_failures WHERE auction_id = $1
+"""
+
 _DONE = "UPDATE auctions SET settlement = 'done' WHERE auction_id = ANY($1::bigint[]) AND settlement = 'paid'"
 
 _FAILED = """
@@ -111,8 +119,10 @@ _OF = f"SELECT {SETTLEMENT_COLUMNS} FROM settlements WHERE auction_id = $1 ORDER
 class Settlements:
     """Settles auctions. Every method may raise StoreUnavailable: then repeat the same call."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, bidders: Callable[[int], Awaitable[Collection[int]]] | None = None) -> None:
+        """``bidders`` of an auction are told of a sale that is cancelled, beside its seller and its winner."""
         self._pool = pool
+        self._bidders = bidders
 
     async def due(self, auctions: Sequence[int]) -> list[Due]:
         """Those of these auctions that have ended and are not settled, the oldest first."""
@@ -131,22 +141,37 @@ class Settlements:
     async def settle(self, auction: int, now_ms: int) -> Settlement | Failure | None:
         """Have the winner pay and get the copies; None if that was done, or another worker does it.
 
-        A sale that can't be done is marked as failed, and what is held for it stays held. Raises LedgerConflict too.
+        A sale that can't be done is marked as failed, and what is held for it stays held. A sale whose card was moved
+        on the chain is cancelled: that settlement has no buyer. Raises LedgerConflict too.
         """
         async with guard(), self._pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(_SOLD, auction)
-            if row is None:
+            selling = await _ended(connection, auction)
+            if selling is None:
                 return None
-            seller, winner, price, seq, digest, fee_bp = row
-            selling = Selling(auction, 1, seller, winner, price, fee_bp, seq, digest, held=True)
             try:
                 async with connection.transaction():
                     settlement = await sell(connection, selling, now_ms)
             except SaleImpossible as impossible:
                 code, detail = impossible.refusal.code, detail_of(impossible)
-                await connection.execute(_FAILED, auction, code, detail, now_ms)
-                return Failure(auction, code, detail, now_ms, 1)
-            await connection.execute(_PAID, auction)
+                if code != CARD_GONE:
+                    await connection.execute(_FAILED, auction, code, detail, now_ms)
+                    return Failure(auction, code, detail, now_ms, 1)
+            else:
+                await connection.execute(_PAID, auction)
+                return settlement
+        return await self._cancel(auction, now_ms)
+
+    async def _cancel(self, auction: int, now_ms: int) -> Settlement | None:
+        """The card is gone for good, so this is a transaction of its own, after the bidders were read."""
+        bidders = set() if self._bidders is None else set(await self._bidders(auction))
+        async with guard(), self._pool.acquire() as connection, connection.transaction():
+            ended = await _ended(connection, auction)
+            if ended is None:
+                return None
+            unpaid = Unpaid(auction, ended.seller, ended.buyer, ended.event_seq, ended.event_hash)
+            settlement = await give_up(connection, unpaid, now_ms)
+            await notify_given_up(connection, auction, bidders | {ended.seller, ended.buyer}, CARD_GONE, now_ms)
+            await connection.execute(_CANCELLED, auction)
         return settlement
 
     async def fail(self, failure: Failure) -> None:
@@ -171,6 +196,15 @@ class Settlements:
     async def try_again(self, auction: int) -> bool:
         """Have a failed sale tried again; False if there is none."""
         return bool(await guarded(self._pool.fetchval(_AGAIN, auction, SETTLE, id_text(auction))))
+
+
+async def _ended(connection: PoolConnectionProxy, auction: int) -> Selling | None:
+    """A closed auction with a winner that is not settled, its row locked; None if another worker has it."""
+    row = await connection.fetchrow(_SOLD, auction)
+    if row is None:
+        return None
+    seller, winner, price, seq, digest, fee_bp = row
+    return Selling(auction, 1, seller, winner, price, fee_bp, seq, digest, held=True)
 
 
 def settlement_of(row: asyncpg.Record) -> Settlement:

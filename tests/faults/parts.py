@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import asyncpg
 import psutil
 
-PARTS = ("host", "director", "raylet", "gcs_server", "gateway", "worker", "postgres", "valkey")
+PARTS = ("host", "director", "raylet", "gcs_server", "gateway", "worker", "postgres", "valkey", "chain")
 PAIRS = tuple(itertools.combinations(PARTS, 2))
 # Those that every run of the tests has: each part is in one, and what needs the other to recover is together.
 CHOSEN_PAIRS = (("host", "director"), ("host", "postgres"), ("raylet", "postgres"), ("gateway", "valkey"),

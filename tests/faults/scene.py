@@ -1,152 +1,26 @@
-"""A stage for fault tests: auctions, bidders under load, watchers, and the checker at the end."""
+"""The stage of `ece chaos` for tests: with accounts made in the engine's database, and shorter ways to wait."""
 
-import asyncio
-import time
 from collections.abc import Callable
-from inspect import isawaitable
-from typing import Self
-from uuid import uuid4
 
-import asyncpg
-
-from bench.faults.auction_log import AuctionLog, read_logs
-from bench.faults.checker import Violation, violations
-from bench.faults.clients import Bidder, Watcher
-from bench.faults.recording import Recording
-from bench.wire.accounts import Roster
-from bench.wire.client import Ack, WireClient
-from bench.wire.rest_client import RestClient
-from domain.ids import parse_id
+from bench.faults import waiting
+from bench.faults.scene import DAY_MS, STEP_DEADLINE_S
+from bench.faults.scene import Scene as AnyScene
+from chain.wallets.key_files import WalletSecrets
 from ece.engine.accounts import ProvisionedAccounts
 
-DAY_MS = 24 * 3600 * 1000
-_UNSETTLED = """
-    SELECT count(*) FROM auctions
-    WHERE auction_id = ANY($1::bigint[]) AND (status = 'open' OR settlement IN ('due', 'paid'))
-"""
-STEP_DEADLINE_S = 120.0
-IN_FLIGHT = 200
+__all__ = ["DAY_MS", "STEP_DEADLINE_S", "Scene", "until"]
 
 
 async def until(condition: Callable[[], object], what: str, within_s: float = STEP_DEADLINE_S) -> None:
     """Wait for a condition, which may have to be awaited; fail, naming it, when the time is up."""
-    deadline = time.monotonic() + within_s
-    while True:
-        met = condition()
-        if await met if isawaitable(met) else met:
-            return
-        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
-        await asyncio.sleep(0.02)
+    await waiting.until(condition, what, within_s)
 
 
-class Scene:
+class Scene(AnyScene):
     """Use with `async with`; everything recorded is in `recording`."""
 
     def __init__(
-        self, base_url: str, database_url: str, jwt_secret: str, *, auctions: int = 3, bidders: int = 8
+        self, base_url: str, database_url: str, key_secrets: WalletSecrets, *, auctions: int = 3, bidders: int = 8
     ) -> None:
-        self.base_url = base_url
-        self.database_url = database_url
-        self._provisioner = ProvisionedAccounts(database_url, jwt_secret)
-        self._roster = Roster(self._provisioner)
-        self._wanted = (auctions, bidders)
-        self.recording = Recording()
-        self.auctions: list[str] = []
-        self.bidders: list[Bidder] = []
-        self.watchers: list[Watcher] = []
-        self._tasks: list[asyncio.Task[None]] = []
-        self._run = uuid4().hex[:8]
-
-    async def __aenter__(self) -> Self:
-        auctions, bidders = self._wanted
-        names = [f"fault_{self._run}_{n}" for n in range(bidders)]
-        accounts = await self._provisioner.provision(names)
-        await self._roster.enlist(["fault_seller"])
-        await self._roster.enlist(["fault_operator"], "operator")
-        self.rest = RestClient(self.base_url, self._roster)
-        for number in range(auctions):
-            self.auctions.append(await self.open_auction(f"Fault {number}", DAY_MS))
-        for number, name in enumerate(names):
-            account = accounts[name]
-            self.bidders.append(Bidder(self.base_url, account, self.auctions, self.recording, seed=number))
-        self.watchers = [Watcher(self.base_url, auction, self.recording) for auction in self.auctions for _ in range(2)]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for watcher in self.watchers:
-            await watcher.stop()
-        await self.rest.close()
-
-    async def open_auction(self, title: str, duration_ms: int, **terms: object) -> str:
-        body = {"title": title, "format": "english", "starting_price": 1_000_000, "duration_ms": duration_ms, **terms}
-        return str((await self.rest.open_auction("fault_seller", body))["id"])
-
-    def start(self) -> None:
-        """Everybody bids and watches from now on."""
-        self._tasks = [asyncio.create_task(actor.run()) for actor in (*self.bidders, *self.watchers)]
-
-    async def more_acks(self, number: int) -> None:
-        """Wait until so many more bids were acknowledged."""
-        wanted = len(self.recording.acks) + number
-        await until(lambda: self._failure() or len(self.recording.acks) >= wanted, f"{number} more acks")
-        assert self._failure() is None, self._failure()
-
-    def answers(self) -> int:
-        """How many bids were answered so far, for good."""
-        return len(self.recording.acks) + len(self.recording.refused)
-
-    async def finish(self) -> list[Violation]:
-        """Let the last bids be answered, close all auctions, wait for all watchers, and check."""
-        await self.quiet()
-        for auction in self.auctions:
-            await self.rest.close_auction("fault_operator", auction)
-        await until(self._nothing_to_settle, "what was sold is settled")
-        logs = await self.watchers_at_the_end()
-        for watcher in self.watchers:
-            await watcher.stop()
-        return violations(self.recording, logs, closed=True)
-
-    async def watchers_at_the_end(self) -> dict[str, AuctionLog]:
-        """Wait until everybody was told where the log stands by now; nobody may bid any more. The logs."""
-        logs = await read_logs(self.database_url, self.auctions)
-        last = {auction: log.last_seq for auction, log in logs.items()}
-        await until(
-            lambda: all(w.seen.position[1] == last[w.seen.auction] for w in self.watchers),
-            "every watcher is at the end",
-        )
-        return logs
-
-    async def bid_in_turn(self, times: int) -> None:
-        """So many accepted bids of one bidder, who raises their own maximum in the first auction, many in flight."""
-        client = await WireClient.connect(self.base_url, self.bidders[0].account.token)
-        for start in range(0, times, IN_FLIGHT):
-            orders = range(start, min(start + IN_FLIGHT, times))
-            answers = await asyncio.gather(*(client.bid(self.auctions[0], 2_000_000 + n, f"r{n}") for n in orders))
-            assert all(isinstance(answer, Ack) for answer in answers), answers
-        client.close()
-
-    async def quiet(self) -> None:
-        """Nobody bids any more, and every bid is answered."""
-        for bidder in self.bidders:
-            bidder.stopping = True
-        async with asyncio.timeout(STEP_DEADLINE_S):
-            await asyncio.gather(*self._tasks[: len(self.bidders)])
-
-    async def verdict_of_a_broken_engine(self) -> list[Violation]:
-        """What is wrong, without waiting for what may never come true."""
-        await self.quiet()
-        return violations(self.recording, await read_logs(self.database_url, self.auctions), closed=False)
-
-    async def _nothing_to_settle(self) -> bool:
-        connection = await asyncpg.connect(self.database_url, timeout=10)
-        try:
-            return not await connection.fetchval(_UNSETTLED, [parse_id(auction) for auction in self.auctions])
-        finally:
-            await connection.close()
-
-    def _failure(self) -> BaseException | None:
-        done = [task for task in self._tasks if task.done() and not task.cancelled()]
-        return next((error for task in done if (error := task.exception()) is not None), None)
+        accounts = ProvisionedAccounts(database_url, key_secrets)
+        super().__init__(base_url, database_url, accounts, auctions=auctions, bidders=bidders)

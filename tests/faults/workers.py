@@ -18,7 +18,8 @@ async def worker_child(
     with tempfile.TemporaryDirectory(prefix="ece-worker-") as home:
         settings = {
             "ECE_DATABASE_URL": database_url, "ECE_REDIS_URL": redis_url, "ECE_CLUSTER_SECRET": SECRET,
-            "ECE_JWT_SECRET": SECRET, "ECE_SLOTS": str(SLOTS), "ECE_DATA_DIR": home, "ECE_LOG_LEVEL": "error",
+            "ECE_JWT_SECRET": SECRET, "ECE_MAIL_SECRET": SECRET,
+            "ECE_SLOTS": str(SLOTS), "ECE_DATA_DIR": home, "ECE_LOG_LEVEL": "error",
         }  # fmt: skip
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "ece.processes.worker", stdout=asyncio.subprocess.DEVNULL,

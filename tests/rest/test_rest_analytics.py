@@ -223,3 +223,26 @@ async def test_ones_own_is_for_nobody_else(engine: RestEngine, path: str):
 async def test_what_is_wrong_is_refused(engine: RestEngine, path: str, query: dict[str, Any], status: int, code: str):
     ann = await engine.person()
     problem(await ann.get(path, params=query), status, code)
+
+
+async def test_ones_analytics_are_by_day_within_a_range(engine: RestEngine, pool: Pool):
+    ann, bob = await engine.person(), await engine.person()
+    (card,) = await make_cards(pool, 1)
+    older, newer = [await make_copy(pool, card, parse_id(ann.id), 1) for _ in range(2)]
+    await settle(pool, [older], parse_id(bob.id), 20 * USD, day(engine, 40) + 1)
+    await settle(pool, [newer], parse_id(bob.id), 100 * USD, day(engine, 2) + 1)
+    await caught_up(engine)
+    sold = await get(ann, "/users/me/analytics")
+    nothing = {"bids": 0, "auctions": 0}
+    sums = nothing | {
+        "wins": 0, "copies_bought": 0, "spent": 0, "auctions_sold": 1, "copies_sold": 1, "gross": 100 * USD,
+        "fees": 5 * USD, "royalties": 2 * USD, "net": 93 * USD, "volume": 100 * USD,
+    }  # fmt: skip
+    assert (sold["total"], sold["days"]) == (sums, [{"day": day(engine, 2)} | sums])
+    bought = await get(bob, "/users/me/analytics", **{"from": day(engine, 40), "to": day(engine, 1)})
+    assert [(one["day"], one["wins"], one["spent"]) for one in bought["days"]] == [
+        (day(engine, 40), 1, 20 * USD), (day(engine, 2), 1, 100 * USD)
+    ]  # fmt: skip
+    assert (bought["total"]["volume"], bought["win_rate_bp"]) == (120 * USD, None)
+    for query in ({"from": day(engine, 400)}, {"from": day(engine, 1), "to": day(engine, 2)}):
+        problem(await ann.get("/users/me/analytics", params=query), 422, "invalid_request")

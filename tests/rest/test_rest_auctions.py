@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from gateway.rest.auctions.bodies import AuctionState
-from tests.rest.rest_engine import USD, RestEngine
+from tests.rest.rest_engine import USD, Person, RestEngine
 
 TERMS = {"title": "Charizard", "starting_price": USD, "duration_ms": 3_600_000}
 
@@ -43,7 +43,7 @@ async def test_a_title_is_cleaned_before_it_is_stored(engine: RestEngine):
 
 async def test_the_documented_state_is_the_one_that_is_sent(engine: RestEngine):
     ann = await engine.person()
-    operator = await engine.person(role="operator")
+    operator = await engine.person(role="admin")
     auction = (await ann.open_auction())["id"]
     await (await engine.person()).post(f"/auctions/{auction}/bids", {"amount": USD})
     closed = (await operator.post(f"/admin/auctions/{auction}/close")).json()
@@ -209,7 +209,7 @@ async def test_a_refused_bid_says_what_it_was_decided_on(engine: RestEngine):
 
 async def test_maxima_of_others_are_hidden_until_the_close(engine: RestEngine):
     ann, bob, cleo = await engine.person(), await engine.person("bob"), await engine.person("cleo")
-    operator = await engine.person(role="operator")
+    operator = await engine.person(role="admin")
     auction = (await ann.open_auction())["id"]
     bids = f"/auctions/{auction}/bids"
     await bob.post(bids, {"amount": 50 * USD})
@@ -227,20 +227,49 @@ async def test_maxima_of_others_are_hidden_until_the_close(engine: RestEngine):
     assert shown(await engine.request("GET", bids)) == everyone
 
 
-async def test_bids_come_in_pages(engine: RestEngine):
+async def pages(one: Person, path: str) -> list[list[int]]:
+    seqs, page = [], (await one.get(path)).json()
+    while True:
+        seqs.append([item["seq"] for item in page["items"]])
+        if page["next_cursor"] is None:
+            return seqs
+        page = (await one.get(f"{path}&cursor={page['next_cursor']}")).json()
+
+
+async def test_bids_come_in_pages_from_either_end(engine: RestEngine):
     ann, bob = await engine.person(), await engine.person()
     auction = (await ann.open_auction())["id"]
     for amount in range(1, 6):
         await bob.post(f"/auctions/{auction}/bids", {"amount": amount * USD})
-    seqs, path = [], f"/auctions/{auction}/bids?limit=2"
-    page = (await bob.get(path)).json()
-    while True:
-        seqs.append([item["seq"] for item in page["items"]])
-        if page["next_cursor"] is None:
-            break
-        page = (await bob.get(f"{path}&cursor={page['next_cursor']}")).json()
-    assert seqs == [[3, 4], [5, 6], [7]]
+    path = f"/auctions/{auction}/bids?limit=2"
+    assert await pages(bob, path) == [[3, 4], [5, 6], [7]]
+    assert await pages(bob, f"{path}&order=newest") == [[7, 6], [5, 4], [3]]
+    oldest = (await bob.get(path)).json()["next_cursor"]
+    problem(await bob.get(f"{path}&order=newest&cursor={oldest}"), 400, "invalid_cursor")
     problem(await bob.get("/auctions/0000000000000/bids"), 404, "not_found")
+
+
+async def test_the_log_is_everyones_and_hides_what_bids_hide(engine: RestEngine):
+    ann, bob, cleo = await engine.person(), await engine.person("bob"), await engine.person("cleo")
+    operator = await engine.person(role="admin")
+    auction = (await ann.open_auction(reserve_price=70 * USD))["id"]
+    await bob.post(f"/auctions/{auction}/bids", {"amount": 50 * USD})
+    await cleo.post(f"/auctions/{auction}/bids", {"amount": 20 * USD})
+    path = f"/auctions/{auction}/log?limit=3"
+
+    live = (await engine.request("GET", path)).json()["items"]
+    assert [item["type"] for item in live] == ["listed", "opened", "bid"]
+    bid = {"bidder": "bob", "price": USD, "minimum": USD + 250_000, "outcome": "leading"}
+    assert live[2] | {"at": 0} == {"seq": 3, "at": 0, "type": "bid", "data": bid}
+    assert [item.get("amount") for item in (await cleo.get(f"{path[:-1]}9")).json()["items"][2:]] == [None, 20 * USD]
+    assert str(70 * USD) not in (await engine.request("GET", path)).text
+
+    await operator.post(f"/admin/auctions/{auction}/close")
+    assert await pages(bob, path) == [[1, 2, 3], [4, 5]]
+    ended = (await engine.request("GET", f"/auctions/{auction}/log")).json()["items"]
+    assert [item.get("amount") for item in ended] == [None, None, 50 * USD, 20 * USD, None]
+    assert ended[4]["data"] == {"reason": "operator", "sold": False, "winner": None, "price": 20 * USD + 500_000}
+    problem(await bob.get("/auctions/0000000000000/log"), 404, "not_found")
 
 
 async def test_auctions_are_listed_by_filter_and_in_pages(engine: RestEngine):
@@ -300,7 +329,7 @@ async def test_the_seller_cancels_before_the_first_bid_and_nobody_else_does(engi
 
 
 async def test_only_operators_close_early(engine: RestEngine):
-    ann, operator = await engine.person(), await engine.person(role="operator")
+    ann, operator = await engine.person(), await engine.person(role="admin")
     auction = (await ann.open_auction())["id"]
     problem(await ann.post(f"/admin/auctions/{auction}/close"), 403, "forbidden")
     for _ in range(2):
@@ -321,7 +350,7 @@ async def test_buying_at_once_ends_the_auction(engine: RestEngine):
 
 
 async def test_an_ended_auction_has_an_etag_and_needs_no_host(engine: RestEngine):
-    ann, operator = await engine.person(), await engine.person(role="operator")
+    ann, operator = await engine.person(), await engine.person(role="admin")
     auction = (await ann.open_auction())["id"]
     assert "etag" not in (await ann.get(f"/auctions/{auction}")).headers
     await operator.post(f"/admin/auctions/{auction}/close")

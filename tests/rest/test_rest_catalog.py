@@ -146,7 +146,7 @@ async def test_what_is_for_sale_has_a_price_and_an_end(stocked: RestEngine):
 
 async def test_operators_put_single_cards_once_for_a_key(stocked: RestEngine):
     body: dict[str, Any] = {"set": "ops", "number": "1", "name": "Card", "rarity": "rare"}
-    operator, ann = await stocked.person(role="operator"), await stocked.person()
+    operator, ann = await stocked.person(role="admin"), await stocked.person()
     problem(await ann.post("/admin/catalog/cards", body), 403, "forbidden")
     answers = [await operator.post("/admin/catalog/cards", body, key="once") for _ in range(2)]
     assert [answer.json() for answer in answers] == [{"created": 1, "changed": 0, "same": 0}] * 2

@@ -16,6 +16,7 @@ from actors.workers.periodic import Maintenance
 from domain.ledger.ids import transfer_id
 from domain.ledger.orders import Pend, Transfer
 from domain.ledger.rules import Done
+from domain.permissions import DEFAULT_ROLES
 from ece.processes.worker import all_jobs
 from gateway.rest.limits import Limits
 from tests.rest.rest_engine import USD, NoNews, RestEngine, rest_engine
@@ -99,6 +100,7 @@ async def test_every_answer_has_the_security_headers_and_no_cors(engine: RestEng
         headers = (await engine.request("GET", path, headers={"Origin": "https://evil.example"})).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
+        assert headers["permissions-policy"] == "camera=(), geolocation=(), microphone=()"
         assert headers["cache-control"] == "no-store"
         assert headers["content-security-policy"].startswith("default-src 'none'")
         assert "access-control-allow-origin" not in headers
@@ -229,7 +231,7 @@ PATHS = [
 )
 @given(path=st.sampled_from(PATHS), body=values | bodies)
 async def test_whatever_the_body_the_answer_is_no_fault_of_ours(engine: RestEngine, path: str, body: Any):
-    token = engine.services.tokens.issue(7, "fuzz", (), engine.services.now_ms() // 1000)
+    token = engine.services.tokens.issue(7, "fuzz", DEFAULT_ROLES, engine.services.now_ms() // 1000)
     content = json.dumps(body).encode()
     answer: httpx.Response = await engine.request(
         "POST", path, content=content, headers=JSON, token=token, key=str(hash(content))
@@ -251,7 +253,7 @@ async def test_maintenance_deletes_what_has_expired_and_releases_what_was_held_t
     short = Pend(transfer_id("short"), mine, other, 9, "sale", None, 5)
     assert all(isinstance(outcome, Done) for outcome in await ledger.execute([funds, short], 1))
     nobody: Any = NoNews()
-    jobs = all_jobs(engine.pool, engine.pool, engine.router, nobody, Clock())
+    jobs = all_jobs(engine.pool, engine.pool, engine.router, nobody, Clock(), None)
     [maintenance] = [job for job in jobs if job.kind == Maintenance.kind]
     assert await maintenance.run([]) == []
     pool = engine.services.users._pool

@@ -6,8 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.identity.passwords import AT_ONCE_MAX, WAITING_MAX
+from gateway.identity.passwords.hasher import AT_ONCE_MAX, WAITING_MAX
 from gateway.rest.limits import Limits
+from persistence.identity.store import REFRESH_GRACE_MS
 from tests.rest.rest_engine import PASSWORD, RestEngine, rest_engine
 from tests.rest.test_rest_auctions import problem
 
@@ -34,7 +35,8 @@ async def test_who_registers_can_log_in_by_name_and_by_address(engine: RestEngin
         tokens = (await log_in(engine, login)).json()
         assert (tokens["token_type"], tokens["expires_in"]) == ("bearer", 900)
         me = await engine.request("GET", "/users/me", token=tokens["access_token"])
-        assert me.json() == {"id": user["id"], "username": "Ann-1", "email": "Ann-1@example.org", "roles": []}
+        assert me.json() == {"id": user["id"], "username": "Ann-1", "email": "Ann-1@example.org",
+            "roles": ["collector", "minter", "seller"]}  # fmt: skip
 
 
 async def test_a_wrong_password_and_an_unknown_user_look_the_same(engine: RestEngine):
@@ -43,14 +45,21 @@ async def test_a_wrong_password_and_an_unknown_user_look_the_same(engine: RestEn
     unknown = await log_in(engine, "nobody")
     provisioned = (await engine.services.users.provision(["robot"]))["robot"]
     without = await log_in(engine, provisioned.username)
-    assert problem(wrong, 401, "unauthenticated") == unknown.json() == without.json()
+    bodies = [problem(wrong, 401, "unauthenticated"), unknown.json(), without.json()]
+    ids = [body.pop("request_id") for body in bodies]
+    assert bodies[0] == bodies[1] == bodies[2]
+    assert len(set(ids)) == 3
 
 
-async def test_passwords_of_any_length_count_to_their_last_character(engine: RestEngine):
-    long = "ü" * 999
+async def test_passwords_count_to_their_last_character_and_have_128_at_most(engine: RestEngine):
+    long = "ü" * 127
     await register(engine, "cat", password=long + "a")
     assert (await log_in(engine, "cat", long + "a")).status_code == 200
     problem(await log_in(engine, "cat", long + "b"), 401, "unauthenticated")
+    body = {"email": "cow@example.org", "username": "cow", "password": long + "ab"}
+    problem(await engine.request("POST", "/auth/register", json=body), 422, "invalid_request")
+    # Those of before may be longer.
+    problem(await log_in(engine, "cat", long * 2), 401, "unauthenticated")
 
 
 @pytest.mark.parametrize(
@@ -71,9 +80,9 @@ async def test_an_address_logs_in_as_it_was_registered_and_in_every_other_form(
 
 
 async def test_a_password_is_right_in_both_forms_of_unicode(engine: RestEngine):
-    await register(engine, "ugo", password="f\u00fcnf B\u00fccher")
-    assert (await log_in(engine, "ugo", "fu\u0308nf Bu\u0308cher")).status_code == 200
-    problem(await log_in(engine, "ugo", "funf Bucher"), 401, "unauthenticated")
+    await register(engine, "ugo", password="f\u00fcnf alte B\u00fccher")
+    assert (await log_in(engine, "ugo", "fu\u0308nf alte Bu\u0308cher")).status_code == 200
+    problem(await log_in(engine, "ugo", "funf alte Bucher"), 401, "unauthenticated")
 
 
 async def test_a_name_that_looks_like_anothers_is_taken(engine: RestEngine):
@@ -96,6 +105,12 @@ async def test_names_and_addresses_are_taken_once(engine: RestEngine):
     problem(await register(engine, "dan2", email="Dan@Example.org"), 409, "email_taken")
 
 
+async def test_a_password_from_when_shorter_ones_were_allowed_still_logs_in(engine: RestEngine):
+    made = await engine.services.passwords.hash("ten charac", "caller")
+    await engine.services.users.create("oldest", "oldest@example.org", made)
+    assert (await log_in(engine, "oldest", "ten charac")).status_code == 200
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -116,7 +131,9 @@ async def test_names_and_addresses_are_taken_once(engine: RestEngine):
         {"email": "a@provisioned.invalid"},
         {"email": "a\x00@example.org"},
         {"email": "a" * 300 + "@example.org"},
-        {"password": "short"},
+        {"password": "eleven char"},
+        # With a combining accent it is as short.
+        {"password": "eleven ch\u0061\u0308r"},
         {"password": "x" * 1_001},
         {"password": 1_234_567_890},
         {"password": "\ud800" * 12},
@@ -135,12 +152,22 @@ async def register_raw(engine: RestEngine, changed: dict[str, Any]) -> httpx.Res
     return await engine.request("POST", "/auth/register", content=body, headers={"Content-Type": "application/json"})
 
 
-async def test_a_refresh_token_is_good_once_and_reuse_ends_the_log_in(engine: RestEngine):
+async def test_two_tabs_that_refresh_at_once_get_the_same_successor(engine: RestEngine):
+    await register(engine, "tabs")
+    token = (await log_in(engine, "tabs")).json()["refresh_token"]
+    answers = await asyncio.gather(*(refresh(engine, token) for _ in range(6)))
+    assert {answer.status_code for answer in answers} == {200}
+    (successor,) = {answer.json()["refresh_token"] for answer in answers}
+    assert (await refresh(engine, successor)).status_code == 200
+
+
+async def test_a_refresh_token_is_good_once_and_reuse_after_the_grace_ends_the_log_in(engine: RestEngine):
     await register(engine, "fay")
     first = (await log_in(engine, "fay")).json()
     other = (await log_in(engine, "fay")).json()
     second = (await refresh(engine, first["refresh_token"])).json()
     assert (await engine.request("GET", "/users/me", token=second["access_token"])).status_code == 200
+    await engine.pool.execute("UPDATE refresh_tokens SET spent_at = spent_at - $1", REFRESH_GRACE_MS)
     problem(await refresh(engine, first["refresh_token"]), 401, "unauthenticated")
     problem(await refresh(engine, second["refresh_token"]), 401, "unauthenticated")
     assert (await refresh(engine, other["refresh_token"])).status_code == 200
@@ -200,7 +227,7 @@ async def test_who_logs_in_while_too_many_do_is_asked_to_retry_later(engine: Res
         await until(lambda: passwords.in_flight == AT_ONCE_MAX + WAITING_MAX)
         answer = await log_in(engine, "ivy")
     problem(answer, 503, "overloaded")
-    assert answer.headers["retry-after"] == "1"
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
     assert {(await task).status_code for task in waiting} == {401}
 
 
@@ -217,5 +244,5 @@ async def test_many_log_ins_from_one_address_wait_behind_each_other_and_not_befo
             await until(lambda: passwords.refused == 41 - WAITING_MAX)
             assert not other.done()
         assert (await other).status_code == 200
-        assert sum(not task.done() for task in many) > WAITING_MAX // 2
+        assert sum(not task.done() for task in many) > WAITING_MAX // 4
         assert sorted([(await task).status_code for task in many]) == [401] * (WAITING_MAX - 1) + [503] * 9

@@ -134,7 +134,7 @@ async def test_a_withdrawal_over_the_balance_says_what_there_is(engine: RestEngi
 
 
 async def test_a_large_withdrawal_needs_an_operator(engine: RestEngine):
-    ann, operator = await with_funds(engine, 200 * USD), await engine.person(role="operator")
+    ann, operator = await with_funds(engine, 200 * USD), await engine.person(role="admin")
     made = (await ann.post("/ledger/withdrawals", OUT | {"amount": 51 * USD})).json()
     assert made["state"] == "requested"
     problem(await ann.post(f"/admin/withdrawals/{made['id']}/approve"), 403, "forbidden")
@@ -153,7 +153,7 @@ async def test_a_large_withdrawal_needs_an_operator(engine: RestEngine):
 
 
 async def test_operators_do_not_decide_on_their_own(engine: RestEngine):
-    operator = await engine.person(role="operator")
+    operator = await engine.person(role="admin")
     await operator.post("/ledger/deposits", {"amount": 90 * USD, "currency": "USDC"})
     made = (await operator.post("/ledger/withdrawals", OUT | {"amount": 60 * USD})).json()
     problem(await operator.post(f"/admin/withdrawals/{made['id']}/approve"), 403, "forbidden")

@@ -4,11 +4,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from solders.hash import Hash
 
 from actors.workers.market import RefreshMarket, refresh_jobs
 from domain.ids import parse_id
 from persistence.catalog.market import CatalogMarket
+from persistence.chain.genesis import ChainGenesis
 from persistence.jobs.store import JobStore
+from persistence.log.anchors import AnchorOutcome, Anchors, anchors_written
 from persistence.postgres.pool import Pool
 from tests.contracts.sales.sale_scenes import ledger_findings, settle_job
 from tests.job_runs import run_due
@@ -51,7 +54,7 @@ async def settle(engine: RestEngine) -> None:
 
 @pytest.fixture
 async def operator(engine: RestEngine) -> Person:
-    return await engine.person(role="operator")
+    return await engine.person(role="admin")
 
 
 async def sold(
@@ -160,6 +163,26 @@ async def test_a_copy_is_listed_once_however_many_try_at_once(engine: RestEngine
     done = [answer for answer in answers if answer.status_code < 300]
     assert len(done) == 1
     assert {a.json()["code"] for a in answers if a.status_code >= 300} <= {"copy_not_free", "not_your_copy"}
+
+
+async def test_receipts_have_the_anchor_of_the_log_once_there_is_one(engine: RestEngine, operator: Person, pool: Pool):
+    await ChainGenesis(pool).pin(str(Hash(b"\x05" * 32)))
+    seller, _, auction, _ = await sold(engine, operator, 10, 20)
+    assert (await seller.get(f"/auctions/{auction}/receipts")).json()["anchor"] is None
+    await Anchors(pool).collect(engine.services.now_ms() + 1, 0, 0)
+    proof = (await engine.request("GET", f"/auctions/{auction}/proof")).json()
+    expected = {
+        "state": "pending", "seq": proof["seq"], "root": proof["root"], "signature": None, "slot": None,
+        "proof": f"/api/v1/auctions/{auction}/proof",
+    }  # fmt: skip
+    assert (await seller.get(f"/auctions/{auction}/receipts")).json()["anchor"] == expected
+    [key] = [row[0] for row in await pool.fetch("SELECT key FROM chain_jobs WHERE kind = 'anchor' ORDER BY job_id")][
+        -1:
+    ]
+    async with pool.acquire() as connection:
+        await anchors_written(connection, [AnchorOutcome(key, "signed", 77)], "signer", 1)
+    final = {"state": "final", "signature": "signed", "slot": 77}
+    assert (await seller.get(f"/auctions/{auction}/receipts")).json()["anchor"] == expected | final
 
 
 async def test_a_retry_lists_once_and_locks_nothing_that_was_sold(engine: RestEngine, operator: Person):

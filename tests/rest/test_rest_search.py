@@ -46,7 +46,7 @@ async def test_what_is_meant_is_found_however_it_is_written(meant: RestEngine, q
 
 
 async def test_one_value_of_a_trait_is_one_facet_in_whatever_form_it_was_given(engine: RestEngine):
-    operator = await engine.person(role="operator")
+    operator = await engine.person(role="admin")
     for number, kind in enumerate(["Pok\u00e9mon", "Poke\u0301mon", " Pok\u00e9mon\u200b "]):
         card: dict[str, Any] = {
             "set": " kinds ",

@@ -170,7 +170,7 @@ async def run_due_jobs(engine: RestEngine, publish: Callable[[str, bytes], None]
 
 
 async def test_who_watches_an_auction_is_notified_of_its_end_and_reads_it(engine: RestEngine):
-    ann, bob, operator = await engine.person(), await engine.person(), await engine.person(role="operator")
+    ann, bob, operator = await engine.person(), await engine.person(), await engine.person(role="admin")
     auctions = [await ann.open_auction(title=title) for title in ("One", "Two")]
     for auction in auctions:
         await put(bob, f"/users/me/watches/auction/{auction['id']}")
@@ -204,7 +204,7 @@ async def test_who_watches_an_auction_is_notified_of_its_end_and_reads_it(engine
 
 
 async def test_who_looks_for_a_card_is_notified_when_a_copy_is_listed(engine: RestEngine, cards: dict[str, str]):
-    ann, bob, operator = await engine.person(), await engine.person(), await engine.person(role="operator")
+    ann, bob, operator = await engine.person(), await engine.person(), await engine.person(role="admin")
     query = {"q": "charzard", "max_price": 2_000_000}
     search = (await bob.post("/users/me/searches", {"name": "Fire", "query": query, "alerts": True})).json()
     path = f"/admin/catalog/cards/{cards['Charizard']}/copies"

@@ -19,7 +19,7 @@ def engine() -> Iterator[SharedEngine]:
         with closing(up):
             up.start()
             state = up.wait_until_ready()
-            secret = up.data_dir.secret("jwt").get_secret_value()
+            secret = up.key_secrets
             yield SharedEngine(state.url, state.ws_url, state.database_url, state.redis_url, secret, up.data_dir)
 
 

@@ -27,7 +27,7 @@ def up_with_two() -> Iterator[Up]:
 async def test_clients_of_two_gateways_see_one_order_and_outlive_the_death_of_one(up_with_two: Up):
     up_with_two.start()
     state = await asyncio.to_thread(up_with_two.wait_until_ready)
-    secret = up_with_two.data_dir.secret("jwt").get_secret_value()
+    secret = up_with_two.key_secrets
     async with Scene(state.url, state.database_url, secret, bidders=12) as scene:
         scene.start()
         await scene.more_acks(150)

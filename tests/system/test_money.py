@@ -76,7 +76,7 @@ async def came_to(pool: Pool, scene: Scene) -> tuple[int, int, int]:
 @pytest.mark.timeout(420)
 async def test_nobody_promises_more_than_they_have_through_kills_and_every_winner_pays(engine: SharedEngine):
     engine.wait_until_ready()
-    scene = Scene(engine.base_url, engine.database_url, engine.jwt_secret, auctions=PEOPLE, bidders=PEOPLE)
+    scene = Scene(engine.base_url, engine.database_url, engine.key_secrets, auctions=PEOPLE, bidders=PEOPLE)
     async with scene:
         bidders = [parse_id(bidder.account.id) for bidder in scene.bidders]
         async with database(engine) as pool:

@@ -45,6 +45,7 @@ def replay(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         **{name: value for name, value in os.environ.items() if not name.startswith("ECE_")},
         "ECE_DATA_DIR": str(data_dir),
         "ECE_PORT": str(free_port("127.0.0.1")),
+        "ECE_CHAIN_PORT": str(free_port("127.0.0.1")),
     }
     return subprocess.run(
         [sys.executable, "-m", "ece.cli", "replay", *arguments],

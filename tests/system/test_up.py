@@ -20,7 +20,7 @@ from ece.settings import load_settings
 pytestmark = pytest.mark.timeout(240)
 
 ANN = {"email": "ann@example.org", "username": "ann", "password": "correct horse battery"}
-NAMES = ("postgres", "valkey", "ray-driver", "gateway", "worker")
+NAMES = ("postgres", "valkey", "chain", "ray-driver", "gateway", "worker")
 
 
 def post(url: str, body: dict[str, str]) -> int:
@@ -63,7 +63,7 @@ def test_it_can_be_stopped_at_any_moment_of_its_start(up, moment):
 def test_what_dies_is_started_again_and_a_message_says_so(up):
     up.start()
     up.wait_until_ready()
-    titles = dict(zip(NAMES, ("PostgreSQL", "Valkey", "Ray with the hosts", "Gateway", "Worker"), strict=True))
+    titles = dict(zip(NAMES, ("PostgreSQL", "Valkey", "Chain", "Ray with the hosts", "Gateway", "Worker"), strict=True))
     for name, title in titles.items():
         before = up.child(name)
         assert before is not None
@@ -159,7 +159,7 @@ async def test_a_block_uses_the_engine_that_runs_and_leaves_it_running(engine: S
     settings = load_settings(data_dir=engine.data_dir.path)
     with (tmp_path / "said").open("w") as said:
         async with running_engine(settings, Console(file=said)) as mine:
-            assert (mine.base_url, mine.jwt_secret) == (engine.base_url, engine.jwt_secret)
+            assert (mine.base_url, mine.key_secrets) == (engine.base_url, engine.key_secrets)
             accounts = await mine.accounts.provision(["block_bidder"])
     assert accounts["block_bidder"].username == "block_bidder"
     engine.wait_until_ready()

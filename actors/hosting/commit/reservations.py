@@ -6,6 +6,10 @@ first (``reserve``), in one call for all, and the rows are encoded meanwhile. Fo
 batch the balance is only checked, nothing is reserved. A decision that its user can't pay for is dropped, the
 decisions after it in the same entity are made again, and only those are reserved again.
 
+A bidder who is outbid usually bids again soon, and then a release would be followed by a new reservation. So releases
+wait for a moment: a reservation that is needed again meanwhile is only raised. Nobody is refused because of a release
+that waits in this host, since ``reserve`` sends all of them first.
+
 Only one batch is in flight at a time, and only settlement changes these reservations besides. A reservation of a host
 that died, or of a batch that was lost, is found when the entity is loaded (``check``), or by the periodic check.
 
@@ -15,11 +19,13 @@ reservation above a given amount, and reservations are compared with states only
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 import structlog
 
 from actors.hosting.commit.batch import Batch
+from actors.hosting.commit.copy_locks import CopyLocks, CopyReservations
 from actors.hosting.commit.holds import Holds
 from actors.hosting.entity.entity import Entity
 from actors.hosting.entity.overlay import Overlay
@@ -37,6 +43,8 @@ CHECKS_A_BATCH_MAX = 500
 # Beyond this, releases are not queued: their entities are checked instead.
 # Together with the needs of a batch they stay below what the ledger takes in one call (``persistence.ledger.store``).
 RELEASES_MAX = 5_000
+# As long as it takes until watchers are notified of the bid that has outbid them.
+RELEASE_AFTER_S = 0.02
 # How often the ledger is called for one batch. A batch needs more than two rounds only where users without enough funds
 # bid in several of its entities; bids that are left after the last round are answered ``unavailable``.
 ROUNDS_MAX = 8
@@ -53,41 +61,80 @@ class Need(NamedTuple):
     reserve: Reserve
 
 
+Key = tuple[int, int]
+"""(entity, user)."""
+
+
+class Release(NamedTuple):
+    """A release that waits until ``due_s``, in the event loop's time."""
+
+    reserve: Reserve
+    due_s: float
+
+
 class Plan(NamedTuple):
-    """What the append of a batch reserves and releases in the same statement. ``arrays`` None: nothing."""
+    """What the append of a batch reserves and releases in the same statement. ``arrays`` None: nothing.
+
+    ``replaced``: releases that the needs of the batch replace.
+    """
 
     needs: list[Need]
-    releases: list[tuple[tuple[int, int], Reserve]]
+    releases: list[tuple[Key, Release]]
+    replaced: list[tuple[Key, Release]]
     arrays: Reserves | None
 
 
 class Reservations:
-    """``holds`` None: nothing is reserved and nobody is refused, for a host whose entities involve no money."""
+    """``holds`` None: nothing is reserved and nobody is refused, for a host whose entities involve no money.
 
-    def __init__(self, holds: Holds | None) -> None:
+    ``wake`` is called when releases are due.
+    """
+
+    def __init__(self, holds: Holds | None, locks: CopyLocks | None, wake: Callable[[], None]) -> None:
         self._holds = holds
-        self._releases: dict[tuple[int, int], Reserve] = {}
+        self._copies = CopyReservations(locks)
+        self._wake = wake
+        # In the order of their due times.
+        self._releases: dict[Key, Release] = {}
+        self._timer: asyncio.TimerHandle | None = None
         self._unchecked: dict[int, None] = {}
 
     # -- one batch
 
+    async def lock_copies(self, batch: Batch) -> None:
+        """Lock the copies that the decisions of this batch need. Drops decisions that can't have theirs."""
+        if self._copies.concerned_by(batch):
+            for entity in await self._copies.lock(batch):
+                self.check(entity)
+
     def plan(self, batch: Batch) -> Plan | None:
         """What the append can reserve in the same statement; None: ``reserve`` has to come before it."""
         if self._holds is None:
-            return Plan([], [], None)
+            return Plan([], [], [], None)
         needs = [need for overlay in batch.overlays.values() for need in needs_of(overlay)]
-        releases = list(self._releases.items())
+        replaced = self._replaced_by(needs)
+        releases = [one for one in self._due() if one not in replaced]
         if not (needs or releases):
-            return Plan([], [], None)
-        arrays = reserves_at_once([*(release for _, release in releases), *(need.reserve for need in needs)])
+            return Plan([], [], [], None)
+        arrays = reserves_at_once([*(release.reserve for _, release in releases), *(need.reserve for need in needs)])
         if arrays is None:
             return None
         self._note_reserved(needs)
-        return Plan(needs, releases, (CURRENCY, *arrays))
+        for (entity, user), release in replaced:
+            # What is reserved still, should this batch need less.
+            held = batch.overlays[entity].held
+            held[user] = max(held[user], release.reserve.unless_above or 0)
+        return Plan(needs, releases, replaced, (CURRENCY, *arrays))
+
+    def _replaced_by(self, needs: Iterable[Need]) -> list[tuple[Key, Release]]:
+        if not self._releases:
+            return []
+        keys = [(overlay.entity_id, reserve.owner) for overlay, reserve in needs if not reserve.holds_nothing]
+        return [(key, self._releases[key]) for key in keys if key in self._releases]
 
     def plan_committed(self, plan: Plan) -> None:
         """The append has committed the plan."""
-        self._note_released(plan.releases)
+        self._note_released([*plan.releases, *plan.replaced])
 
     def plan_failed(self, plan: Plan) -> None:
         """The append could not reserve all of the plan, and wrote nothing."""
@@ -118,6 +165,8 @@ class Reservations:
 
     def verify(self, batch: Batch) -> None:
         """Raise NotReserved if somebody may lose more by this batch than is reserved."""
+        if (missing := self._copies.missing(batch)) is not None:
+            raise NotReserved(f"entity {missing.entity}: copy {missing.copy}")
         if self._holds is None:
             return
         for overlay in batch.touched:
@@ -127,9 +176,11 @@ class Reservations:
 
     def release(self, batch: Batch, forgotten: Iterable[int] = ()) -> None:
         """After the append: release what is not needed. ``forgotten`` entities are checked when they are loaded."""
+        gone = set(forgotten)
+        for entity_id in self._copies.release(batch, gone):
+            self.check(batch.overlays[entity_id].entity)
         if self._holds is None:
             return
-        gone = set(forgotten)
         for overlay in batch.overlays.values():
             if overlay.entity_id in gone:
                 continue
@@ -143,13 +194,13 @@ class Reservations:
 
     def check(self, entity: Entity) -> None:
         """Queue a comparison of this entity's reservations with its state, to run between two batches."""
-        if self._holds is not None:
+        if self._holds is not None or self._copies.checks(entity):
             self._unchecked[entity.id] = None
 
     @property
-    def has_releases(self) -> bool:
-        """Whether releases wait for the next call."""
-        return bool(self._releases)
+    def releases_due(self) -> bool:
+        """Whether any release is due."""
+        return self._copies.waiting or bool(self._due())
 
     @property
     def unchecked(self) -> bool:
@@ -157,38 +208,48 @@ class Reservations:
         return bool(self._unchecked)
 
     async def catch_up(self) -> None:
-        """Send the releases in a call of their own. Raises StoreError: then they still wait."""
-        if self._releases:
-            await self._reserve([])
+        """Send the releases that are due in a call of their own. Raises StoreError: then they still wait."""
+        await self._copies.catch_up()
+        due = self._due()
+        if due:
+            await self._reserve([], due)
 
-    async def check_some(self, entities: Mapping[int, Entity], lease_valid: Callable[[], bool]) -> None:
+    async def check_some(self, entities: Mapping[int, Entity], lease_valid: Callable[[], bool], now_ms: int) -> None:
         """Compare the reservations of some entities with their states, and correct them. Only between two batches.
 
         Entities that left memory are checked when they are loaded. Does nothing while ``lease_valid`` is False, since
         another host may own them. Raises StoreError: then the check is still to be done.
         """
-        assert self._holds is not None
         for gone in [entity_id for entity_id in self._unchecked if entity_id not in entities]:
             del self._unchecked[gone]
         some = [entities[entity_id] for entity_id in list(self._unchecked)[:CHECKS_A_BATCH_MAX]]
         if not some or not lease_valid():
             return
-        held = await self._holds.held_for([reference_of(entity) for entity in some])
+        await self._copies.check(some, lease_valid, now_ms)
+        if self._holds is not None and lease_valid():
+            await self._check_holds(self._holds, some, lease_valid)
         if not lease_valid():
             return
-        corrections = _corrections(some, held)
-        if corrections:
-            for index in await self._holds.reserve(corrections):
-                log.error("reservation_missing", wanted=corrections[index].at_least, next_step="ece ledger check")
         for entity in some:
             self._unchecked.pop(entity.id, None)
 
+    async def _check_holds(self, holds: Holds, some: list[Entity], lease_valid: Callable[[], bool]) -> None:
+        held = await holds.held_for([reference_of(entity) for entity in some])
+        corrections = _corrections(some, held) if lease_valid() else []
+        if corrections:
+            for index in await holds.reserve(corrections):
+                log.error("reservation_missing", wanted=corrections[index].at_least, next_step="ece ledger check")
+
     async def close(self) -> None:
         """Send the releases, and close the connection to the ledger."""
+        await self._copies.close()
         if self._holds is None:
             return
+        if self._timer is not None:
+            self._timer.cancel()
         try:
-            await self.catch_up()
+            if self._releases:
+                await self._reserve([], list(self._releases.items()))
         except StoreError as error:
             log.warning("holds_not_released", count=len(self._releases), error=str(error))
         await self._holds.close()
@@ -200,7 +261,7 @@ class Reservations:
         if not (needs or self._releases):
             batch.encode()
             return []
-        reserving = asyncio.create_task(self._reserve([need.reserve for need in needs]))
+        reserving = asyncio.create_task(self._reserve([need.reserve for need in needs], list(self._releases.items())))
         try:
             # Lets the call start before the encoding.
             await asyncio.sleep(0)
@@ -221,16 +282,15 @@ class Reservations:
             if not reserve.holds_nothing:
                 overlay.held[reserve.owner] = max(reserve.at_least, overlay.held.get(reserve.owner, 0))
 
-    def _note_released(self, releases: Iterable[tuple[tuple[int, int], Reserve]]) -> None:
-        for key, reserve in releases:
-            if self._releases.get(key) is reserve:
+    def _note_released(self, releases: Iterable[tuple[Key, Release]]) -> None:
+        for key, release in releases:
+            if self._releases.get(key) is release:
                 del self._releases[key]
 
-    async def _reserve(self, wanted: Sequence[Reserve]) -> dict[int, int]:
-        """Send the releases, and reserve these. Returns, by index, what is available to those who have too little."""
+    async def _reserve(self, wanted: Sequence[Reserve], releases: Sequence[tuple[Key, Release]]) -> dict[int, int]:
+        """Send these releases, and reserve these. Returns, by index, what is available to those who have too little."""
         assert self._holds is not None
-        releases = list(self._releases.items())
-        short = await self._holds.reserve([*(reserve for _, reserve in releases), *wanted])
+        short = await self._holds.reserve([*(release.reserve for _, release in releases), *wanted])
         self._note_released(releases)
         return {number - len(releases): refusal.available or 0 for number, refusal in short.items()}
 
@@ -238,10 +298,26 @@ class Reservations:
         if len(self._releases) >= RELEASES_MAX:
             self.check(entity)
             return
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + RELEASE_AFTER_S
         known = self._releases.get((entity.id, user))
-        if known is not None and known.unless_above is not None:
-            most = max(most, known.unless_above)
-        self._releases[entity.id, user] = Reserve(reference_of(entity), user, 0, keep, most)
+        if known is not None:
+            due_s, most = known.due_s, max(most, known.reserve.unless_above or 0)
+        self._releases[entity.id, user] = Release(Reserve(reference_of(entity), user, 0, keep, most), due_s)
+        if self._timer is None:
+            self._timer = loop.call_at(due_s, self._releases_are_due)
+
+    def _releases_are_due(self) -> None:
+        self._timer = None
+        if self._releases:
+            self._wake()
+            self._timer = asyncio.get_running_loop().call_later(RELEASE_AFTER_S, self._releases_are_due)
+
+    def _due(self) -> list[tuple[Key, Release]]:
+        if not self._releases:
+            return []
+        now = asyncio.get_running_loop().time()
+        return list(takewhile(lambda one: one[1].due_s <= now, self._releases.items()))
 
 
 def needs_of(overlay: Overlay) -> list[Need]:

@@ -7,7 +7,6 @@ after the append.
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from actors.stream.messages import Accepted, Answer, Refused, UserKey
@@ -63,7 +62,7 @@ class Entity:
     def restore(self, snapshot: Snapshot) -> None:
         """Start from a snapshot; the tail follows. Raises Unreadable, UnknownKind."""
         self._check_kind(snapshot.kind)
-        self.state = self.kind.codec.decode_state(snapshot.state)
+        self._set_state(self.kind.codec.decode_state(snapshot.state))
         self.seq, self.at, self.hash = snapshot.seq, snapshot.at, snapshot.hash
         self.snapshot_seq = snapshot.seq
         # Keys that were used before it are only in the log.
@@ -76,7 +75,7 @@ class Entity:
             if row.seq != self.seq + 1:
                 raise BrokenChain(f"entity {self.id}: row {self.seq + 1} is missing before {row.seq}")
             event = self.kind.codec.decode_event(row.body)
-            self.state = self.rules.apply(self.state, event)
+            self._set_state(self.rules.apply(self.state, event))
             self.seq, self.at, self.hash = row.seq, row.at, row.hash
             receipt = self.rules.receipt(event)
             if receipt is not None:
@@ -94,6 +93,11 @@ class Entity:
         self.kind = kind_of(kind)
         self.rules = self.kind.rules
         self.hash = first_hash(kind, self.id)
+
+    def _set_state(self, state: Any) -> None:
+        if self.state is None:
+            self.rules = self.rules.of(state)
+        self.state = state
 
     # -- properties
 
@@ -117,10 +121,6 @@ class Entity:
         """Whether it may be promoted to a dedicated host because of its load."""
         return self.state is not None and self.rules.placement(self.state) != "shared" and not self.ended
 
-    def public(self, now_ms: int) -> msgspec.Raw:
-        """Its public state, encoded."""
-        return msgspec.Raw(encode(self.rules.public_state(self.state, now_ms, self.placement)))
-
     # -- retries
 
     def known(self, key: UserKey) -> Known | None:
@@ -136,7 +136,8 @@ class Entity:
 
     def install(self, state: Any, seq: int, at: int, digest: bytes, known: Iterable[tuple[UserKey, Known]]) -> None:
         """Replace the state by the one after event ``seq``, which is in the log."""
-        self.state, self.seq, self.at, self.hash = state, seq, at, digest
+        self._set_state(state)
+        self.seq, self.at, self.hash = seq, at, digest
         for key, answer in known:
             self._remember(key, answer)
 

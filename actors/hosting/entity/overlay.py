@@ -4,7 +4,7 @@ A decision is a value. Without enough funds it is dropped, and the orders after 
 again; nothing is ever undone. ``install`` updates the entity after the append.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -14,7 +14,8 @@ from actors.hosting.entity.entity import Entity, Known, repeated, summary_row
 from actors.hosting.entity.orders import DueNow, Order
 from actors.stream.messages import Accepted, Answer, Command, GetState, Open, Refused, StateAnswer, UserKey
 from domain.entity import Refusal, Reservation, Tick
-from domain.errors import INSUFFICIENT_FUNDS, KEY_REUSED, NOT_FOUND
+from domain.errors import COPY_NOT_FREE, INSUFFICIENT_FUNDS, KEY_REUSED, NOT_FOUND, PARTY_NOT_ABLE
+from domain.ids import id_text
 from domain.log.codec import command_key, encode, next_hash
 from persistence.log.event_log import EventRow, KeyedRow
 from persistence.log.summaries import SummaryRow
@@ -45,7 +46,7 @@ class Overlay:
 
     __slots__ = (
         "_dropped", "_encoded", "_held", "_known", "_known_keys", "_ledger_unavailable", "_rules", "_unavailable", "at",
-        "before", "decisions", "entity", "hash", "now_ms", "rows", "seq", "state", "stuck", "with_summary",
+        "before", "decisions", "entity", "hash", "locked", "now_ms", "rows", "seq", "state", "stuck", "with_summary",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +69,8 @@ class Overlay:
         self.stuck = False
         self._known: dict[UserKey, Known] = {}
         self._held: dict[int, int] | None = None
+        # (owner, copy) of what was locked for this batch.
+        self.locked: set[tuple[int, int]] = set()
         # Refusals of orders without enough funds, by id of the order.
         self._dropped: dict[int, Refused] = {}
         self._known_keys = known_keys
@@ -102,10 +105,20 @@ class Overlay:
         return self._rules.reserved(self.state)
 
     @property
+    def reserved_before(self) -> Mapping[int, Reservation]:
+        """What is reserved before the batch, by user."""
+        return self._rules.reserved(self.before)
+
+    @property
+    def reserves_copies(self) -> bool:
+        """Whether entities of its kind reserve copies."""
+        return self._rules.reserves_copies
+
+    @property
     def held(self) -> dict[int, int]:
         """Upper bounds of what is reserved, by user (base units); reservations of the batch are included."""
         if self._held is None:
-            self._held = {user: one.amount for user, one in self._rules.reserved(self.before).items()}
+            self._held = {user: one.amount for user, one in self.reserved_before.items()}
         return self._held
 
     def forget_held(self) -> None:
@@ -147,28 +160,56 @@ class Overlay:
             self._answer(order, self._unavailable)
 
     def drop(self, user: int, available: int) -> None:
-        """Refuse this user's orders that need more than is ``available``, and decide the orders after them again."""
+        """Refuse orders that require more of this user than is ``available``; decide the orders after them again."""
         first = len(self.decisions)
         for number, decision in enumerate(self.decisions):
             needed = [amount for who, amount in decision.required if who == user]
             if decision.order is not None and needed and max(needed) > available:
-                details = {"available": available, "required": max(needed)}
-                self._dropped[id(decision.order)] = Refused(INSUFFICIENT_FUNDS, self.now_ms, details)
+                refused = Refused(INSUFFICIENT_FUNDS, self.now_ms, {"available": available, "required": max(needed)})
+                if decision.key is not None and decision.key[0] != user:
+                    # What somebody has is no business of the others.
+                    refused = Refused(PARTY_NOT_ABLE, self.now_ms)
+                self._dropped[id(decision.order)] = refused
                 first = min(first, number)
-        for decision in self._rewind(first):
-            assert decision.order is not None, "ticks come first"
-            self.decide(decision.order)
+        self._decide_again(first)
+
+    def drop_copies(self, copies: Set[int]) -> None:
+        """Refuse the first order that reserves one of these copies, and decide the orders after it again."""
+        before = self.before
+        for number, decision in enumerate(self.decisions):
+            lost = copies & self._newly_reserved(before, decision.after)
+            if lost:
+                assert decision.order is not None, "time alone reserves nothing"
+                details = {"copy": id_text(min(lost))}
+                self._dropped[id(decision.order)] = Refused(COPY_NOT_FREE, self.now_ms, details)
+                self._decide_again(number)
+                return
+            before = decision.after
 
     def answer_unavailable(self) -> bool:
-        """The ledger does not answer: answer ``unavailable`` to orders that need funds. Returns whether any did."""
+        """The ledger does not answer: answer ``unavailable`` to orders that need it. Returns whether any did."""
         self._ledger_unavailable = True
-        first = next((n for n, decision in enumerate(self.decisions) if decision.required), None)
-        if first is None:
-            return False
+        before = self.before
+        for number, decision in enumerate(self.decisions):
+            if decision.required or self._newly_reserved(before, decision.after):
+                self._decide_again(number)
+                return True
+            before = decision.after
+        return False
+
+    def _newly_reserved(self, before: Any, after: Any) -> set[int]:
+        """The copies that only the second state reserves."""
+        if not self.reserves_copies:
+            return set()
+        had, has = (
+            {copy for one in self._rules.reserved(state).values() for copy in one.copies} for state in (before, after)
+        )
+        return has - had
+
+    def _decide_again(self, first: int) -> None:
         for decision in self._rewind(first):
             if decision.order is not None:
                 self.decide(decision.order)
-        return True
 
     def _rewind(self, first: int) -> list[Decision]:
         """Remove and return the decisions from this index on."""
@@ -230,13 +271,13 @@ class Overlay:
 
     def _add_events(self, order: Order | None, key: UserKey | None, events: list[Any]) -> None:
         required = self._rules.required(events[0]) if events else ()
-        if required and self._ledger_unavailable:
-            assert order is not None
-            self._answer(order, self._unavailable)
-            return
         state, seq = self.state, self.seq + len(events)
         for event in events:
             state = self._rules.apply(state, event)
+        if self._ledger_unavailable and (required or self._newly_reserved(self.state, state)):
+            assert order is not None
+            self._answer(order, self._unavailable)
+            return
         known: Known | None = None
         answer: Answer | None = None
         if key is not None:

@@ -1,6 +1,5 @@
 """What a host has handed off and no host has acquired yet, as happens when the director dies during a hand-off."""
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -23,7 +22,8 @@ class Returned:
 class Releases:
     """Remembers when slots and entities were handed off."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """``clock`` gives monotonic seconds."""
         self._clock = clock
         self._slots: dict[int, float] = {}
         self._entities: dict[int, float] = {}

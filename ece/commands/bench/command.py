@@ -16,14 +16,14 @@ from bench.definition import Bench, BenchFailed, Option, Report
 from bench.engine import LIFTED_LIMITS, OwnEngine
 from bench.registry import BENCHES
 from bench.wire.accounts_by_rest import NoAccounts
-from bench.wire.rest_client import RestRefused
-from ece.commands.bench.engine import own_engine
+from ece.commands.bench.engine import own_database, own_engine
 from ece.commands.bench.idle import until_idle
 from ece.commands.bench.output import print_report
 from ece.failure import Failure
+from ece_client import EceError
 
 T = TypeVar("T")
-EXIT_INTERRUPTED = 130
+EXIT_NOT_PASSED, EXIT_INTERRUPTED = 1, 130
 JSON_HELP = "Print one JSON object on stdout. Progress goes to stderr."
 
 app = typer.Typer(
@@ -31,10 +31,10 @@ app = typer.Typer(
     help=(
         "Measure the engine over its own wire: authenticated WebSockets, every accepted bid durable.\n\n"
         "Most loads are closed loop: each bidder sends its next bid when the last is answered, from a process of its "
-        "own on the same machine. Where a bare uvicorn echo is measured with the same client, `share_of_echo` is the "
-        "rate of accepted bids as a share of it.\n\n"
+        "own on the same machine.\n\n"
         "A new engine is started on temporary data, and removed again, unless --url names a running one. "
-        "Figures of one run compare only with figures of the same run.\n\n"
+        "Figures of one run compare only with figures of the same run: `compare` measures the engine and other stacks "
+        "in turn.\n\n"
         "Begin with: scripts/ece bench hot"
     ),
 )
@@ -57,6 +57,9 @@ class RunContext:
     def engine(self, settings: Mapping[str, int | str] = LIFTED_LIMITS) -> AbstractAsyncContextManager[OwnEngine]:
         return own_engine(settings, self.console)
 
+    def database(self) -> AbstractAsyncContextManager[str]:
+        return own_database(self.console)
+
     async def idle(self) -> None:
         await until_idle()
 
@@ -71,6 +74,8 @@ def add_command(bench: Bench) -> None:
             sys.stdout.write(json.dumps({"bench": bench.name, **report.figures}) + "\n")
         else:
             print_report(Console(), report)
+        if not report.passed:
+            raise typer.Exit(EXIT_NOT_PASSED)
 
     parameters = [_parameter(option) for option in bench.options]
     as_json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
@@ -121,7 +126,7 @@ def _run(bench: Bench, context: RunContext) -> Report:
         return asyncio.run(run())
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    except (BenchFailed, NoAccounts, RestRefused, OSError) as error:
+    except (BenchFailed, NoAccounts, EceError, OSError) as error:
         raise Failure(f"The bench stopped: {error}") from error
 
 

@@ -25,7 +25,7 @@ from gateway.rest.analytics.bodies import (
     traded,
 )
 from gateway.rest.answers import answered
-from gateway.rest.callers import Caller
+from gateway.rest.callers import PUBLIC, Reader
 from gateway.rest.cursors import Cursor, encode_cursor, number_in
 from gateway.rest.ledger.bodies import CurrencyCode
 from gateway.rest.routing import api_router
@@ -47,7 +47,7 @@ Days = Annotated[int, Query(ge=1, le=DAYS_MAX, description="Days of UTC, today b
 
 
 @router.get("/users/me/portfolio", response_model=Portfolio, summary="What one has, and what it is worth")
-async def portfolio(services: ServicesDep, caller: Caller, currency: OfCurrency = "USDC") -> Response:
+async def portfolio(services: ServicesDep, caller: Reader, currency: OfCurrency = "USDC") -> Response:
     """By last sale and by floor, with what it has cost, and the profit of it and of what was sold."""
     code = _currency(currency)
     progress = await services.analytics.portfolios.progress()
@@ -59,7 +59,7 @@ async def portfolio(services: ServicesDep, caller: Caller, currency: OfCurrency 
 @router.get("/users/me/portfolio/holdings", response_model=HoldingPage, summary="What one has, card by card")
 async def holdings(
     services: ServicesDep,
-    caller: Caller,
+    caller: Reader,
     currency: OfCurrency = "USDC",
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
     cursor: Cursor = None,
@@ -77,7 +77,7 @@ async def holdings(
 
 @router.get("/users/me/portfolio/history", response_model=ValueHistory, summary="What it was worth, day by day")
 async def history(
-    services: ServicesDep, caller: Caller, currency: OfCurrency = "USDC", days: Days = DAYS_DEFAULT
+    services: ServicesDep, caller: Reader, currency: OfCurrency = "USDC", days: Days = DAYS_DEFAULT
 ) -> Response:
     """At the end of each day. A day is there once it has been valued, some minutes after its end."""
     code, reading = _currency(currency), services.analytics.portfolios
@@ -97,7 +97,7 @@ async def history(
 @router.get("/users/me/sales/summary", response_model=SalesSummary, summary="What one has sold")
 async def sales_summary(
     services: ServicesDep,
-    caller: Caller,
+    caller: Reader,
     currency: OfCurrency = "USDC",
     days: Annotated[int | None, Query(ge=1, le=DAYS_MAX, description="Days of UTC; without it, all of them")] = None,
 ) -> Response:
@@ -125,7 +125,12 @@ async def sales_summary(
     )
 
 
-@router.get("/catalog/cards/{card_id}/market", response_model=CardMarket, summary="What a card is sold for")
+@router.get(
+    "/catalog/cards/{card_id}/market",
+    dependencies=[PUBLIC],
+    response_model=CardMarket,
+    summary="What a card is sold for",
+)
 async def card_market(
     services: ServicesDep, card_id: str, currency: OfCurrency = "USDC", days: Days = DAYS_DEFAULT
 ) -> Response:
@@ -156,7 +161,9 @@ async def card_market(
     )
 
 
-@router.get("/market/summary", response_model=MarketSummary, summary="What the whole market does")
+@router.get(
+    "/market/summary", dependencies=[PUBLIC], response_model=MarketSummary, summary="What the whole market does"
+)
 async def market_summary(services: ServicesDep, currency: OfCurrency = "USDC") -> Response:
     """Sales and volume of the last days beside those before, and of each of the last 30 days."""
     code, today = _currency(currency), day_of(services.now_ms())
@@ -175,7 +182,9 @@ async def market_summary(services: ServicesDep, currency: OfCurrency = "USDC") -
     return answered({"as_of": progress.as_of, "currency": code, "traded": windows, "history": history})
 
 
-@router.get("/market/movers", response_model=Movers, summary="What rises, falls and is traded most")
+@router.get(
+    "/market/movers", dependencies=[PUBLIC], response_model=Movers, summary="What rises, falls and is traded most"
+)
 async def market_movers(
     services: ServicesDep,
     currency: OfCurrency = "USDC",

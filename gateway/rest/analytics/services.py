@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from persistence.analytics.activity import UserActivity
 from persistence.analytics.market import MarketReading
 from persistence.analytics.portfolios import PortfolioReading
 
@@ -12,3 +13,4 @@ class AnalyticsReading:
 
     portfolios: PortfolioReading
     market: MarketReading
+    activity: UserActivity

@@ -135,9 +135,26 @@ class BidItem(BaseModel):
 
 
 class BidPage(BaseModel):
-    """A page of bids, oldest first."""
+    """A page of bids."""
 
     items: list[BidItem]
+    next_cursor: str | None
+
+
+class LogItem(BaseModel):
+    """One event of an auction's log: ``type`` and ``data`` as on its channel, and ``amount`` as in ``BidItem``."""
+
+    seq: int
+    at: int
+    type: str
+    data: dict[str, Any]
+    amount: int | None = None
+
+
+class LogPage(BaseModel):
+    """A page of an auction's log, oldest first."""
+
+    items: list[LogItem]
     next_cursor: str | None
 
 

@@ -8,13 +8,15 @@ from starlette.responses import Response
 
 from actors.stream.messages import Accepted, Answer, Command, GetState, Open, Refused, Request, StateAnswer, command
 from domain.auction.commands import BuyNow, Cancel, CloseEarly, PlaceBid
+from domain.auction.events import BidEvent
 from domain.auction.rules import AUCTIONS
 from domain.auction.terms import Terms
 from domain.auction.views import BidResult as AcceptedBid
 from domain.auction.views import PublicState, outcome_of
 from domain.errors import QUOTA_EXCEEDED, UNAVAILABLE
-from domain.ids import id_text
+from domain.ids import ID_PATTERN, id_text
 from domain.log.codec import encode as encode_terms
+from domain.permissions import Permission
 from gateway.http.problems import Problem, refusal_problem
 from gateway.identity.tokens import Identity
 from gateway.rest import API_PREFIX
@@ -24,6 +26,7 @@ from gateway.rest.auctions.bodies import (
     AuctionState,
     BidPage,
     BidResult,
+    LogPage,
     NewAuction,
     NewBid,
     Nothing,
@@ -31,14 +34,17 @@ from gateway.rest.auctions.bodies import (
     state_json,
     terms_of,
 )
-from gateway.rest.callers import OPERATOR, QUOTA_EXEMPT, AuctionId, Caller, IdempotencyKey, Operator, Visitor
+from gateway.rest.callers import PUBLIC, AuctionId, Bidder, FactorCode, IdempotencyKey, Lister, SalesManager, Visitor
 from gateway.rest.cursors import Cursor, Number, decode_cursor, encode_cursor, number_in
 from gateway.rest.idempotency import InvalidRequest, Posted, idempotent
-from gateway.rest.identity.routes import USERNAME_PATTERN
+from gateway.rest.identity.bodies import USERNAME_PATTERN
+from gateway.rest.proofs import ProofsDep
 from gateway.rest.routing import api_router
-from gateway.rest.sales.copies import copy_problem
+from gateway.rest.sales.copies import copy_problem, parsed
 from gateway.rest.services import Services, ServicesDep
 from persistence.auctions.reading import PAGE_MAX, AuctionFilter, ListedAuction, LoggedBid
+from persistence.audit.trail import Act
+from persistence.log.history import LoggedEvent
 from persistence.postgres.idempotency import Begun
 from persistence.sales.listing_quotas import QuotaExceeded
 from persistence.sales.listings import CopyRefusal
@@ -56,7 +62,7 @@ decode_state = msgspec.msgpack.Decoder(PublicState).decode
 
 
 @router.post("/auctions", status_code=201, response_model=AuctionState, summary="List an auction")
-async def create(services: ServicesDep, caller: Caller, key: IdempotencyKey, body: NewAuction) -> Response:
+async def create(services: ServicesDep, caller: Lister, key: IdempotencyKey, body: NewAuction) -> Response:
     """The caller becomes the seller. The same key gives the same auction, once."""
 
     async def work(begun: Begun) -> tuple[int, bytes]:
@@ -73,11 +79,14 @@ async def create(services: ServicesDep, caller: Caller, key: IdempotencyKey, bod
     return response
 
 
-@router.get("/auctions", response_model=AuctionPage, summary="List auctions")
+@router.get("/auctions", dependencies=[PUBLIC], response_model=AuctionPage, summary="List auctions")
 async def list_auctions(
     services: ServicesDep,
     status: AuctionStatus | None = None,
     seller: Annotated[str | None, Query(pattern=USERNAME_PATTERN, description="Username")] = None,
+    card: Annotated[
+        str | None, Query(pattern=ID_PATTERN, description="Only auctions that sell a copy of this card")
+    ] = None,
     sort: Annotated[
         Literal["newest", "ending"], Query(description="`ending`: only open auctions, soonest end first")
     ] = "newest",
@@ -88,7 +97,7 @@ async def list_auctions(
     ending = sort == "ending"
     if ending and status not in (None, "open"):
         raise Problem("invalid_request", "only open auctions can be sorted by their end")
-    name = f"auctions {sort} {status} {(seller or '').lower()}"
+    name = f"auctions {sort} {status} {(seller or '').lower()} {card or ''}"
     after = None if cursor is None else decode_cursor(name, cursor, tuple[Number, Number])
     seller_id = None
     if seller is not None:
@@ -96,7 +105,8 @@ async def list_auctions(
         if user is None:
             return answered({"items": [], "next_cursor": None})
         seller_id = user.user_id
-    rows = await services.listing.page(AuctionFilter(status, seller_id, ending, after), limit + 1)
+    of_card = None if card is None else parsed(card, "card")
+    rows = await services.listing.page(AuctionFilter(status, seller_id, of_card, ending, after), limit + 1)
     now_ms = services.now_ms()
     following = None
     if len(rows) > limit:
@@ -107,6 +117,7 @@ async def list_auctions(
 
 @router.get(
     "/auctions/{auction_id}",
+    dependencies=[PUBLIC],
     response_model=AuctionState,
     summary="An auction's state",
     responses={304: {"description": "Ended, and as the client knows it"}},
@@ -115,9 +126,7 @@ async def get_auction(
     services: ServicesDep, auction: AuctionId, if_none_match: Annotated[str | None, Header()] = None
 ) -> Response:
     """The live state, straight from its host. An ended auction has an ETag."""
-    row = await services.listing.get(auction)
-    if row is None:
-        raise Problem("not_found", "there is no such auction")
+    row = await _known(services, auction)
     if row.status in ENDED:
         return _ended(row, if_none_match, services.now_ms())
     answer = await services.router.ask(GetState(auction, AUCTIONS.kind), services.limits.ask_timeout_s)
@@ -129,12 +138,23 @@ async def get_auction(
 
 @router.post("/auctions/{auction_id}/cancel", response_model=AuctionState, summary="Cancel before the first bid")
 async def cancel(
-    services: ServicesDep, caller: Caller, key: IdempotencyKey, auction: AuctionId, _body: Nothing = None
+    services: ServicesDep,
+    proofs: ProofsDep,
+    caller: Lister,
+    key: IdempotencyKey,
+    auction: AuctionId,
+    _body: Nothing = None,
+    code: FactorCode = None,
 ) -> Response:
     """For its seller, and for operators."""
+    by_operator = caller.may(Permission.SALES)
+    if by_operator:
+        await proofs.operator(caller, code)
 
     async def work(_begun: Begun) -> tuple[int, bytes]:
-        order = command(auction, AUCTIONS.kind, Cancel(caller.user_id, OPERATOR in caller.roles))
+        if by_operator:
+            await services.audit.record(Act("operator.cancel", caller.user_id, caller.name, id_text(auction)))
+        order = command(auction, AUCTIONS.kind, Cancel(caller.user_id, by_operator))
         return 200, encode(await _order_state(services, order))
 
     return await idempotent(services, Posted(caller, key, f"cancel {auction}"), work)
@@ -147,21 +167,45 @@ async def cancel(
     summary="An auction's bids",
 )
 async def list_bids(
-    services: ServicesDep, visitor: Visitor, auction: AuctionId, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
+    services: ServicesDep,
+    visitor: Visitor,
+    auction: AuctionId,
+    order: Annotated[Literal["oldest", "newest"], Query(description="Which come first")] = "oldest",
+    limit: Limit = PAGE_DEFAULT,
+    cursor: Cursor = None,
 ) -> Response:
-    """All bids that counted, oldest first. Others' maxima only after the auction has ended."""
-    name = f"bids {auction}"
-    after_seq = number_in(name, cursor) or 0
-    row = await services.listing.get(auction)
-    if row is None:
-        raise Problem("not_found", "there is no such auction")
-    bids = await services.history.bids(auction, after_seq, limit + 1)
+    """All bids that counted. Others' maxima only after the auction has ended."""
+    name = f"bids {auction} {order}"
+    seq = number_in(name, cursor)
+    row = await _known(services, auction)
+    if order == "newest":
+        bids = await services.history.newest_bids(auction, seq, limit + 1)
+    else:
+        bids = await services.history.bids(auction, seq or 0, limit + 1)
     items = [_bid_json(bid, visitor, ended=row.status in ENDED) for bid in bids[:limit]]
     return answered({"items": items, "next_cursor": encode_cursor(name, bids[limit - 1].seq) if bids[limit:] else None})
 
 
+@router.get(
+    "/auctions/{auction_id}/log",
+    response_model=LogPage,
+    response_model_exclude_none=True,
+    summary="An auction's log, as everyone may see it",
+)
+async def list_log(
+    services: ServicesDep, visitor: Visitor, auction: AuctionId, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
+) -> Response:
+    """All events, oldest first, as on the auction's channel. Others' maxima only after the auction has ended."""
+    name = f"log {auction}"
+    row = await _known(services, auction)
+    events = await services.history.events_after(auction, number_in(name, cursor) or 0, limit + 1)
+    items = [_event_json(event, visitor, ended=row.status in ENDED) for event in events[:limit]]
+    following = encode_cursor(name, events[limit - 1].seq) if events[limit:] else None
+    return answered({"items": items, "next_cursor": following})
+
+
 @router.post("/auctions/{auction_id}/bids", status_code=201, response_model=BidResult, summary="Bid")
-async def bid(services: ServicesDep, caller: Caller, key: IdempotencyKey, auction: AuctionId, body: NewBid) -> Response:
+async def bid(services: ServicesDep, caller: Bidder, key: IdempotencyKey, auction: AuctionId, body: NewBid) -> Response:
     """The same as ``bid`` on the WebSocket, where the key is the frame's ``key``."""
     order = PlaceBid(caller.user_id, caller.name, body.amount, key)
     return await _place(services, command(auction, AUCTIONS.kind, order, (caller.user_id, key)))
@@ -169,7 +213,7 @@ async def bid(services: ServicesDep, caller: Caller, key: IdempotencyKey, auctio
 
 @router.post("/auctions/{auction_id}/buy-now", status_code=201, response_model=BidResult, summary="Buy at once")
 async def buy_now(
-    services: ServicesDep, caller: Caller, key: IdempotencyKey, auction: AuctionId, _body: Nothing = None
+    services: ServicesDep, caller: Bidder, key: IdempotencyKey, auction: AuctionId, _body: Nothing = None
 ) -> Response:
     """The same as ``buy_now`` on the WebSocket."""
     order = BuyNow(caller.user_id, caller.name, key)
@@ -180,7 +224,7 @@ async def buy_now(
     "/admin/auctions/{auction_id}/close", response_model=AuctionState, summary="End an auction now", tags=["admin"]
 )
 async def close_auction(
-    services: ServicesDep, operator: Operator, key: IdempotencyKey, auction: AuctionId, _body: Nothing = None
+    services: ServicesDep, operator: SalesManager, key: IdempotencyKey, auction: AuctionId, _body: Nothing = None
 ) -> Response:
     """Sells to the leader as if the time had run out. For operators."""
 
@@ -195,7 +239,7 @@ async def _listed(services: Services, terms: Terms, caller: Identity) -> dict[st
     """Lock the copies, and list the auction; returns its state. If it is refused, unlocks what this call locked."""
     listings = services.sales.listings
     now_ms = services.now_ms()
-    exempt = not caller.roles.isdisjoint({OPERATOR, QUOTA_EXEMPT})
+    exempt = caller.may(Permission.SALES) or caller.may(Permission.UNLIMITED)
     locked = await listings.lock(
         terms.auction, terms.seller, terms.copies, now_ms,
         dedicated=terms.placement == "dedicated", quota=None if exempt else services.limits.seller_quota,
@@ -243,18 +287,30 @@ def _accepted_json(order: Command, answer: Accepted) -> dict[str, Any]:
     }  # fmt: skip
 
 
+async def _known(services: Services, auction: int) -> ListedAuction:
+    row = await services.listing.get(auction)
+    if row is None:
+        raise Problem("not_found", "there is no such auction")
+    return row
+
+
 def _bid_json(bid: LoggedBid, visitor: Identity | None, *, ended: bool) -> dict[str, Any]:
     event = bid.event
-    item: dict[str, Any] = {
-        "seq": bid.seq,
-        "at": bid.at,
-        "bidder": event.name,
-        "price": event.price,
-        "outcome": outcome_of(event),
-    }
-    if ended or (visitor is not None and visitor.user_id == event.bidder):
-        item["amount"] = event.maximum
-    return item
+    shown = {
+        "seq": bid.seq, "at": bid.at, "bidder": event.name, "price": event.price, "outcome": outcome_of(event),
+    }  # fmt: skip
+    return shown | _amount(event, visitor, ended=ended)
+
+
+def _event_json(logged: LoggedEvent, visitor: Identity | None, *, ended: bool) -> dict[str, Any]:
+    shown = {"seq": logged.seq, "at": logged.at, "type": logged.type, "data": logged.data}
+    return shown | (_amount(logged.event, visitor, ended=ended) if isinstance(logged.event, BidEvent) else {})
+
+
+def _amount(bid: BidEvent, visitor: Identity | None, *, ended: bool) -> dict[str, Any]:
+    """The bidder's maximum, where the visitor may see it."""
+    own = visitor is not None and visitor.user_id == bid.bidder
+    return {"amount": bid.maximum} if ended or own else {}
 
 
 def _ended(row: ListedAuction, if_none_match: str | None, now_ms: int) -> Response:

@@ -39,6 +39,16 @@ class NewCard(BaseModel):
         return msgspec.convert(self.model_dump(), CardRow)
 
 
+class OwnCard(NewCard):
+    """A card of one's own, in a set of one's own. What is there is not changed."""
+
+    images: Annotated[
+        list[Annotated[str, Field(pattern=r"^ipfs://[a-z0-9]{1,100}$")]],
+        Field(max_length=IMAGES_MAX, description="The `uri` of images that are stored here (`POST /content`)"),
+    ] = []
+    model_3d: None = None
+
+
 class PutCards(BaseModel):
     """The outcome of a put of a card."""
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from starlette.responses import FileResponse, Response
 
 from gateway.http.problems import Problem
+from gateway.rest.callers import PUBLIC
 from gateway.rest.services import ServicesDep
 
 router = APIRouter(tags=["media"])
@@ -19,6 +20,7 @@ _name = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\.(?:webp|png)")
 
 @router.get(
     "/media/cards/{name}",
+    dependencies=[PUBLIC],
     summary="A picture of a card",
     response_class=Response,
     responses={200: {"content": {type_: {} for type_ in TYPES.values()}}},

@@ -13,7 +13,7 @@ from domain.ledger.currencies import AMOUNT_MAX
 from domain.text import line
 from gateway.http.problems import Problem
 from gateway.rest.answers import JSON, answered
-from gateway.rest.callers import IdempotencyKey, Operator
+from gateway.rest.callers import PUBLIC, CatalogEditor, IdempotencyKey
 from gateway.rest.catalog.bodies import (
     CardPage,
     Facets,
@@ -67,7 +67,7 @@ async def _wanted(
 Filters = Annotated[Wanted, Depends(_wanted)]
 
 
-@router.get("/catalog/cards", response_model=CardPage, summary="Cards, by filters and words")
+@router.get("/catalog/cards", dependencies=[PUBLIC], response_model=CardPage, summary="Cards, by filters and words")
 async def cards(
     services: ServicesDep,
     wanted: Filters,
@@ -91,14 +91,14 @@ async def cards(
     return answered({"items": [card_json(row) for row in rows[:limit]], "next_cursor": following, "total": found.total})
 
 
-@router.get("/catalog/facets", response_model=Facets, summary="How many cards have what")
+@router.get("/catalog/facets", dependencies=[PUBLIC], response_model=Facets, summary="How many cards have what")
 async def facets(services: ServicesDep, wanted: Filters) -> Response:
     """The same filters as for cards. Counts are exact up to 10,000 cards; beyond, `estimate` is true."""
     found, market = await services.catalog.view.facets(wanted)
     return answered(facets_json(found, market))
 
 
-@router.get("/catalog/cards/{card_id}", response_model=WholeCard, summary="One card")
+@router.get("/catalog/cards/{card_id}", dependencies=[PUBLIC], response_model=WholeCard, summary="One card")
 async def card(services: ServicesDep, card_id: str, if_none_match: Match = None) -> Response:
     """With creator and royalties, and an `ETag`; 304 where `If-None-Match` has it, or the weak form of it."""
     try:
@@ -116,7 +116,7 @@ async def card(services: ServicesDep, card_id: str, if_none_match: Match = None)
     return Response(body, headers=headers, media_type=JSON)
 
 
-@router.get("/catalog/sets", response_model=SetPage, summary="The sets there are")
+@router.get("/catalog/sets", dependencies=[PUBLIC], response_model=SetPage, summary="The sets there are")
 async def sets(
     services: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=SETS_MAX - 1)] = PAGE_MAX,
@@ -130,7 +130,7 @@ async def sets(
 
 
 @router.post("/admin/catalog/cards", response_model=PutCards, status_code=201, summary="Put a card", tags=["admin"])
-async def put_card(services: ServicesDep, operator: Operator, key: IdempotencyKey, body: NewCard) -> Response:
+async def put_card(services: ServicesDep, operator: CatalogEditor, key: IdempotencyKey, body: NewCard) -> Response:
     """A new card, or a change of the one with this set and number. For operators."""
     row = body.row()
 

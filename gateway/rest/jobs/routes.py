@@ -9,7 +9,7 @@ from starlette.responses import Response
 from gateway.http.problems import Problem
 from gateway.rest.answers import answered
 from gateway.rest.auctions.bodies import Nothing
-from gateway.rest.callers import IdempotencyKey, Operator
+from gateway.rest.callers import IdempotencyKey, JobManager
 from gateway.rest.cursors import Cursor, decode_cursor, encode_cursor
 from gateway.rest.idempotency import Posted, idempotent
 from gateway.rest.jobs.bodies import JobItem, JobPage, JobState, job_json
@@ -30,7 +30,7 @@ State = Annotated[JobState | None, Query(description="Only jobs in this state")]
 
 @router.get("/admin/jobs", response_model=JobPage, summary="Background jobs")
 async def jobs(
-    services: ServicesDep, _operator: Operator, kind: Kind = None, state: State = None, limit: Limit = PAGE_DEFAULT,
+    services: ServicesDep, _operator: JobManager, kind: Kind = None, state: State = None, limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response:  # fmt: skip
     """Jobs that wait or run, and those whose retries have ended (`dead`). One that is done is gone. For operators."""
@@ -43,7 +43,7 @@ async def jobs(
 
 
 @router.get("/admin/jobs/{kind}/{key}", response_model=JobItem, summary="A background job")
-async def job(services: ServicesDep, _operator: Operator, kind: str, key: str) -> Response:
+async def job(services: ServicesDep, _operator: JobManager, kind: str, key: str) -> Response:
     """With the error of its last attempt. For operators."""
     found = await services.jobs.get(kind, key)
     if found is None:
@@ -53,7 +53,7 @@ async def job(services: ServicesDep, _operator: Operator, kind: str, key: str) -
 
 @router.post("/admin/jobs/{kind}/{key}/retry", summary="Retry a dead job")
 async def retry(
-    services: ServicesDep, operator: Operator, idempotency_key: IdempotencyKey, kind: str, key: str,
+    services: ServicesDep, operator: JobManager, idempotency_key: IdempotencyKey, kind: str, key: str,
     _body: Nothing = None,
 ) -> Response:  # fmt: skip
     """It runs within a second, with all its attempts. For operators."""
@@ -64,3 +64,18 @@ async def retry(
         return 200, msgspec.json.encode({"kind": kind, "key": key})
 
     return await idempotent(services, Posted(operator, idempotency_key, f"retry job {kind} {key}"), work)
+
+
+@router.post("/admin/jobs/{kind}/{key}/discard", summary="Discard a dead job")
+async def discard(
+    services: ServicesDep, operator: JobManager, idempotency_key: IdempotencyKey, kind: str, key: str,
+    _body: Nothing = None,
+) -> Response:  # fmt: skip
+    """It is deleted, and what it was to do is never done. For operators."""
+
+    async def work(_begun: Begun) -> tuple[int, bytes]:
+        if not await services.jobs.discard(kind, key):
+            raise Problem("not_found", "no such job is dead")
+        return 200, msgspec.json.encode({"kind": kind, "key": key})
+
+    return await idempotent(services, Posted(operator, idempotency_key, f"discard job {kind} {key}"), work)

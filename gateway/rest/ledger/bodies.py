@@ -40,7 +40,7 @@ class NewDeposit(_Body):
 
 
 class NewWithdrawalBody(_Body):
-    """Money to be paid out. ``destination`` is an address on the chain."""
+    """Money to be paid out. ``destination`` is the address of a wallet on the chain."""
 
     amount: Amount
     currency: CurrencyCode
@@ -108,16 +108,21 @@ class EntryPage(BaseModel):
 
 
 class WithdrawalItem(BaseModel):
-    """A withdrawal. Its amount is held while it is ``requested`` or ``waiting_for_chain``."""
+    """A withdrawal. Its amount is held while it is ``requested``, ``waiting_for_chain`` or ``sending``.
+
+    ``signature`` is that of the transaction that paid it.
+    """
 
     id: str
-    state: Literal["requested", "waiting_for_chain", "rejected", "cancelled"]
+    state: Literal["requested", "waiting_for_chain", "sending", "paid", "failed", "rejected", "cancelled"]
     amount: int
     currency: str
     destination: str
     requested_at: int
     decided_at: int | None
     reason: str | None
+    signature: str | None
+    finished_at: int | None
     chain: Annotated[str | None, Field(description="Who pays out; null: nobody does yet, and the money stays held")]
 
 
@@ -172,6 +177,8 @@ def withdrawal_json(withdrawal: Withdrawal, chain: str | None) -> dict[str, Any]
         "requested_at": withdrawal.requested_at,
         "decided_at": withdrawal.decided_at,
         "reason": withdrawal.reason,
+        "signature": withdrawal.signature,
+        "finished_at": withdrawal.finished_at,
         "chain": chain,
     }
 

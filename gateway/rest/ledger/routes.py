@@ -14,9 +14,10 @@ from domain.ledger.refusals import Refusal
 from domain.ledger.withdrawals import Refusal as WithdrawalRefusal
 from domain.ledger.withdrawals import State
 from gateway.http.problems import Problem, ledger_problem
+from gateway.identity.tokens import Identity
 from gateway.rest.answers import answered
 from gateway.rest.auctions.bodies import Nothing
-from gateway.rest.callers import Caller, IdempotencyKey, Operator
+from gateway.rest.callers import Depositor, FreshSecondFactor, IdempotencyKey, PayoutManager, Reader, Withdrawer
 from gateway.rest.cursors import Cursor, encode_cursor, number_in
 from gateway.rest.idempotency import InvalidRequest, Posted, idempotent
 from gateway.rest.ledger.bodies import (
@@ -39,6 +40,7 @@ from gateway.rest.ledger.bodies import (
 )
 from gateway.rest.routing import api_router
 from gateway.rest.services import Services, ServicesDep
+from gateway.rest.wallets.destinations import check_destination
 from persistence.ledger.faucet import faucets_of
 from persistence.ledger.reading import PAGE_MAX as ENTRIES_PAGE_MAX
 from persistence.ledger.reading import EntryFilter
@@ -60,7 +62,7 @@ Until = Annotated[Time | None, Query(description="Before this time (milliseconds
 
 
 @router.get("/ledger/balance", response_model=Balances, summary="What one has")
-async def balance(services: ServicesDep, caller: Caller) -> Response:
+async def balance(services: ServicesDep, caller: Reader) -> Response:
     """One balance for each currency there is."""
     rows = {row.currency: row for row in await services.money.reading.balances(caller.user_id)}
     balances = []
@@ -75,7 +77,7 @@ async def balance(services: ServicesDep, caller: Caller) -> Response:
 @router.get("/ledger/entries", response_model=EntryPage, summary="What happened to one's balance")
 async def entries(
     services: ServicesDep,
-    caller: Caller,
+    caller: Reader,
     currency: OfCurrency = "USDC",
     kind: Kind = None,
     since: Since = None,
@@ -100,7 +102,7 @@ async def entries(
     responses={200: {"content": {"text/csv": {}}, "description": "A header line, then the newest entry first"}},
 )
 async def statement(
-    services: ServicesDep, caller: Caller, currency: OfCurrency = "USDC", since: Since = None, until: Until = None
+    services: ServicesDep, caller: Reader, currency: OfCurrency = "USDC", since: Since = None, until: Until = None
 ) -> Response:
     """Amounts in whole units. At most 10,000 entries: choose a shorter time where there are more."""
     its_currency, wanted = _currency(currency), EntryFilter(None, since, until)
@@ -119,7 +121,7 @@ async def statement(
 
 
 @router.post("/ledger/deposits", status_code=201, response_model=Deposit, summary="Take money out of the faucet")
-async def deposit(services: ServicesDep, caller: Caller, key: IdempotencyKey, body: NewDeposit) -> Response:
+async def deposit(services: ServicesDep, caller: Depositor, key: IdempotencyKey, body: NewDeposit) -> Response:
     """Only where the engine has a faucet, which is where no real money is. The answer says so."""
     money = services.money
     if not money.rules.faucet:
@@ -146,11 +148,15 @@ async def deposit(services: ServicesDep, caller: Caller, key: IdempotencyKey, bo
 
 
 @router.post("/ledger/withdrawals", status_code=201, response_model=WithdrawalItem, summary="Ask to be paid out")
-async def withdraw(services: ServicesDep, caller: Caller, key: IdempotencyKey, body: NewWithdrawalBody) -> Response:
+async def withdraw(
+    services: ServicesDep, caller: Withdrawer, _fresh: FreshSecondFactor, key: IdempotencyKey, body: NewWithdrawalBody
+) -> Response:
     """The amount is held at once. Above a threshold an operator has to approve; then it waits for a chain."""
     currency = _currency(body.currency)
 
     async def work(begun: Begun) -> tuple[int, bytes]:
+        if await services.money.withdrawals.get(begun.created_id) is None:
+            await check_destination(services, body.destination)
         wanted = NewWithdrawal(begun.created_id, caller.user_id, currency.code, body.amount, body.destination)
         money = services.money
         made = await money.withdrawals.request(wanted, money.rules.withdrawals, services.now_ms())
@@ -163,7 +169,7 @@ async def withdraw(services: ServicesDep, caller: Caller, key: IdempotencyKey, b
 
 @router.get("/ledger/withdrawals", response_model=WithdrawalPage, summary="One's withdrawals")
 async def list_withdrawals(
-    services: ServicesDep, caller: Caller, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
+    services: ServicesDep, caller: Reader, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
 ) -> Response:
     """The newest first."""
     name = f"withdrawals {caller.user_id}"
@@ -174,7 +180,7 @@ async def list_withdrawals(
 
 
 @router.get("/ledger/withdrawals/{withdrawal_id}", response_model=WithdrawalItem, summary="One withdrawal")
-async def get_withdrawal(services: ServicesDep, caller: Caller, withdrawal_id: str) -> Response:
+async def get_withdrawal(services: ServicesDep, caller: Reader, withdrawal_id: str) -> Response:
     """Only one's own."""
     found = await services.money.withdrawals.get(_withdrawal_id(withdrawal_id))
     if found is None or found.user != caller.user_id:
@@ -186,7 +192,7 @@ async def get_withdrawal(services: ServicesDep, caller: Caller, withdrawal_id: s
     "/ledger/withdrawals/{withdrawal_id}/cancel", response_model=WithdrawalItem, summary="Don't pay out after all"
 )
 async def cancel_withdrawal(
-    services: ServicesDep, caller: Caller, key: IdempotencyKey, withdrawal_id: str, _body: Nothing = None
+    services: ServicesDep, caller: Withdrawer, key: IdempotencyKey, withdrawal_id: str, _body: Nothing = None
 ) -> Response:
     """While it is asked for or waits: the money is free again."""
     number = _withdrawal_id(withdrawal_id)
@@ -203,8 +209,10 @@ async def cancel_withdrawal(
 @router.get("/admin/withdrawals", response_model=RequestedPage, summary="Withdrawals of all", tags=["admin"])
 async def requested_withdrawals(
     services: ServicesDep,
-    _operator: Operator,
-    state: Literal["requested", "waiting_for_chain", "rejected", "cancelled"] = "requested",
+    _operator: PayoutManager,
+    state: Literal[
+        "requested", "waiting_for_chain", "sending", "paid", "failed", "rejected", "cancelled"
+    ] = "requested",
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response:
@@ -224,7 +232,7 @@ async def requested_withdrawals(
     tags=["admin"],
 )
 async def approve_withdrawal(
-    services: ServicesDep, operator: Operator, key: IdempotencyKey, withdrawal_id: str, _body: Nothing = None
+    services: ServicesDep, operator: PayoutManager, key: IdempotencyKey, withdrawal_id: str, _body: Nothing = None
 ) -> Response:
     """For operators, not for their own."""
     return await _decided(services, operator, key, withdrawal_id, State.WAITING_FOR_CHAIN, None)
@@ -237,14 +245,14 @@ async def approve_withdrawal(
     tags=["admin"],
 )
 async def reject_withdrawal(
-    services: ServicesDep, operator: Operator, key: IdempotencyKey, withdrawal_id: str, body: Rejection
+    services: ServicesDep, operator: PayoutManager, key: IdempotencyKey, withdrawal_id: str, body: Rejection
 ) -> Response:
     """The money is its owner's again. For operators."""
     return await _decided(services, operator, key, withdrawal_id, State.REJECTED, body.reason)
 
 
 async def _decided(
-    services: Services, operator: Operator, key: str, withdrawal_id: str, wanted: State, reason: str | None
+    services: Services, operator: Identity, key: str, withdrawal_id: str, wanted: State, reason: str | None
 ) -> Response:
     number = _withdrawal_id(withdrawal_id)
 
@@ -252,6 +260,9 @@ async def _decided(
         found = await services.money.withdrawals.get(number)
         if found is not None and found.user == operator.user_id:
             raise Problem("forbidden", "nobody decides on their own withdrawal")
+        if found is not None and wanted is State.WAITING_FOR_CHAIN and _approved_by(found, operator.user_id):
+            # A retry whose first answer was lost finds it on its way.
+            return 200, encode(withdrawal_json(found, services.money.payouts.chain) | {"user": id_text(found.user)})
         decided = await services.money.withdrawals.decide(number, wanted, operator.user_id, services.now_ms(), reason)
         shown = await _shown(services, decided)
         assert isinstance(decided, Withdrawal), "what else there is was raised"
@@ -269,6 +280,10 @@ async def _shown(services: Services, decided: Withdrawal | WithdrawalRefusal | N
     if decided.state == State.WAITING_FOR_CHAIN:
         await services.money.payouts.take(decided)
     return withdrawal_json(decided, services.money.payouts.chain)
+
+
+def _approved_by(withdrawal: Withdrawal, operator: int) -> bool:
+    return withdrawal.decided_by == operator and withdrawal.state in (State.SENDING, State.PAID, State.FAILED)
 
 
 def _currency(code: str) -> Currency:

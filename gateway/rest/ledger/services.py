@@ -7,6 +7,7 @@ from domain.ledger.withdrawals import Limits
 from persistence.ledger.reading import LedgerReading
 from persistence.ledger.store import Ledger
 from persistence.ledger.withdrawals import Withdrawal, Withdrawals
+from persistence.wallets.payouts import Payouts as BegunPayouts
 
 # In base units of USDC.
 UNITS = 1_000_000
@@ -28,6 +29,18 @@ class NoPayouts:
 
     async def take(self, withdrawal: Withdrawal) -> None:
         return None
+
+
+class ChainPayouts:
+    """Passes approved withdrawals to the minting pool at once; a job does so for those that are missed here."""
+
+    chain: str | None = "solana"
+
+    def __init__(self, payouts: BegunPayouts) -> None:
+        self._payouts = payouts
+
+    async def take(self, withdrawal: Withdrawal) -> None:
+        await self._payouts.begin(withdrawal.id)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from domain.ids import InvalidId, parse_id
 from gateway.http.problems import Problem
 from gateway.rest.answers import answered
-from gateway.rest.callers import Caller, IdempotencyKey
+from gateway.rest.callers import Editor, IdempotencyKey, Reader
 from gateway.rest.cursors import Cursor, encode_cursor, number_in
 from gateway.rest.idempotency import Posted, idempotent
 from gateway.rest.notifications.bodies import (
@@ -40,7 +40,7 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
 
 @router.put("/users/me/watches/{kind}/{id}", status_code=204, summary="Watch an auction or a card")
-async def watch(services: ServicesDep, caller: Caller, kind: WatchKind, id: str) -> Response:
+async def watch(services: ServicesDep, caller: Editor, kind: WatchKind, id: str) -> Response:
     """Watched already, nothing changes. A watched auction notifies when it ends, a watched card when it is listed."""
     if not await services.watching.watches.add(caller.user_id, kind, _id(id, kind), services.now_ms()):
         raise Problem("not_found", f"there is no such {kind}")
@@ -48,7 +48,7 @@ async def watch(services: ServicesDep, caller: Caller, kind: WatchKind, id: str)
 
 
 @router.delete("/users/me/watches/{kind}/{id}", status_code=204, summary="Don't watch it any more")
-async def unwatch(services: ServicesDep, caller: Caller, kind: WatchKind, id: str) -> Response:
+async def unwatch(services: ServicesDep, caller: Editor, kind: WatchKind, id: str) -> Response:
     """Nothing happens where it is not watched."""
     await services.watching.watches.remove(caller.user_id, kind, _id(id, kind))
     return Response(status_code=204)
@@ -57,7 +57,7 @@ async def unwatch(services: ServicesDep, caller: Caller, kind: WatchKind, id: st
 @router.get("/users/me/watches", response_model=WatchPage, response_model_exclude_none=True, summary="What one watches")
 async def watches(
     services: ServicesDep,
-    caller: Caller,
+    caller: Reader,
     kind: WatchKind | None = None,
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
@@ -72,7 +72,7 @@ async def watches(
 
 
 @router.post("/users/me/searches", status_code=201, response_model=SearchItem, summary="Keep a search")
-async def save_search(services: ServicesDep, caller: Caller, key: IdempotencyKey, body: NewSearch) -> Response:
+async def save_search(services: ServicesDep, caller: Editor, key: IdempotencyKey, body: NewSearch) -> Response:
     """Words that no card has stand for those that look like them, as of now."""
 
     async def work(begun: Begun) -> tuple[int, bytes]:
@@ -84,14 +84,14 @@ async def save_search(services: ServicesDep, caller: Caller, key: IdempotencyKey
 
 
 @router.get("/users/me/searches", response_model=SearchList, summary="One's searches")
-async def searches(services: ServicesDep, caller: Caller) -> Response:
+async def searches(services: ServicesDep, caller: Reader) -> Response:
     """All of them, the newest first."""
     rows = await services.watching.searches.all(caller.user_id)
     return answered({"items": [search_json(row) for row in rows], "next_cursor": None})
 
 
 @router.delete("/users/me/searches/{search_id}", status_code=204, summary="Forget a search")
-async def forget_search(services: ServicesDep, caller: Caller, search_id: str) -> Response:
+async def forget_search(services: ServicesDep, caller: Editor, search_id: str) -> Response:
     """Its notifications stay. Nothing happens where there is no such search."""
     await services.watching.searches.remove(caller.user_id, _id(search_id, "search"))
     return Response(status_code=204)
@@ -100,7 +100,7 @@ async def forget_search(services: ServicesDep, caller: Caller, search_id: str) -
 @router.get("/notifications", response_model=NotificationPage, summary="A user's notifications", tags=["notifications"])
 async def notifications(
     services: ServicesDep,
-    caller: Caller,
+    caller: Reader,
     unread: Annotated[bool, Query(description="Only those that were not read yet")] = False,
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
@@ -117,7 +117,7 @@ async def notifications(
 
 
 @router.post("/notifications/read", response_model=NowRead, summary="These were read", tags=["notifications"])
-async def read(services: ServicesDep, caller: Caller, key: IdempotencyKey, body: ReadNotifications) -> Response:
+async def read(services: ServicesDep, caller: Editor, key: IdempotencyKey, body: ReadNotifications) -> Response:
     """``ids`` that are not one's own are passed over."""
     store, user = services.watching.notifications, caller.user_id
 

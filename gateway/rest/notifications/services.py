@@ -1,10 +1,21 @@
 """The stores of the routes about watches, searches and notifications."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from persistence.notifications.saved_searches import SavedSearches
 from persistence.notifications.store import Notifications
 from persistence.notifications.watches import Watches
+from persistence.push.subscriptions import PushSubscriptions
+
+
+@dataclass(frozen=True)
+class PushServices:
+    """``key``: the public key of messages; ``origins``: the push services that are known."""
+
+    subscriptions: PushSubscriptions
+    key: str
+    origins: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -14,3 +25,4 @@ class Watching:
     watches: Watches
     searches: SavedSearches
     notifications: Notifications
+    push: PushServices

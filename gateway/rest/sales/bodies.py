@@ -6,8 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from domain.ids import id_text
 from domain.sales.settlement import FEE_BP_MAX, PAYEES_MAX, ROYALTY_BP_MAX
-from gateway.rest.identity.routes import USERNAME_PATTERN
+from gateway.rest.identity.bodies import USERNAME_PATTERN
 from gateway.rest.text import LINE
+from persistence.log.anchors import Anchored
 from persistence.sales.copies import MAKE_MAX, Change, Copy
 from persistence.sales.second_chances import Offer
 from persistence.sales.selling import Settlement
@@ -77,7 +78,7 @@ class TierChoice(_Body):
 
 
 class CopyItem(BaseModel):
-    """A copy. ``auction`` has it locked while it is listed; ``cost`` and ``acquired_at`` are for its owner alone."""
+    """A copy. ``auction`` has it locked while it is listed. ``trade``, ``cost`` and since when are for its owner."""
 
     id: str
     card: str
@@ -89,7 +90,9 @@ class CopyItem(BaseModel):
     grade: Annotated[int | None, Field(description="In tenths")]
     owner: Annotated[str | None, Field(description="Username")]
     place: Literal["free", "listed", "trade", "withdrawn"]
+    image: Annotated[str | None, Field(description="The first picture of its card")]
     auction: str | None = None
+    trade: str | None = None
     cost: int | None = None
     acquired_at: int | None = None
 
@@ -108,16 +111,17 @@ class MadeCopies(BaseModel):
 
 
 class ProvenanceItem(BaseModel):
-    """One change of owner. ``event_hash`` is that of the event that closed the auction."""
+    """One change of owner. ``event_hash`` is that of the event that closed the auction, or confirmed the trade."""
 
     seq: int
     at: int
-    reason: Literal["made", "sale", "trade", "gift", "refund"]
+    reason: Literal["made", "sale", "trade", "gift", "refund", "deposit", "outside"]
     from_: Annotated[str | None, Field(alias="from")]
     to: str | None
     price: int | None
     currency: str | None
     auction: str | None
+    trade: str | None
     event_hash: str | None
 
 
@@ -155,10 +159,22 @@ class Receipt(BaseModel):
     refunded: bool
 
 
+class ReceiptAnchor(BaseModel):
+    """The newest anchor of the auction's log on the chain. ``signature`` and ``slot`` are null until it is final."""
+
+    state: Literal["pending", "final", "failed"]
+    seq: Annotated[int, Field(description="The last row of the log that it covers")]
+    root: Annotated[str, Field(description="Of the Merkle tree; hexadecimal")]
+    signature: str | None
+    slot: int | None
+    proof: Annotated[str, Field(description="The path of the inclusion proof")]
+
+
 class Receipts(BaseModel):
     """In the order of the rounds."""
 
     items: list[Receipt]
+    anchor: ReceiptAnchor | None
 
 
 class OfferItem(BaseModel):
@@ -216,22 +232,37 @@ def copy_json(copy: Copy, viewer: int | None) -> dict[str, Any]:
     item = {
         "id": id_text(copy.id), "card": id_text(copy.card), "name": copy.card_name, "set": copy.set,
         "number": copy.number, "serial": copy.serial, "grader": copy.grader, "grade": copy.grade,
-        "owner": copy.owner_name, "place": copy.place,
+        "owner": copy.owner_name, "place": copy.place, "image": copy.image,
     }  # fmt: skip
     if copy.locked_by is not None and copy.place == "listed":
         item["auction"] = id_text(copy.locked_by)
     if viewer == copy.owner:
         item |= {"cost": copy.cost, "acquired_at": copy.acquired_at}
+        if copy.locked_by is not None and copy.place == "trade":
+            item["trade"] = id_text(copy.locked_by)
     return item
 
 
 def change_json(change: Change) -> dict[str, Any]:
     """A ProvenanceItem."""
+    source = None if change.source is None else id_text(change.source)
     return {
         "seq": change.seq, "at": change.at, "reason": change.reason, "from": change.from_name, "to": change.to_name,
         "price": change.price, "currency": change.currency,
-        "auction": None if change.source is None else id_text(change.source),
+        "auction": None if change.reason == "trade" else source,
+        "trade": source if change.reason == "trade" else None,
         "event_hash": None if change.event_hash is None else change.event_hash.hex(),
+    }  # fmt: skip
+
+
+def anchor_json(found: Anchored | None) -> dict[str, Any] | None:
+    """A ReceiptAnchor."""
+    if found is None:
+        return None
+    leaf = found.claim.leaf
+    return {
+        "state": found.state, "seq": leaf.seq, "root": found.claim.root.hex(), "signature": found.signature,
+        "slot": found.slot, "proof": f"/api/v1/auctions/{id_text(leaf.entity)}/proof",
     }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Copies of cards: owners, provenance, gifts; and making copies, for operators."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import Depends, Query
@@ -11,7 +11,7 @@ from domain.sales.settlement import Payee, royalty_fault
 from gateway.http.problems import Problem
 from gateway.identity.tokens import Identity
 from gateway.rest.answers import answered
-from gateway.rest.callers import Caller, IdempotencyKey, Operator, Visitor
+from gateway.rest.callers import PUBLIC, CatalogEditor, Giver, IdempotencyKey, Reader, Visitor
 from gateway.rest.cursors import Cursor, encode_cursor, number_in
 from gateway.rest.idempotency import InvalidRequest, Posted, idempotent
 from gateway.rest.routing import api_router
@@ -62,7 +62,7 @@ def parsed(text: str, what: str) -> int:
 
 @router.get("/users/me/copies", response_model=CopyPage, summary="One's own copies")
 async def my_copies(
-    services: ServicesDep, caller: Caller, place: Place = None, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
+    services: ServicesDep, caller: Reader, place: Place = None, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
 ) -> Response:
     """In the order of their making, with what they cost."""
     return await _page(services, caller, f"copies of {caller.user_id} {place}", limit, cursor, caller.user_id, place)
@@ -77,8 +77,11 @@ async def their_copies(
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response:
-    """Collections are public; what was paid is in each copy's provenance."""
+    """Collections are public, unless their owner prefers otherwise; what was paid is in each copy's provenance."""
     owner = await user_named(services, username)
+    own = visitor is not None and visitor.user_id == owner
+    if not own and (await services.profiles.profiles.preferences(owner)).private_collection:
+        raise Problem("forbidden", "this collection is private")
     return await _page(services, visitor, f"copies of {owner} {place}", limit, cursor, owner, place)
 
 
@@ -99,7 +102,9 @@ async def get_copy(services: ServicesDep, visitor: Visitor, copy: CopyId) -> Res
     return answered(copy_json(found, None if visitor is None else visitor.user_id))
 
 
-@router.get("/copies/{copy_id}/provenance", response_model=ProvenancePage, summary="Who had a copy")
+@router.get(
+    "/copies/{copy_id}/provenance", dependencies=[PUBLIC], response_model=ProvenancePage, summary="Who had a copy"
+)
 async def provenance(
     services: ServicesDep, copy: CopyId, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
 ) -> Response:
@@ -114,7 +119,7 @@ async def provenance(
 
 
 @router.post("/copies/{copy_id}/give", response_model=CopyItem, summary="Give a copy away")
-async def give(services: ServicesDep, caller: Caller, key: IdempotencyKey, copy: CopyId, body: Gift) -> Response:
+async def give(services: ServicesDep, caller: Giver, key: IdempotencyKey, copy: CopyId, body: Gift) -> Response:
     """A free copy becomes another's, for nothing. It can't be taken back."""
 
     async def work(_begun: Begun) -> tuple[int, bytes]:
@@ -139,19 +144,23 @@ async def give(services: ServicesDep, caller: Caller, key: IdempotencyKey, copy:
     tags=["admin"],
 )
 async def make_copies(
-    services: ServicesDep, operator: Operator, key: IdempotencyKey, card: CardId, body: NewCopiesBody
+    services: ServicesDep, operator: CatalogEditor, key: IdempotencyKey, card: CardId, body: NewCopiesBody
 ) -> Response:
     """Numbered on from the card's last one, within its edition. For operators."""
     if (body.grader is None) != (body.grade is None):
         raise InvalidRequest("invalid_request", "a grade comes with its grader")
 
+    async def store(connection: Any, made: list[int]) -> None:
+        # Nothing tells these copies from those of another order: a repetition would make more.
+        await services.idempotency.finish_within(connection, operator.user_id, key, 201, _made_json(made))
+
     async def work(_begun: Begun) -> tuple[int, bytes]:
         owner = await user_named(services, body.owner)
         new = NewCopies(card, body.count, owner, body.grader, body.grade)
-        made = await services.sales.copies.make(new, services.now_ms())
+        made = await services.sales.copies.make(new, services.now_ms(), store)
         if isinstance(made, CopyRefusal):
             raise copy_problem(made)
-        return 201, encode({"copies": [id_text(copy) for copy in made]})
+        return 201, _made_json(made)
 
     return await idempotent(services, Posted(operator, key, f"make copies {card} {body.model_dump_json()}"), work)
 
@@ -161,7 +170,7 @@ async def make_copies(
     tags=["admin"],
 )  # fmt: skip
 async def set_royalty(
-    services: ServicesDep, operator: Operator, key: IdempotencyKey, card: CardId, body: RoyaltyBody
+    services: ServicesDep, operator: CatalogEditor, key: IdempotencyKey, card: CardId, body: RoyaltyBody
 ) -> Response:
     """They count for every sale that is settled from now on. For operators."""
 
@@ -176,6 +185,10 @@ async def set_royalty(
         return 200, body.model_dump_json().encode()
 
     return await idempotent(services, Posted(operator, key, f"royalty {card} {body.model_dump_json()}"), work)
+
+
+def _made_json(made: list[int]) -> bytes:
+    return encode({"copies": [id_text(copy) for copy in made]})
 
 
 async def user_named(services: Services, name: str) -> int:

@@ -10,11 +10,12 @@ from domain.auction.events import Listed
 from domain.errors import NOT_FOUND
 from domain.ids import id_text
 from domain.ledger.refusals import Refusal
+from domain.permissions import Permission
 from domain.sales.settlement import HighestBids
 from gateway.http.problems import Problem, ledger_problem
 from gateway.rest.answers import answered
 from gateway.rest.auctions.bodies import Nothing
-from gateway.rest.callers import OPERATOR, AuctionId, Caller, IdempotencyKey, Operator
+from gateway.rest.callers import PUBLIC, AuctionId, Bidder, FeeManager, IdempotencyKey, Reader, SalesManager
 from gateway.rest.cursors import Cursor, encode_cursor, number_in
 from gateway.rest.idempotency import InvalidRequest, Posted, idempotent
 from gateway.rest.routing import api_router
@@ -29,6 +30,7 @@ from gateway.rest.sales.bodies import (
     SaleCancellation,
     TierBody,
     TierChoice,
+    anchor_json,
     failure_json,
     offer_json,
     receipt_json,
@@ -48,23 +50,26 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
 
 @router.get("/auctions/{auction_id}/receipts", response_model=Receipts, summary="What an auction came to")
-async def receipts(services: ServicesDep, caller: Caller, auction: AuctionId) -> Response:
-    """For its seller, who bought, and operators: who paid what, for what, with the hash of the closing event."""
+async def receipts(services: ServicesDep, caller: Reader, auction: AuctionId) -> Response:
+    """For its seller, who bought, and operators: who paid what, for what, with the hash of the closing event.
+
+    ``anchor`` is null until the auction's log is in an anchor, about a minute after its end.
+    """
     sales = services.sales
     copies = await sales.listings.copies_of(auction)
     refunded = await sales.second_chances.is_reversed(auction)
     items = []
     for settlement in await sales.settlements.of(auction):
         roles = {settlement.seller: "seller", settlement.buyer: "buyer"}
-        role = roles.get(caller.user_id, "operator" if OPERATOR in caller.roles else None)
+        role = roles.get(caller.user_id, "operator" if caller.may(Permission.SALES) else None)
         if role is not None:
             items.append(receipt_json(settlement, copies, role, refunded and settlement.round == 1))
     if not items:
         raise Problem("not_found", "there is no receipt for you here, or not yet")
-    return answered({"items": items})
+    return answered({"items": items, "anchor": anchor_json(await services.anchors.of_entity(auction))})
 
 
-@router.get("/fees", response_model=Fees, summary="What the house takes of a sale")
+@router.get("/fees", dependencies=[PUBLIC], response_model=Fees, summary="What the house takes of a sale")
 async def fees(services: ServicesDep) -> Response:
     """By the tier of the seller. The fee of an auction is that of the time when it was listed."""
     tiers = await services.sales.tiers.all()
@@ -72,7 +77,7 @@ async def fees(services: ServicesDep) -> Response:
 
 
 @router.post("/admin/fees", response_model=TierBody, summary="Set the fee of a tier", tags=["admin"])
-async def put_tier(services: ServicesDep, operator: Operator, key: IdempotencyKey, body: TierBody) -> Response:
+async def put_tier(services: ServicesDep, operator: FeeManager, key: IdempotencyKey, body: TierBody) -> Response:
     """For what is listed from now on. For operators."""
 
     async def work(_begun: Begun) -> tuple[int, bytes]:
@@ -85,7 +90,7 @@ async def put_tier(services: ServicesDep, operator: Operator, key: IdempotencyKe
 
 @router.post("/admin/users/{username}/tier", response_model=TierChoice, summary="Set a seller's tier", tags=["admin"])
 async def assign_tier(
-    services: ServicesDep, operator: Operator, key: IdempotencyKey, username: str, body: TierChoice
+    services: ServicesDep, operator: FeeManager, key: IdempotencyKey, username: str, body: TierChoice
 ) -> Response:
     """For what they list from now on. For operators."""
 
@@ -100,7 +105,7 @@ async def assign_tier(
 
 @router.get("/users/me/offers", response_model=OfferPage, summary="One's second chances")
 async def my_offers(
-    services: ServicesDep, caller: Caller, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
+    services: ServicesDep, caller: Reader, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
 ) -> Response:
     """Offers to the caller after the winner's sale was reversed, newest auctions first."""
     name = f"offers to {caller.user_id}"
@@ -112,7 +117,7 @@ async def my_offers(
 
 @router.post("/auctions/{auction_id}/second-chance/accept", response_model=Receipt, summary="Take a second chance")
 async def accept(
-    services: ServicesDep, caller: Caller, key: IdempotencyKey, auction: AuctionId, _body: Nothing = None
+    services: ServicesDep, caller: Bidder, key: IdempotencyKey, auction: AuctionId, _body: Nothing = None
 ) -> Response:
     """Paid from what is available. The copies are the caller's at once."""
 
@@ -132,7 +137,7 @@ async def accept(
 
 @router.post("/auctions/{auction_id}/second-chance/decline", response_model=OfferItem, summary="Decline it")
 async def decline(
-    services: ServicesDep, caller: Caller, key: IdempotencyKey, auction: AuctionId, _body: Nothing = None
+    services: ServicesDep, caller: Bidder, key: IdempotencyKey, auction: AuctionId, _body: Nothing = None
 ) -> Response:
     """The seller has the copies back."""
 
@@ -152,7 +157,7 @@ async def decline(
     "/admin/auctions/{auction_id}/cancel-sale", response_model=CancelledSale, summary="Take a sale back", tags=["admin"]
 )
 async def cancel_sale(
-    services: ServicesDep, operator: Operator, key: IdempotencyKey, auction: AuctionId, body: SaleCancellation
+    services: ServicesDep, operator: SalesManager, key: IdempotencyKey, auction: AuctionId, body: SaleCancellation
 ) -> Response:
     """All who were paid give it back, and the seller has the copies; or the runner-up may have them. For operators."""
 
@@ -173,7 +178,7 @@ async def cancel_sale(
 
 @router.get("/admin/settlements/failed", response_model=FailedPage, summary="Sales that failed", tags=["admin"])
 async def failed(
-    services: ServicesDep, _operator: Operator, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
+    services: ServicesDep, _operator: SalesManager, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
 ) -> Response:
     """Those whose winner could not pay, or the like: try again, or take the sale back. For operators."""
     before = number_in("failed", cursor)
@@ -184,7 +189,7 @@ async def failed(
 
 @router.post("/admin/settlements/{auction_id}/retry", summary="Try a failed sale again", tags=["admin"])
 async def retry(
-    services: ServicesDep, operator: Operator, key: IdempotencyKey, auction_id: str, _body: Nothing = None
+    services: ServicesDep, operator: SalesManager, key: IdempotencyKey, auction_id: str, _body: Nothing = None
 ) -> Response:
     """Within a second. For operators."""
     auction = parsed(auction_id, "auction")

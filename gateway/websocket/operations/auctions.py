@@ -5,6 +5,7 @@ import msgspec
 from actors.stream.messages import Accepted, Command, command
 from domain.auction.commands import BuyNow, PlaceBid
 from domain.ids import parse_id
+from domain.permissions import Permission
 from gateway.identity.tokens import Identity
 from gateway.websocket.operations.operation import CommandOperation
 from gateway.wire.frames import Amount, Frame, IdText, Key
@@ -55,5 +56,5 @@ def _reply(frame: BidFrame | BuyNowFrame, answer: Accepted) -> BidReply:
     )  # fmt: skip
 
 
-BID = CommandOperation(BidFrame, "auction", _bid, _reply)
-BUY_NOW = CommandOperation(BuyNowFrame, "auction", _buy_now, _reply)
+BID = CommandOperation(BidFrame, Permission.BID, "auction", _bid, _reply)
+BUY_NOW = CommandOperation(BuyNowFrame, Permission.BID, "auction", _buy_now, _reply)

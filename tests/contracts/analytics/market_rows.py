@@ -119,6 +119,7 @@ MODELS = {
     "card_windows": "card_id, currency, days, as_of_day, sales, volume, price, before, change_bp",
     "seller_days": """seller_id, currency, day, auctions_offered, auctions_sold, copies_offered, copies_sold, gross,
         fees, royalties, realised""",
+    "buyer_days": "buyer_id, currency, day, wins, copies, spent",
     "holdings": "owner_id, card_id, copies, costed, cost",
     "user_value_days": "user_id, currency, day, copies, value",
 }
@@ -176,6 +177,7 @@ class Ledger:
             "card_prices": {(card, USDC, *what) for card, what in last.items()},
             "card_windows": self._windows(standing, today),
             "seller_days": self._sellers(standing),
+            "buyer_days": self._buyers(),
             "holdings": self._holdings(),
             "user_value_days": self._values(last_day),
         }
@@ -208,6 +210,16 @@ class Ledger:
                 sale["price"] - sale["fee"] - sale["royalties"] - (sale["seller_cost"] or 0)
             )
         return {(seller, USDC, day, *sums) for (seller, day), sums in days.items() if any(sums)}
+
+    def _buyers(self) -> set[tuple[Any, ...]]:
+        days: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0] * 3)
+        for row in self.settlements:
+            if row["outcome"] == "sold" and (row["auction_id"], row["round"]) not in self.refunds:
+                sums = days[row["buyer_id"], row["at"] // DAY_MS]
+                days[row["buyer_id"], row["at"] // DAY_MS] = [
+                    had + more for had, more in zip(sums, (1, row["copies"], row["price"]), strict=True)
+                ]
+        return {(buyer, USDC, day, *sums) for (buyer, day), sums in days.items()}
 
     def _holdings(self) -> set[tuple[Any, ...]]:
         held: dict[tuple[int, int], list[int | None]] = defaultdict(list)

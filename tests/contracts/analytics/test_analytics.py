@@ -6,6 +6,8 @@ import asyncpg
 import pytest
 
 from domain.sales.portfolio import DAY_MS, day_of
+from domain.trade.commands import Reverse
+from domain.trade.terms import Leg
 from persistence.analytics.following import Analytics, Step
 from persistence.analytics.portfolios import PortfolioReading
 from persistence.analytics.values import SLACK_MS
@@ -13,13 +15,15 @@ from persistence.postgres.pool import Pool
 from persistence.sales.second_chances import Reversal, SecondChances
 from tests.contracts.analytics.market_rows import Ledger, give, make_cards, make_copy, read_models, refund, settle
 from tests.contracts.sales.sale_scenes import OPERATOR, Scene, a_life
+from tests.contracts.trades.trade_scenes import TradeScene
 
 USD = 1_000_000
 START = 20_000 * DAY_MS
 HOUR = 3_600_000
 STEPS_MAX = 500
 EMPTIED = """sales, settlements, refunds, provenance, copies, cards, card_sets, card_days, market_days, card_prices,
-    card_windows, seller_days, holdings, user_value_days, value_cards, value_owners, card_market"""
+    card_windows, seller_days, holdings, user_value_days, value_cards, value_owners, card_market,
+    auction_bidders, buyer_days"""
 
 
 @pytest.fixture
@@ -63,7 +67,7 @@ async def test_a_sale_is_in_every_figure_and_out_of_them_when_it_is_taken_back(e
     copy = await make_copy(empty, card, 1, START)
     auction = await settle(empty, [copy], 2, 20 * USD, START + HOUR)
     now = START + DAY_MS + SLACK_MS
-    assert await caught_up(empty, now) == 4
+    assert await caught_up(empty, now) == 5
     found = await read_models(empty)
     assert found["card_prices"] == {(card, "USDC", 20 * USD, START + HOUR)}
     assert found["holdings"] == {(2, card, 1, 1, 20 * USD)}
@@ -244,7 +248,7 @@ async def test_whatever_happens_in_whatever_order_made_anew_it_is_what_it_was(
     await caught_up(empty, now)
     assert await read_models(empty) == followed
     status = await Analytics(empty).status(now)
-    assert (status.caught_up_at, [source.waiting for source in status.sources]) == (now, [0, 0, 0, 0])
+    assert (status.caught_up_at, [source.waiting for source in status.sources]) == (now, [0, 0, 0, 0, 0])
 
 
 async def _something(
@@ -269,3 +273,23 @@ async def _something(
             await refund(writer, auction, now)
             if chance.random() < 0.5:
                 await settle(writer, bundle, 9, USD, now, auction=auction, round=2)
+
+
+async def test_a_traded_copy_has_what_was_paid_for_it_as_its_cost_and_is_no_sale(empty: Pool, database_url: str):
+    scene = TradeScene(empty)
+    async with a_life(database_url) as host:
+        ann, bob = await scene.person(), await scene.person()
+        first, second = await scene.card(), await scene.card()
+        [hers], [his] = await scene.copies_for(ann, 1, first), await scene.copies_for(bob, 1, second)
+        await empty.execute("UPDATE copies SET cost = $2 WHERE copy_id = $1", hers, 3 * USD)
+        trade = await scene.confirm(host, Leg(ann, bob, (hers,), 600 * USD), Leg(bob, ann, (his,)))
+        await scene.execute(host)
+        now = host.clock.now_ms()
+        await caught_up(empty, now)
+        found = await read_models(empty)
+        assert found["holdings"] == {(ann, second, 1, 1, 600 * USD), (bob, first, 1, 0, 0)}
+        assert found["card_prices"] == found["seller_days"] == found["market_days"] == set()
+        await scene.order(host, trade, Reverse(OPERATOR, "r", "stolen"))
+        await scene.reverse(host)
+        await caught_up(empty, now)
+    assert (await read_models(empty))["holdings"] == {(ann, first, 1, 1, 3 * USD), (bob, second, 1, 0, 0)}

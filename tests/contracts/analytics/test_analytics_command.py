@@ -49,10 +49,10 @@ def test_rebuilding_counts_everything_and_status_says_how_far_it_is(run, databas
     asyncio.run(sold(database_url))
     before = json.loads(run("status", "--json").stdout)
     assert (before["caught_up_at"], before["behind_s"]) == (None, None)
-    assert before["waiting"] == {"sales": 3, "settlements": 3, "refunds": 0, "provenance": 6}
+    assert before["waiting"] == {"sales": 3, "settlements": 3, "refunds": 0, "provenance": 6, "bids": 3}
     assert "A rebuild is in progress" in run("status").stdout
     for _ in range(2):
-        assert "12 rows" in run("rebuild").stdout
+        assert "15 rows" in run("rebuild").stdout
         found, truth = asyncio.run(models_and_truth(database_url))
         assert found == truth
     after = json.loads(run("status", "--json").stdout)

@@ -138,7 +138,7 @@ async def test_every_change_of_a_card_is_seen_by_the_next_who_asks(database_url:
         await import_rows(iter([Read(n, row, n) for n, row in enumerate(rows)]), writing, 2_000)
 
     async def put_by_an_operator() -> None:
-        operator = await cached.person(role="operator")
+        operator = await cached.person(role="admin")
         body = {"set": "more", "number": "2", "name": "Mewtwo", "rarity": "rare"}
         assert (await operator.post("/admin/catalog/cards", body)).status_code == 201
 

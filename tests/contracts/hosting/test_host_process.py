@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from auction_examples import AUCTION, terms
-from auction_requests import open_request, state_in, state_request
+from auction_examples import AUCTION, SELLER, terms
+from auction_requests import cancel_request, open_request, state_in, state_request
 
 from actors.hosting.ownership import releases as releases_module
 from actors.hosting.ownership.ownership import Assignment
@@ -166,3 +166,77 @@ async def test_who_takes_over_from_one_that_did_not_let_go_ends_its_appends(dire
         await second.acquire(Assignment(slots=ALL))
         assert await first._log.pool.fetch(writers) == []
         assert await said(second) == "shared"
+
+
+async def test_an_answer_to_a_heartbeat_that_is_older_than_an_acquisition_takes_nothing_away(
+    directory: Directory, database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    async with serving(database_url, "h1") as first, serving(database_url, "h2") as second:
+        await first.acquire(Assignment(slots=ALL))
+        await ask(first, creation())
+        assert first._directory is not None
+        heartbeat = first._directory.heartbeat
+        read, goes_on, later = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def slow(*args: Any) -> Any:
+            if goes_on.is_set():
+                later.set()
+            owned = await heartbeat(*args)
+            if not (owned.slots or goes_on.is_set()):
+                read.set()
+                await goes_on.wait()
+            return owned
+
+        monkeypatch.setattr(first._directory, "heartbeat", slow)
+        await second.acquire(Assignment(slots=ALL))
+        async with asyncio.timeout(10):
+            await read.wait()
+            # The answer says that the second host owns all, and arrives after the first one has acquired it again.
+            await first.acquire(Assignment(slots=ALL))
+            goes_on.set()
+            await later.wait()
+        assert await said(first) == "shared"
+
+
+async def test_a_host_that_did_not_notice_that_another_one_owned_its_slots_forgets_their_states(
+    directory: Directory, database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    async with serving(database_url, "h1") as stopped, serving(database_url, "h2") as other:
+        await stopped.acquire(Assignment(slots=ALL))
+        await ask(stopped, creation())
+        assert stopped._directory is not None
+
+        async def unheard(*_: Any) -> Any:
+            raise StoreUnavailable("as of a process that was stopped")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(stopped._directory, "heartbeat", unheard)
+            await other.acquire(Assignment(slots=ALL))
+            assert isinstance(await ask(other, cancel_request(AUCTION, SELLER)), StateAnswer)
+            await stopped.acquire(Assignment(slots=ALL))
+            answer = await ask(stopped, state_request(AUCTION))
+        assert (state_in(answer).status, answer.seq) == ("cancelled", 2)
+
+
+async def test_the_lease_of_a_host_that_has_lost_slots_begins_when_their_states_are_dropped(
+    directory: Directory, database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    async with serving(database_url, "h1") as first, serving(database_url, "h2") as second:
+        await first.acquire(Assignment(slots=ALL))
+        await ask(first, creation())
+        assert first.host is not None
+        host, seen = first.host, set[tuple[bool, bool]]()
+        confirmed = host.confirmed
+
+        def watched(now_ms: int) -> None:
+            seen.add((host.ownership.owns(AUCTION), AUCTION in host.entities))
+            confirmed(now_ms)
+
+        monkeypatch.setattr(host, "confirmed", watched)
+        await second.acquire(Assignment(slots=ALL))
+
+        async def knows() -> bool:
+            return (False, False) in seen
+
+        await until(knows, "the first host knows that it has lost them")
+        assert (False, True) not in seen

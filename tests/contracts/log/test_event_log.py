@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from memory_stores import MemoryEventLog
 
 from domain.ids import first_id_at
 from persistence.log.event_log import EventLog, EventRow, KeyedRow
@@ -15,6 +14,7 @@ from persistence.log.summaries import SummaryRow
 from persistence.postgres.errors import KeyTaken, StaleSequence, StoreUnavailable
 from persistence.postgres.pool import Pool
 from persistence.summary_tables import SUMMARY_TABLES
+from tests.memory.event_log import MemoryEventLog
 
 _counter = itertools.count()
 

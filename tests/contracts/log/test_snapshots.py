@@ -3,11 +3,11 @@
 import itertools
 
 import pytest
-from memory_stores import MemorySnapshots
 
 from persistence.log.snapshots import Snapshot, SnapshotStore
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.pool import Pool, close_pool, open_pool
+from tests.memory.snapshots import MemorySnapshots
 
 _auctions = itertools.count(1)
 

@@ -15,7 +15,7 @@ from tests.rest.rest_engine import USD, RestEngine
 async def an_ended_auction(engine: RestEngine) -> str:
     """Rows: 1 listed, 2 opened, 3 to 7 bids, 8 closed."""
     seller, ann, bob = await engine.person(), await engine.person(), await engine.person()
-    operator = await engine.person(role="operator")
+    operator = await engine.person(role="admin")
     auction: str = (await seller.open_auction())["id"]
     for number in range(5):
         bidder = (ann, bob)[number % 2]
@@ -81,8 +81,8 @@ async def test_all_auctions_are_verified_and_the_broken_ones_named(engine: RestE
     result = await ece_verify(database_url, "--all", "--json")
     summary = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert summary["auctions"] == await pool.fetchval("SELECT count(*) FROM auctions")
-    broken = {finding["auction"]: finding for finding in summary["findings"]}
+    assert summary["entities"] == await pool.fetchval("SELECT count(*) FROM auctions")
+    broken = {finding["id"]: finding for finding in summary["findings"]}
     assert [f["detail"] for f in broken[gone]["findings"]] == ["rows 1 to 8 are missing: the summary row knows of them"]
     assert gone in (await ece_verify(database_url, "--all")).stdout
 

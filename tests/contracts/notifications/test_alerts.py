@@ -108,7 +108,7 @@ class Market:
 async def market(pool: Pool) -> AsyncIterator[Market]:
     yield Market(pool)
     await pool.execute(
-        "TRUNCATE watches, saved_searches, notifications, notification_heads, jobs, copies, listed_copies"
+        "TRUNCATE watches, saved_searches, notifications, notification_heads, jobs, copies, listed_copies CASCADE"
     )
 
 

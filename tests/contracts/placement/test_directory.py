@@ -1,4 +1,4 @@
-"""The directory on PostgreSQL: who keeps which slot, since when, and what is due."""
+"""The directory: who keeps which slot, since when, and what is due. On PostgreSQL, and on the twin in memory."""
 
 import asyncio
 
@@ -7,27 +7,43 @@ import pytest
 from persistence.placement.directory import Claimed, Directory, DueEntity, HostAddress, Owned, Superseded, slot_of
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.pool import Pool, close_pool, open_pool
+from tests.memory.directory import MemoryDirectory
+
+Store = Directory | MemoryDirectory
+
+
+@pytest.fixture(params=["postgresql", "memory"])
+def pool_if_any(request: pytest.FixtureRequest) -> Pool | None:
+    return None if request.param == "memory" else request.getfixturevalue("pool")
 
 
 @pytest.fixture
-async def directory(pool: Pool) -> Directory:
+async def directory(pool_if_any: Pool | None) -> Store:
+    if pool_if_any is None:
+        return MemoryDirectory()
+    await pool_if_any.execute("TRUNCATE hosts, slots, dedicated, auctions CASCADE")
+    return Directory(pool_if_any)
+
+
+@pytest.fixture
+async def real_directory(pool: Pool) -> Directory:
     await pool.execute("TRUNCATE hosts, slots, dedicated, auctions CASCADE")
     return Directory(pool)
 
 
-async def test_a_host_that_takes_slots_is_found_with_them(directory: Directory):
+async def test_a_host_that_takes_slots_is_found_with_them(directory: Store):
     assert await directory.register("h1", "127.0.0.1", 4000, 1_000) == 1
     assert await directory.hosts() == [HostAddress("h1", 1, "127.0.0.1", 4000, 1_000, ())]
     assert await directory.claim("h1", 1, [2, 0, 1]) == Claimed({})
     assert await directory.hosts() == [HostAddress("h1", 1, "127.0.0.1", 4000, 1_000, (0, 1, 2))]
 
 
-async def test_nobody_there_is_no_error(directory: Directory):
+async def test_nobody_there_is_no_error(directory: Store):
     assert await directory.hosts() == []
     assert await directory.due([1, 2]) == []
 
 
-async def test_a_host_that_comes_again_has_lost_its_slots_and_learns_until_when_they_were_kept(directory: Directory):
+async def test_a_host_that_comes_again_has_lost_its_slots_and_learns_until_when_they_were_kept(directory: Store):
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.claim("h1", 1, [0, 1])
     assert await directory.heartbeat("h1", 1, 5_000) == Owned(frozenset({0, 1}))
@@ -37,7 +53,7 @@ async def test_a_host_that_comes_again_has_lost_its_slots_and_learns_until_when_
     assert await directory.heartbeat("h1", 2, 9_500) == Owned(frozenset({0, 1, 2}))
 
 
-async def test_slots_taken_from_a_dead_host_come_with_its_last_sign_of_life(directory: Directory):
+async def test_slots_taken_from_a_dead_host_come_with_its_last_sign_of_life(directory: Store):
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.claim("h1", 1, [0, 1])
     await directory.heartbeat("h1", 1, 3_000)
@@ -50,7 +66,7 @@ async def test_slots_taken_from_a_dead_host_come_with_its_last_sign_of_life(dire
     assert await directory.heartbeat("h1", 1, 8_100) == Owned(frozenset({0}))
 
 
-async def test_an_auction_with_a_host_of_its_own_is_no_longer_with_the_host_of_its_slot(directory: Directory):
+async def test_an_auction_with_a_host_of_its_own_is_no_longer_with_the_host_of_its_slot(directory: Store):
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.register("s1", "127.0.0.1", 4001, 1_000, node="n1")
     await directory.claim("h1", 1, [0, 1])
@@ -69,7 +85,7 @@ async def test_an_auction_with_a_host_of_its_own_is_no_longer_with_the_host_of_i
     assert await directory.dedicated() == {77: "s1"}
 
 
-async def test_an_auction_goes_back_to_its_slot_with_its_own_hosts_last_sign_of_life(directory: Directory):
+async def test_an_auction_goes_back_to_its_slot_with_its_own_hosts_last_sign_of_life(directory: Store):
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.register("s1", "127.0.0.1", 4001, 1_000)
     await directory.claim("h1", 1, [1])
@@ -81,7 +97,7 @@ async def test_an_auction_goes_back_to_its_slot_with_its_own_hosts_last_sign_of_
     assert await directory.heartbeat("s1", 1, 5_000) == Owned()
 
 
-async def test_an_own_host_that_comes_again_has_lost_its_auction(directory: Directory):
+async def test_an_own_host_that_comes_again_has_lost_its_auction(directory: Store):
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.register("s1", "127.0.0.1", 4001, 1_000)
     await directory.claim("h1", 1, [1])
@@ -93,7 +109,7 @@ async def test_an_own_host_that_comes_again_has_lost_its_auction(directory: Dire
     assert await directory.reclaim("h1", 1, [77]) == Claimed({77: 4_000})
 
 
-async def test_what_a_host_says_of_itself_stands_in_the_directory_until_it_comes_again(directory: Directory):
+async def test_what_a_host_says_of_itself_stands_in_the_directory_until_it_comes_again(directory: Store):
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.heartbeat("h1", 1, 2_000, b'{"inbox": 7}')
     assert [host.load_report for host in await directory.hosts()] == [b'{"inbox": 7}']
@@ -101,7 +117,7 @@ async def test_what_a_host_says_of_itself_stands_in_the_directory_until_it_comes
     assert [host.load_report for host in await directory.hosts()] == [b"{}"]
 
 
-async def test_a_host_that_keeps_nothing_can_be_struck_off(directory: Directory):
+async def test_a_host_that_keeps_nothing_can_be_struck_off(directory: Store):
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.register("h2", "127.0.0.1", 4001, 1_000)
     await directory.claim("h1", 1, [0])
@@ -109,7 +125,7 @@ async def test_a_host_that_keeps_nothing_can_be_struck_off(directory: Directory)
     assert [host.host_id for host in await directory.hosts()] == ["h1"]
 
 
-async def test_only_the_incarnation_that_is_entered_can_acquire_slots(directory: Directory):
+async def test_only_the_incarnation_that_is_entered_can_acquire_slots(directory: Store):
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.register("h1", "127.0.0.1", 4001, 2_000)
     for host_id, incarnation in (("h1", 1), ("stranger", 1)):
@@ -118,7 +134,7 @@ async def test_only_the_incarnation_that_is_entered_can_acquire_slots(directory:
     assert [host.slots for host in await directory.hosts()] == [()]
 
 
-async def test_an_older_incarnation_is_told_that_it_is_superseded(directory: Directory):
+async def test_an_older_incarnation_is_told_that_it_is_superseded(directory: Store):
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.register("h1", "127.0.0.1", 4001, 2_000)
     with pytest.raises(Superseded):
@@ -127,12 +143,12 @@ async def test_an_older_incarnation_is_told_that_it_is_superseded(directory: Dir
     assert [host.alive_at for host in await directory.hosts()] == [4_000]
 
 
-async def test_a_host_that_nobody_knows_is_superseded(directory: Directory):
+async def test_a_host_that_nobody_knows_is_superseded(directory: Store):
     with pytest.raises(Superseded):
         await directory.heartbeat("stranger", 1, 1_000)
 
 
-async def test_of_incarnations_that_register_at_the_same_time_each_has_its_own_number(directory: Directory):
+async def test_of_incarnations_that_register_at_the_same_time_each_has_its_own_number(directory: Store):
     taken = await asyncio.gather(*(directory.register("h1", "127.0.0.1", 4000 + i, 1_000) for i in range(4)))
     assert sorted(taken) == [1, 2, 3, 4]
     [host] = await directory.hosts()
@@ -140,7 +156,7 @@ async def test_of_incarnations_that_register_at_the_same_time_each_has_its_own_n
     assert (host.incarnation, host.port) == (4, 4000 + last)
 
 
-async def test_what_is_due_is_told_by_slot(directory: Directory, pool: Pool):
+async def test_what_is_due_is_told_by_slot(real_directory: Directory, pool: Pool):
     for entity, slot, due_at in ((1, 5, 50), (2, 5, None), (3, 6, 60), (4, 7, 70)):
         await pool.execute(
             "INSERT INTO entities (entity_id, kind, slot, due_at, ended, epoch, seq)"
@@ -149,7 +165,7 @@ async def test_what_is_due_is_told_by_slot(directory: Directory, pool: Pool):
             slot,
             due_at,
         )
-    due = await directory.due([5, 6])
+    due = await real_directory.due([5, 6])
     assert sorted(due, key=lambda d: d.entity) == [DueEntity(1, 5, 50), DueEntity(3, 6, 60)]
 
 

@@ -2,33 +2,15 @@
 
 import asyncio
 import contextlib
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from valkey_server import Valkey
 from virtual_time import until
 
+from bench.faults.injection.proxy import Proxy
 from persistence.redis.announcements import ANNOUNCEMENT_QUEUE_MAX, CHANNEL_GROUPS, Announcer, Listener, updates_channel
-from tests.faults.proxy import Proxy
-
-
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    # A short path: names of UNIX sockets have 107 bytes.
-    made = Path(tempfile.mkdtemp(prefix="ece-v-"))
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
-
-
-@pytest.fixture
-async def valkey(directory: Path) -> AsyncIterator[Valkey]:
-    server = Valkey(directory)
-    await server.start()
-    yield server
-    server.kill()
 
 
 class Received(list[tuple[str, bytes] | None]):

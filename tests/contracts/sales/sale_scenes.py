@@ -29,6 +29,7 @@ from persistence.log.event_log import EventLog
 from persistence.log.snapshots import SnapshotStore
 from persistence.postgres.pool import Pool
 from persistence.sales.copies import Copies, NewCopies
+from persistence.sales.copy_locks import CopyLocks
 from persistence.sales.listings import Listings, Locked
 from persistence.sales.settlement import Settlements
 from persistence.summary_tables import SUMMARY_TABLES
@@ -54,6 +55,7 @@ class NoNews:
 async def a_life(database_url: str) -> AsyncIterator[Host]:
     """A host that works, and is killed at the end. Nothing settles its auctions: tests do that step by step."""
     event_log, holds = EventLog(database_url, SUMMARY_TABLES), BidHolds(database_url)
+    locks = CopyLocks(database_url)
     await event_log.open()
     host = Host(
         event_log,
@@ -63,6 +65,7 @@ async def a_life(database_url: str) -> AsyncIterator[Host]:
         limits=HostLimits(),
         clock=Clock(),
         holds=holds,
+        copy_locks=locks,
     )
     host.ownership.slots = frozenset([0])
     await host.prepare()
@@ -75,6 +78,7 @@ async def a_life(database_url: str) -> AsyncIterator[Host]:
             task.cancel()
         await asyncio.gather(running, *host._loader.tasks, return_exceptions=True)
         await holds.close()
+        await locks.close()
         await event_log.close()
 
 
@@ -147,7 +151,11 @@ class Scene:
         return auction, copy, seller, buyer
 
     async def close(self, host: Host, auction: int) -> None:
+        """Close it, and wait until those who were outbid have their funds back."""
         assert not isinstance(await ask(host, close_request(auction, OPERATOR)), Refused)
+        async with asyncio.timeout(10):
+            while await holders_now(self.pool, auction) > 1:  # noqa: ASYNC110 – nothing notifies of a release
+                await asyncio.sleep(0.01)
 
     async def settle(self, host: Host, settlements: Settlements | None = None) -> None:
         """Until nothing is due that can be done."""
@@ -196,6 +204,11 @@ async def ledger_findings(database_url: str) -> list[str]:
         return [finding.detail for check in CHECKS for finding in (await checker.findings(check))[1]]
 
 
+async def holders_now(pool: Pool, auction: int) -> int:
+    """How many people's money is held for an auction."""
+    return int(await pool.fetchval("SELECT count(*) FROM ledger_holds WHERE reference = $1", held_for_auction(auction)))
+
+
 async def held_now(pool: Pool, auction: int) -> int:
     """All that is held for an auction."""
     return sum(hold.amount for hold in await Ledger(pool).held_for([held_for_auction(auction)], "USDC"))
@@ -238,3 +251,15 @@ class CutConnection(asyncpg.Connection):  # type: ignore[misc]
             work.close()
         self.terminate()
         raise ConnectionResetError("cut by the test")
+
+
+@asynccontextmanager
+async def fragile_pool(database_url: str) -> AsyncIterator[Pool]:
+    """A pool whose only connection can be cut."""
+    CutConnection.cut_at(None)
+    pool = await asyncpg.create_pool(database_url, min_size=1, max_size=1, connection_class=CutConnection)
+    try:
+        yield pool
+    finally:
+        CutConnection.cut_at(None)
+        pool.terminate()

@@ -72,7 +72,7 @@ async def test_a_retry_of_what_is_listed_is_answered_as_before_at_the_bound(stri
     assert (await lists(ann, "lost")).status_code == 201
 
 
-@pytest.mark.parametrize("role", ["operator", "quota_exempt"])
+@pytest.mark.parametrize("role", ["admin", "quota_exempt"])
 async def test_operators_and_exempt_sellers_have_no_quotas(strict: RestEngine, role: str):
     seller = await strict.person(role=role)
     answers = [(await lists(seller, placement="dedicated")).status_code for _ in range(5)]

@@ -28,6 +28,7 @@ from tests.contracts.sales.sale_scenes import (
     Scene,
     a_life,
     ask,
+    fragile_pool,
     held_now,
     ledger_findings,
 )
@@ -157,13 +158,8 @@ async def test_a_settler_that_stands_still_in_the_midst_does_not_hold_up_others(
 @asynccontextmanager
 async def fragile(database_url: str) -> AsyncIterator[Settlements]:
     """Settlements over connections that can be cut."""
-    CutConnection.cut_at(None)
-    pool = await asyncpg.create_pool(database_url, min_size=1, max_size=1, connection_class=CutConnection)
-    try:
+    async with fragile_pool(database_url) as pool:
         yield Settlements(pool)
-    finally:
-        CutConnection.cut_at(None)
-        pool.terminate()
 
 
 async def statements_of_a_settlement(scene: Scene, host: Host, database_url: str) -> int:

@@ -70,20 +70,21 @@ def lose_updates(module: Any) -> None:
     module.Announcer.publish = lossy
 
 
+def apply_over_gaps(channel: Any, update: Any) -> None:
+    """A channel that missed updates goes on as if nothing had been in between."""
+    if not channel.loaded:
+        channel._early.append(update)
+    elif (update.epoch, update.seq) > (channel.epoch, channel.seq):
+        fresh = [event for event in update.events if event.seq > channel.seq]
+        channel._pending += fresh
+        channel.tail.extend(fresh)
+        channel._set_position(update)
+        channel._schedule()
+
+
 def forget_gaps(module: Any) -> None:
-    """A gateway that missed updates goes on as if nothing had been in between."""
-
-    def apply(channel: Any, update: Any) -> None:
-        if not channel.loaded:
-            channel._early.append(update)
-        elif (update.epoch, update.seq) > (channel.epoch, channel.seq):
-            fresh = [event for event in update.events if event.seq > channel.seq]
-            channel._pending += fresh
-            channel.tail.extend(fresh)
-            channel._set_position(update)
-            channel._schedule()
-
-    module.EntityChannel.apply = apply
+    """So does every channel of a gateway."""
+    module.EntityChannel.apply = apply_over_gaps
 
 
 def die_while_settling(module: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 from engines import SharedEngine
 
 from persistence.postgres.migrations import migrate
+from persistence.postgres.pool import Pool, close_pool, open_pool
 
 _numbers = itertools.count(1)
 
@@ -26,6 +27,14 @@ async def database_url(engine: SharedEngine) -> AsyncIterator[str]:
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await connection.close()
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    """Connections to the test's own database."""
+    pool = await open_pool(database_url, size_max=4)
+    yield pool
+    await close_pool(pool)
 
 
 def with_database(url: str, name: str) -> str:

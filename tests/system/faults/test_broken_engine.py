@@ -28,7 +28,7 @@ async def broken_engine(what: str) -> AsyncIterator[Scene]:
     ):
         up.start()
         state = await asyncio.to_thread(up.wait_until_ready)
-        secret = up.data_dir.secret("jwt").get_secret_value()
+        secret = up.key_secrets
         async with Scene(state.url, state.database_url, secret) as scene:
             scene.start()
             yield scene

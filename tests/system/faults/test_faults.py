@@ -18,7 +18,7 @@ from tests.faults.scene import Scene, until
 @pytest.fixture
 def scene(engine: SharedEngine) -> Iterator[Scene]:
     engine.wait_until_ready()
-    yield Scene(engine.base_url, engine.database_url, engine.jwt_secret)
+    yield Scene(engine.base_url, engine.database_url, engine.key_secrets)
     engine.wait_until_ready()
 
 
@@ -75,7 +75,7 @@ async def test_a_host_that_stands_still_under_load_loses_its_slots_and_wakes_up_
 async def test_a_restart_of_everything_under_load_loses_no_acknowledged_bid(up: Up):
     up.start()
     state = await asyncio.to_thread(up.wait_until_ready)
-    secret = up.data_dir.secret("jwt").get_secret_value()
+    secret = up.key_secrets
     async with Scene(state.url, state.database_url, secret) as scene:
         scene.start()
         await scene.more_acks(150)

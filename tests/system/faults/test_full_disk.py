@@ -90,7 +90,7 @@ def up(disk: SmallDisk) -> Iterator[Up]:
 @pytest.fixture
 def scene(up: Up) -> Scene:
     state = up.wait_until_ready()
-    return Scene(state.url, state.database_url, up.data_dir.secret("jwt").get_secret_value())
+    return Scene(state.url, state.database_url, up.key_secrets)
 
 
 async def readiness(url: str) -> tuple[int, dict[str, Any]]:

@@ -17,8 +17,8 @@ from valkey_server import Valkey
 from bench.faults.auction_log import read_logs
 from bench.faults.checker import violations
 from bench.faults.clients import Watcher
+from bench.faults.injection.proxy import Message, Proxy
 from bench.faults.recording import Recording
-from tests.faults.proxy import Message, Proxy
 from tests.faults.scene import Scene, until
 
 pytestmark = pytest.mark.timeout(240)
@@ -53,7 +53,7 @@ def network() -> Iterator[Network]:
         )
         up.start()
         state = up.wait_until_ready()
-        secret = up.data_dir.secret("jwt").get_secret_value()
+        secret = up.key_secrets
         engine = SharedEngine(state.url, state.ws_url, state.database_url, state.redis_url, secret, up.data_dir)
         yield Network(engine, valkey, proxy)
 
@@ -62,7 +62,7 @@ def network() -> Iterator[Network]:
 def scene(network: Network) -> Scene:
     engine = network.engine
     engine.wait_until_ready()
-    return Scene(engine.base_url, engine.database_url, engine.jwt_secret)
+    return Scene(engine.base_url, engine.database_url, engine.key_secrets)
 
 
 def has_events(message: Message) -> bool:
@@ -177,7 +177,7 @@ async def way_to_the_gateway(engine: SharedEngine) -> AsyncIterator[Proxy]:
 async def test_clients_whose_way_to_the_gateway_breaks_resume_without_a_gap(engine: SharedEngine, fault: str):
     async with way_to_the_gateway(engine) as way:
         url = f"http://127.0.0.1:{way.port}"
-        async with Scene(url, engine.database_url, engine.jwt_secret) as scene:
+        async with Scene(url, engine.database_url, engine.key_secrets) as scene:
             scene.start()
             for _ in range(5):
                 await scene.more_acks(40)
@@ -194,7 +194,7 @@ async def test_clients_whose_way_to_the_gateway_breaks_resume_without_a_gap(engi
 @pytest.mark.parametrize("missed", [1, 1_000, 100_000])
 async def test_a_watcher_that_missed_events_is_told_them_all_or_where_things_stand(engine: SharedEngine, missed: int):
     """Up to 2,000 come one by one; beyond that a state says that there was more. Both are what was committed."""
-    async with Scene(engine.base_url, engine.database_url, engine.jwt_secret, auctions=1, bidders=1) as scene:
+    async with Scene(engine.base_url, engine.database_url, engine.key_secrets, auctions=1, bidders=1) as scene:
         recording = Recording()
         gone = Watcher(engine.base_url, scene.auctions[0], recording)
         await gone.connect()

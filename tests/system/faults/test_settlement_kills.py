@@ -1,7 +1,6 @@
 """kill -9 of a worker before each statement of a settlement or an alert: another goes on, and all happened once."""
 
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from auction_requests import bid_request, decode_event, open_request
@@ -10,31 +9,19 @@ from engines import SharedEngine
 from actors.stream.messages import Accepted, StateAnswer
 from domain.auction.events import Closed, Settled
 from domain.auction.terms import Terms
-from persistence.ledger.check import CHECKS, ledger_checker
 from persistence.ledger.faucet import FUNDS, fund
 from persistence.notifications.watches import Watches
-from persistence.postgres.pool import Pool, close_pool, open_pool
+from persistence.postgres.pool import Pool
 from persistence.sales.copies import Copies, NewCopies
 from persistence.sales.listings import Listings, Locked
-from tests.faults.broken import sabotaged
 from tests.faults.hosts import USD, Line, close_auction, host_child
 from tests.faults.scene import until
+from tests.faults.worker_deaths import NOW, STEPS_MAX, check_ledger, dies, new_card
 from tests.faults.workers import worker_child
 from tests.system.faults.test_fence import DAY_MS
 
-SELLER, ARTIST = 5_000, 5_001
-NOW = 1_800_000_000_000
+SELLER = 5_000
 PRICE = 10 * USD
-# More than a settlement has.
-STEPS_MAX = 60
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    """Connections to the test's own database."""
-    pool = await open_pool(database_url, size_max=4)
-    yield pool
-    await close_pool(pool)
 
 
 class Sale:
@@ -91,41 +78,6 @@ class Sale:
             "owner": (self.buyer, "free"), "changes": ["made", "sale"], "money": (FUNDS - PRICE, 0),
             "ends": [Closed, Settled], "settlements": 1, "sales": 1, "legs": 3,
         }  # fmt: skip
-
-
-async def new_card(pool: Pool) -> int:
-    card: int = await pool.fetchval(
-        "WITH s AS (INSERT INTO card_sets (code, name) VALUES ('kills', 'Kills') RETURNING set_id)"
-        " INSERT INTO cards (set_id, number, name, rarity, creator_id, created_at, updated_at)"
-        " SELECT set_id, '1', 'Card', 'rare', 1, 0, 0 FROM s RETURNING card_id"
-    )
-    assert await Copies(pool).set_royalty(card, [(ARTIST, 1_000)])
-    return card
-
-
-async def end_leases(pool: Pool) -> None:
-    """As time would: what a dead worker had claimed is due again."""
-    await pool.execute("UPDATE jobs SET run_at = 0 WHERE claim IS NOT NULL")
-
-
-async def dies(pool: Pool, urls: tuple[str, str], what: str, step: int, is_done: Callable[[], Awaitable[bool]]) -> bool:
-    """Whether a worker that dies before this step has died, and not done its work."""
-    environment = sabotaged(what) | {"TESTS_DIE_AT": str(step)}
-    async with worker_child(*urls, environment=environment) as doomed:
-
-        async def dead_or_done() -> bool:
-            return doomed.returncode is not None or await is_done()
-
-        await until(dead_or_done, f"step {step} is over")
-        died = doomed.returncode is not None
-        assert doomed.returncode in (None, -signal.SIGKILL)
-    await end_leases(pool)
-    return died
-
-
-async def check_ledger(url: str) -> list[str]:
-    async with ledger_checker(url) as checker:
-        return [finding.detail for check in CHECKS for finding in (await checker.findings(check))[1]]
 
 
 @pytest.mark.timeout(600)

@@ -89,7 +89,7 @@ class EngineOnNodes:
         while len(self.raylets) < 2:
             await self.add_node()
         await self.spread_over(len(self.raylets))
-        secret = self.up.data_dir.secret("jwt").get_secret_value()
+        secret = self.up.key_secrets
         async with Scene(self.state.url, self.state.database_url, secret, auctions=8) as scene:
             scene.start()
             await flow(scene)

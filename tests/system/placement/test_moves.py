@@ -61,7 +61,7 @@ async def stage(up: Up) -> AsyncIterator[tuple[Scene, Fleet]]:
     state = up.wait_until_ready()
     pool = await open_pool(state.database_url, size_max=2)
     try:
-        secret = up.data_dir.secret("jwt").get_secret_value()
+        secret = up.key_secrets
         async with Scene(state.url, state.database_url, secret) as scene:
             yield scene, Fleet(Directory(pool), OperatorOverrides(pool))
     finally:

@@ -36,7 +36,7 @@ async def test_bids_go_on_while_the_gcs_is_dead_and_when_it_is_back_it_starts_de
 ):
     up_on_head.start()
     state = await asyncio.to_thread(up_on_head.wait_until_ready)
-    secret = up_on_head.data_dir.secret("jwt").get_secret_value()
+    secret = up_on_head.key_secrets
     driver = up_on_head.child("ray-driver")
     async with Scene(state.url, state.database_url, secret) as scene:
         scene.start()

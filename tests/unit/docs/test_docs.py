@@ -39,6 +39,7 @@ from domain.auction.state import Auction, apply
 from domain.auction.terms import Terms
 from domain.auction.views import public_event
 from domain.ids import id_text
+from domain.permissions import DEFAULT_ROLES
 from gateway.fanout.channels import FanOutCounts
 from gateway.fanout.entity_channels import EntityChannels
 from gateway.fanout.hub import Hub
@@ -250,7 +251,7 @@ class Socket:
     def write_soon(self, frame: bytes) -> None:
         self.write_frame(frame)
 
-    def pause(self) -> None:
+    def pause(self) -> bool:
         raise AssertionError("there is room")
 
     def unsent_bytes(self) -> int:
@@ -312,7 +313,7 @@ class Served:
         return heard
 
     async def greet(self) -> Any:
-        self.say(op="hello", id=1, token=self.tokens.issue(8, "bob", (), NOW // 1000))
+        self.say(op="hello", id=1, token=self.tokens.issue(8, "bob", DEFAULT_ROLES, NOW // 1000))
         return (await self.heard(1))[0]
 
 
@@ -420,7 +421,7 @@ def test_the_close_codes_are_those_of_the_program() -> None:
 
 # -- the documents themselves
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("clients/*/README.md")])
 
 
 def anchors(document: Path) -> set[str]:

@@ -14,6 +14,7 @@ from actors.stream.messages import MOVED, Refused
 from domain.auction import refusal
 from domain.errors import ERRORS, INTERNAL_ERROR, INVALID_FRAME, KEY_REUSED, UNAVAILABLE
 from domain.ids import id_text
+from gateway.http import error_catalogue
 from gateway.http.problems import Problem, refusal_problem
 from gateway.wire.codec import Codec
 
@@ -25,7 +26,8 @@ SOCKET = {code: error for code, error in ERRORS.items() if error.socket}
 REST = {code: error for code, error in ERRORS.items() if error.status is not None}
 # What a host says, by the names of its fields, which are those of all errors that are built from it.
 DECIDED_ON = {
-    "price": 2_000_000, "minimum": 2_250_000, "retry_after_ms": 700, "available": 1_000_000, "required": 5_000_000
+    "price": 2_000_000, "minimum": 2_250_000, "retry_after_ms": 700, "available": 1_000_000, "required": 5_000_000,
+    "version": 3, "draft": 2,
 }  # fmt: skip
 SOURCES = sorted(
     path for name in ("domain", "persistence", "actors", "gateway") for path in (ROOT / name).rglob("*.py")
@@ -56,6 +58,19 @@ def test_the_docs_have_the_codes_statuses_and_fields_of_the_catalogue() -> None:
     assert {code: set(about["fields"]) for code, about in described["x-codes"].items()} == {
         code: promised(row[0]) for code, row in socket.items()
     }
+
+
+def test_the_page_of_errors_is_made_from_the_catalogue() -> None:
+    """``python -m gateway.http.error_catalogue > docs/errors.md``"""
+    assert (ROOT / "docs/errors.md").read_text() == error_catalogue.page()
+
+
+def test_every_error_says_what_to_do() -> None:
+    for one in error_catalogue.catalogue():
+        assert one.type == f"urn:ece:problem:{one.code}"
+        assert one.action.endswith(".")
+        assert (one.retry == "same key") == ERRORS[one.code].outcome_unknown
+    assert set(error_catalogue.ACTIONS) <= set(ERRORS)
 
 
 def test_the_docs_say_which_errors_leave_open_what_happened() -> None:

@@ -7,15 +7,26 @@ from typing import Any, cast
 
 from prometheus_client import CollectorRegistry
 
-from ece.settings import OTHER_VARIABLES, PREFIX, Settings
+from ece.setting_fields import PREFIX
+from ece.settings import OTHER_VARIABLES, Settings
 from ece.settings_list import settings_list
 from gateway.fanout.channels import FanOutCounts
 from gateway.fanout.hub import Hub
 from gateway.http.address_limit import AddressLimit
 from gateway.http.connections import Connections
 from gateway.http.middleware import Frontdoor
-from gateway.identity.passwords import PasswordHasher
-from gateway.monitoring.exposition import CatalogMetrics, ConnectionMetrics, HubMetrics, SocketMetrics, WaitingMetrics
+from gateway.identity.passwords.hasher import PasswordHasher
+from gateway.limits.limiter import Limiter
+from gateway.monitoring.audit_metrics import AuditMetrics
+from gateway.monitoring.chain_metrics import ChainMetrics
+from gateway.monitoring.exposition import (
+    CatalogMetrics,
+    ConnectionMetrics,
+    HubMetrics,
+    RateLimitMetrics,
+    SocketMetrics,
+    WaitingMetrics,
+)
 from gateway.monitoring.fleet_metrics import FleetMetrics
 from gateway.monitoring.job_metrics import JobMetrics
 from gateway.websocket.admission import Admission
@@ -68,8 +79,11 @@ async def test_every_metric_is_documented_and_no_other() -> None:
     registry.register(WaitingMetrics(passwords, lambda: PoolUse(0, 0, 1)))
     registry.register(CatalogMetrics(cast(Any, SimpleNamespace(hits=1, misses=1))))
     registry.register(FleetMetrics(cast(Any, SimpleNamespace(hosts=list, waiting=dict, held=0))))
+    registry.register(RateLimitMetrics(Limiter()))
     registry.register(JobMetrics(nothing))
-    Frontdoor(nothing, requests_max=1, body_bytes_max=1, by_address=AddressLimit(1), registry=registry)
+    registry.register(ChainMetrics(nothing))
+    registry.register(AuditMetrics(nothing))
+    Frontdoor(nothing, requests_max=1, body_bytes_max=1, by_address=AddressLimit(1), registry=registry, streamed={})
     served = {
         family.name + "_total" * (family.type == "counter"): family.type for family in registry.collect()
     }  # fmt: skip

@@ -82,3 +82,8 @@ def test_a_trace_which_quotes_a_secret_is_masked_too(logged):
 def test_lines_below_the_level_are_left_out(logged):
     structlog.get_logger("engine").debug("too much")
     assert logged.getvalue() == ""
+
+
+def test_requests_to_services_are_not_logged_one_by_one(logged: io.StringIO):
+    logging.getLogger("httpx").info("HTTP Request: %s", "http://127.0.0.1:5001")
+    assert logged.getvalue() == ""

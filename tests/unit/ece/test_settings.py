@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -56,6 +57,15 @@ def test_more_gateways_than_a_port_is_good_for_are_refused(monkeypatch):
     monkeypatch.setenv("ECE_GATEWAYS", "17")
     with pytest.raises(BadSetting, match="ECE_GATEWAYS"):
         load_settings()
+
+
+def test_origins_are_whole_and_none_stands_for_all(monkeypatch):
+    monkeypatch.setenv("ECE_CORS_ORIGINS", " https://cards.example , http://localhost:5173 ")
+    assert load_settings().origins == ["https://cards.example", "http://localhost:5173"]
+    for bad in ("*", "https://cards.example/", "https://cards.example,*", "cards.example", "null"):
+        monkeypatch.setenv("ECE_CORS_ORIGINS", bad)
+        with pytest.raises(BadSetting, match="ECE_CORS_ORIGINS"):
+            load_settings()
 
 
 def test_settings_are_frozen():
@@ -121,3 +131,24 @@ def test_a_variable_that_is_no_setting_is_named_with_the_most_similar_one(monkey
 def test_reading_settings_loads_neither_the_rest_side_nor_ray():
     program = "import sys, ece.settings; sys.exit(not {'fastapi', 'ray'}.isdisjoint(sys.modules))"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "demanded"),
+    [
+        ({}, False),
+        ({"host": "::1"}, False),
+        ({"host": "localhost", "public_url": "http://localhost:9000"}, False),
+        ({"host": "0.0.0.0"}, True),
+        ({"host": "::"}, True),
+        ({"host": "203.0.113.7"}, True),
+        # Behind a proxy of this machine.
+        ({"public_url": "https://cards.example"}, True),
+        ({"admin_second_factor": "required"}, True),
+        ({"host": "0.0.0.0", "admin_second_factor": "off"}, False),
+    ],
+)
+def test_operators_need_a_second_factor_where_others_than_this_machine_reach_the_engine(
+    changed: dict[str, Any], demanded: bool
+):
+    assert Settings(**changed).operators_prove is demanded

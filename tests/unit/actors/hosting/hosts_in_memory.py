@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 from auction_examples import NAMES, terms
 from auction_requests import bid_request, buy_request, decode_event, open_request, state_in, state_request
-from memory_stores import MemoryEventLog, MemorySnapshots, MemoryTables, Weather
 from virtual_time import EPOCH_MS, VirtualClock
 
 from actors.hosting.host import Host
@@ -19,26 +18,29 @@ from domain.auction.state import Auction, apply
 from domain.log.codec import first_hash, next_hash
 from domain.money import usd
 from persistence.placement.directory import slot_of
+from tests.memory.event_log import MemoryEventLog
+from tests.memory.snapshots import MemorySnapshots
+from tests.memory.tables import MemoryTables, Weather
 
 SLOTS = 8
 HOUR_MS = 3_600_000
 AUCTIONS = tuple(7_000_000_000_000_000 + i for i in range(1, 40))
 FIRST = AUCTIONS[0]
 
-_decode_news = msgspec.msgpack.Decoder(list[Update]).decode
+_decode_news = msgspec.msgpack.Decoder(list[Update[msgspec.Raw]]).decode
 
 
 class Published:
     """Takes what hosts announce."""
 
     def __init__(self) -> None:
-        self.pages: list[tuple[str, list[Update]]] = []
+        self.pages: list[tuple[str, list[Update[msgspec.Raw]]]] = []
 
     def publish(self, channel: str, message: bytes) -> None:
         self.pages.append((channel, _decode_news(message)))
 
     @property
-    def updates(self) -> list[Update]:
+    def updates(self) -> list[Update[msgspec.Raw]]:
         return [update for _, page in self.pages for update in page]
 
 
@@ -51,7 +53,10 @@ class World:
         self.clock = VirtualClock()
         self.published = Published()
 
-    def host(self, limits: HostLimits | None = None, clock: VirtualClock | None = None, holds: Any = None) -> Host:
+    def host(
+        self, limits: HostLimits | None = None, clock: VirtualClock | None = None, holds: Any = None,
+        copy_locks: Any = None,
+    ) -> Host:  # fmt: skip
         host = Host(
             MemoryEventLog(self.tables, self.weather, holds),  # type: ignore[arg-type]
             MemorySnapshots(self.tables, self.weather),  # type: ignore[arg-type]
@@ -60,6 +65,7 @@ class World:
             limits=limits or HostLimits(),
             clock=clock or self.clock,
             holds=holds,
+            copy_locks=copy_locks,
         )
         host.ownership.slots = frozenset(range(SLOTS))
         host.outages.commit_succeeded(self.clock.now_ms())

@@ -458,6 +458,7 @@ async def test_news_of_a_commit_is_announced_after_it_and_again_with_the_reminde
     async with world.running() as client:
         await client.create()
         await client.ask(bid(ANN, 10))
+        await until(lambda: len(world.published.updates) == 2)
         assert [(n.seq, [e.type for e in n.events]) for n in world.published.updates] == [
             (2, ["listed", "opened"]),
             (3, ["bid"]),

@@ -12,6 +12,7 @@ from virtual_time import EPOCH_MS, turns, until, virtual
 from actors.hosting.host import ATTEMPTS_MAX
 from actors.hosting.limits import HostLimits
 from actors.stream.messages import Accepted, Command, Refused
+from domain.auction.formats.english import ENGLISH
 from domain.auction.rules import AUCTIONS as auction_rules
 from domain.auction.state import Status
 from domain.money import usd
@@ -275,7 +276,7 @@ async def test_an_auction_due_while_the_database_is_away_is_closed_afterwards_wi
 @virtual
 async def test_a_fault_in_one_order_harms_nobody_else_in_its_batch():
     world = World()
-    decide = auction_rules.decide
+    decide = ENGLISH.decide
 
     def faulty(auction: Any, command: Any, now_ms: int) -> Any:
         if getattr(command, "name", "") == "bad":
@@ -283,7 +284,7 @@ async def test_a_fault_in_one_order_harms_nobody_else_in_its_batch():
         return decide(auction, command, now_ms)
 
     with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
-        patch.setattr(auction_rules, "decide", faulty)
+        patch.setattr(ENGLISH, "decide", faulty)
         async with world.running() as client:
             for auction in AUCTIONS[:2]:
                 await client.create(auction)

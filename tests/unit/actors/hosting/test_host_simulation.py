@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import pytest
 from auction_examples import SELLER
 from auction_requests import bid_request, buy_request, decode_event, ordered, refused, state_in, state_request
-from memory_stores import listed
 from structlog.testing import capture_logs
 from virtual_time import EPOCH_MS, virtual
 
@@ -26,6 +25,7 @@ from domain.log.chain import LogRow
 from domain.log.codec import command_key
 from domain.log.verification import LogVerifier
 from persistence.postgres.errors import StoreUnavailable
+from tests.memory.tables import listed
 from tests.unit.actors.hosting.hosts_in_memory import AUCTIONS, World, creation
 
 SEEDS = range(int(os.environ.get("ECE_SIMULATIONS", "12")))

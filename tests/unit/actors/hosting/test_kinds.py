@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from auction_examples import ANN, BOB
 from auction_requests import state_in
-from memory_stores import MemoryHolds, MemoryTables
 from virtual_time import EPOCH_MS, until, virtual
 
 import tests.kinds  # noqa: F401  registers them
@@ -19,6 +18,8 @@ from domain.log.verification import LogVerifier, SnapshotClaim, Verdict
 from domain.money import usd
 from tests.kinds.first_price import FirstPriceAuction, Record
 from tests.kinds.pot import Break, Paid, PayIn, Pot, PotTerms, PublicPot
+from tests.memory.holds import MemoryHolds
+from tests.memory.tables import MemoryTables
 from tests.unit.actors.hosting.hosts_in_memory import AUCTIONS, FIRST, HOUR_MS, Client, World, bid, creation, slot
 
 POT = AUCTIONS[20]
@@ -153,11 +154,12 @@ async def test_a_format_that_only_tests_know_is_an_auction_like_any_other():
         assert (await client.ask(bid(ANN, 10, auction=AUCTIONS[1]))).result.price == usd(1)
         await client.ask(bid(BOB, 11))
         await client.host.records.flush()
-        assert holds.held == {(FIRST, BOB): usd(11), (AUCTIONS[1], ANN): usd(10)}
+        await until(lambda: holds.held == {(FIRST, BOB): usd(11), (AUCTIONS[1], ANN): usd(10)})
     async with world.running(holds=holds) as client:
         assert (await client.state()).state.format == "first_price"
         await asyncio.sleep(HOUR_MS / 1000 + 1)
         assert (await client.state()).state.winner == "bob"
+        await until(lambda: world.published.updates[-1].final)
     result = verdict(world.tables, FIRST, "auction")
     assert result.findings == ()
     assert isinstance(result.state, FirstPriceAuction)

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from auction_examples import ANN, BOB
-from memory_stores import MemoryEventLog, MemorySnapshots
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 from virtual_time import EPOCH_MS, virtual
@@ -21,6 +20,8 @@ from actors.stream.messages import Accepted, Refused
 from domain.auction.state import Status
 from persistence.log.snapshots import Snapshot
 from persistence.placement.directory import slot_of
+from tests.memory.event_log import MemoryEventLog
+from tests.memory.snapshots import MemorySnapshots
 from tests.unit.actors.hosting.hosts_in_memory import FIRST, HOUR_MS, SLOTS, Client, World, bid, creation
 
 MANY = tuple(FIRST + 1_000 + i for i in range(10_000))

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from auction_examples import ANN, BOB
 from auction_requests import state_in
-from memory_stores import listed
 from virtual_time import until, virtual
 
 from actors.hosting.limits import HostLimits
-from actors.hosting.updates import UPDATE_EVENTS_MAX
+from actors.hosting.updates import PUBLISH_EVERY_S, UPDATE_EVENTS_MAX
 from persistence.postgres.errors import StoreUnavailable
 from persistence.redis.announcements import updates_channel
+from tests.memory.tables import listed
 from tests.unit.actors.hosting.hosts_in_memory import AUCTIONS, FIRST, SLOTS, World, bid, slot
 
 NO_SUMMARY_WITH_A_COMMIT = float("inf")
@@ -103,6 +103,7 @@ async def test_a_dead_hosts_last_bids_reach_the_read_model_when_the_auction_is_l
         summaries_only_when_due(client)
         await client.create()
         await client.ask(bid(ANN, 10))
+        await until(lambda: world.published.updates[-1].seq == 3)
     assert world.tables.summaries[FIRST].seq == 2
     async with world.running() as client:
         await client.state()
@@ -145,6 +146,22 @@ async def test_news_of_one_commit_goes_out_as_one_message_a_channel():
 
 
 @virtual
+async def test_commits_that_follow_each_other_at_once_are_published_together():
+    world = World()
+    async with world.running() as client:
+        await client.create()
+        await until(lambda: world.published.pages)
+        await asyncio.sleep(PUBLISH_EVERY_S)
+        world.published.pages.clear()
+        for dollars in range(10, 15):
+            await client.ask(bid(ANN, dollars))
+        await until(lambda: world.published.updates[-1].seq == 7)
+    assert [(n.seq, [e.seq for e in n.events], state_in(n).bids) for n in world.published.updates] == [
+        (3, [3], 1), (7, [4, 5, 6, 7], 5)
+    ]  # fmt: skip
+
+
+@virtual
 async def test_news_of_a_large_commit_has_only_the_last_events():
     world = World()
     async with world.running() as client:
@@ -152,7 +169,7 @@ async def test_news_of_a_large_commit_has_only_the_last_events():
         world.published.pages.clear()
         for dollars in range(10, 10 + UPDATE_EVENTS_MAX + 20):
             client.send(bid(ANN, dollars))
-        await client.settled()
+        await until(lambda: world.published.pages)
     [update] = world.published.updates
     last = 2 + UPDATE_EVENTS_MAX + 20
     assert [event.seq for event in update.events] == list(range(last - UPDATE_EVENTS_MAX + 1, last + 1))

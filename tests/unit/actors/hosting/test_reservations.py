@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 from auction_examples import ANN, BOB, CID, SELLER
 from auction_requests import close_request
-from memory_stores import MemoryHolds
 from virtual_time import virtual
 
+from actors.hosting.commit.reservations import RELEASE_AFTER_S
 from actors.stream.messages import Accepted, Refused, StateAnswer
 from domain.auction.formats.english import ENGLISH
-from domain.auction.rules import AUCTIONS as auction_rules
 from domain.auction.state import Status
 from domain.ledger.ids import held_for_auction
 from domain.ledger.rules import Reserve, balance_check
 from domain.money import usd
+from tests.memory.holds import MemoryHolds
 from tests.unit.actors.hosting.hosts_in_memory import AUCTIONS, FIRST, Client, World, bid, buy, creation
 
 SECOND = AUCTIONS[1]
@@ -45,6 +45,32 @@ async def test_a_leader_holds_their_maximum_and_is_let_go_of_when_outbid():
         await client.ask(bid(BOB, 80))
         await settle_down(client)
         assert holds.held == {(FIRST, BOB): usd(80)}
+
+
+@virtual
+async def test_who_is_outbid_and_bids_again_at_once_is_raised_without_a_release_between():
+    world, holds = World(), MemoryHolds({ANN: usd(1_000), BOB: usd(1_000)})
+    async with world.running(holds=holds) as client:
+        await client.create()
+        for dollars in range(10, 50, 10):
+            await client.ask(bid(ANN, dollars))
+            await client.ask(bid(BOB, dollars + 5))
+        assert all(order.at_least > 0 for call in holds.calls for order in call)
+        assert holds.held == {(FIRST, ANN): usd(40), (FIRST, BOB): usd(45)}
+        await asyncio.sleep(2 * RELEASE_AFTER_S)
+        assert holds.held == {(FIRST, BOB): usd(45)}
+
+
+@virtual
+async def test_a_release_that_waits_keeps_nobody_from_bidding_elsewhere():
+    world, holds = World(), MemoryHolds({ANN: usd(100), BOB: usd(1_000)})
+    async with world.running(holds=holds) as client:
+        await client.create()
+        await client.create(SECOND)
+        await client.ask(bid(ANN, 100))
+        await client.ask(bid(BOB, 110))
+        assert isinstance(await client.ask(bid(ANN, 100, auction=SECOND)), Accepted)
+        assert holds.held == {(FIRST, BOB): usd(110), (SECOND, ANN): usd(100)}
 
 
 @virtual
@@ -142,15 +168,15 @@ async def test_each_order_is_decided_once_and_only_what_follows_one_that_falls_i
     monkeypatch: pytest.MonkeyPatch,
 ):
     world, holds = World(), MemoryHolds({ANN: usd(100), BOB: usd(50)})
-    decided = list[Any]()
+    decided, decide = list[Any](), ENGLISH.decide
 
     def noted(*arguments: Any) -> Any:
         decided.append(arguments[1])
-        return ENGLISH.decide(*arguments)
+        return decide(*arguments)
 
     async with world.running(holds=holds) as client:
         await client.create()
-        monkeypatch.setattr(auction_rules, "decide", noted)
+        monkeypatch.setattr(ENGLISH, "decide", noted)
         numbers = [client.send(bid(who, dollars)) for who, dollars in ((ANN, 10), (BOB, 20), (ANN, 5), (ANN, 30))]
         await client.settled()
         assert [(order.bidder, order.amount) for order in decided] == [

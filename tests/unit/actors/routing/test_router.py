@@ -15,6 +15,7 @@ from actors.routing import hand_off_buffer
 from actors.routing import router as router_module
 from actors.routing.router import HostLink, Router, RouterLimits
 from actors.stream.messages import Answer, Command, GetState, Refused, Request
+from bench.faults.injection.proxy import Proxy
 from persistence.placement.directory import HostAddress, slot_of
 from persistence.postgres.errors import StoreUnavailable
 from tests.unit.actors.stream.stream_servers import (
@@ -151,11 +152,30 @@ async def test_an_answer_that_does_not_come_in_time_is_unavailable_once(monkeypa
         await until(lambda: answers)
         assert code(answers[0]) == "unavailable"
         silence.answer_all()
+        await until(router.ready)
         router.send(state_request(2), answers.append)
         await until(lambda: silence.asked)
         silence.answer_all()
         await until(lambda: len(answers) == 2)
         assert answers[1] == refused("not_found", 2)
+
+
+async def test_a_dead_stream_whose_end_nobody_tells_is_opened_again_when_an_answer_does_not_come(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("actors.routing.router.ANSWER_TIMEOUT_S", 0.05)
+    async with host_server() as host:
+        proxy = Proxy(host.port)
+        proxy.start()
+        try:
+            async with routing(Hosts(at(proxy.port))) as router:
+                assert await router.ask(state_request(1)) == refused("not_found", 1)
+                proxy.strand()
+                assert code(await router.ask(state_request(2))) == "unavailable"
+                await until(router.ready)
+                assert await router.ask(state_request(3)) == refused("not_found", 3)
+        finally:
+            await asyncio.to_thread(proxy.stop)
 
 
 async def test_asking_has_a_deadline_of_its_own():

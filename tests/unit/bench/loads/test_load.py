@@ -80,7 +80,7 @@ async def test_an_echo_needs_no_hello():
             await session.send(await session.next())
 
     async with serving(echo) as (url, sessions):
-        load = Load(url, [Seat("a1", [None, None], 1, 1)], 30.0, 0.0, bids=20, echo=True)
+        load = Load(url, [Seat("a1", [None, None], 1, 1)], 30.0, 0.0, bids=20, wire="echo")
         measured = await run(load)
     assert measured.acks >= 20
     assert {frame["op"] for session in sessions for frame in session.frames} == {"bid"}
@@ -125,13 +125,13 @@ def test_a_watcher_of_a_bid_is_another_than_its_bidder_unless_it_is_alone():
     assert auction.next_watcher(auction.watchers[0]) is auction.watchers[0]
 
 
-def test_figures_are_rates_and_a_share_of_the_echo():
+def test_figures_are_rates():
     measured = Measured(
         accepted=100, refused={"bid_too_low": 4}, acks=104, updates=500, window_s=2.0, ack_ms={"p50": 1.0, "p99": 2.0},
         update_ms={"p50": 3.0, "p99": 4.0}, lost_connections=0, client_cpu=0.5, tops=[1],
     )  # fmt: skip
-    assert figures(measured, echo_per_s=200.0) == {
+    assert figures(measured) == {
         "accepted_per_s": 50.0, "refused_per_s": 2.0, "acks_per_s": 52.0, "ack_ms": {"p50": 1.0, "p99": 2.0},
         "update_ms": {"p50": 3.0, "p99": 4.0}, "updates_per_s": 250.0, "refused": {"bid_too_low": 4},
-        "lost_connections": 0, "client_cpu": 0.5, "window_s": 2.0, "echo_per_s": 200.0, "share_of_echo": 0.25,
+        "lost_connections": 0, "client_cpu": 0.5, "window_s": 2.0,
     }  # fmt: skip

@@ -1,31 +1,26 @@
-"""Reports of the closed-loop benches and their baselines."""
+"""Reports of the closed-loop benches."""
 
 from typing import Any
 
-import pytest
-
 from bench.definition import Report
-from bench.loads.baseline import BaselineUnavailable, check_baseline, with_ratio
 from bench.measures import closed_loop
-from tests.unit.bench.terminal import cells, shown, unwrapped
+from tests.unit.bench.terminal import cells, shown
 
 
 def shape(**more: Any) -> dict[str, Any]:
     return {
         "accepted_per_s": 8_123.4, "refused_per_s": 1.0, "ack_ms": {"p50": 4.04, "p99": 9.99},
-        "update_ms": {"p50": None, "p99": None}, "updates_per_s": 0.0, "refused": {}, "lost_connections": 0,
-        "share_of_echo": 0.254, **more,
+        "update_ms": {"p50": None, "p99": None}, "updates_per_s": 0.0, "refused": {}, "lost_connections": 0, **more,
     }  # fmt: skip
 
 
 def reported(result: dict[str, Any]) -> str:
-    return shown(Report({}, closed_loop.text({"settings": {}, "echo_per_s": 32_000.0, **result})))
+    return shown(Report({}, closed_loop.text({"settings": {}, **result})))
 
 
-def test_a_shape_is_a_row_of_rates_latencies_and_its_share_of_the_echo():
+def test_a_shape_is_a_row_of_rates_and_latencies():
     text = reported({"hot": shape()})
-    assert cells(text, "hot") == ["hot", "8,123", "1", "4.0 / 10.0", "— / —", "0", "25%"]
-    assert "32,000 round trips/s" in unwrapped(text)
+    assert cells(text, "hot") == ["hot", "8,123", "1", "4.0 / 10.0", "— / —", "0"]
     assert "hot: 1 auction × 50 bidders" in text
 
 
@@ -39,17 +34,6 @@ def test_lifted_limits_are_shown():
     assert "ECE_SOCKET_COMMANDS_PER_S=7" in reported({"hot": shape(), "settings": {"socket_commands_per_s": 7}})
 
 
-def test_a_baseline_is_a_row_with_the_ratio():
-    baseline = with_ratio(shape(), {"accepted_per_s": 343, "ack_ms": {"p50": 141, "p99": 191}})
-    text = reported({"hot": shape(baseline={"prisma": baseline})})
-    (row,) = [line for line in text.splitlines() if "prisma" in line]
-    assert row.split() == ["hot", "prisma", "343", "141", "/", "191", "23.7"]
-
-
-def test_a_baseline_that_accepts_nothing_has_no_ratio():
-    assert with_ratio(shape(), {"accepted_per_s": 0})["ratio"] is None
-
-
 def test_the_long_and_the_short_auction_are_rows_of_one_table():
     def auction(bids: int) -> dict[str, Any]:
         memory = {"before": 70.0, "after": 71.5}
@@ -61,9 +45,3 @@ def test_the_long_and_the_short_auction_are_rows_of_one_table():
     text = reported({"long": {"short": auction(1_000), "long": auction(1_000_000), "ratio": ratio}})
     assert cells(text, "1,000,000 bids") == ["1,000,000 bids", "9,000/s", "800", "1.0 / 2.0", "70.0 → 71.5"]
     assert "ack p50 × 1.0, p99 × 1.02" in text
-
-
-def test_a_directory_that_is_no_baseline_is_refused(tmp_path):
-    (tmp_path / "start.sh").touch()
-    with pytest.raises(BaselineUnavailable, match=r"lacks load\.js, pg\.sh, package\.json"):
-        check_baseline(tmp_path)

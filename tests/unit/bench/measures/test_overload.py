@@ -38,7 +38,8 @@ async def test_an_open_loop_sends_each_bid_at_its_time_whatever_became_of_the_ot
     assert engine.bids == 60
     # Of the 60 those of the warm-up don't count; at its end and at the window's one may fall on either side.
     assert 49 <= result.offered <= 51
-    assert 40 <= result.accepted + result.refused["overloaded"] <= 51
+    # Answers of the window, among them late ones to bids of the warm-up.
+    assert 40 <= result.accepted + result.refused["overloaded"] <= 60
     assert (result.unanswered, result.lost_connections, set(result.refused)) == (0, 0, {"overloaded"})
     # 60 bids by turns, eight in a row; and each has said hello.
     assert [len(session.frames) for session in sessions] == [25, 21, 17]
@@ -101,7 +102,8 @@ def test_a_load_that_is_late_with_its_own_bids_is_told_apart_from_a_slow_engine(
 
 def shown(*rounds: dict[str, Any]) -> str:
     result = {
-        "peak_per_s": 1_000.0, "peak_again_per_s": 990.0, "sockets": 100, "goals": {"goodput_share": 0.8},
+        "peak_per_s": 1_000.0, "peak_again_per_s": 990.0, "sockets": 100,
+        "goals": {"goodput_share": 0.85, "overloaded_last_ms": 150.0},
         "rounds": [{"times": 3, **figures} for figures in rounds],
     }  # fmt: skip
     return terminal.unwrapped(terminal.shown(report(result)))
@@ -111,5 +113,5 @@ def test_a_round_is_a_row_with_its_share_of_the_peak_and_the_slowest_rejection()
     text = shown(figures(result_of(), 100.0))
     assert "3 × 300 90 90% 5.0 / 9.0 1.0 / 2.0 4.5 0.9 " in text
     assert "1,000 bids/s before, 990 after" in text
-    assert "above 80%" in text
+    assert "above 85% of it, the slowest refusal within 150 ms" in text
     assert "3 ×: 6 refused: bid_too_low." in text

@@ -3,8 +3,8 @@
 import pytest
 
 from bench.wire.accounts import Account, Roster, username_of
-from bench.wire.client import WireClient
-from bench.wire.socket_pool import SocketPool, sockets_allowed
+from bench.wire.socket_pool import ClientPool, sockets_allowed
+from ece_client import Client, ConnectionLost
 from tests.unit.bench.wire.wire_server import Session, serving
 
 
@@ -17,48 +17,59 @@ def tokens(sessions: list[Session]) -> list[str]:
     return [session.frames[0]["token"] for session in sessions]
 
 
+def pool_of(url: str, sockets_max: int) -> ClientPool:
+    return ClientPool(lambda bidder: Client(url, token=bidder), sockets_max)
+
+
 async def test_a_bidders_socket_is_opened_once_and_used_again():
     async with serving(keep) as (url, sessions):
-        pool = SocketPool(lambda bidder: WireClient.connect(url, bidder), 10)
+        pool = pool_of(url, 10)
         for _ in range(3):
-            async with pool.lease("ann") as dial:
-                await dial()
+            async with pool.lease("ann"):
+                pass
+        assert pool.opened == 1
         await pool.close()
     assert tokens(sessions) == ["ann"]
 
 
 async def test_the_least_recently_used_idle_socket_makes_room():
     async with serving(keep) as (url, sessions):
-        pool = SocketPool(lambda bidder: WireClient.connect(url, bidder), 2)
-        for bidder in ("ann", "bob", "ann", "cid"):
-            async with pool.lease(bidder) as dial:
-                await dial()
-        async with pool.lease("ann") as dial:
-            await dial()
+        pool = pool_of(url, 2)
+        for bidder in ("ann", "bob", "ann", "cid", "ann"):
+            async with pool.lease(bidder):
+                pass
         assert tokens(sessions) == ["ann", "bob", "cid"]
         await sessions[1].socket.wait_closed()
+        assert pool.opened == 3
         await pool.close()
 
 
 async def test_a_socket_in_use_is_never_closed_for_another():
-    async with serving(keep) as (url, _):
-        pool = SocketPool(lambda bidder: WireClient.connect(url, bidder), 1)
-        async with pool.lease("ann") as dial_ann:
-            ann = await dial_ann()
-            async with pool.lease("bob") as dial_bob:
-                await dial_bob()
-            assert ann.closed is None
+    async with serving(keep) as (url, sessions):
+        pool = pool_of(url, 1)
+        async with pool.lease("ann"), pool.lease("bob"):
+            pass
+        async with pool.lease("ann"):
+            pass
+        assert tokens(sessions) == ["ann", "bob"]
         await pool.close()
 
 
-async def test_a_lost_socket_is_opened_again():
-    async with serving(keep) as (url, sessions):
-        pool = SocketPool(lambda bidder: WireClient.connect(url, bidder), 2)
-        async with pool.lease("ann") as dial:
-            first = await dial()
-            first.cut()
-            await first.wait_closed()
-            assert (await dial()).closed is None
+async def test_a_client_that_can_not_connect_is_made_anew_the_next_time():
+    async def refuse_once(session: Session) -> None:
+        if session.number == 0:
+            await session.next()
+            await session.socket.close(4501)
+            return
+        await keep(session)
+
+    async with serving(refuse_once) as (url, sessions):
+        pool = pool_of(url, 1)
+        with pytest.raises(ConnectionLost):
+            async with pool.lease("ann"):
+                pass
+        async with pool.lease("ann"):
+            pass
         await pool.close()
     assert tokens(sessions) == ["ann", "ann"]
 

@@ -24,7 +24,7 @@ def test_two_withdrawals_have_some_time_between_them():
     assert request(1, Recent(1, NOW - 1_000), LIMITS, NOW) is State.WAITING_FOR_CHAIN
 
 
-REQUESTED, WAITING, REJECTED, CANCELLED = State
+REQUESTED, WAITING, SENDING, PAID, FAILED, REJECTED, CANCELLED = State
 
 
 @pytest.mark.parametrize("state", State)

@@ -5,10 +5,11 @@ import pytest
 from typer.testing import CliRunner
 
 from ece import cli
-from ece.settings import GROUPS, PREFIX, Settings
+from ece.setting_fields import PREFIX
+from ece.settings import GROUPS, Settings
 from ece.settings_list import title_of
 
-COMMANDS = ("up", "replay", "verify", "ledger", "catalog", "analytics", "bench", "doctor", "migrate")
+COMMANDS = ("up", "replay", "verify", "ledger", "catalog", "analytics", "wallets", "bench", "doctor", "migrate")
 
 
 @pytest.fixture(autouse=True)

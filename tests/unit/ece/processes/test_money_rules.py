@@ -7,6 +7,7 @@ import pytest
 
 from domain.ledger.withdrawals import Limits
 from ece.data_dir import DataDir
+from ece.failure import Failure
 from ece.processes.gateway_limits import money_rules
 from ece.settings import load_settings
 from ece.supervisor.supervisor import Supervisor
@@ -32,6 +33,17 @@ def test_the_embedded_engine_has_a_faucet_and_others_only_if_they_want_one(
     settings = load_settings(data_dir=tmp_path, database_url=database_url, faucet=faucet, redis_url="redis://cache")
     supervisor = Supervisor(settings, DataDir(tmp_path), tmp_path, cast(Any, _Quiet()))
     assert money_rules(supervisor._settings).faucet is on
+
+
+@pytest.mark.parametrize(("chain", "on"), [("none", True), ("https://api.devnet.solana.com", False)])
+def test_beside_an_external_chain_there_is_no_faucet(tmp_path: Path, chain: str, on: bool):
+    settings = load_settings(data_dir=tmp_path, solana_rpc_url=chain, redis_url="redis://cache")
+    supervisor = Supervisor(settings, DataDir(tmp_path), tmp_path, cast(Any, _Quiet()))
+    assert money_rules(supervisor._settings).faucet is on
+    wanted = settings.changed(faucet="on")
+    if not on:
+        with pytest.raises(Failure, match="ECE_FAUCET=on"):
+            Supervisor(wanted, DataDir(tmp_path), tmp_path, cast(Any, _Quiet()))
 
 
 def test_the_limits_of_withdrawals_are_those_of_the_settings():

@@ -193,7 +193,7 @@ async def test_a_source_may_be_of_a_single_channel():
         assert (await client.ask("subscribe", channel="market"))["state"] == {"value": 0}
         refused = await client.ask("subscribe", channel="market:x")
         assert (refused["error"]["code"], refused["error"]["message"]) == (
-            "not_found", "channels are named auction:<id> or user:<id> or market"
+            "not_found", "channels are named auction:<id> or trade:<id> or user:<id> or market"
         )  # fmt: skip
 
 

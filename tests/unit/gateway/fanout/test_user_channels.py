@@ -5,8 +5,8 @@ import pytest
 from auction_examples import ANN, BOB
 from virtual_time import turns, virtual
 
-from gateway.fanout import user_channels
-from gateway.fanout.user_channels import EVENTS_MAX, channel_of
+from gateway.fanout import stored_channels
+from gateway.fanout.user_channels import EVENTS_MAX, UserChannels, channel_of
 from gateway.websocket.operations.table import JSON
 from persistence.redis.announcements import USERS_CHANNEL
 from tests.unit.gateway.websocket.sessions import NOW_S, Client, Gateway, gateway
@@ -65,7 +65,7 @@ async def test_a_lost_message_is_made_up_for_when_redis_is_back():
 
 @virtual
 async def test_and_without_any_message_after_a_while(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(user_channels, "POLL_EVERY_S", 0.0)
+    monkeypatch.setattr(UserChannels, "poll_every_s", 0.0)
     async with gateway() as g:
         ann, _ = await following(g)
         g.inboxes.add(ANN, "card_listed")
@@ -150,7 +150,7 @@ async def test_while_the_token_is_not_valid_nothing_is_delivered_and_a_new_one_m
 
 @virtual
 async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(user_channels, "RETRY_S", 0.0)
+    monkeypatch.setattr(stored_channels, "RETRY_S", 0.0)
     async with gateway() as g:
         ann, _ = await following(g)
         g.inboxes.add(ANN, "card_listed")

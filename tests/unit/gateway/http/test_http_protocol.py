@@ -57,7 +57,12 @@ async def serving(places: int = 10, per_address: int = 100, **limits: Any) -> As
     server = Server(Connections(ConnectionLimits(**chosen), AddressLimit(per_address, ["10.0.0.1"])))
     app = Starlette(routes=[Route("/{path:path}", server.answer, methods=["GET", "POST"])])
     frontdoor = Frontdoor(
-        app, requests_max=places, body_bytes_max=BODY_MAX, by_address=AddressLimit(100), registry=CollectorRegistry()
+        app,
+        requests_max=places,
+        body_bytes_max=BODY_MAX,
+        by_address=AddressLimit(100),
+        registry=CollectorRegistry(),
+        streamed={},
     )
     config = uvicorn.Config(
         frontdoor, http=partial(HttpProtocol, server.connections), log_config=None, lifespan="off",
@@ -330,7 +335,7 @@ async def test_unfinished_requests_hold_so_many_bytes_and_the_oldest_go_first():
         await until(lambda: server.connections.unfinished_bytes > HEAD_MAX - 200)
         async with connected(server) as second, connected(server) as third:
             for client in (second, third):
-                client.send(b"POST / HTTP/1.1\r\nContent-Length: 3000\r\nX: " + b"x" * 7_000 + b"\r\n\r\n")
+                client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\nX: " + b"x" * 7_000 + b"\r\n\r\n")
             assert await oldest.problem() == (503, "overloaded")
             for client in (second, third):
                 client.send(b"x" * 1_500)

@@ -1,4 +1,8 @@
+from ipaddress import IPv4Address, IPv6Address
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.identity.attempts import AttemptLimiter, TooManyAttempts, caller_of
 
@@ -78,5 +82,19 @@ def test_one_customers_addresses_are_one_caller():
     assert caller_of("2001:db8:1:2:3::4") == caller_of("2001:db8:1:2::9")
     assert caller_of("2001:db8:1:2::9") != caller_of("2001:db8:1:3::9")
     assert caller_of("192.0.2.1") != caller_of("192.0.2.2")
+    assert caller_of("::ffff:192.0.2.1") == caller_of("64:ff9b::192.0.2.1") == "192.0.2.1"
     assert caller_of(None) == ""
     assert caller_of("testclient") == "testclient"
+
+
+@given(st.ip_addresses(v=4), st.sampled_from(["::ffff:0:0", "64:ff9b::"]))
+def test_an_ipv4_address_counts_as_itself_in_each_of_its_ipv6_forms(address: IPv4Address, prefix: str):
+    assert (
+        caller_of(str(IPv6Address(int(IPv6Address(prefix)) | int(address)))) == caller_of(str(address)) == str(address)
+    )
+
+
+@given(st.ip_addresses(v=6, network="2000::/3"), st.integers(0, 2**64 - 1))
+def test_ipv6_addresses_count_by_their_64(address: IPv6Address, interface: int):
+    neighbour = IPv6Address(int(address) >> 64 << 64 | interface)
+    assert caller_of(str(neighbour)) == caller_of(str(address))

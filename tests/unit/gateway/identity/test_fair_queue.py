@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from gateway.identity.fair_queue import FairQueue, QueueFull
+from gateway.identity.passwords.fair_queue import FairQueue, QueueFull
 
 
 class Desk:
@@ -54,8 +54,10 @@ async def test_one_caller_alone_may_use_the_whole_queue_and_blocks_nobody():
     desk = Desk(at_once_max=1, waiting_max=4)
     await desk.come(*["many"] * 6)
     assert (len(desk.queue), desk.refused) == (5, ["many"])
+    assert [desk.queue.has_room(caller) for caller in ("many", "ann")] == [False, True]
     await desk.come("ann", "bob")
     assert desk.refused == ["many"] * 3
+    assert [desk.queue.has_room(caller) for caller in ("ann", "many", "new")] == [False, False, True]
     # With two of "many" and one each of the others nobody has two more than a newcomer.
     await desk.come("ann", "bob", "many")
     assert desk.refused == ["many"] * 3 + ["ann", "bob", "many"]

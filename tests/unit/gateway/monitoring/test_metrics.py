@@ -9,8 +9,9 @@ from prometheus_client.registry import Collector
 from virtual_time import turns, virtual
 
 from domain.ids import id_text
+from domain.permissions import DEFAULT_ROLES
 from gateway.http.address_limit import AddressLimit
-from gateway.identity.passwords import PasswordHasher
+from gateway.identity.passwords.hasher import PasswordHasher
 from gateway.monitoring.exposition import HubMetrics, SocketMetrics, WaitingMetrics
 from gateway.websocket.connection import SessionLimits
 from gateway.websocket.operations.table import MSGPACK, OPERATIONS
@@ -49,7 +50,7 @@ def sockets_of(g: Gateway, sockets_max: int = 10) -> Sockets:
 def opened(sockets: Sockets) -> tuple[Session, Connection]:
     connection = Connection(MSGPACK)
     session = sockets.open(connection, MSGPACK)
-    session.received(MSGPACK.encode({"op": "hello", "id": 0, "token": TOKENS.issue(2, "ann", (), NOW_S)}))
+    session.received(MSGPACK.encode({"op": "hello", "id": 0, "token": TOKENS.issue(2, "ann", DEFAULT_ROLES, NOW_S)}))
     return session, connection
 
 

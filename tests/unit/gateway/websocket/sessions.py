@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+import pytest
 from auction_examples import ANN, AUCTION, after, opened
 from auction_examples import bid as place_bid
 from auction_requests import public, refused, state_answer
@@ -16,15 +17,19 @@ from domain.auction.events import Opened
 from domain.auction.views import PublicState
 from domain.ids import id_text
 from domain.money import usd
+from domain.permissions import DEFAULT_ROLES
 from gateway.fanout.channels import FanOutCounts, FanOutLimits
-from gateway.fanout.entity_channels import EntityChannels
+from gateway.fanout.entity_channels import EntityChannels, UpdatePages
 from gateway.fanout.hub import Hub, Source
+from gateway.fanout.trade_channels import TradeChannels
 from gateway.fanout.user_channels import UserChannels
+from gateway.identity.credentials import Credentials
 from gateway.identity.tokens import TokenIssuer
+from gateway.limits.leases import Leases
 from gateway.websocket.admission import Admission
-from gateway.websocket.connection import SessionLimits
+from gateway.websocket.connection import SessionLimits, SocketClient
 from gateway.websocket.operations.operation import OperationTable
-from gateway.websocket.operations.table import MSGPACK, OPERATIONS
+from gateway.websocket.operations.table import JSON, MSGPACK, OPERATIONS
 from gateway.websocket.session import Session
 from gateway.websocket.traffic import Traffic
 from gateway.wire.codec import Codec
@@ -33,7 +38,10 @@ from persistence.notifications.store import Inbox, Notification
 from persistence.postgres.errors import StoreUnavailable
 from persistence.redis.announcements import DIRECTORY_CHANNEL, updates_channel
 
-CHANNEL = f"auction:{id_text(AUCTION)}"
+AUCTION_TEXT = id_text(AUCTION)
+CHANNEL = f"auction:{AUCTION_TEXT}"
+BOTH = pytest.mark.parametrize("codec", [MSGPACK, JSON], ids=["msgpack", "json"])
+BID = {"auction": AUCTION_TEXT, "amount": 5, "key": "k"}
 TOKENS = TokenIssuer("a-secret-of-at-least-thirty-two-characters", ttl_s=900)
 NOW_S = EPOCH_MS // 1000
 
@@ -53,6 +61,12 @@ def decoded(codec: Codec, data: bytes) -> list[dict[str, Any]]:
     return payloads
 
 
+def error(reply: dict[str, Any]) -> dict[str, Any]:
+    """What a failure says, without its words."""
+    assert reply["ok"] is False
+    return {name: value for name, value in reply["error"].items() if name != "message"}
+
+
 class Connection:
     """A socket that keeps what is written to it."""
 
@@ -70,8 +84,9 @@ class Connection:
     def write_soon(self, frame: bytes) -> None:
         self.write_frame(frame)
 
-    def pause(self) -> None:
+    def pause(self) -> bool:
         self.pauses += 1
+        return True
 
     def unsent_bytes(self) -> int:
         return self.unsent
@@ -188,14 +203,27 @@ class Inboxes:
             raise StoreUnavailable("the database is away")
 
 
+class Redis:
+    """What gateways publish: all listeners get it."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Listener] = []
+        self.waiting = 0
+
+    def publish(self, channel: str, message: bytes) -> None:
+        for listener in self.listeners:
+            listener.publish(channel, message)
+
+
 class Gateway:
     """A hub, and any number of sessions."""
 
     def __init__(
         self, in_flight_max: int = 100, operations: OperationTable = OPERATIONS, more_sources: Sequence[Source] = (),
-        kinds: Sequence[str] = ("auction",), **fan_out: int,
+        kinds: Sequence[str] = ("auction",), services: Any = None, redis: Redis | None = None, **fan_out: int,
     ) -> None:  # fmt: skip
         self.clock = VirtualClock()
+        self.services = services
         self.operations = operations
         self.routes = Routes()
         self.listener = Listener()
@@ -203,20 +231,29 @@ class Gateway:
         self.admission = Admission(in_flight_max)
         self.traffic = Traffic()
         self.inboxes = Inboxes()
+        self.leases: Leases | None = None
         self.users = UserChannels(self.inboxes, self.clock.now_ms)
         limits = FanOutLimits(**fan_out)  # type: ignore[arg-type]
         counts = FanOutCounts()
-        entities = [EntityChannels(kind, self.routes, self.history, counts, limits) for kind in kinds]
+        pages = UpdatePages()
+        entities = [EntityChannels(kind, self.routes, self.history, counts, limits, pages) for kind in kinds]
         self.auctions = entities[0]
-        sources = [*entities, self.users, *more_sources]
+        self.redis = redis or Redis()
+        self.redis.listeners.append(self.listener)
+        self.trades = TradeChannels(self.routes, self.history, counts, self.redis, self.clock.now_ms, pages)
+        sources = [self.auctions, self.trades, *entities[1:], self.users, *more_sources]
         self.hub = Hub(self.routes, self.listener, sources, counts, self.clock.now_ms)  # type: ignore[arg-type]
 
-    def client(self, codec: Codec = MSGPACK, **limits: int) -> "Client":
+    def client(
+        self, codec: Codec = MSGPACK, credentials: Credentials | None = None, address: str = "",
+        cookie: str | None = None, **limits: int,
+    ) -> "Client":  # fmt: skip
         codec = self.operations.codecs[codec.subprotocol]
         connection = Connection(codec)
         session = Session(
             connection, codec, self.operations, self.routes, self.hub, TOKENS, SessionLimits(**limits),
-            self.admission, self.traffic, self.clock.now_ms,
+            self.admission, self.traffic, self.clock.now_ms, self.services, self.leases,
+            SocketClient(address, cookie=cookie), credentials=credentials,
         )  # fmt: skip
         return Client(session, connection)
 
@@ -228,9 +265,9 @@ class Gateway:
 @asynccontextmanager
 async def gateway(
     in_flight_max: int = 100, operations: OperationTable = OPERATIONS, more_sources: Sequence[Source] = (),
-    kinds: Sequence[str] = ("auction",), **fan_out: int,
+    kinds: Sequence[str] = ("auction",), services: Any = None, redis: Redis | None = None, **fan_out: int,
 ) -> AsyncIterator[Gateway]:  # fmt: skip
-    running = Gateway(in_flight_max, operations, more_sources, kinds, **fan_out)
+    running = Gateway(in_flight_max, operations, more_sources, kinds, services, redis, **fan_out)
     running.hub.start()
     try:
         yield running
@@ -266,8 +303,10 @@ class Client:
         self.connection.frames.remove(reply)
         return reply
 
-    async def hello(self, user: int | None = ANN, name: str = "ann", at_s: int = NOW_S) -> dict[str, Any]:
-        token = None if user is None else TOKENS.issue(user, name, (), at_s)
+    async def hello(
+        self, user: int | None = ANN, name: str = "ann", at_s: int = NOW_S, roles: tuple[str, ...] = DEFAULT_ROLES
+    ) -> dict[str, Any]:
+        token = None if user is None else TOKENS.issue(user, name, roles, at_s)
         return await self.ask("hello", token=token)
 
     def events(self) -> list[tuple[int, str]]:

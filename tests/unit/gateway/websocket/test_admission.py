@@ -8,13 +8,10 @@ from auction_requests import answered, bid_request, refused
 from virtual_time import EPOCH_MS, turns, virtual
 
 from domain.errors import ERRORS
-from domain.ids import id_text
 from gateway.websocket.operations.table import JSON, MSGPACK
 from gateway.wire.codec import Codec
-from tests.unit.gateway.websocket.sessions import CHANNEL, Client, Gateway, gateway
+from tests.unit.gateway.websocket.sessions import AUCTION_TEXT, BID, CHANNEL, Client, Gateway, gateway
 
-AUCTION_TEXT = id_text(AUCTION)
-BID = {"auction": AUCTION_TEXT, "amount": 5, "key": "k"}
 OVERLOADED = {
     "code": "overloaded",
     "message": ERRORS["overloaded"].text,

@@ -9,6 +9,7 @@ from auction_requests import refused
 from virtual_time import EPOCH_MS, virtual
 
 from domain.ids import id_text, parse_id
+from domain.permissions import Access, Permission
 from gateway.identity.tokens import Identity
 from gateway.websocket.operations.operation import CommandOperation, LocalOperation, OperationTable
 from gateway.websocket.operations.table import JSON, MSGPACK, OPERATIONS
@@ -67,7 +68,8 @@ def who_am_i(session: Session, frame: WhoAmI) -> dict[str, Any]:
 
 
 TABLE = OperationTable(
-    *OPERATIONS, CommandOperation(OfferFrame, "trade", offer, offered), LocalOperation(WhoAmI, who_am_i)
+    *OPERATIONS, CommandOperation(OfferFrame, Permission.TRADE, "trade", offer, offered),
+    LocalOperation(WhoAmI, Access.PUBLIC, who_am_i),
 )  # fmt: skip
 OFFER = {"trade": id_text(AUCTION), "gives": {"money": 5, "copies": [7, 8]}, "key": "k"}
 

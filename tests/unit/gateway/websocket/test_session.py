@@ -18,19 +18,18 @@ from gateway.fanout.user_channels import channel_of
 from gateway.identity.tokens import TokenIssuer
 from gateway.websocket.operations.table import JSON, MSGPACK
 from gateway.wire.codec import Codec
-from tests.unit.gateway.websocket.sessions import CHANNEL, NOW_S, TOKENS, gateway, update
+from tests.unit.gateway.websocket.sessions import (
+    AUCTION_TEXT,
+    BID,
+    BOTH,
+    CHANNEL,
+    NOW_S,
+    TOKENS,
+    error,
+    gateway,
+    update,
+)
 from tests.unit.gateway.wire.test_frames import near_frames, trees
-
-AUCTION_TEXT = id_text(AUCTION)
-BOTH = pytest.mark.parametrize("codec", [MSGPACK, JSON], ids=["msgpack", "json"])
-BID = {"auction": AUCTION_TEXT, "amount": 5, "key": "k"}
-
-
-def error(reply: dict[str, Any]) -> dict[str, Any]:
-    """What a failure says, without its words."""
-    assert reply["ok"] is False
-    return {name: value for name, value in reply["error"].items() if name != "message"}
-
 
 # -- hello
 

@@ -4,25 +4,16 @@ import asyncio
 from typing import Any
 
 import msgspec
-import pytest
-from auction_examples import AUCTION
 from auction_requests import answered
 from virtual_time import EPOCH_MS, turns, virtual
 
 from domain.ids import id_text
+from domain.rate_limit import Rate
+from gateway.limits.leases import CREDIT_MAX, Leases
+from gateway.limits.limiter import Limiter
 from gateway.websocket.operations.table import JSON, MSGPACK
 from gateway.websocket.token_bucket import VIOLATIONS_MAX
-from tests.unit.gateway.websocket.sessions import CHANNEL, Gateway, gateway, update
-
-AUCTION_TEXT = id_text(AUCTION)
-BOTH = pytest.mark.parametrize("codec", [MSGPACK, JSON], ids=["msgpack", "json"])
-BID = {"auction": AUCTION_TEXT, "amount": 5, "key": "k"}
-
-
-def error(reply: dict[str, Any]) -> dict[str, Any]:
-    """What a failure says, without its words."""
-    assert reply["ok"] is False
-    return {name: value for name, value in reply["error"].items() if name != "message"}
+from tests.unit.gateway.websocket.sessions import BID, CHANNEL, Gateway, error, gateway, update
 
 
 @virtual
@@ -58,6 +49,25 @@ async def test_a_rate_limited_command_says_when_to_come_again_and_does_nothing()
         reply = await client.ask("bid", **BID)
         assert error(reply) == {"code": "rate_limited", "server_time": EPOCH_MS, "retry_after_ms": 1_000}
         assert g.routes.sent == []
+
+
+@virtual
+async def test_the_sockets_of_an_account_share_its_rate():
+    async with gateway() as g:
+        g.leases = Leases(Limiter(), Rate(1_000_000, 20), lambda: 1.0)
+        clients = [g.client(), g.client()]
+        for client in clients:
+            await client.hello()
+        codes = []
+        for n in range(80):
+            client = clients[n % 2]
+            client.send("bid", **BID)
+            await turns()
+            codes += [error(reply)["code"] for reply in client.connection.taken() if not reply["ok"]]
+        assert set(codes) == {"rate_limited"}
+        assert 20 <= len(g.routes.sent) <= 20 + CREDIT_MAX
+        assert (await clients[0].ask("ping"))["ok"], "only commands count"
+        await g.leases.stop()
 
 
 @virtual

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from actors.clock import Clock
 from domain.ids import id_text
+from domain.permissions import DEFAULT_ROLES
 from gateway.fanout.channels import FanOutCounts
 from gateway.fanout.entity_channels import EntityChannels
 from gateway.fanout.hub import Hub
@@ -65,7 +66,7 @@ class Server:
 
     @property
     def token(self) -> str:
-        return TOKENS.issue(ANN, "ann", (), self.clock.now_ms() // 1000)
+        return TOKENS.issue(ANN, "ann", DEFAULT_ROLES, self.clock.now_ms() // 1000)
 
 
 @asynccontextmanager

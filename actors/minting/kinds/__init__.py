@@ -1,0 +1,1 @@
+"""What can be done on the chain: one module a kind of job."""

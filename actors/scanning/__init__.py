@@ -1,0 +1,1 @@
+"""Cards in photographs: finds a card's outline, straightens it, and computes fingerprints of pictures."""

@@ -1,0 +1,1 @@
+"""Background jobs between custody and the chain: deposits, payouts, who has which card."""

@@ -1,0 +1,1 @@
+"""E-mail: texts, ways to send, and the jobs."""

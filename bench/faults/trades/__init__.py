@@ -1,0 +1,1 @@
+"""Pairs who trade during a run, and the checker of their trades."""

@@ -1,0 +1,1 @@
+"""The classes of users. Only for Locust's own processes."""

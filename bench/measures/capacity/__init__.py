@@ -1,0 +1,1 @@
+"""`ece bench capacity`: the highest load at which the service level holds."""

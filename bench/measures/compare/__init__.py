@@ -1,0 +1,1 @@
+"""`ece bench compare`."""

@@ -1,0 +1,1 @@
+"""Benches of the database and of what reads it."""

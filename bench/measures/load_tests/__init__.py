@@ -1,0 +1,1 @@
+"""Benches that run profiles of users."""

@@ -1,0 +1,1 @@
+"""The stacks that the engine is compared with: each a server of its own beside a PostgreSQL of its own."""

@@ -1,0 +1,1 @@
+"""The ledger in memory: blocks, the bank that executes transactions, and what it knows of accounts."""

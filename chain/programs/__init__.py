@@ -1,0 +1,1 @@
+"""Instructions of programs on the chain, and the layouts of their accounts."""

@@ -1,0 +1,1 @@
+"""JSON-RPC to Solana: one guarded client, whose errors are typed."""

@@ -1,0 +1,1 @@
+"""Standards of assets behind one interface, by name."""

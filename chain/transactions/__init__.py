@@ -1,0 +1,1 @@
+"""Transactions: packing instructions under all limits, building and signing."""

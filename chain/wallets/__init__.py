@@ -1,0 +1,1 @@
+"""Keys: of the platform and of users' custodial wallets, their storage, and signers."""

@@ -1,0 +1,1 @@
+"""Minting: the metadata of cards on a chain."""

@@ -1,0 +1,1 @@
+"""Wallets: custody, links to outside wallets, and the second factor."""

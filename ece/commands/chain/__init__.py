@@ -1,0 +1,1 @@
+"""Commands about the chain: keys and wallets."""

@@ -1,0 +1,38 @@
+"""What a client proves who it is with: an access token or an API key. REST and the WebSocket ask here."""
+
+from collections.abc import Callable
+
+from gateway.identity.access_changes import AccessChangeFeed
+from gateway.identity.api_keys import ApiKeyCheck, is_key
+from gateway.identity.tokens import Identity, TokenExpired, TokenIssuer
+
+CHANGED = "what you may do has changed: refresh the access token, or say hello again"
+
+
+class Credentials:
+    """Checks of access tokens and API keys."""
+
+    def __init__(
+        self, tokens: TokenIssuer, keys: ApiKeyCheck, changes: AccessChangeFeed, now_ms: Callable[[], int]
+    ) -> None:
+        self.changes = changes
+        self._tokens = tokens
+        self._keys = keys
+        self._now_ms = now_ms
+        changes.changed.append(keys.forget)
+
+    async def identity(self, token: str, address: str | None) -> Identity:
+        """Whom a token or key speaks for. Raises TokenError, and for keys StoreError."""
+        if is_key(token):
+            return self.checked(await self._keys.identity(token, address))
+        return self.of_token(token)
+
+    def of_token(self, token: str) -> Identity:
+        """Whom an access token speaks for. Raises TokenError."""
+        return self.checked(self._tokens.verify(token, self._now_ms() // 1000))
+
+    def checked(self, identity: Identity) -> Identity:
+        """The identity. Raises TokenExpired where it was read before a change."""
+        if self.changes.is_stale(identity):
+            raise TokenExpired(CHANGED)
+        return identity

@@ -1,0 +1,1 @@
+"""The sessions of users: what lists them, ends them, and knows which have ended."""

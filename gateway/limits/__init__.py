@@ -1,0 +1,1 @@
+"""Rate limits that all gateways share."""

@@ -1,0 +1,1 @@
+"""Exports of one's data, and the deletion of one's account."""

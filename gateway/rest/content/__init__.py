@@ -1,0 +1,1 @@
+"""Content by its id: download, and upload of images."""

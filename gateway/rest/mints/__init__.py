@@ -1,0 +1,1 @@
+"""Minting: copies of cards become assets on the chain."""

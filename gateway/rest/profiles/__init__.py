@@ -1,0 +1,1 @@
+"""Profiles, preferences, follows and mutes of users."""

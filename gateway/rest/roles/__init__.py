@@ -1,0 +1,1 @@
+"""Roles and suspensions of users, for admins and moderators."""

@@ -1,0 +1,1 @@
+"""Cards found in photographs."""

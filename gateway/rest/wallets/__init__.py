@@ -1,0 +1,1 @@
+"""Wallets: custodial and linked ones, deposits and withdrawals on chain."""

@@ -1,0 +1,1 @@
+"""Logging in by other ways than a password: wallets, OpenID Connect, passkeys."""

@@ -1,0 +1,1 @@
+"""Commands about trades: one set of checks for REST and the WebSocket."""

@@ -1,0 +1,1 @@
+"""The browser client: its built files, and the pages at which the gateway serves it."""

@@ -1,0 +1,1 @@
+"""Everything about a user in one place: exports of it, and the deletion of an account."""

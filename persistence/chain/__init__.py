@@ -1,0 +1,1 @@
+"""Jobs for the chain, and the signed transactions that do them."""

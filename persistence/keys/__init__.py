@@ -1,0 +1,1 @@
+"""Data keys, and the values that they encrypt."""

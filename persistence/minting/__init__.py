@@ -1,0 +1,1 @@
+"""Minting: what users ask for, collections, assets, and progress."""

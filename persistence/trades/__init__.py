@@ -1,0 +1,1 @@
+"""Trades: read models, execution, and what users are open to trade."""

@@ -1,0 +1,1 @@
+"""Custodial and linked wallets, second factors, deposits and withdrawals on chain."""

@@ -1,0 +1,108 @@
+"""Counts of wrong passwords on a real Valkey: shared by gateways, and of one gateway where there is none."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from valkey_server import Valkey
+
+from gateway.identity.attempts import TooManyAttempts
+from gateway.identity.log_in_failures import (
+    ACCOUNT_DELAY_MAX_MS,
+    ACCOUNT_FREE,
+    PAIR_DELAY_MAX_MS,
+    PAIR_FREE,
+    Attempt,
+    LogInFailures,
+    delay_ms,
+)
+from persistence.redis.log_in_failures import FailureCounts
+
+NOW = 1_800_000_000_000
+CAS = 7
+
+
+@pytest.fixture
+async def gateways(valkey: Valkey) -> AsyncIterator[tuple[LogInFailures, LogInFailures]]:
+    first, second = LogInFailures(FailureCounts(valkey.url)), LogInFailures(FailureCounts(valkey.url))
+    yield first, second
+    await first.stop()
+    await second.stop()
+
+
+async def wait_of(
+    failures: LogInFailures, account: str, address: str, now_ms: int = NOW, user: int | None = None
+) -> int:
+    try:
+        await failures.admit(Attempt(account, address, user), now_ms)
+    except TooManyAttempts as error:
+        return error.retry_after_ms
+    return 0
+
+
+def test_delays_double_up_to_the_longest():
+    delays = [delay_ms(count, PAIR_FREE, PAIR_DELAY_MAX_MS) for count in (0, 5, 6, 7, 8, 16, 10**9)]
+    assert delays == [0, 0, 1_000, 2_000, 4_000, 900_000, 900_000]
+
+
+async def test_gateways_count_together_and_the_right_password_ends_it(
+    gateways: tuple[LogInFailures, LogInFailures],
+):
+    first, second = gateways
+    for number in range(PAIR_FREE + 2):
+        await (first, second)[number % 2].failed(Attempt("ann", "10.0.0.1"), NOW)
+    assert await wait_of(first, "ann", "10.0.0.1") == await wait_of(second, "ann", "10.0.0.1") == 2_000
+    assert await wait_of(first, "ann", "10.0.0.1", NOW + 2_000) == 0
+    assert await wait_of(first, "ann", "10.0.0.2") == await wait_of(first, "bob", "10.0.0.1") == 0
+    await second.succeeded(Attempt("ann", "10.0.0.1"))
+    assert await wait_of(first, "ann", "10.0.0.1") == 0
+
+
+async def test_guesses_from_everywhere_delay_strangers_and_not_the_address_of_the_user(
+    gateways: tuple[LogInFailures, LogInFailures],
+):
+    first, second = gateways
+    await first.succeeded(Attempt("cas", "10.0.1.1", CAS))
+    told = [await first.failed(Attempt("cas", f"10.0.2.{n}", CAS), NOW) for n in range(ACCOUNT_FREE + 40)]
+    assert [one.notifies for one in told].count(True) == 1
+    assert [one.delayed for one in told].count(True) == 1
+    assert await wait_of(second, "cas", "10.0.3.3", user=CAS) == ACCOUNT_DELAY_MAX_MS
+    assert await wait_of(second, "cas", "10.0.1.1", user=CAS) == 0
+    await first.forget(CAS)
+    assert await wait_of(second, "cas", "10.0.3.3", user=CAS) == 0
+
+
+async def test_all_logins_of_a_user_count_as_one_account_and_apart_at_one_address(
+    gateways: tuple[LogInFailures, LogInFailures],
+):
+    first, second = gateways
+    for n in range(ACCOUNT_FREE + 1):
+        await first.failed(Attempt(("cas", "cas@example.org")[n % 2], f"10.0.4.{n}", CAS), NOW)
+    assert await wait_of(second, "cas@example.org", "10.0.5.5", user=CAS) == 1_000
+    # What somebody types that is like a user's id is no user's.
+    assert await wait_of(second, str(CAS), "10.0.5.5") == 0
+    for _ in range(PAIR_FREE + 1):
+        await first.failed(Attempt("dan", "10.0.6.6", CAS + 1), NOW)
+    assert await wait_of(second, "dan", "10.0.6.6", user=CAS + 1) == 1_000
+    assert await wait_of(second, "dan@example.org", "10.0.6.6", user=CAS + 1) == 0
+
+
+async def test_without_redis_a_gateway_counts_alone():
+    nowhere = FailureCounts("redis://127.0.0.1:1/0")
+    failures = LogInFailures(nowhere)
+    try:
+        for _ in range(PAIR_FREE + 1):
+            await failures.failed(Attempt("dee", "10.0.0.1"), NOW)
+        assert await wait_of(failures, "dee", "10.0.0.1") == 1_000
+        await failures.succeeded(Attempt("dee", "10.0.0.1"))
+        assert await wait_of(failures, "dee", "10.0.0.1") == 0
+    finally:
+        await nowhere.close()
+
+
+async def test_redis_has_neither_logins_nor_addresses(gateways: tuple[LogInFailures, LogInFailures], valkey: Valkey):
+    await gateways[0].failed(Attempt("my-own-password", "10.9.9.9"), NOW)
+    counts = FailureCounts(valkey.url)
+    keys = [key async for key in counts._client.scan_iter("ece:failures:*")]
+    await counts.close()
+    assert keys
+    assert not any(b"password" in key or b"10.9" in key for key in keys)

@@ -1,0 +1,72 @@
+"""Users are mailed when a way to log in, a second factor or an API key came or went, and asked for their factor."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from domain.ids import parse_id
+from persistence.identity.identities import Claim
+from persistence.identity.passkeys import NewPasskey, Passkeys
+from tests.rest.identity.scene import registered, second_factor
+from tests.rest.mail.mailing import Post
+from tests.rest.rest_engine import Person, RestEngine
+from tests.rest.test_rest_auctions import problem
+
+NOW = 1_800_000_000_000
+SUBJECT = "How you log in was changed"
+
+
+async def an_api_key(engine: RestEngine, person: Person) -> Callable[[], Awaitable[Any]]:
+    answer = await person.post("/api-keys", {"name": "bot", "scopes": ["account.read"]})
+    assert answer.status_code == 201, answer.text
+    return lambda: engine.request("DELETE", f"/api-keys/{answer.json()['id']}", token=person.token)
+
+
+async def a_second_factor(engine: RestEngine, person: Person) -> Callable[[], Awaitable[Any]]:
+    factor = await second_factor(engine, person)
+    return lambda: person.post("/auth/second-factor/disable", {"code": factor.code()})
+
+
+async def a_passkey(engine: RestEngine, person: Person) -> Callable[[], Awaitable[Any]]:
+    passkeys, user = Passkeys(engine.pool), parse_id(person.id)
+    added = await passkeys.add(user, NewPasskey(person.name.encode(), b"key", 0, "Phone", False), NOW)
+    return lambda: passkeys.remove(user, added.passkey_id)
+
+
+async def an_identity(engine: RestEngine, person: Person) -> Callable[[], Awaitable[Any]]:
+    identities, user = engine.services.ways_in.identities, parse_id(person.id)
+    claim = Claim("oidc", "https://issuer.example", person.name, "own")
+    await identities.link(user, claim, NOW)
+    # Linked already: nothing changes.
+    await identities.link(user, claim, NOW)
+    [linked] = await identities.of(user)
+    return lambda: identities.unlink(user, linked.identity_id)
+
+
+@pytest.mark.parametrize("add", [an_api_key, a_second_factor, a_passkey, an_identity])
+async def test_a_user_is_mailed_when_one_is_added_and_when_it_is_removed(engine: RestEngine, post: Post, add: Any):
+    person = await registered(engine)
+
+    async def mailed() -> list[str]:
+        return [mail.text for mail in await post.mails(f"{person.name}@example.org") if mail.subject == SUBJECT]
+
+    remove = await add(engine, person)
+    [text] = await mailed()
+    assert f"Hello {person.name}" in text
+    assert "/settings/security" in text
+    await remove()
+    assert len(await mailed()) == 2
+
+
+async def test_a_reset_password_does_not_take_the_second_factor_away(engine: RestEngine, post: Post):
+    person = await registered(engine)
+    factor, address = await second_factor(engine, person), f"{person.name}@example.org"
+    await post.mails(address)
+    await engine.request("POST", "/auth/password/forgot", json={"email": address})
+    body = {"token": await post.token(address), "new_password": "another horse altogether"}
+    assert (await engine.request("POST", "/auth/password/reset", json=body)).status_code == 204
+    login = {"login": person.name, "password": body["new_password"]}
+    problem(await engine.request("POST", "/auth/login", json=login), 401, "second_factor_required")
+    answer = await engine.request("POST", "/auth/login", json=login | {"code": factor.code()})
+    assert answer.status_code == 200, answer.text

@@ -1,0 +1,75 @@
+import { NotConnected, OutcomeUnknown } from './errors'
+import type { Reply } from './frames'
+
+const OUTBOX_MAX = 32
+const RETRY_MS = 500
+// After these nobody knows whether it happened; the same key makes a retry safe. All others: nothing happened.
+const UNKNOWN_CODES = new Set(['unavailable', 'internal_error', 'still_running'])
+
+interface Command {
+  frame: { op: string; key: string }
+  resolve(reply: Reply): void
+  retry: ReturnType<typeof setTimeout> | undefined
+}
+
+/**
+ * Commands with a key, until their outcome is known: sent again after a lost connection, and after an answer that
+ * leaves the outcome open.
+ */
+export class Outbox {
+  readonly #commands = new Map<string, Command>()
+  readonly #ask: (frame: object) => Promise<Reply>
+
+  constructor(ask: (frame: object) => Promise<Reply>) {
+    this.#ask = ask
+  }
+
+  get size(): number {
+    return this.#commands.size
+  }
+
+  /** The definite answer. Rejects with NotConnected (nothing happened) or, after `withinMs`, OutcomeUnknown. */
+  send(frame: { op: string; key: string }, withinMs: number): Promise<Reply> {
+    if (this.#commands.size >= OUTBOX_MAX) return Promise.reject(new NotConnected('too many commands wait'))
+    return new Promise((resolve, reject) => {
+      const deadline = setTimeout(() => {
+        this.#remove(frame.key)
+        reject(new OutcomeUnknown('no answer in time'))
+      }, withinMs)
+      const done = (reply: Reply) => {
+        clearTimeout(deadline)
+        this.#remove(frame.key)
+        resolve(reply)
+      }
+      const command: Command = { frame, resolve: done, retry: undefined }
+      this.#commands.set(frame.key, command)
+      void this.#attempt(command)
+    })
+  }
+
+  /** There is a connection again: send what has no answer. */
+  flush(): void {
+    for (const command of this.#commands.values()) void this.#attempt(command)
+  }
+
+  async #attempt(command: Command): Promise<void> {
+    clearTimeout(command.retry)
+    let reply: Reply
+    try {
+      reply = await this.#ask(command.frame)
+    } catch {
+      return // the next connection flushes
+    }
+    if (this.#commands.get(command.frame.key) !== command) return
+    if (reply.ok || !UNKNOWN_CODES.has(reply.error.code)) {
+      command.resolve(reply)
+      return
+    }
+    command.retry = setTimeout(() => void this.#attempt(command), reply.error.retry_after_ms ?? RETRY_MS)
+  }
+
+  #remove(key: string): void {
+    clearTimeout(this.#commands.get(key)?.retry)
+    this.#commands.delete(key)
+  }
+}

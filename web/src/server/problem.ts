@@ -1,0 +1,64 @@
+import type { components } from '../../generated/rest'
+
+type Body = Partial<components['schemas']['ProblemDetails']> & Record<string, unknown>
+
+const UNKNOWN = new Set(['network', 'unavailable', 'internal_error'])
+
+/** A fault of one field of what was sent. */
+export interface FieldFault {
+  at: string
+  detail: string
+}
+
+/** The server refused, with one of its stable codes (RFC 9457); `network` where it could not be reached. */
+export class Problem extends Error {
+  override name = 'Problem'
+  readonly code: string
+  readonly status: number
+  readonly #body: Body
+
+  constructor(code: string, message: string, status: number, body: Body = {}) {
+    super(message)
+    this.code = code
+    this.status = status
+    this.#body = body
+  }
+
+  static of(text: string, status: number, statusText: string): Problem {
+    let body: Body = {}
+    try {
+      body = JSON.parse(text) as Body
+    } catch {
+      // Not from the engine itself: a proxy's page.
+    }
+    return new Problem(body.code ?? 'unavailable', body.detail ?? statusText, status, body)
+  }
+
+  /** The session is over, or what one may do has changed: a refresh tells. */
+  get isExpired(): boolean {
+    return this.status === 401 && this.code === 'unauthenticated'
+  }
+
+  /** It may have been done, or may still be. */
+  get isOutcomeUnknown(): boolean {
+    return UNKNOWN.has(this.code)
+  }
+
+  /** A further member of the problem. */
+  field(name: string): unknown {
+    return this.#body[name]
+  }
+
+  /** Which fields are wrong, by their names in the body. */
+  get faults(): FieldFault[] {
+    const errors = this.#body.errors
+    if (!Array.isArray(errors)) return []
+    return errors.map((one: { at?: unknown; detail?: unknown }) => ({
+      at:
+        String(one.at ?? '')
+          .split('.')
+          .at(-1) ?? '',
+      detail: String(one.detail ?? ''),
+    }))
+  }
+}

@@ -1,0 +1,28 @@
+/** What this browser remembers of a session, for all tabs: whose it is, and their roles, and until when its cookies are good. No token. */
+export interface Kept {
+  id: string
+  username: string
+  roles: string[]
+  renewAt: number
+}
+
+const KEY = 'session'
+
+export function read(): Kept | undefined {
+  try {
+    const found = JSON.parse(localStorage.getItem(KEY) ?? 'null') as Kept | null
+    const whole = typeof found?.username === 'string' && Array.isArray(found.roles)
+    return whole && typeof found.renewAt === 'number' ? found : undefined
+  } catch {
+    return undefined
+  }
+}
+
+export const write = (kept: Kept): void => localStorage.setItem(KEY, JSON.stringify(kept))
+export const forget = (): void => localStorage.removeItem(KEY)
+
+export function onOtherTab(listener: () => void): void {
+  addEventListener('storage', (event) => {
+    if (event.key === KEY || event.key === null) listener()
+  })
+}

@@ -1,0 +1,151 @@
+import { Problem } from '../server/problem'
+import { keepSessionBy, plain, rest, type Schema } from '../server/rest'
+import { csrfToken } from './csrf'
+import * as kept from './kept'
+
+/**
+ * Who is logged in. The tokens are in cookies that no script can read; everything that knows how a log-in is kept stands
+ * in this folder's `session`, `kept` and `csrf`. All tabs are one session: what one of them learns, the others hear.
+ */
+export interface Session {
+  id: string
+  username: string
+  /** As of the log-in or the last renewal: what the menu offers. The server decides who may do what. */
+  roles: readonly string[]
+}
+
+const RENEW_BEFORE_MS = 60_000
+const LOCK = 'ece-session'
+
+let session: Session | undefined
+let renewing: Promise<boolean> | undefined
+const listeners = new Set<() => void>()
+const renewed = new Set<() => void>()
+
+export const currentSession = (): Session | undefined => session
+
+export function onSession(listener: () => void): () => void {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}
+
+/** The cookies are others now: whatever was bound to the old ones, as a socket is, has to begin again. */
+export function onRenewed(listener: () => void): () => void {
+  renewed.add(listener)
+  return () => renewed.delete(listener)
+}
+
+/** The session that the browser has from before, if it has one. Resolves when that is known. */
+export async function restore(): Promise<void> {
+  keepSessionBy({ ready: async () => void (await ensureFresh()), csrf: csrfToken, refused, factorAsked })
+  kept.onOtherTab(follow)
+  if (csrfToken() === undefined) return kept.forget()
+  const found = kept.read()
+  if (found) set(found)
+  else await renew().catch(() => false)
+}
+
+export type Tokens = Schema<'Tokens'>
+
+export async function register(email: string, username: string, password: string): Promise<void> {
+  await plain('/auth/register', { email, username, password })
+  await begun(await plain('/auth/login', { login: username, password }))
+}
+
+/** What every way to log in ends with: the answer's cookies are set, and here one learns whose they are. */
+export async function begun({ expires_in }: Tokens): Promise<void> {
+  const expiresAt = Date.now() + expires_in * 1000
+  // Enough for the request; then it is kept with the name.
+  const renewAt = expiresAt - RENEW_BEFORE_MS
+  kept.write({ id: '', username: '', roles: [], renewAt })
+  const { id, username, roles } = await rest('get', '/users/me')
+  kept.write({ id, username, roles, renewAt })
+  set({ id, username, roles })
+  for (const listener of [...renewed]) listener()
+}
+
+/** Ends the session for all tabs, on all gateways. */
+export async function logOut(): Promise<void> {
+  // The cookies go with the answer; without an answer they are of no use once they expire.
+  await plain('/auth/logout', {}).catch(() => undefined)
+  forget()
+}
+
+/** Whether there are cookies that are good for a while. */
+export async function ensureFresh(): Promise<boolean> {
+  const found = kept.read()
+  if (!found || csrfToken() === undefined) return false
+  return Date.now() < found.renewAt || renew()
+}
+
+/** The next cookies, once for all tabs. False: the session is over. Rejects where the server can't be asked. */
+export function renew(): Promise<boolean> {
+  renewing ??= withLock(renewHere).finally(() => {
+    renewing = undefined
+  })
+  return renewing
+}
+
+async function renewHere(before: number | undefined): Promise<boolean> {
+  // Another tab was first.
+  const now = kept.read()
+  if (now && now.renewAt !== before && Date.now() < now.renewAt) return true
+  if (csrfToken() === undefined) return end()
+  try {
+    await begun(await plain('/auth/refresh', {}))
+    return true
+  } catch (error) {
+    const over = error instanceof Problem && error.status >= 400 && error.status < 500 && error.status !== 429
+    if (!over) throw error
+    return end()
+  }
+}
+
+async function withLock(work: (before: number | undefined) => Promise<boolean>): Promise<boolean> {
+  const before = kept.read()?.renewAt
+  return navigator.locks ? navigator.locks.request(LOCK, () => work(before)) : work(before)
+}
+
+/** It is over: cookies that are still here would only be refused. */
+async function end(): Promise<boolean> {
+  if (csrfToken() !== undefined) await plain('/auth/logout', {}).catch(() => undefined)
+  forget()
+  return false
+}
+
+/** A request was refused as if one were nobody: with new cookies, or as a guest, it may succeed. */
+async function refused(): Promise<boolean> {
+  if (csrfToken() === undefined && !session) return false
+  await renew().catch(() => false)
+  return true
+}
+
+let askFactor: () => Promise<boolean> = async () => false
+/** Who asks people for a code. */
+export const askFactorBy = (given: () => Promise<boolean>): void => {
+  askFactor = given
+}
+const factorAsked = (): Promise<boolean> => askFactor()
+
+function follow(): void {
+  const found = kept.read()
+  if (found?.id === '') return
+  set(found)
+  for (const listener of [...renewed]) listener()
+}
+
+function forget(): void {
+  kept.forget()
+  if (!session) return
+  set(undefined)
+  for (const listener of [...renewed]) listener()
+}
+
+const told = (of: Session | undefined): Session | undefined =>
+  of && { id: of.id, username: of.username, roles: of.roles }
+
+function set(next: Session | undefined): void {
+  if (JSON.stringify(told(next)) === JSON.stringify(told(session))) return
+  session = told(next)
+  for (const listener of [...listeners]) listener()
+}

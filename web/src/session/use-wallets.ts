@@ -1,0 +1,13 @@
+import { useEffect, useState } from 'react'
+import { onWallets, solanaWallets, type Wallet } from './wallets'
+
+/** The wallets that are there now. */
+export function useWallets(): readonly Wallet[] {
+  const [wallets, setWallets] = useState(solanaWallets)
+  useEffect(() => {
+    const look = () => setWallets(solanaWallets())
+    look()
+    return onWallets(look)
+  }, [])
+  return wallets
+}

@@ -1,0 +1,40 @@
+import type { Texts } from '../en'
+
+export const browse: Texts['browse'] = {
+  title: 'Karten entdecken',
+  search: 'Karten suchen',
+  placeholder: 'Name, Set, Künstler …',
+  clearSearch: 'Suche leeren',
+  toResults: 'Die Eingabetaste oder ↓ führt zur ersten Karte.',
+  filters: 'Filter',
+  showFilters: (count: number) => (count === 0 ? 'Filter' : `Filter (${count})`),
+  hideFilters: 'Filter ausblenden',
+  clear: 'Alle entfernen',
+  remove: (filter: string) => `Filter ${filter} entfernen`,
+  found: (count: string, estimate: boolean) =>
+    `${estimate ? 'Ungefähr ' : ''}${count === '1' ? '1 Karte' : `${count} Karten`}`,
+  sort: 'Sortieren nach',
+  sorts: {
+    relevance: 'Beste Treffer',
+    newest: 'Neueste Karten',
+    name: 'Name',
+    price: 'Niedrigster Preis',
+    ending: 'Endet bald',
+    listed: 'Neu im Angebot',
+  },
+  onlyForSale: 'In dieser Reihenfolge werden nur Karten gezeigt, die angeboten werden.',
+  groups: { status: 'Auktionen', rarity: 'Seltenheit', set: 'Set', price: 'Preis' },
+  statuses: { open: 'Jetzt im Angebot', none: 'Nicht im Angebot' },
+  under: (price: string) => `Unter ${price}`,
+  from: (price: string) => `Ab ${price}`,
+  between: (from: string, to: string) => `${from} bis ${to}`,
+  moreValues: 'Mehr …',
+  noneTitle: 'Keine Karte passt',
+  noneText: 'Versuchen Sie es mit weniger Filtern oder anderen Wörtern.',
+  emptyTitle: 'Es gibt noch keine Karten',
+  emptyText:
+    'Auf einem neuen System ist der Katalog leer. Dieser Befehl füllt ihn mit Karten, Nutzern und Auktionen:',
+  fromPrice: (price: string) => `ab ${price}`,
+  auctions: (count: number) => (count === 1 ? '1 Auktion' : `${count} Auktionen`),
+  notForSale: 'Nicht im Angebot',
+}

@@ -1,0 +1,112 @@
+import type { Texts } from '../en'
+
+export const room: Texts['room'] = {
+  title: 'Auktion',
+  back: 'Alle Auktionen',
+  seller: (name: string) => `Verkauft von ${name}`,
+  watching: (count: number) => (count === 1 ? '1 Person schaut zu' : `${count} Personen schauen zu`),
+  currentBid: 'Aktuelles Gebot',
+  startingBid: 'Startgebot',
+  finalPrice: 'Endpreis',
+  endsIn: 'Endet in',
+  startsIn: 'Beginnt in',
+  ended: 'Beendet',
+  endsAt: (at: string) => `Endet am ${at}`,
+  endedAt: (at: string) => `Endete am ${at}`,
+  extended: (by: string) => `Um ${by} verlängert: Ein spätes Gebot ging ein`,
+  extendedOutage: 'Das Ende wurde verschoben: Das System war nicht erreichbar',
+  nextMinimum: 'Nächstes Gebot mindestens',
+  reserveMet: 'Mindestpreis erreicht',
+  reserveUnmet: 'Mindestpreis nicht erreicht',
+  lastSale: (price: string, day: string) => `Diese Karte wurde zuletzt am ${day} für ${price} verkauft`,
+  notFoundTitle: 'Diese Auktion gibt es nicht',
+  notFoundText: 'Vielleicht ist die Adresse falsch geschrieben.',
+  minutesLeft: (count: number) => (count === 1 ? 'Noch eine Minute' : `Noch ${count} Minuten`),
+  secondsLeft: (count: number) => `Noch ${count} Sekunden`,
+}
+
+export const bid: Texts['bid'] = {
+  title: 'Ihr Gebot',
+  maximum: 'Ihr Höchstgebot',
+  currency: '$',
+  place: (amount: string) => `Bis ${amount} bieten`,
+  raise: (amount: string) => `Auf ${amount} erhöhen`,
+  rebid: (amount: string) => `Erneut bieten: ${amount}`,
+  sending: 'Wird gesendet …',
+  proxy:
+    'Sie nennen den höchsten Preis, den Sie zahlen würden. Wir bieten für Sie nur so viel, wie zum Führen nötig ist.',
+  total: (amount: string) => `Sie zahlen höchstens ${amount}. Für Käufer fallen keine Gebühren an.`,
+  quick: 'Schnelle Beträge',
+  minimum: 'Minimum',
+  tooLow: (minimum: string) => `Das Minimum ist ${minimum}.`,
+  notAnAmount: 'Geben Sie einen Betrag ein, etwa 12,50.',
+  priceMoved:
+    'Der Preis hatte sich gerade geändert, daher zählte dieses Tippen nicht. Prüfen Sie den Betrag und tippen Sie erneut.',
+  leading: 'Sie führen',
+  leadingDetail: (maximum: string) =>
+    `Ihr Höchstgebot ist ${maximum}. Sie erfahren es, wenn jemand mehr bietet.`,
+  leadingUnknown: 'Sie erfahren es, wenn jemand mehr bietet.',
+  outbid: 'Sie wurden überboten',
+  outbidDetail: (leader: string) => `${leader} führt jetzt.`,
+  outbidAtOnce: 'Das Höchstgebot einer anderen Person ist mindestens so hoch wie Ihres.',
+  refused: 'Ihr Gebot wurde nicht angenommen',
+  unknown:
+    'Noch keine Antwort. Ihr Gebot zählt vielleicht: Dann steht es in der Liste. Dasselbe Tippen zählt nie doppelt.',
+  offline: 'Ohne Verbindung können Sie nicht bieten.',
+  own: 'Das ist Ihre Auktion: Wer verkauft, kann nicht bieten.',
+  notOpen: 'Sie können bieten, sobald die Auktion öffnet.',
+  guestTitle: 'Auf diese Karte bieten',
+  guestText: 'Sie brauchen ein Konto, das Sie sofort bekommen. Danach sind Sie wieder hier.',
+  confirmTitle: (amount: string) => `Bis ${amount} bieten?`,
+  confirmFees: 'Gebühren für Käufer',
+  confirmTotal: 'Das zahlen Sie höchstens',
+  confirmLeft: 'Dann noch verfügbar',
+  confirmBinding: 'Ein Gebot ist verbindlich. Wir fragen nach, weil es über Ihrer Grenze liegt.',
+  confirmChange: 'Grenze ändern',
+  buyNow: (amount: string) => `Sofort kaufen für ${amount}`,
+  buyNowSure: (amount: string) => `Für ${amount} kaufen und die Auktion beenden?`,
+  buyNowYes: 'Ja, kaufen',
+  no: 'Nein',
+  available: (amount: string) => `${amount} verfügbar`,
+  deposit: (amount: string) => `${amount} Spielgeld hinzufügen`,
+  depositing: 'Wird hinzugefügt …',
+  depositFailed: 'Auf diesem System gibt es kein Spielgeld.',
+}
+
+export const outcome: Texts['outcome'] = {
+  won: 'Sie gehört Ihnen',
+  wonText: (price: string) => `Sie haben mit ${price} gewonnen.`,
+  settling: 'Geld und Karte werden getauscht …',
+  settled: 'Bezahlt. Die Karte ist in Ihrer Sammlung.',
+  lost: 'Diesmal nicht',
+  lostText: (winner: string, price: string) => `${winner} hat mit ${price} gewonnen.`,
+  lostReleased: 'Ihr Geld ist wieder frei.',
+  sold: (winner: string, price: string) => `An ${winner} verkauft für ${price}`,
+  unsold: 'Nicht verkauft',
+  unsoldText: 'Kein Gebot hat die Bedingungen erfüllt.',
+  cancelled: 'Vom Verkäufer abgebrochen',
+  next: 'Die nächste finden',
+  portfolio: 'Im Portfolio ansehen',
+  why: 'Warum habe ich verloren?',
+  how: 'Verlauf ansehen',
+  elsewhere: (count: number, from: string) =>
+    count === 1 ? `Eine weitere ist offen, bei ${from}` : `${count} weitere sind offen, ab ${from}`,
+}
+
+export const ladder: Texts['ladder'] = {
+  title: 'Gebote',
+  none: 'Noch keine Gebote. Das erste gibt das Tempo vor.',
+  you: 'Sie',
+  sending: 'wird gesendet …',
+  leads: 'führt',
+  won: 'gewann',
+  highest: 'höchstes Gebot, nicht verkauft',
+  older: (count: number) => (count === 1 ? '1 älteres Gebot' : `${count} ältere Gebote`),
+  more: 'Ältere Gebote zeigen',
+  upTo: (amount: string) => `bis ${amount}`,
+}
+
+export const chart: Texts['chart'] = {
+  title: 'Preis',
+  label: (count: number, from: string, to: string) => `Der Preis über ${count} Gebote, von ${from} bis ${to}`,
+}
