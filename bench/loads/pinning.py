@@ -3,9 +3,11 @@
 import os
 
 NICENESS = -5
+# Of what sends beside others that read: it has little to do, and must do it in time.
+NICENESS_OF_A_SENDER = -10
 
 
-def pin_load() -> None:
+def pin_load(niceness: int = NICENESS) -> None:
     """Run this process on the last of its processors only, with a higher priority where the user may raise it.
 
     All load processes share that processor; the engine's processes may use any.
@@ -14,6 +16,6 @@ def pin_load() -> None:
         return
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     try:
-        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+        os.setpriority(os.PRIO_PROCESS, 0, niceness)
     except PermissionError:
         return

@@ -11,7 +11,7 @@ import msgspec
 
 from bench.loads.load import DRAIN_S, STEPS_AHEAD, Seat
 from bench.loads.order import run_order
-from bench.loads.pinning import pin_load
+from bench.loads.pinning import NICENESS_OF_A_SENDER, pin_load
 from bench.percentiles import p50_p99
 from bench.wire.client import Incoming, WireClient, refusal_of
 
@@ -79,7 +79,7 @@ async def run(steady: SteadyLoad) -> SteadyResult:
 
 
 def main() -> None:
-    pin_load()
+    pin_load(NICENESS_OF_A_SENDER)
     run_order(run, SteadyLoad, "bids")
 
 

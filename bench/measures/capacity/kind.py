@@ -42,9 +42,18 @@ class Kind:
 
 
 def judged(size: int, figures: dict[str, Any], broken: str | None) -> Step:
-    """A step by its figures. A generator that was late makes it invalid, whatever the engine did."""
+    """A step by its figures: `behind_ms` is how late the load was sent, `reading_late_ms` how late answers were read.
+
+    What was sent late makes a step invalid, whatever the engine did. What was read late only made latencies longer:
+    it excuses a step that broke, and takes nothing from one that held.
+    """
     behind_ms = figures["behind_ms"]["p99"]
     if behind_ms is None or behind_ms > BEHIND_P99_MS_MAX:
         late = "did nothing" if behind_ms is None else f"was {behind_ms:.0f} ms late (p99)"
         return Step(size, Verdict.INVALID, f"the load generator {late}", figures)
-    return Step(size, Verdict.HELD if broken is None else Verdict.BROKEN, broken, figures)
+    if broken is None:
+        return Step(size, Verdict.HELD, None, figures)
+    reading_late_ms = figures.get("reading_late_ms", {"p99": 0.0})["p99"]
+    if reading_late_ms > BEHIND_P99_MS_MAX:
+        return Step(size, Verdict.INVALID, f"{broken}, read {reading_late_ms:.0f} ms late (p99)", figures)
+    return Step(size, Verdict.BROKEN, broken, figures)

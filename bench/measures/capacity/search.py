@@ -12,7 +12,7 @@ GROWTH = 2.0
 
 
 class Verdict(StrEnum):
-    """Of one step. INVALID: the load generator was late, so the step says nothing about the engine."""
+    """Of one step. INVALID: the load generator was late, and the step says nothing about the engine."""
 
     HELD = "held"
     BROKEN = "broken"

@@ -33,6 +33,14 @@ def test_a_step_with_a_late_generator_is_invalid_whatever_it_shows(
     assert judged(10, {"behind_ms": {"p99": behind_p99_ms}}, broken).verdict is verdict
 
 
+@pytest.mark.parametrize(("broken", "verdict"), [(None, Verdict.HELD), ("too slow", Verdict.INVALID)])
+def test_what_was_read_late_excuses_a_broken_step_and_takes_nothing_from_one_that_held(
+    broken: str | None, verdict: Verdict
+):
+    late = {"behind_ms": FEW, "reading_late_ms": {"p99": BEHIND_P99_MS_MAX + 1}}
+    assert judged(10, late, broken).verdict is verdict
+
+
 def round_of(**changes: Any) -> RoundResult:
     known: dict[str, Any] = {
         "window_s": 2.0, "offered": 2_000, "accepted": 2_000, "refused": {}, "unanswered": 0, "ack_ms": FEW,
