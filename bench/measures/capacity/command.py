@@ -102,8 +102,8 @@ capacity = Bench(
     f"Sizes double until the service level does not hold; then the gap is bisected, until it is within 10%. Each step "
     f"settles first and is measured then; one that does not hold is measured a second time. Load processes have a "
     f"processor to themselves, as far as the engine leaves it to them. A step in which they sent late (p99 above "
-    f"{BEHIND_P99_MS_MAX:g} ms) is invalid: it never counts as held. What they read late only makes latencies longer: a "
-    f"step that broke with it is invalid too, one that held has held.\n\n"
+    f"{BEHIND_P99_MS_MAX:g} ms) is invalid: it never counts as held. What they read late only makes latencies longer: "
+    f"a step that broke with it is invalid too, one that held has held.\n\n"
     "costs: processor time (µs) and bytes for each unit of work, above what the idle engine takes: the constants of "
     "`ece bench scale` (docs/scale.md).",
     (KIND, SECONDS, FIRST, UP_TO, STEPS, PICTURE, SAVE),
