@@ -43,8 +43,8 @@ class BidsMeter:
         self._messages: dict[str, float] = {}
 
     async def prepare(self, engine: OwnEngine) -> None:
-        """What messages cost, what the engine costs without load, and at a rate at which each bid is a batch."""
-        self._messages = await message_costs(engine)
+        """What a flush and messages cost, what the engine costs without load, and at a rate at which each bid is a batch."""
+        self._messages = {"flush_ms": flush_ms()} | await message_costs(engine)
         async with self._usage.spent() as self._idle:
             await asyncio.sleep(self._seconds)
         async with self._usage.spent() as self._slow:
@@ -86,7 +86,6 @@ class BidsMeter:
         found["gateway_us_per_bid"] = self._fast.us_per("gateway", self._fast_bids, self._idle)
         found["client_us_per_bid"] = self._client_us
         found["log_bytes_per_bid"] = self._fast.log_bytes / self._fast_bids
-        found["flush_ms"] = flush_ms()
         return found
 
 

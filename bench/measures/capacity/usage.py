@@ -101,9 +101,17 @@ async def usage_meter(engine: OwnEngine) -> AsyncIterator[UsageMeter]:
 
 
 def flush_ms() -> float:
-    """The median time of `fdatasync` after a page, where the data of a bench's engine is."""
+    """The median time of `fdatasync` after a page of a file that is there already, as PostgreSQL's log is.
+
+    Measured where the data of a bench's engine is, and before any load: afterwards it would wait for the data that the
+    load has left to be written.
+    """
     times = []
     with tempfile.TemporaryFile() as file:
+        file.write(bytes(FLUSHES * len(PAGE)))
+        file.flush()
+        os.fsync(file.fileno())
+        file.seek(0)
         for _ in range(FLUSHES):
             file.write(PAGE)
             file.flush()
