@@ -43,7 +43,7 @@ class BidsMeter:
         self._messages: dict[str, float] = {}
 
     async def prepare(self, engine: OwnEngine) -> None:
-        """What a flush and messages cost, what the engine costs without load, and at a rate at which each bid is a batch."""
+        """What a flush and messages cost, and the engine without load and at a rate at which each bid is a batch."""
         self._messages = {"flush_ms": flush_ms()} | await message_costs(engine)
         async with self._usage.spent() as self._idle:
             await asyncio.sleep(self._seconds)
