@@ -68,8 +68,10 @@ async def run_load(load: Load) -> Measured:
     )
     try:
         return msgspec.json.decode(out, type=Measured)
-    except msgspec.DecodeError:
-        raise ProcessFailed("the load process ended without its figures: run the bench again") from None
+    except msgspec.DecodeError as error:
+        raise ProcessFailed(
+            f"the load process did not answer with figures ({len(out):,} bytes, ending with {out[-100:]!r}): {error}"
+        ) from None
 
 
 def terms(title: str) -> dict[str, Any]:
