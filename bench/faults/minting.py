@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.faults.checker import Violation
-from bench.faults.waiting import until
+from bench.faults.waiting import NotInTime, until
 from bench.wire.accounts import Account
 from bench.wire.rest_client import RestClient
 from ece_client import EceError
@@ -62,12 +62,17 @@ class Mint:
         """Wait until all are minted and where they belong, and compare with the chain."""
         found = [Violation(MINTING, one, fault) for one in self._requests if (fault := await self._fault(one))]
         holders: list[dict[str, Any]] = []
+        restless: list[dict[str, Any]] = []
 
         async def at_rest() -> bool:
             holders[:] = await self._holders()
-            return all(one["moving"] is False and one["agrees"] is not None for one in holders)
+            restless[:] = [one for one in holders if one["moving"] is not False or one["agrees"] is None]
+            return not restless
 
-        await until(at_rest, "every copy is in the wallet where it belongs", MINTED_WITHIN_S, POLL_S)
+        try:
+            await until(at_rest, "every copy is in the wallet where it belongs", MINTED_WITHIN_S, POLL_S)
+        except NotInTime as late:
+            raise NotInTime(f"{late}, but {len(restless)} of {len(holders)} are not, such as {restless[0]}") from None
         return found + mint_violations(self.copies, holders)
 
     async def _request(self, count: int) -> str:
