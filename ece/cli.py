@@ -1,5 +1,6 @@
 """The command line: one command a module, errors as one clear line."""
 
+import io
 import sys
 from importlib import import_module
 from typing import Any
@@ -83,6 +84,7 @@ def ece() -> None:
 
 def main() -> None:
     """Run a command. Exit code 1 and one line for what went wrong, 2 for wrong usage."""
+    _write_completely()
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     for warning in unknown_variables():
         console.print(f"[yellow]ece:[/] {escape(warning)}")
@@ -91,6 +93,14 @@ def main() -> None:
     except (Failure, BadSetting) as error:
         console.print(f"[red]ece:[/] {escape(str(error))}")
         sys.exit(1)
+
+
+def _write_completely() -> None:
+    """With PYTHONUNBUFFERED, Python writes once, and what a full pipe does not take then is lost without an error."""
+    if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
+        sys.stdout = open(  # noqa: SIM115
+            sys.stdout.fileno(), "w", buffering=1, encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False
+        )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import NoReturn
 import msgspec
 import uvloop
 
+from bench.loads.order import write_out
 from bench.loads.processes import STOP_DEADLINE_S, ProcessFailed, python_module
 
 LINE_BYTES_MAX = 64 * 1024 * 1024
@@ -70,8 +71,7 @@ def answer_lines(answers: Callable[[AsyncIterator[bytes]], AsyncIterator[msgspec
 
 async def _write(answers: Callable[[AsyncIterator[bytes]], AsyncIterator[msgspec.Struct]]) -> None:
     async for message in answers(_lines()):
-        sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
-        sys.stdout.flush()
+        write_out(msgspec.json.encode(message) + b"\n")
 
 
 async def _lines() -> AsyncIterator[bytes]:

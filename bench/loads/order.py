@@ -11,6 +11,7 @@ import uvloop
 from bench.wire.client import WireTrouble
 
 Order = TypeVar("Order")
+STDOUT = 1
 
 
 def run_order(run: Callable[[Order], Coroutine[Any, Any, object]], order: type[Order], name: str) -> NoReturn:
@@ -20,6 +21,14 @@ def run_order(run: Callable[[Order], Coroutine[Any, Any, object]], order: type[O
         result = uvloop.run(run(asked))
     except (OSError, WireTrouble) as error:
         sys.exit(f"{name}: {error}")
-    sys.stdout.buffer.write(msgspec.json.encode(result))
-    sys.stdout.flush()
+    write_out(msgspec.json.encode(result))
     os._exit(0)
+
+
+def write_out(data: bytes) -> None:
+    """Write all of it to stdout.
+
+    With PYTHONUNBUFFERED, `sys.stdout` writes once, and what a full pipe does not take then is lost without an error.
+    """
+    with open(STDOUT, "wb", closefd=False) as out:
+        out.write(data)
