@@ -66,8 +66,8 @@ def _encoded(image: Image.Image, *, lossless: bool) -> Reencoded:
     if image.format != "JPEG" and getattr(image, "n_frames", 1) > 1:
         return _saved(image, "WEBP", _animated(image) | (_LOSSLESS if lossless else _LOSSY))
     if image.format == "JPEG":
-        tables = getattr(image, "quantization", None)
-        options = {"qtables": tables, "subsampling": JpegImagePlugin.get_sampling(image)}
+        tables: dict[int, list[int]] = getattr(image, "quantization", {})
+        options = {"qtables": list(tables.values()), "subsampling": JpegImagePlugin.get_sampling(image)}
         return _saved(_plain(image), "JPEG", options)
     still = _plain(image)
     if image.format in ("PNG", "GIF") or max(still.size) > WEBP_SIDE_MAX:
