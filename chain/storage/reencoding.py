@@ -46,9 +46,8 @@ def reencoded(picture: bytes) -> Reencoded:
     PNG and GIF become PNG; JPEG stays JPEG, with its own quantization; WebP and AVIF become WebP, as animations of all
     formats do. What was lossless still is. Raises UnsupportedImage, InvalidImage, ImageTooLarge, ContentTooLarge.
     """
-    image = decoded_image(BytesIO(picture))
     try:
-        found = _encoded(image, lossless=_is_lossless(image.format, picture))
+        found = _encoded(picture)
     except MemoryError:
         raise ImageTooLarge(PIXELS_MAX) from None
     except ContentError:
@@ -61,18 +60,21 @@ def reencoded(picture: bytes) -> Reencoded:
     return found
 
 
-def _encoded(image: Image.Image, *, lossless: bool) -> Reencoded:
-    # What follows the first picture of a JPEG is no animation, but its depth, a thumbnail, or another exposure.
-    if image.format != "JPEG" and getattr(image, "n_frames", 1) > 1:
-        return _saved(image, "WEBP", _animated(image) | (_LOSSLESS if lossless else _LOSSY))
-    if image.format == "JPEG":
+def _encoded(picture: bytes) -> Reencoded:
+    image = decoded_image(BytesIO(picture))
+    kind, webp = image.format, _LOSSLESS if _is_lossless(image.format, picture) else _LOSSY
+    if kind == "JPEG":
+        # What follows its first picture is no animation, but its depth, a thumbnail, or another exposure.
         tables: dict[int, list[int]] = getattr(image, "quantization", {})
         options = {"qtables": list(tables.values()), "subsampling": JpegImagePlugin.get_sampling(image)}
         return _saved(_plain(image), "JPEG", options)
-    still = _plain(image)
-    if image.format in ("PNG", "GIF") or max(still.size) > WEBP_SIDE_MAX:
-        return _saved(still, "PNG", _PNG)
-    return _saved(still, "WEBP", _LOSSLESS if lossless else _LOSSY)
+    if getattr(image, "n_frames", 1) > 1:
+        return _saved(image, "WEBP", _animated(image) | webp)
+    # Under the same name: the decoder and its canvas make room for the encoder.
+    image = _plain(image)
+    if kind in ("PNG", "GIF") or max(image.size) > WEBP_SIDE_MAX:
+        return _saved(image, "PNG", _PNG)
+    return _saved(image, "WEBP", webp)
 
 
 def _saved(image: Image.Image, kind: str, options: dict[str, Any]) -> Reencoded:
