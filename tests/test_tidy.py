@@ -27,7 +27,12 @@ KNOWN_BY = {
     "fastapi": ("gateway/", "ece/processes/gateway.py"),
     "jwt": ("gateway/identity/tokens.py",),
     "bcrypt": ("gateway/identity/passwords/hasher.py",),
-    "PIL": ("ece/demo/", "chain/storage/images.py", "actors/scanning/photographs.py"),
+    "PIL": (
+        "ece/demo/",
+        "chain/storage/images.py",
+        "chain/storage/reencoding.py",
+        "actors/scanning/photographs.py",
+    ),
     "cv2": ("actors/scanning/",),
     "regex": ("domain/text.py", "domain/catalog/words.py"),
     "anyascii": ("domain/catalog/words.py",),

@@ -7,6 +7,7 @@ from pathlib import Path
 from actors.content.store import ContentStore
 from chain.storage.cids import URI_SCHEME, Cid, InvalidCid
 from chain.storage.images import IMAGE_BYTES_MAX
+from chain.storage.reencoding import REENCODED_BYTES_MAX
 
 MEDIA_PATH = "/media/cards/"
 # As the gateway serves them (gateway/rest/catalog/media.py).
@@ -48,7 +49,7 @@ class CardPictures:
         cid = cid_of(image)
         if cid is not None:
             row = await self._store.find(cid)
-            return None if row is None or row.size > IMAGE_BYTES_MAX else await self._store.read(row)
+            return None if row is None or row.size > REENCODED_BYTES_MAX else await self._store.read(row)
         path = media_file(self._media_dir, image) if image.startswith(MEDIA_PATH) else None
         if path is None or path.stat().st_size > IMAGE_BYTES_MAX:
             return None

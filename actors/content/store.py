@@ -85,7 +85,7 @@ class ContentStore:
 
     @asynccontextmanager
     async def receive(self, pieces: AsyncIterator[bytes], bytes_max: int) -> AsyncIterator[IncomingFile]:
-        """A stream as a temporary file, complete; ``keep`` stores it. Raises ContentTooLarge."""
+        """A stream as a temporary file, complete, which is removed at the end. Raises ContentTooLarge."""
         with await asyncio.to_thread(self.files.receive, bytes_max) as incoming:
             buffer = bytearray()
             async for piece in pieces:
@@ -96,17 +96,6 @@ class ContentStore:
             await asyncio.to_thread(incoming.write, bytes(buffer))
             await asyncio.to_thread(incoming.finish)
             yield incoming
-
-    async def keep(self, incoming: IncomingFile, media_type: str, user: int | None) -> Stored:
-        """Store what was received."""
-        cid, size, body = incoming.node.cid, incoming.node.size, None
-        if size <= BODY_BYTES_MAX:
-            body = await asyncio.to_thread(incoming.path.read_bytes)
-        else:
-            await asyncio.to_thread(incoming.keep)
-        row = ContentRow(cid.text, size, media_type, body)
-        await self.index.add([row], self._now_ms(), user=user, copy_jobs=self._copy_jobs)
-        return Stored(cid, size, media_type)
 
     async def find(self, cid: Cid) -> ContentRow | None:
         """The row of this content, after a check of its bytes; None if it is not stored. Raises ContentDamaged."""

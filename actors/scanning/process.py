@@ -1,4 +1,4 @@
-"""`python -m actors.scanning.process`: reads pictures from its standard input, writes what is in them to its output.
+"""`python -m actors.scanning.process`: reads pictures from its input; finds cards in them, or encodes them anew.
 
 Decoders read files of strangers, so they run here: with a limit of memory, without connections and secrets, and the
 parent kills what takes too long. It ends when its input does, or when nobody has asked for IDLE_S.
@@ -9,36 +9,42 @@ import select
 import signal
 import struct
 import sys
+import warnings
+from collections.abc import Callable, Mapping
 from io import RawIOBase
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import cv2
 import msgspec
 
 from actors.scanning.photographs import fingerprint_of, seen_in
 from chain.storage.errors import ContentError
+from chain.storage.reencoding import reencoded
 
 # Of addresses: the libraries alone take a third of it. A picture of PIXELS_MAX fits.
 MEMORY_BYTES_MAX = 1024**3
 IDLE_S = 300.0
-SCAN, INDEX = b"s", b"i"
+SCAN, INDEX, REENCODE = b"s", b"i", b"r"
+_WORK: Mapping[bytes, Callable[[bytes], Any]] = {SCAN: seen_in, INDEX: fingerprint_of, REENCODE: reencoded}
 # What is asked, and how many bytes follow.
 HEAD = struct.Struct(">cI")
 LENGTH = struct.Struct(">I")
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The name of a subclass of ContentError."""
+    """The name of a subclass of ContentError, and what it says."""
 
     refused: str
+    text: str
+    maximum: int | None
 
 
 def answer(asked: bytes, picture: bytes) -> bytes:
-    """A Seen or a fingerprint, or Refused."""
+    """A Seen, a fingerprint or a Reencoded; or Refused."""
     try:
-        return msgspec.msgpack.encode(seen_in(picture) if asked == SCAN else fingerprint_of(picture))
+        return msgspec.msgpack.encode(_WORK[asked](picture))
     except ContentError as error:
-        return msgspec.msgpack.encode(Refused(type(error).__name__))
+        return msgspec.msgpack.encode(Refused(type(error).__name__, str(error), error.maximum))
 
 
 def serve(source: RawIOBase, sink: BinaryIO) -> None:
@@ -59,6 +65,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     cv2.setNumThreads(1)
+    # Of what is odd in files of strangers: it would stand in the log of the gateway.
+    warnings.simplefilter("ignore")
     # Unbuffered: what is read ahead would not be seen by `select`.
     with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as source:
         serve(source, sys.stdout.buffer)

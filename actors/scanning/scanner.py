@@ -1,4 +1,4 @@
-"""Photographs are looked at in a process of their own, one at a time (process.py)."""
+"""Pictures of users are decoded in a process of their own, one at a time (process.py)."""
 
 import asyncio
 import sys
@@ -10,20 +10,25 @@ import msgspec
 import structlog
 
 from actors.scanning.photographs import Seen
-from actors.scanning.process import HEAD, INDEX, LENGTH, SCAN, Refused
-from chain.storage.errors import ContentError, ImageTooLarge, InvalidImage, UnsupportedImage
+from actors.scanning.process import HEAD, INDEX, LENGTH, REENCODE, SCAN, Refused
+from chain.storage.errors import ContentError, ContentTooLarge, ImageTooLarge, InvalidImage, UnsupportedImage
 from chain.storage.images import PIXELS_MAX
+from chain.storage.reencoding import REENCODED_BYTES_MAX, Reencoded
 
-# With the start of the process. One picture takes about a tenth of a second.
+# With the start of the process. One photograph takes about a tenth of a second.
 ANSWER_WITHIN_S = 10.0
+# The largest picture takes 4 s of CPU, the longest animation 7.
+REENCODED_WITHIN_S = 30.0
+# A Reencoded is the longest one, and its picture is nearly all of it.
+ANSWER_BYTES_MAX = REENCODED_BYTES_MAX + 1_000
 ENDS_WITHIN_S = 2.0
 # A process may have ended for want of work just when it is asked again.
 STARTS_MAX = 2
 # A new error for each refusal: one that is raised again keeps the frames of all earlier times, and their photographs.
-_REFUSALS: Mapping[str, Callable[[], ContentError]] = {
-    "UnsupportedImage": lambda: UnsupportedImage("a photograph has to be PNG, JPEG, WebP or AVIF"),
-    "InvalidImage": lambda: InvalidImage("the file is damaged or not complete"),
-    "ImageTooLarge": lambda: ImageTooLarge(PIXELS_MAX),
+_REFUSALS: Mapping[str, Callable[[Refused], ContentError]] = {
+    "UnsupportedImage": lambda refused: UnsupportedImage(refused.text),
+    "ImageTooLarge": lambda refused: ImageTooLarge(refused.maximum or PIXELS_MAX),
+    "ContentTooLarge": lambda refused: ContentTooLarge(refused.maximum or REENCODED_BYTES_MAX),
 }
 # All that it gets: no settings, so no secrets. Libraries would start a thread for each processor.
 _VARIABLES = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -32,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 class ScanTooSlow(Exception):
-    """No answer within ANSWER_WITHIN_S: nothing happened."""
+    """No answer in time: nothing happened."""
 
 
 class Scanner:
@@ -51,6 +56,10 @@ class Scanner:
         """Of a card's picture."""
         return msgspec.msgpack.decode(await self._ask(INDEX, picture), type=bytes)
 
+    async def reencoded(self, picture: bytes) -> Reencoded:
+        """A picture without anything else that its file has."""
+        return msgspec.msgpack.decode(await self._ask(REENCODE, picture), type=Reencoded)
+
     async def close(self) -> None:
         """End the process."""
         async with self._one:
@@ -64,7 +73,7 @@ class Scanner:
                     return _accepted(content)
             # The decoder died of it, twice.
             log.warning("scanner_died", bytes=len(picture))
-            raise _REFUSALS["InvalidImage"]()
+            raise InvalidImage("the file is damaged")
 
     async def _answer(self, asked: bytes, picture: bytes) -> bytes | None:
         """None: the process is gone."""
@@ -77,6 +86,8 @@ class Scanner:
                 process.stdin.write(HEAD.pack(asked, len(picture)) + picture)
                 await process.stdin.drain()
                 length = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))[0]
+                if length > ANSWER_BYTES_MAX:
+                    return None
                 content = await process.stdout.readexactly(length)
                 answered = True
                 return content
@@ -111,5 +122,6 @@ class Scanner:
 def _accepted(content: bytes) -> bytes:
     with suppress(msgspec.ValidationError):
         refused = msgspec.msgpack.decode(content, type=Refused)
-        raise _REFUSALS.get(refused.refused, _REFUSALS["InvalidImage"])()
+        made = _REFUSALS.get(refused.refused)
+        raise InvalidImage(refused.text) if made is None else made(refused)
     return content

@@ -18,7 +18,7 @@ MEDIA_TYPES = {
 IMAGE_BYTES_MAX = 10 * 1024 * 1024
 PIXELS_MAX = 16_777_216
 # Of all frames of an animation.
-FRAME_PIXELS_MAX = 8 * PIXELS_MAX
+FRAME_PIXELS_MAX = 4 * PIXELS_MAX
 HEAD_BYTES = 64
 
 
@@ -58,6 +58,8 @@ def _decoded(file: IO[bytes], kind: str) -> Image.Image:
         image = Image.open(file, formats=[kind])
         _check_pixels(*image.size, getattr(image, "n_frames", 1))
         image.load()
+        # Pillow names a JPEG with further pictures (thumbnails, depths) MPO.
+        image.format = kind
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError):
         raise ImageTooLarge(PIXELS_MAX) from None
     except ContentError:

@@ -21,7 +21,7 @@ from prometheus_client import ProcessCollector
 from actors.clock import Clock
 from actors.data_keys import DataKeys
 from actors.routing.router import Router
-from actors.scanning.scanner import Scanner
+from actors.scanning.scanner import REENCODED_WITHIN_S, Scanner
 from chain.rpc.client import ChainRpc
 from chain.wallets.cipher import CannotDecrypt
 from chain.wallets.holdings import Holdings
@@ -216,7 +216,7 @@ async def gateway(
         history=history,
         money=_money(settings, pool),
         catalog=catalog_services(pool, cache),
-        content=ContentService(content_store(settings, pool, clock)),
+        content=(content := ContentService(content_store(settings, pool, clock), Scanner(REENCODED_WITHIN_S))),
         scans=(scans := Scans(Scanner(), CardFingerprints(pool))),
         sales=Sales(
             Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool), SellerCosts(pool)
@@ -248,7 +248,7 @@ async def gateway(
         yield app, sockets
     finally:
         await _stop(connections, hub, identity, announcer, router, leases, limiter, data_keys)
-        await scans.scanner.close()
+        await asyncio.gather(scans.scanner.close(), content.scanner.close())
         await _close(passwords, cache, pool)
 
 

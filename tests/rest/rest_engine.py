@@ -353,7 +353,7 @@ async def rest_engine(
         history=AuctionHistory(pool),
         money=Money(Ledger(pool), LedgerReading(pool), Withdrawals(pool), rules or MoneyRules(faucet=True)),
         catalog=catalog_services(pool, cache),
-        content=ContentService(contents(pool, content_dir, clock)),
+        content=ContentService(contents(pool, content_dir, clock), scanner),
         scans=Scans(scanner, CardFingerprints(pool)),
         sales=sales(pool),
         watching=watching(pool),

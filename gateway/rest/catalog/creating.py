@@ -3,6 +3,8 @@
 import msgspec
 from starlette.responses import Response
 
+from chain.storage.cids import URI_SCHEME
+from domain.errors import INVALID_REQUEST
 from gateway.http.problems import Problem
 from gateway.rest.callers import IdempotencyKey, Minter
 from gateway.rest.catalog.bodies import OwnCard, WholeCard, card_json, rights_json
@@ -20,6 +22,9 @@ encode = msgspec.json.encode
 async def create_card(services: ServicesDep, caller: Minter, key: IdempotencyKey, body: OwnCard) -> Response:
     """In a set of one's own: a new one, or one whose cards one has created. `POST /mints` makes copies of it."""
     row = body.row()
+    if not await services.content.are_pictures([image.removeprefix(URI_SCHEME) for image in row.images]):
+        # Wallets would show whatever stands elsewhere under that id.
+        raise Problem(INVALID_REQUEST, "images are the `uri`s of images that were uploaded")
 
     async def work(_begun: Begun) -> tuple[int, bytes]:
         made = await services.catalog.creating.create(row, caller.user_id, services.now_ms())

@@ -8,12 +8,15 @@ from fastapi import APIRouter, Header
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
+from actors.content.store import Stored
+from actors.scanning.scanner import ScanTooSlow
 from chain.storage.cids import Cid, InvalidCid
 from chain.storage.errors import ContentDamaged, ContentError
-from chain.storage.images import IMAGE_BYTES_MAX, MEDIA_TYPES, ImageFacts
+from chain.storage.images import IMAGE_BYTES_MAX, MEDIA_TYPES
 from domain.errors import (
     CONTENT_QUOTA_EXCEEDED,
     NOT_FOUND,
+    OVERLOADED,
     RANGE_NOT_SATISFIABLE,
     REQUEST_TIMEOUT,
     UNAVAILABLE,
@@ -25,6 +28,7 @@ from gateway.rest.answers import encode
 from gateway.rest.callers import PUBLIC, IdempotencyKey, Minter
 from gateway.rest.content.bodies import StoredContent
 from gateway.rest.content.ranges import NotSatisfiable, Range, range_of
+from gateway.rest.content.services import Picture
 from gateway.rest.idempotency import InvalidRequest, Posted, idempotent
 from gateway.rest.routing import api_router
 from gateway.rest.services import Services, ServicesDep
@@ -121,21 +125,24 @@ def _answer(services: Services, row: ContentRow, part: Range | None, headers: di
     },
 )
 async def upload(request: Request, services: ServicesDep, caller: Minter, key: IdempotencyKey) -> Response:
-    """The body is the file: PNG, JPEG, WebP, GIF or AVIF, whatever `Content-Type` says. The answer has its id."""
+    """The body is the file: PNG, JPEG, WebP, GIF or AVIF, whatever `Content-Type` says. It is encoded anew, without
+    what it says beside the picture; the answer has the id, type and size of what is stored, and served to others."""
     store = services.content.store
     with services.content.place():
         await _check_quota(services, caller)
         try:
             async with store.receive(_pieces(request), IMAGE_BYTES_MAX) as incoming:
-                facts = await services.content.inspect(incoming.path)
+                picture = await services.content.picture(incoming)
 
                 async def work(_begun: Begun) -> tuple[int, bytes]:
-                    stored = await store.keep(incoming, facts.media_type, caller.user_id)
-                    return 201, encode(_stored_json(stored.cid, stored.size, facts))
+                    (stored,) = await store.put_many([picture.content], caller.user_id)
+                    return 201, encode(_stored_json(stored, picture))
 
                 return await idempotent(services, Posted(caller, key, f"upload {incoming.node.cid.text}"), work)
         except ContentError as error:
             raise InvalidRequest(error.code, str(error), maximum=error.maximum) from None
+        except ScanTooSlow:
+            raise Problem(OVERLOADED, "the image was not encoded in time: nothing happened, try again") from None
         except OSError as error:
             log.error("content_not_stored", error=str(error), next_step="is the disk of the content directory full?")
             raise Problem(UNAVAILABLE) from None
@@ -157,9 +164,9 @@ async def _check_quota(services: Services, caller: Identity) -> None:
         raise Problem(CONTENT_QUOTA_EXCEEDED, maximum=limit)
 
 
-def _stored_json(cid: Cid, size: int, facts: ImageFacts) -> dict[str, str | int]:
+def _stored_json(stored: Stored, picture: Picture) -> dict[str, str | int]:
     """A StoredContent."""
     return {
-        "cid": cid.text, "uri": cid.uri, "size": size, "media_type": facts.media_type, "width": facts.width,
-        "height": facts.height,
+        "cid": stored.cid.text, "uri": stored.cid.uri, "size": stored.size, "media_type": stored.media_type,
+        "width": picture.width, "height": picture.height,
     }  # fmt: skip

@@ -1,6 +1,7 @@
 """Documents of minted cards: stored in batches, equal for equal cards, and errors that concern one card only."""
 
 import json
+from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
 
@@ -161,6 +162,30 @@ async def test_a_batch_is_stored_once_with_its_jobs(pool: Pool, store: ContentSt
 async def test_content_has_a_limit(store: ContentStore):
     with pytest.raises(ContentTooLarge):
         await store.put(bytes(CONTENT_BYTES_MAX + 1), "image/png")
+
+
+async def test_a_stream_is_a_file_until_it_was_read(store: ContentStore, tmp_path: Path):
+    async def pieces() -> AsyncIterator[bytes]:
+        for number in range(4):
+            yield bytes([number]) * 100_000
+
+    whole = b"".join([piece async for piece in pieces()])
+    async with store.receive(pieces(), len(whole)) as incoming:
+        assert (incoming.path.read_bytes(), incoming.node.cid) == (whole, file_cid(whole))
+    with pytest.raises(ContentTooLarge):
+        async with store.receive(pieces(), len(whole) - 1):
+            pass
+    assert [path for path in (tmp_path / "content").rglob("*") if path.is_file()] == []
+    assert await store.index.get(file_cid(whole).text) is None
+
+
+async def test_content_counts_for_who_stored_it_first(pool: Pool, store: ContentStore):
+    users = UserStore(pool)
+    ann, bob = [(await users.create(name, f"{name}@example.org", "hash")).user_id for name in ("anna", "bobby")]
+    picture, other = Content(b"a picture", "image/png"), Content(b"another", "image/png")
+    await store.put_many([picture], ann)
+    assert await store.put_many([picture, other], bob) == await store.put_many([picture, other])
+    assert [await store.index.uploaded(user, NOW + 1) for user in (ann, bob)] == [len(picture.data), len(other.data)]
 
 
 async def test_a_row_without_its_file_is_damaged_until_it_is_stored_again(store: ContentStore):

@@ -1,4 +1,4 @@
-"""Content over HTTP: uploads of images, and downloads by id with ranges and cache headers."""
+"""Content over HTTP: uploads of images, which are encoded anew, and downloads by id with ranges and cache headers."""
 
 import asyncio
 import hashlib
@@ -8,10 +8,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from actors.content.store import BODY_BYTES_MAX
+from actors.scanning.scanner import ScanTooSlow
 from chain.storage.cids import Cid, block_cid
+from chain.storage.images import MEDIA_TYPES
+from chain.storage.reencoding import reencoded
 from chain.storage.unixfs import file_cid
 from gateway.rest.limits import Limits
 from tests.rest.rest_engine import Person, RestEngine, rest_engine
@@ -28,7 +31,19 @@ def picture(side: int = 40, seed: int = 0, kind: str = "PNG") -> bytes:
     return out.getvalue()
 
 
-SMALL, LARGE = picture(), picture(400)
+def photograph(kind: str = "JPEG") -> bytes:
+    """Lies on its side, and says where and by whom it was taken."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.Artist] = "Ann Nobody"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (52.0, 31.0, 12.0)
+    out = BytesIO()
+    Image.linear_gradient("L").resize((96, 64)).convert("RGB").save(out, kind, exif=exif)
+    return out.getvalue() + b"<script>alert(1)</script>"
+
+
+# As they are stored: lossless ones stay the same however often they are sent.
+SMALL, LARGE = reencoded(picture()).content, reencoded(picture(400)).content
 
 
 @pytest.fixture
@@ -75,6 +90,54 @@ async def test_an_uploaded_image_has_the_id_that_ipfs_gives_it(gallery: RestEngi
     # The small one stands in the database.
     assert len(SMALL) <= BODY_BYTES_MAX < len(LARGE)
     assert files_in(tmp_path / "content") == [file_cid(LARGE).text]
+
+
+async def test_others_get_the_picture_and_nothing_else_that_was_sent(gallery: RestEngine, tmp_path: Path):
+    ann, sent = await gallery.person(), photograph()
+    stored = (await upload(ann, sent)).json()
+    assert stored == {
+        "cid": stored["cid"], "uri": f"ipfs://{stored['cid']}", "size": stored["size"], "media_type": "image/jpeg",
+        "width": 64, "height": 96,
+    }  # fmt: skip
+    found = (await download(gallery, stored["cid"])).content
+    assert (file_cid(found).text, len(found)) == (stored["cid"], stored["size"])
+    image = Image.open(BytesIO(found))
+    assert (image.size, dict(image.getexif())) == ((64, 96), {})
+    assert b"Ann Nobody" in sent
+    assert b"Ann Nobody" not in found
+    assert b"script" not in found
+    # What was sent is nowhere.
+    problem(await download(gallery, file_cid(sent).text), 404, "not_found")
+    assert files_in(tmp_path) == []
+    # It is an avatar, and the picture of a card.
+    avatar = {"avatar": stored["cid"]}
+    answer = await gallery.request("PATCH", "/users/me/profile", token=ann.token, json=avatar)
+    assert answer.json()["avatar"] == stored["cid"]
+    card = {"set": "photographs", "number": "1", "name": "One", "rarity": "rare", "images": [stored["uri"]]}
+    assert (await ann.post("/catalog/cards", card)).json()["images"] == [stored["uri"]]
+
+
+@pytest.mark.parametrize("kind", MEDIA_TYPES)
+async def test_what_was_downloaded_keeps_its_id_when_it_is_sent_again(gallery: RestEngine, kind: str):
+    ann, bob = await gallery.person(), await gallery.person()
+    sent = picture(80, 7, kind)
+    first = (await upload(ann, sent, "first")).json()
+    served = (await download(gallery, first["cid"])).content
+    assert (await upload(bob, served, "again")).json() == first
+    assert (await upload(bob, sent, "as-it-was")).json() == first
+
+
+async def test_an_image_that_takes_too_long_is_not_stored(gallery: RestEngine, monkeypatch: pytest.MonkeyPatch):
+    ann, sent = await gallery.person(), picture(30, seed=9)
+
+    async def slow(_: bytes) -> None:
+        raise ScanTooSlow
+
+    with monkeypatch.context() as patched:
+        patched.setattr(gallery.services.content.scanner, "reencoded", slow)
+        problem(await upload(ann, sent), 503, "overloaded")
+    problem(await download(gallery, file_cid(reencoded(sent).content).text), 404, "not_found")
+    assert (await upload(ann, sent)).status_code == 201
 
 
 async def test_the_same_image_twice_is_stored_once(gallery: RestEngine, tmp_path: Path):
@@ -141,6 +204,7 @@ async def test_a_document_is_served_as_json_and_anything_else_is_a_download(gall
     page = await store.put(b"<script>alert(1)</script>", "text/html")
     answer = await download(gallery, document.cid.text)
     assert (answer.json(), answer.headers["content-type"]) == ({"name": "Charizard #7"}, "application/json")
+    assert answer.headers["x-content-type-options"] == "nosniff"
     answer = await download(gallery, page.cid.text)
     assert answer.headers["content-disposition"] == "attachment"
     assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'; sandbox"
@@ -156,6 +220,7 @@ def bomb() -> bytes:
     [
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "unsupported_image"),
         (b"", 415, "unsupported_image"),
+        (b"\xff\xd8\xff<script>alert(1)</script>", 422, "invalid_image"),
         (LARGE[: len(LARGE) // 2], 422, "invalid_image"),
         (bomb(), 422, "image_too_large"),
         (b"\x89PNG\r\n\x1a\n" + bytes(11 * 1024 * 1024), 413, "request_too_large"),

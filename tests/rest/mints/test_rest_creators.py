@@ -2,12 +2,16 @@
 
 from typing import Any
 
+from chain.storage.unixfs import file_cid
 from tests.rest.rest_engine import Person, RestEngine
 
-IMAGE = "ipfs://bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am"
+ELSEWHERE = "ipfs://bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am"
+PICTURE = b"a picture"
+IMAGE = file_cid(PICTURE).uri
 
 
 async def created(person: Person, **members: Any) -> tuple[int, dict[str, Any]]:
+    await person.engine.services.content.store.put(PICTURE, "image/png")
     body = {"set": "waves", "number": "1", "name": "Wave", "rarity": "common", "images": [IMAGE]} | members
     answer = await person.post("/catalog/cards", body)
     return answer.status_code, answer.json()
@@ -44,9 +48,12 @@ async def test_nobody_adds_cards_to_the_set_of_somebody_else(engine: RestEngine)
         assert (status, problem["code"]) == (403, "not_your_card")
 
 
-async def test_a_picture_from_elsewhere_is_refused(engine: RestEngine):
-    status, problem = await created(await engine.person(), set="images", images=["https://example.org/a.png"])
-    assert (status, problem["code"]) == (422, "invalid_request")
+async def test_a_picture_that_was_not_uploaded_here_is_refused(engine: RestEngine):
+    ann = await engine.person()
+    document = await engine.services.content.store.put(b"{}", "application/json")
+    for image in ("https://example.org/a.png", ELSEWHERE, document.cid.uri):
+        status, problem = await created(ann, set="images", images=[IMAGE, image])
+        assert (status, problem["code"]) == (422, "invalid_request")
 
 
 async def test_a_requester_queues_what_has_failed_again_and_nobody_else_does(engine: RestEngine):

@@ -1,12 +1,12 @@
 """The mint studio: a card from a file to its picture."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 from browsers import Person
+from PIL import ExifTags, Image
 from playwright.sync_api import expect
 from test_accessibility import violations
 
@@ -21,8 +21,10 @@ def test_a_card_is_minted_from_a_file_to_its_picture(person: People, name: Name,
     ann.page.goto("/")
     ann.register(name("minter"))
     ann.page.goto("/mints")
-    picture = tmp_path / "fire_dragon.png"
-    cv2.imwrite(str(picture), np.full((336, 240, 3), (40, 80, 200), np.uint8))
+    picture, lies = tmp_path / "fire_dragon.jpg", Image.Exif()
+    lies[ExifTags.Base.Orientation] = 6
+    lies[ExifTags.Base.Artist] = "Ann Nobody"
+    Image.new("RGB", (336, 240), (200, 80, 40)).save(picture, exif=lies)
     ann.page.get_by_label("Choose files").set_input_files(picture)
     expect(ann.page.get_by_label("Name", exact=True)).to_have_value("Fire dragon")
     ann.page.get_by_label("Name of the set").fill(name("My dragons "))
@@ -32,4 +34,6 @@ def test_a_card_is_minted_from_a_file_to_its_picture(person: People, name: Name,
     expect(ann.page.get_by_role("img", name="Fire dragon")).to_be_visible()
     expect(ann.page.get_by_text("Signature of the transaction")).to_be_visible()
     assert ann.page.evaluate("document.querySelector('img.mint-picture').naturalWidth") == 240
+    served = ann.page.request.get(ann.page.evaluate("document.querySelector('img.mint-picture').src")).body()
+    assert (Image.open(BytesIO(served)).size, b"Ann Nobody" in served) == ((240, 336), False)
     assert violations(ann) == []

@@ -1,6 +1,7 @@
 """The process that looks at photographs: refusals, limits, and its end."""
 
 import asyncio
+import math
 import os
 import signal
 import struct
@@ -11,8 +12,11 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from actors.scanning import scanner as scanning
 from actors.scanning.scanner import Scanner, ScanTooSlow
 from chain.storage.errors import ContentError, ImageTooLarge, InvalidImage, UnsupportedImage
+from chain.storage.images import PIXELS_MAX
+from chain.storage.reencoding import reencoded
 
 WITHIN_S = 60.0
 
@@ -59,6 +63,34 @@ async def test_what_is_no_photograph_is_refused_and_the_next_one_is_looked_at(sc
     seen = await scanner.scan(image())
     assert (seen.width, seen.height) == (300, 420)
     assert len(await scanner.fingerprint(image("WEBP"))) == 32
+
+
+async def test_a_picture_is_encoded_anew_as_it_would_be_here(scanner: Scanner):
+    sent = image("JPEG")
+    assert await scanner.reencoded(sent) == reencoded(sent)
+    with pytest.raises(UnsupportedImage, match="none of PNG, JPEG, WEBP, GIF, AVIF"):
+        await scanner.reencoded(b"no picture")
+    with pytest.raises(ImageTooLarge) as refused:
+        await scanner.reencoded(bomb())
+    assert refused.value.maximum == PIXELS_MAX
+    assert await scanner.reencoded(sent) == reencoded(sent)
+
+
+async def test_the_largest_picture_has_room(scanner: Scanner):
+    side = math.isqrt(PIXELS_MAX)
+    out = BytesIO()
+    largest = Image.linear_gradient("L").resize((side, side)).convert("RGBA")
+    largest.save(out, "WEBP", lossless=True, method=0, quality=0)
+    found = await scanner.reencoded(out.getvalue())
+    assert (found.media_type, found.width, found.height) == ("image/webp", side, side)
+
+
+async def test_an_answer_that_is_too_long_is_not_read(scanner: Scanner, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(scanning, "ANSWER_BYTES_MAX", 100)
+    with pytest.raises(InvalidImage):
+        await scanner.reencoded(image())
+    monkeypatch.undo()
+    assert (await scanner.reencoded(image())).width == 300
 
 
 async def test_a_refusal_keeps_nothing_of_earlier_ones(scanner: Scanner):

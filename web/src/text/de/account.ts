@@ -129,7 +129,7 @@ export const profile: Texts['profile'] = {
   ownTitle: 'Ihr Profil',
   asOthers: 'So sehen es andere',
   picture: 'Bild',
-  pictureAbout: 'PNG, JPEG, WebP, GIF oder AVIF.',
+  pictureAbout: 'PNG, JPEG, WebP, GIF oder AVIF. Metadaten wie der Ort einer Aufnahme werden entfernt.',
   choosePicture: 'Bild wählen',
   removePicture: 'Entfernen',
   words: 'Über Sie',

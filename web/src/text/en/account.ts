@@ -126,7 +126,7 @@ export const profile = {
   ownTitle: 'Your profile',
   asOthers: 'See it as others do',
   picture: 'Picture',
-  pictureAbout: 'PNG, JPEG, WebP, GIF or AVIF.',
+  pictureAbout: 'PNG, JPEG, WebP, GIF or AVIF. Metadata, such as the place of a photograph, is removed.',
   choosePicture: 'Choose a picture',
   removePicture: 'Remove it',
   words: 'About you',
