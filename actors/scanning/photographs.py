@@ -1,13 +1,12 @@
 """From the bytes of a photograph, or of a card's picture, to fingerprints. Plain functions that block."""
 
-from collections.abc import Sequence
 from io import BytesIO
 
-import msgspec
 import numpy as np
 from PIL import Image, ImageOps
 
 from actors.scanning.fingerprints import Pixels, fingerprint
+from actors.scanning.messages import Found, Seen
 from actors.scanning.outlines import Outline, outlines, straightened, turned
 from chain.storage.images import decoded_image
 
@@ -21,23 +20,6 @@ WHOLE_MIN, WHOLE_MAX = 0.6, 0.8
 TURNS = (0, 2)
 # What shines through transparent parts, such as the corners of a card.
 _GREY = (128, 128, 128)
-
-
-class Found(msgspec.Struct, frozen=True):
-    """A place where a card may be: its corners, clockwise from the card's top left, and what is there."""
-
-    corners: Sequence[tuple[float, float]]
-    fingerprint: bytes
-    # All of the photograph, which shows no edge of a card.
-    whole: bool = False
-
-
-class Seen(msgspec.Struct, frozen=True):
-    """An upright photograph, ``width`` × ``height`` pixels, and the places in it, the most likely first."""
-
-    width: int
-    height: int
-    places: Sequence[Found]
 
 
 def seen_in(photograph: bytes) -> Seen:

@@ -7,7 +7,6 @@ parent kills what takes too long. It ends when its input does, or when nobody ha
 import resource
 import select
 import signal
-import struct
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO
 import cv2
 import msgspec
 
+from actors.scanning.messages import HEAD, INDEX, LENGTH, REENCODE, SCAN, Refused
 from actors.scanning.photographs import fingerprint_of, seen_in
 from chain.storage.errors import ContentError
 from chain.storage.reencoding import reencoded
@@ -24,19 +24,7 @@ from chain.storage.reencoding import reencoded
 # Of addresses: the libraries alone take a third of it. A picture of PIXELS_MAX fits.
 MEMORY_BYTES_MAX = 1024**3
 IDLE_S = 300.0
-SCAN, INDEX, REENCODE = b"s", b"i", b"r"
 _WORK: Mapping[bytes, Callable[[bytes], Any]] = {SCAN: seen_in, INDEX: fingerprint_of, REENCODE: reencoded}
-# What is asked, and how many bytes follow.
-HEAD = struct.Struct(">cI")
-LENGTH = struct.Struct(">I")
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """The name of a subclass of ContentError, and what it says."""
-
-    refused: str
-    text: str
-    maximum: int | None
 
 
 def answer(asked: bytes, picture: bytes) -> bytes:

@@ -9,8 +9,7 @@ from contextlib import suppress
 import msgspec
 import structlog
 
-from actors.scanning.photographs import Seen
-from actors.scanning.process import HEAD, INDEX, LENGTH, REENCODE, SCAN, Refused
+from actors.scanning.messages import HEAD, INDEX, LENGTH, REENCODE, SCAN, Refused, Seen
 from chain.storage.errors import ContentError, ContentTooLarge, ImageTooLarge, InvalidImage, UnsupportedImage
 from chain.storage.images import PIXELS_MAX
 from chain.storage.reencoding import REENCODED_BYTES_MAX, Reencoded

@@ -7,7 +7,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from actors.scanning.photographs import Seen
+from actors.scanning.messages import Seen
 from actors.scanning.scanner import ScanTooSlow
 from chain.storage.errors import ContentError
 from domain.errors import OVERLOADED, REQUEST_TIMEOUT, REQUEST_TOO_LARGE

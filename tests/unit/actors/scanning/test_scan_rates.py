@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from actors.scanning.photographs import Seen, fingerprint_of, seen_in
+from actors.scanning.messages import Seen
+from actors.scanning.photographs import fingerprint_of, seen_in
 from ece.demo.cards import demo_card
 from ece.demo.pictures import picture
 from gateway.rest.scans.confidence import confidences
