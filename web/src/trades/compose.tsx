@@ -87,8 +87,10 @@ export function Compose({ me, other, gives, gets, submit, withDays, onCancel, se
       <Worth
         worth={worth}
         payment={
-          worth.value && {
-            paid: give.money + get.money,
+          // The money of the answer: what is typed now may be asked for still.
+          worth.value &&
+          own && {
+            paid: own.gives.money + own.gets.money,
             fee: worth.value.fee,
             royalties: worth.value.royalties,
             share: worth.value.fee_basis_points,

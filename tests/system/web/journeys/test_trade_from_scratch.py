@@ -84,7 +84,7 @@ def test_whom_one_trades_with_is_found_by_name_and_the_fee_is_seen_before_the_of
     page.get_by_role("checkbox", name="Searching Seal").check()
     ann.sees("No money changes hands, so there is no fee.")
     page.get_by_label("You give and money").fill("10")
-    expect(page.locator(".sums")).to_be_visible(timeout=20_000)
+    expect(page.locator(".sums")).to_contain_text("$9.75", timeout=20_000)
     assert sums(page) == [
         ("You pay", "$10.00"), ("Fee of the house (2.5%)", "-$0.25"), (f"{bob_name} gets", "$9.75"),
     ]  # fmt: skip
