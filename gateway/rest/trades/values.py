@@ -77,8 +77,8 @@ async def value_of_legs(services: ServicesDep, _caller: Reader, body: ValuedLegs
 async def value_of_trade(services: ServicesDep, caller: Reader, trade: TradeId) -> Response:
     """Of the offer as it is now. For the parties, and for operators where there is a dispute."""
     state = await services.trades.commands.state(caller, trade, moderator=caller.may(Permission.MODERATE))
-    trade = decode_state(state.state)
-    return await _valued(services, legs_of(trade.legs), trade.fee_bp)
+    offered = decode_state(state.state)
+    return await _valued(services, legs_of(offered.legs), offered.fee_bp)
 
 
 async def _valued(services: Services, legs: tuple[Leg, ...], fee_bp: int) -> Response:
