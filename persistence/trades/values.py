@@ -48,4 +48,7 @@ class CopyValues:
     async def of(self, copies: Sequence[int]) -> dict[int, CopyValue]:
         """By copy; copies that don't exist are missing."""
         rows = await guarded(self._pool.fetch(_VALUES, list(copies), CURRENCY))
-        return {row[0]: CopyValue(*row[:6], _read_royalty(row[6])) for row in rows}
+        return {
+            copy: CopyValue(copy, card, last_price, last_at, floor, sales, _read_royalty(royalty))
+            for copy, card, last_price, last_at, floor, sales, royalty in rows
+        }
