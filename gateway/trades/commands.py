@@ -87,6 +87,11 @@ class TradeCommands:
         self._now_ms = now_ms
         self._terms = terms or TradeConditions()
 
+    @property
+    def fee_bp(self) -> int:
+        """The house's share of the money in a trade that is offered now, in basis points."""
+        return self._terms.fee_bp
+
     # -- offers
 
     async def offer(self, caller: Identity, key: str, offer: Proposed) -> Once:

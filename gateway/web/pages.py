@@ -34,6 +34,7 @@ PAGES = (
     "/portfolio",
     "/trades",
     "/trades/new",
+    "/trades/swaps/new",
     "/trades/{trade}",
     "/wallet",
     "/notifications",

@@ -3,6 +3,7 @@
 import asyncpg
 import msgspec
 
+from domain.users import DELETED_PREFIX
 from persistence.postgres.guard import guarded
 
 # Larger counts are not counted.
@@ -41,6 +42,15 @@ class Profile(msgspec.Struct, frozen=True):
     sales: int
 
 
+class FoundUser(msgspec.Struct, frozen=True):
+    """A user, as a search finds them."""
+
+    user: int
+    username: str
+    display_name: str | None
+    avatar: str | None
+
+
 def _counted(table: str, condition: str) -> str:
     return f"(SELECT count(*) FROM (SELECT FROM {table} WHERE {condition} LIMIT {COUNTED_MAX}) AS counted)"
 
@@ -71,6 +81,13 @@ _PREFER = """
     ON CONFLICT (user_id) DO UPDATE SET preferences = profiles.preferences || excluded.preferences
 """
 _IS_IMAGE = "SELECT EXISTS (SELECT FROM content WHERE cid = $1 AND media_type LIKE 'image/%')"
+# These operators compare bytes, as the index does; a name has no byte as high as that of `~`.
+_FIND = f"""
+    SELECT u.user_id, u.username, p.display_name, p.avatar FROM users u LEFT JOIN profiles p USING (user_id)
+    WHERE lower(u.username) ~>=~ $1 AND lower(u.username) ~<~ ($1 || '~') AND u.user_id <> $2
+        AND lower(u.username) NOT LIKE '{DELETED_PREFIX}%'
+    ORDER BY lower(u.username) USING ~<~ LIMIT $3
+"""
 _LIKE_ANOTHER = "SELECT EXISTS (SELECT FROM users WHERE skeleton = $1 AND user_id <> $2)"
 
 
@@ -85,6 +102,10 @@ class Profiles:
         row = await guarded(self._pool.fetchrow(_GET, user, own))
         assert row is not None, "users stay"
         return Profile(*row)
+
+    async def find(self, prefix: str, but: int, limit: int) -> list[FoundUser]:
+        """Users whose names begin so, in any case, in the order of their names; ``but`` one, without deleted ones."""
+        return [FoundUser(*row) for row in await guarded(self._pool.fetch(_FIND, prefix.lower(), but, limit))]
 
     async def change(self, user: int, changed: dict[str, str | None]) -> None:
         """Change ``display_name``, ``bio`` or ``avatar``; those that are missing stay."""

@@ -40,6 +40,7 @@ export const SCREENS: readonly Screen[] = [
   { path: '/portfolio', load: () => import('./portfolio/portfolio-page'), title: () => text.portfolio.title, session: true, nav: 'account' },
   { path: '/trades', load: () => import('./trades/trades-page'), title: () => text.trades.title, session: true, nav: 'account' },
   { path: '/trades/new', load: () => import('./trades/new-trade-page'), title: () => text.trades.newTitle, session: true },
+  { path: '/trades/swaps/new', load: () => import('./trades/new-swap-page'), title: () => text.swaps.propose, session: true },
   { path: '/trades/{trade}', load: () => import('./trades/trade-page'), title: () => text.trades.oneTitle, session: true },
   { path: '/wallet', load: () => import('./wallet/wallet-page'), title: () => text.wallet.title, session: true, nav: 'account' },
   { path: '/notifications', load: () => import('./notifications/notifications-page'), title: () => text.notifications.title, session: true, nav: 'account' },

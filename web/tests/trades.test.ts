@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { matches } from '../src/card/matches'
+import { namePart } from '../src/trades/names'
 import {
   afterUpdate,
   amountOf,
@@ -12,6 +13,7 @@ import {
   type TradeState,
   withState,
 } from '../src/trades/negotiation'
+import { areApart, paymentOf, walletOf } from '../src/trades/swap-terms'
 
 const TRADE = {
   id: 't',
@@ -111,4 +113,46 @@ test('a copy matches where each word is in its name, set or number', () => {
   const copy = { name: 'Moon Fish', set: 'sea2', number: '12' }
   for (const wanted of ['', ' ', 'moon', 'FISH sea', '12 moon']) expect(matches(copy, wanted)).toBe(true)
   for (const wanted of ['sun', 'moon 13']) expect(matches(copy, wanted)).toBe(false)
+})
+
+describe('whom one searches', () => {
+  test.each([
+    ['an', 'an'],
+    [' @Ann_1 ', 'Ann_1'],
+    ['a', undefined],
+    ['ann b', undefined],
+    ['ünn', undefined],
+    ['x'.repeat(31), undefined],
+  ])('%j is searched as %j', (typed, part) => {
+    expect(namePart(typed)).toBe(part)
+  })
+})
+
+describe('a swap between wallets', () => {
+  const holders = new Map([
+    ['a1', 'wallet-a'],
+    ['a2', 'wallet-a'],
+    ['b1', 'wallet-b'],
+  ])
+
+  test('is from the wallet that holds the cards of a side, or the one that was named for none', () => {
+    expect(walletOf(['a1', 'a2'], holders, 'named')).toBe('wallet-a')
+    expect(walletOf([], holders, 'named')).toBe('named')
+    expect(walletOf([], holders, '')).toBeUndefined()
+  })
+
+  test('has no wallet while a holder is unknown, nor for cards of several', () => {
+    expect(walletOf(['a1', 'unknown'], holders, 'named')).toBeUndefined()
+    expect(walletOf(['a1', 'b1'], holders, 'named')).toBeUndefined()
+    expect([areApart(['a1', 'b1'], holders), areApart(['a1', 'unknown'], holders)]).toEqual([true, false])
+  })
+
+  test('is paid by the sum of its payments, which says what of it is fee and royalty', () => {
+    const pay = (purpose: 'sale' | 'fee' | 'royalty', amount: number) =>
+      ({ kind: 'payment', purpose, amount, giver: 'a', taker: 'b' }) as const
+    const card = { kind: 'card', copy: 'c', asset: 'x', giver: 'b', taker: 'a', price: 100 } as const
+    const legs = [card, pay('sale', 80), pay('fee', 5), pay('royalty', 10), pay('royalty', 5)]
+    expect(paymentOf(legs)).toEqual({ paid: 100, fee: 5, royalties: 15 })
+    expect(paymentOf([card])).toEqual({ paid: 0, fee: 0, royalties: 0 })
+  })
 })

@@ -13,7 +13,7 @@ from gateway.rest.text import LINE, LINES
 from persistence.notifications.preferences import DEFAULTS
 from persistence.profiles.activities import Activity
 from persistence.profiles.follows import Follow
-from persistence.profiles.profiles import Profile
+from persistence.profiles.profiles import FoundUser, Profile
 
 
 def _zone(name: str) -> str:
@@ -133,6 +133,21 @@ class ProfileBody(BaseModel):
     counts: Counts
 
 
+class FoundUserItem(BaseModel):
+    """A user, as a search finds them."""
+
+    id: str
+    username: str
+    display_name: str | None
+    avatar: str | None
+
+
+class FoundUsers(BaseModel):
+    """In the order of their names: one whose whole name was given is the first."""
+
+    items: list[FoundUserItem]
+
+
 class FollowItem(BaseModel):
     """A user, and since when they follow or are followed."""
 
@@ -192,6 +207,12 @@ def profile_json(profile: Profile) -> dict[str, Any]:
             "trades": profile.trades, "sales": profile.sales,
         },
     }  # fmt: skip
+
+
+def found_json(found: FoundUser) -> dict[str, Any]:
+    """A FoundUserItem."""
+    names = ("username", "display_name", "avatar")
+    return {"id": id_text(found.user), **{name: getattr(found, name) for name in names}}
 
 
 def follow_json(follow: Follow) -> dict[str, Any]:

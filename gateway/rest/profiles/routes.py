@@ -14,6 +14,7 @@ from gateway.rest.callers import Editor, Reader, Visitor
 from gateway.rest.cursors import Cursor, encode_cursor, number_in
 from gateway.rest.profiles.bodies import (
     FollowPage,
+    FoundUsers,
     NotificationChange,
     NotificationPreferencesBody,
     PreferencesBody,
@@ -21,6 +22,7 @@ from gateway.rest.profiles.bodies import (
     ProfileBody,
     ProfileChange,
     follow_json,
+    found_json,
     profile_json,
 )
 from gateway.rest.routing import api_router
@@ -29,11 +31,15 @@ from gateway.rest.services import Services, ServicesDep
 from persistence.profiles.follows import PAGE_MAX, Follow
 
 PAGE_DEFAULT = 50
+FOUND_DEFAULT, FOUND_MAX = 8, 20
 
 router = api_router("profiles")
 
 Username = Annotated[str, Path(description="A username")]
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+NamePart = Annotated[
+    str, Query(min_length=2, max_length=30, pattern="^[A-Za-z0-9_-]+$", description="How the name begins")
+]
 
 
 @router.patch("/users/me/profile", response_model=ProfileBody, summary="Change one's profile")
@@ -130,6 +136,15 @@ async def unmute(services: ServicesDep, caller: Editor, username: Username) -> R
     """Nothing happens where they are not muted."""
     await services.profiles.follows.unmute(caller.user_id, await user_named(services, username))
     return Response(status_code=204)
+
+
+@router.get("/users", response_model=FoundUsers, summary="Search users")
+async def find_users(
+    services: ServicesDep, caller: Reader, q: NamePart, limit: Annotated[int, Query(ge=1, le=FOUND_MAX)] = FOUND_DEFAULT
+) -> Response:
+    """By the beginning of their usernames, in any case. The caller is not among them."""
+    found = await services.profiles.profiles.find(q, caller.user_id, limit)
+    return answered({"items": [found_json(one) for one in found]})
 
 
 @router.get("/users/{username}", response_model=ProfileBody, summary="A user")

@@ -75,6 +75,12 @@ class PaymentLegItem(BaseModel):
     taker: str
 
 
+class SwapPreview(BaseModel):
+    """What a swap would move."""
+
+    legs: list[CardLegItem | PaymentLegItem]
+
+
 class SwapItem(BaseModel):
     """A swap. `message` and `transaction` (the same with empty signatures) are null until both can sign.
 
@@ -114,14 +120,15 @@ def swap_json(swap: Swap) -> dict[str, Any]:
         "state": swap.state,
         "proposer": parties[0],
         "counterparty": parties[1],
-        "legs": [_leg_json(leg) for leg in swap.legs],
+        "legs": [leg_json(leg) for leg in swap.legs],
         "message": None if message is None else b64encode(message).decode(),
         "transaction": None if message is None else b64encode(stored_message(message).unsigned()).decode(),
         **{name: getattr(swap, name) for name in ("created_at", "expires_at", "ended_at", "signature", "reason")},
     }
 
 
-def _leg_json(leg: SwapLeg) -> dict[str, Any]:
+def leg_json(leg: SwapLeg) -> dict[str, Any]:
+    """A CardLegItem or PaymentLegItem."""
     ends = {"giver": leg.giver, "taker": leg.taker}
     if isinstance(leg, CardLeg):
         return {"kind": "card", "copy": id_text(leg.copy), "asset": leg.asset, **ends, "price": leg.price}

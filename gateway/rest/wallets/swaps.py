@@ -2,7 +2,7 @@
 
 import binascii
 from base64 import b64decode
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from fastapi import Depends, Query
@@ -26,7 +26,7 @@ from domain.errors import (
 )
 from domain.ids import InvalidId, parse_id
 from domain.ledger.books import HOUSE
-from domain.sales.swaps import Side, legs_of, payment_of, terms_fault
+from domain.sales.swaps import Side, SwapLeg, legs_of, payment_of, terms_fault
 from gateway.http.problems import Problem
 from gateway.identity.tokens import Identity
 from gateway.rest.answers import answered
@@ -37,7 +37,16 @@ from gateway.rest.routing import api_router
 from gateway.rest.sales.copies import parsed, user_named
 from gateway.rest.services import Services, ServicesDep
 from gateway.rest.wallets.services import SwapServices
-from gateway.rest.wallets.swap_bodies import Given, NewSignature, NewSwapBody, SwapItem, SwapPage, swap_json
+from gateway.rest.wallets.swap_bodies import (
+    Given,
+    NewSignature,
+    NewSwapBody,
+    SwapItem,
+    SwapPage,
+    SwapPreview,
+    leg_json,
+    swap_json,
+)
 from persistence.postgres.idempotency import Begun
 from persistence.wallets.swap_rows import Swap, SwapRefusal
 from persistence.wallets.swaps import PAGE_MAX, NewSwap, Offer
@@ -73,6 +82,13 @@ async def propose(services: ServicesDep, caller: Trader, key: IdempotencyKey, bo
         return 201, encode(swap_json(made))
 
     return await idempotent(services, Posted(caller, key, f"swap {body.model_dump_json()}"), work)
+
+
+@router.post("/wallets/swap-previews", response_model=SwapPreview, summary="What a swap would move")
+async def preview(services: ServicesDep, caller: Trader, body: NewSwapBody) -> Response:
+    """Checks it as a proposal and proposes nothing: all its legs, with the royalties and the fee of what is paid."""
+    terms = await _terms(services, _swaps(services), caller, body)
+    return answered({"legs": [leg_json(leg) for leg in terms.legs]})
 
 
 @router.get("/wallets/swaps", response_model=SwapPage, summary="One's swaps")
@@ -119,6 +135,22 @@ async def cancel(services: ServicesDep, caller: Trader, key: IdempotencyKey, swa
 
 
 async def _proposed(services: Services, own: SwapServices, caller: Identity, begun: Begun, body: NewSwapBody) -> Swap:
+    terms = await _terms(services, own, caller, body)
+    expires_at = begun.received_at + body.duration_ms
+    new = NewSwap(begun.created_id, terms.users, terms.wallets, terms.legs, expires_at)
+    return _accepted(await own.store.propose(new, services.now_ms()))
+
+
+class _Terms(NamedTuple):
+    """Who swaps from which wallets, the proposer first, and what."""
+
+    users: tuple[int, int]
+    wallets: tuple[str, str]
+    legs: tuple[SwapLeg, ...]
+
+
+async def _terms(services: Services, own: SwapServices, caller: Identity, body: NewSwapBody) -> _Terms:
+    """Raises the problem for which they can't be proposed."""
     counterparty = await user_named(services, body.counterparty)
     if await services.trades.preferences.blocked(caller.user_id, counterparty):
         raise Problem(USER_BLOCKED)
@@ -144,9 +176,7 @@ async def _proposed(services: Services, own: SwapServices, caller: Identity, beg
         raise Problem(SWAP_TOO_LARGE) from fault
     except InvalidSwap as fault:
         raise Problem(INVALID_TERMS, str(fault)) from fault
-    users = (caller.user_id, counterparty)
-    new = NewSwap(begun.created_id, users, wallets, tuple(legs), begun.received_at + body.duration_ms)
-    return _accepted(await own.store.propose(new, services.now_ms()))
+    return _Terms((caller.user_id, counterparty), wallets, tuple(legs))
 
 
 async def _side(own: SwapServices, user: int, given: Given, place: str) -> Side:

@@ -149,6 +149,7 @@ async def test_a_deleted_account_leaves_its_id_and_nothing_that_says_who_it_was(
     new_name = f"deleted-{ann.id}"
     profile = (await bob.get(f"/users/{new_name}")).json()
     assert (profile["id"], profile["bio"], profile["counts"]["sales"]) == (ann.id, None, 1)
+    assert (await bob.get("/users", params={"q": "deleted"})).json()["items"] == []
     row = await engine.pool.fetchrow("SELECT * FROM users WHERE user_id = $1", parse_id(ann.id))
     assert row is not None
     assert "ann_gone" not in str(dict(row))

@@ -41,6 +41,30 @@ async def test_a_profile_is_public_and_changes_field_by_field(engine: RestEngine
     assert seen["counts"] == {"copies": 0, "followers": 0, "following": 0, "trades": 0, "sales": 0}
 
 
+async def test_users_are_found_by_the_beginning_of_their_names(engine: RestEngine):
+    ann = await engine.person()
+    await send(ann, "PATCH", "/users/me/profile", {"display_name": "Ann of Kanto"})
+    bob = await engine.person()
+    for name in ("Zed-9", "zed_Zero", "Zedx", "other_zed"):
+        await engine.services.users.create(name, f"{name}@example.org", "x")
+
+    async def found(person: Person, part: str, **query: int) -> list[str]:
+        answer = await person.get("/users", params={"q": part, **query})
+        assert answer.status_code == 200, answer.text
+        return [item["username"] for item in answer.json()["items"]]
+
+    assert await found(bob, "ZED") == ["Zed-9", "zed_Zero", "Zedx"]
+    assert await found(bob, "zed_") == ["zed_Zero"]
+    assert await found(bob, "zed", limit=1) == ["Zed-9"]
+    assert await found(bob, "nobody") == []
+    [item] = (await bob.get("/users", params={"q": ann.name})).json()["items"]
+    assert item == {"id": ann.id, "username": ann.name, "display_name": "Ann of Kanto", "avatar": None}
+    assert ann.name not in await found(ann, ann.name)
+    assert (await engine.request("GET", "/users?q=zed")).status_code == 401
+    for part in ("z", "z%", "a b", "\u0130x"):
+        problem(await bob.get("/users", params={"q": part}), 422, "invalid_request")
+
+
 async def test_names_of_the_house_and_of_others_and_unknown_images_are_refused(engine: RestEngine):
     ann = await engine.person()
     await engine.services.users.create("mike_of_kanto", "mike@kanto.example", "x")

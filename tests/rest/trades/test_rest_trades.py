@@ -303,6 +303,18 @@ async def test_the_values_of_both_sides_are_a_hint_before_one_accepts(engine: Re
     assert (answer.status_code, answer.json()) == (200, value)
 
 
+async def test_what_is_taken_from_the_money_of_an_offer_is_known_before_it_is_made(engine: RestEngine):
+    two, creator = await pair(engine), await engine.person()
+    card = parse_id((await read(two.ann, f"/copies/{two.his}"))["card"])
+    assert await engine.services.sales.copies.set_royalty(card, [(parse_id(creator.id), 1_000)])
+    bought = [leg(two.ann, two.bob, money=4 * USD), leg(two.bob, two.ann, two.his)]
+    exchanged = [leg(two.ann, two.bob, two.hers), leg(two.bob, two.ann, two.his)]
+    unknown = [leg(two.ann, two.bob, money=4 * USD), leg(two.bob, two.ann, id_text(1))]
+    for legs, costs in ((bought, (100_000, 400_000)), (exchanged, (0, 0)), (unknown, (100_000, 0))):
+        value = (await two.ann.post("/trade-values", {"legs": legs})).json()
+        assert (value["fee_basis_points"], value["fee"], value["royalties"]) == (250, *costs)
+
+
 async def test_moderators_see_and_decide_disputes_and_no_other_trades(engine: RestEngine):
     two, moderator = await pair(engine), await engine.person(role="admin")
     assert (await two.ann.get("/admin/trades/disputes")).status_code == 403

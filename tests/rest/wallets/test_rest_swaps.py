@@ -42,6 +42,19 @@ async def test_a_swap_is_proposed_once_for_each_key_and_seen_by_its_two_users(en
     assert (await eve.person.get("/wallets/swaps")).json()["items"] == []
 
 
+async def test_a_preview_has_the_legs_and_refusals_of_the_proposal_and_proposes_nothing(engine: RestEngine):
+    ann, bob = await linked_party(engine), await linked_party(engine)
+    hers, his = await held(engine, ann), await held(engine, bob)
+    wanted = body(ann, ann.gives(pays=40 * USD), bob, bob.gives(his))
+    seen = await ann.person.post("/wallets/swap-previews", wanted)
+    assert seen.status_code == 200, seen.text
+    assert (await ann.person.get("/wallets/swaps")).json()["items"] == []
+    assert seen.json()["legs"] == (await ann.person.post("/wallets/swaps", wanted)).json()["legs"]
+    assert {leg["kind"] for leg in seen.json()["legs"]} == {"card", "payment"}
+    strange = body(ann, ann.gives(his), bob, bob.gives(hers))
+    problem(await ann.person.post("/wallets/swap-previews", strange), 403, "not_your_copy")
+
+
 async def test_swaps_are_paged_for_both_the_newest_first(engine: RestEngine):
     ann, bob = await linked_party(engine), await linked_party(engine)
     hers, his = await held(engine, ann), await held(engine, bob)

@@ -28,7 +28,7 @@ USER = {
     ],
     "collector": [
         "/auctions/{auction}", "/auctions/{auction}/log", "/portfolio", "/wallet", "/trades", "/trades/new",
-        "/trades/{trade}", "/scan", "/sell", "/listings", "/mints", "/analytics",
+        "/trades/swaps/new", "/trades/{trade}", "/scan", "/sell", "/listings", "/mints", "/analytics",
     ],
     "staff": ["/operator", "/moderation"],
 }  # fmt: skip

@@ -54,6 +54,15 @@ function OneCopy({ copy }: { copy: Copy }) {
             {say.sellIt}
           </Link>
         )}
+        {copy.owner && copy.place === 'free' && (
+          <Link
+            className="button"
+            href={`/trades/new?copy=${copy.id}`}
+            aria-label={`${text.trades.start}: ${say.serial(copy.serial)}`}
+          >
+            {text.trades.start}
+          </Link>
+        )}
         <button
           className="button quiet"
           type="button"

@@ -1,18 +1,14 @@
 import { useState } from 'react'
 import { CopyTile } from '../card/copy-tile'
 import { matches } from '../card/matches'
-import { newKey } from '../server/key'
 import { type Copy, rest } from '../server/rest'
 import { Link } from '../shell/link'
 import { count, day, money, text } from '../text/text'
 import { Button } from '../ui/button'
-import { Dialog } from '../ui/dialog'
-import { Field } from '../ui/field'
-import { Form } from '../ui/form'
 import { Empty } from '../ui/notices'
 import { List, usePages } from '../ui/pages'
 import { Tabs } from '../ui/tabs'
-import { toast } from '../ui/toast'
+import { WithdrawCard } from './withdraw-card'
 
 const PLACES = ['all', 'free', 'listed', 'trade', 'withdrawn'] as const
 type Place = (typeof PLACES)[number]
@@ -72,7 +68,7 @@ function CopyList({ place }: { place: Place }) {
         )}
       </List>
       {leaving && (
-        <Withdraw
+        <WithdrawCard
           copy={leaving}
           onClose={() => setLeaving(undefined)}
           done={() => {
@@ -122,36 +118,6 @@ function Ways({ copy, leave }: { copy: Copy; leave: () => void }) {
         </Link>
       )}
     </fieldset>
-  )
-}
-
-function Withdraw({ copy, onClose, done }: { copy: Copy; onClose: () => void; done: () => void }) {
-  return (
-    <Dialog title={text.portfolio.withdrawTitle} onClose={onClose}>
-      <CopyTile copy={copy} />
-      <p>{text.portfolio.withdrawAbout}</p>
-      <Form
-        submit={text.portfolio.withdraw}
-        onSubmit={async (values) => {
-          await rest('post', '/wallets/cards/{copy_id}/withdraw', {
-            path: { copy_id: copy.id },
-            key: newKey(),
-            body: { address: values('address').trim() },
-          })
-          toast(text.portfolio.withdrawn)
-          done()
-        }}
-      >
-        <Field
-          name="address"
-          label={text.portfolio.address}
-          hint={text.wallet.destinationHint}
-          autoComplete="off"
-          maxLength={44}
-          first
-        />
-      </Form>
-    </Dialog>
   )
 }
 

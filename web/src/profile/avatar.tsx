@@ -1,7 +1,13 @@
 import type { Schema } from '../server/rest'
 
 /** A user's picture, else the first letter of the name. Beside the name: it says nothing more. */
-export function Avatar({ of, large = false }: { of: Schema<'ProfileBody'>; large?: boolean }) {
+export function Avatar({
+  of,
+  large = false,
+}: {
+  of: Pick<Schema<'ProfileBody'>, 'username' | 'avatar'>
+  large?: boolean
+}) {
   const classes = large ? 'avatar large' : 'avatar'
   const size = large ? 96 : 40
   if (of.avatar !== null)

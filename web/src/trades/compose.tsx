@@ -1,14 +1,15 @@
-import { useEffect, useState } from 'react'
+import { useState } from 'react'
 import { useIntention } from '../server/intention'
 import { Problem } from '../server/problem'
-import { rest, type Schema } from '../server/rest'
-import { parseMoney, text, typedMoney } from '../text/text'
+import { rest } from '../server/rest'
+import { useBalance } from '../session/balance'
+import { money, text } from '../text/text'
 import { Button } from '../ui/button'
 import { Form } from '../ui/form'
 import { TextArea } from '../ui/text-area'
 import { isOffer, legsBetween, type Side, type WholeLeg } from './negotiation'
-import { Picker } from './picker'
-import { Comparison } from './sides'
+import { amountOf, type Draft, draftOf, moneyFault, SideChoice } from './side-choice'
+import { useWorth, Worth } from './worth'
 
 export interface Offered {
   legs: WholeLeg[]
@@ -29,31 +30,19 @@ interface Props {
   send: (offered: Offered) => Promise<void>
 }
 
-const VALUE_AFTER_MS = 300
 const WORDS_MAX = 1_000
 const DAYS = [1, 3, 7, 14, 30]
 const DAYS_DEFAULT = 7
 
-interface Draft {
-  copies: readonly string[]
-  typed: string
-}
-const draftOf = ({ copies, money }: Side): Draft => ({ copies, typed: money > 0 ? typedMoney(money) : '' })
-const amountOf = ({ typed }: Draft): number | undefined => (typed.trim() ? parseMoney(typed) : 0)
-
-/** What both sides give, chosen from their free cards, and what that is worth meanwhile. */
+/** What both sides give, chosen from their free cards, with what that is worth and what is taken from the money. */
 export function Compose({ me, other, gives, gets, submit, withDays, onCancel, send }: Props) {
   const [mine, setMine] = useState(() => draftOf(gives))
+  const available = useBalance()
   const [theirs, setTheirs] = useState(() => draftOf(gets))
   const intention = useIntention()
   const paid = amountOf(mine)
   const got = amountOf(theirs)
-  const wrong =
-    paid === undefined || got === undefined
-      ? text.compose.notMoney
-      : paid > 0 && got > 0
-        ? text.compose.moneyOneWay
-        : undefined
+  const wrong = moneyFault(paid, got)
   const side = (draft: Draft, money: number | undefined): Side => ({
     copies: draft.copies,
     money: money ?? 0,
@@ -61,8 +50,9 @@ export function Compose({ me, other, gives, gets, submit, withDays, onCancel, se
   const give = side(mine, paid)
   const get = side(theirs, got)
   const legs = legsBetween(me, other.id, give, get)
-  const value = useValue(wrong === undefined ? legs : [])
-  const own = value?.parties.find(({ user }) => user === me)
+  const asked = wrong === undefined ? legs : []
+  const worth = useWorth(asked)
+  const own = worth.value?.parties.find(({ user }) => user === me)
   const complete = wrong === undefined && isOffer(give, get)
   return (
     <div className="compose">
@@ -74,6 +64,9 @@ export function Compose({ me, other, gives, gets, submit, withDays, onCancel, se
           load={(cursor) => rest('get', '/users/me/copies', { query: { place: 'free', cursor } })}
           draft={mine}
           change={setMine}
+          prices={worth.value?.copies}
+          value={own?.gives}
+          hint={available === undefined ? undefined : text.bid.available(money(available))}
         />
         <SideChoice
           title={text.compose.theirs(other.username)}
@@ -87,12 +80,35 @@ export function Compose({ me, other, gives, gets, submit, withDays, onCancel, se
           }
           draft={theirs}
           change={setTheirs}
+          prices={worth.value?.copies}
+          value={own?.gets}
         />
       </div>
-      <div aria-live="polite">{own && <Comparison gives={own.gives} gets={own.gets} />}</div>
+      <Worth
+        worth={worth}
+        payment={
+          // The money of the answer: what is typed now may be asked for still.
+          worth.value &&
+          own && {
+            paid: own.gives.money + own.gets.money,
+            fee: worth.value.fee,
+            royalties: worth.value.royalties,
+            share: worth.value.fee_basis_points,
+          }
+        }
+        begun={asked.length > 0}
+        wrong={wrong}
+        me={me}
+        name={other.username}
+        pays={give.money > 0}
+      />
       <Form
         submit={submit}
-        say={(error) => (error instanceof Incomplete ? error.message : undefined)}
+        say={(error) => {
+          if (error instanceof Incomplete) return error.message
+          const refused = error instanceof Problem && error.code === 'forbidden'
+          return refused ? text.compose.takesNone(other.username) : undefined
+        }}
         onSubmit={async (values) => {
           if (!complete) throw new Incomplete(wrong ?? text.compose.needsBoth)
           const days = Number(values('days') || DAYS_DEFAULT)
@@ -110,47 +126,6 @@ export function Compose({ me, other, gives, gets, submit, withDays, onCancel, se
 
 class Incomplete extends Error {}
 
-interface ChoiceProps {
-  title: string
-  none: string
-  about: string
-  load: Parameters<typeof Picker>[0]['load']
-  draft: Draft
-  change: (draft: Draft) => void
-}
-
-function SideChoice({ title, none, about, load, draft, change }: ChoiceProps) {
-  return (
-    <fieldset className="panel side">
-      <legend className="visually-hidden">{title}</legend>
-      <p className="side-title" aria-hidden="true">
-        {title}
-      </p>
-      <Picker
-        none={none}
-        about={about}
-        load={load}
-        refused={(error) =>
-          error instanceof Problem && error.code === 'forbidden' ? text.compose.privateCollection : undefined
-        }
-        chosen={draft.copies}
-        choose={(copies) => change({ ...draft, copies })}
-      />
-      <label className="field money-field">
-        {text.compose.money}
-        <input
-          inputMode="decimal"
-          autoComplete="off"
-          placeholder="0"
-          value={draft.typed}
-          aria-label={`${title} ${text.compose.money}`}
-          onChange={(event) => change({ ...draft, typed: event.target.value })}
-        />
-      </label>
-    </fieldset>
-  )
-}
-
 function Days() {
   return (
     <label className="field">
@@ -164,25 +139,4 @@ function Days() {
       </select>
     </label>
   )
-}
-
-/** What these legs are worth; the last answer stays until the next one. */
-function useValue(legs: WholeLeg[]): Schema<'TradeValue'> | undefined {
-  const [value, setValue] = useState<Schema<'TradeValue'>>()
-  const asked = JSON.stringify(legs)
-  useEffect(() => {
-    const about = JSON.parse(asked) as WholeLeg[]
-    if (about.length === 0) return setValue(undefined)
-    const stop = new AbortController()
-    const timer = setTimeout(() => {
-      rest('post', '/trade-values', { body: { legs: about }, signal: stop.signal })
-        .then(setValue)
-        .catch(() => undefined)
-    }, VALUE_AFTER_MS)
-    return () => {
-      clearTimeout(timer)
-      stop.abort()
-    }
-  }, [asked])
-  return value
 }

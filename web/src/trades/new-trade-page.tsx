@@ -2,17 +2,15 @@ import '../styles/trades.css'
 import '../styles/account.css'
 import { navigate } from '../router'
 import type { ScreenProps } from '../screens'
-import { Problem } from '../server/problem'
 import { rest } from '../server/rest'
 import { useSession } from '../session/use-session'
 import { Link } from '../shell/link'
 import { text } from '../text/text'
-import { Field } from '../ui/field'
-import { Form } from '../ui/form'
 import { Shown, useLoaded } from '../ui/loaded'
 import { toast } from '../ui/toast'
 import { Compose } from './compose'
 import type { Side } from './negotiation'
+import { Partner } from './partner'
 
 const DAY_MS = 86_400_000
 
@@ -31,7 +29,11 @@ export default function NewTradePage({ query }: ScreenProps) {
       const other = name
         ? await rest('get', '/users/{username}', { path: { username: name }, signal })
         : undefined
-      return { other, copy: found && { id: found.id, mine: owner === me?.username } }
+      return {
+        asked: `${copy} ${wanted}`,
+        other,
+        copy: found && { id: found.id, mine: owner === me?.username },
+      }
     },
     [copy, wanted, me?.id],
   )
@@ -42,11 +44,11 @@ export default function NewTradePage({ query }: ScreenProps) {
       </Link>
       <h1>{text.trades.newTitle}</h1>
       <Shown of={about}>
-        {({ other, copy: chosen }) =>
+        {({ asked, other, copy: chosen }) =>
           other && me && other.id !== me.id ? (
-            <Offer me={me.id} other={other} copy={chosen} />
+            <Offer key={asked} me={me.id} other={other} copy={chosen} />
           ) : (
-            <Who me={me?.username} copy={copy} />
+            <Partner to={(username) => `/trades/new?with=${username}${copy ? `&copy=${copy}` : ''}`} />
           )
         }
       </Shown>
@@ -64,7 +66,12 @@ function Offer({ me, other, copy }: OfferProps) {
   const side = (mine: boolean): Side => ({ copies: copy && copy.mine === mine ? [copy.id] : [], money: 0 })
   return (
     <>
-      <p className="muted">{text.trades.with(other.username)}</p>
+      <div className="with">
+        <p>{text.trades.with(other.username)}</p>
+        <Link className="button quiet" href={copy?.mine ? `/trades/new?copy=${copy.id}` : '/trades/new'}>
+          {text.compose.another}
+        </Link>
+      </div>
       <Compose
         me={me}
         other={other}
@@ -82,27 +89,3 @@ function Offer({ me, other, copy }: OfferProps) {
     </>
   )
 }
-
-/** With whom: asked where the address does not say it. */
-function Who({ me, copy }: { me: string | undefined; copy: string | null }) {
-  return (
-    <Form
-      submit={text.compose.find}
-      say={(error) => {
-        if (error instanceof Myself) return text.compose.self
-        return error instanceof Problem && error.status === 404 ? text.compose.noUser : undefined
-      }}
-      onSubmit={async (values) => {
-        const username = values('username').trim().replace(/^@/, '')
-        if (username.toLowerCase() === me?.toLowerCase()) throw new Myself()
-        const found = await rest('get', '/users/{username}', { path: { username } })
-        navigate(`/trades/new?with=${found.username}${copy ? `&copy=${copy}` : ''}`)
-      }}
-    >
-      <h2>{text.compose.who}</h2>
-      <Field name="username" label={text.compose.username} maxLength={31} autoComplete="off" />
-    </Form>
-  )
-}
-
-class Myself extends Error {}

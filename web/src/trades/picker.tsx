@@ -2,8 +2,8 @@ import { useState } from 'react'
 import { CopyTile, whichCopy } from '../card/copy-tile'
 import { matches } from '../card/matches'
 import { useCopies } from '../card/use-copies'
-import type { Copy } from '../server/rest'
-import { count, text } from '../text/text'
+import type { Copy, Schema } from '../server/rest'
+import { count, money, text } from '../text/text'
 import { Button } from '../ui/button'
 import { Failed, Skeleton } from '../ui/notices'
 import { type Page, usePages } from '../ui/pages'
@@ -17,12 +17,14 @@ interface Props {
   refused: (error: unknown) => string | undefined
   chosen: readonly string[]
   choose: (copies: readonly string[]) => void
+  /** What those that are chosen are worth, as far as it is known. */
+  prices: Schema<'TradeValue'>['copies'] | undefined
 }
 
 const COPIES_MAX = 100
 
 /** Copies to choose from; those that are chosen stay in sight, whatever the filter. */
-export function Picker({ about, load, none, refused, chosen, choose }: Props) {
+export function Picker({ about, load, none, refused, chosen, choose, prices }: Props) {
   const pages = usePages(load, [about])
   const [wanted, setWanted] = useState('')
   const known = pages.items ?? []
@@ -60,7 +62,9 @@ export function Picker({ about, load, none, refused, chosen, choose }: Props) {
                 onChange={() => toggle(copy.id)}
                 aria-label={`${copy.name} · ${whichCopy(copy)}`}
               />
-              <CopyTile copy={copy} />
+              <CopyTile copy={copy}>
+                <Price of={prices?.find((one) => one.copy === copy.id)?.value} />
+              </CopyTile>
             </label>
           </li>
         ))}
@@ -78,4 +82,8 @@ export function Picker({ about, load, none, refused, chosen, choose }: Props) {
       </p>
     </>
   )
+}
+
+function Price({ of }: { of: number | undefined }) {
+  return of === undefined ? null : <span className="number small">≈ {money(of)}</span>
 }

@@ -64,16 +64,20 @@ function SidePanel({ title, legs, value, prices, whom }: PanelProps) {
       {legs.map((leg) => (
         <LegContent key={`${leg.giver} ${leg.receiver}`} leg={leg} prices={prices} whom={whom?.(leg)} />
       ))}
-      {value && (
-        <p className="side-total">
-          <span className="label">{text.trades.worth}</span>
-          {(value.total > 0 || value.unvalued === 0) && (
-            <span className="number price">{money(value.total)}</span>
-          )}
-          {value.unvalued > 0 && <span className="muted small">{text.trades.unvalued(value.unvalued)}</span>}
-        </p>
-      )}
+      <SideTotal of={value} />
     </div>
+  )
+}
+
+/** What a side is worth in all; nothing until that is known. */
+export function SideTotal({ of }: { of: Schema<'SideValue'> | undefined }) {
+  if (!of) return null
+  return (
+    <p className="side-total">
+      <span className="label">{text.trades.worth}</span>
+      {(of.total > 0 || of.unvalued === 0) && <span className="number price">{money(of.total)}</span>}
+      {of.unvalued > 0 && <span className="muted small">{text.trades.unvalued(of.unvalued)}</span>}
+    </p>
   )
 }
 

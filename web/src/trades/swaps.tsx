@@ -1,9 +1,12 @@
+import { useEffect, useState } from 'react'
+import { onArrival } from '../notifications/inbox'
 import { newKey } from '../server/key'
 import { Problem } from '../server/problem'
 import { rest, type Schema } from '../server/rest'
 import { useSession } from '../session/use-session'
 import { useWallets } from '../session/use-wallets'
 import { canSignTransactions, signedTransaction, type Wallet } from '../session/wallets'
+import { Link } from '../shell/link'
 import { moment, money, text } from '../text/text'
 import { Button } from '../ui/button'
 import { Empty } from '../ui/notices'
@@ -18,13 +21,19 @@ export const short = (address: string): string => `${address.slice(0, 4)}…${ad
 /** Swaps between outside wallets: what to sign, and what became of the others. */
 export function Swaps() {
   const me = useSession()?.username
-  const pages = usePages((cursor) => rest('get', '/wallets/swaps', { query: { cursor } }), [])
+  // That one can be signed now, and how it ended, are notifications.
+  const [arrivals, setArrivals] = useState(0)
+  useEffect(() => onArrival(() => setArrivals((count) => count + 1)), [])
+  const pages = usePages((cursor) => rest('get', '/wallets/swaps', { query: { cursor } }), [arrivals])
   const put = (swap: Swap) => pages.change((items) => items.map((one) => (one.id === swap.id ? swap : one)))
   if (pages.error instanceof Problem && pages.error.code === 'no_chain')
     return <Empty title={text.swaps.noChain} />
   return (
     <>
       <p className="muted">{text.swaps.about}</p>
+      <Link className="button" href="/trades/swaps/new">
+        {text.swaps.propose}
+      </Link>
       <List of={pages} name={text.swaps.title} empty={<None />}>
         {(swap) => <SwapRow key={swap.id} swap={swap} me={me} put={put} />}
       </List>

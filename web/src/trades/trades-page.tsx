@@ -3,6 +3,8 @@ import '../styles/account.css'
 import '../styles/copies.css'
 import { useEffect, useState } from 'react'
 import { onArrival } from '../notifications/inbox'
+import { navigate } from '../router'
+import type { ScreenProps } from '../screens'
 import { rest, type Schema } from '../server/rest'
 import { useSession } from '../session/use-session'
 import { Link } from '../shell/link'
@@ -17,8 +19,11 @@ import { Swaps } from './swaps'
 const FILTERS = ['all', 'open', 'agreed', 'executed', 'disputed'] as const
 type Which = (typeof FILTERS)[number] | 'swaps'
 
-export default function TradesPage() {
-  const [which, setWhich] = useState<Which>('all')
+/** `?tab=` says which trades. */
+export default function TradesPage({ query }: ScreenProps) {
+  const shown = query.get('tab')
+  const which: Which = shown === 'swaps' ? shown : (FILTERS.find((key) => key === shown) ?? 'all')
+  const setWhich = (key: Which) => navigate(`/trades?tab=${key}`, { replace: true, stay: true })
   const tabs = [
     ...FILTERS.map((key) => ({ key, title: text.trades.filters[key] })),
     { key: 'swaps' as const, title: text.swaps.title },

@@ -3,6 +3,8 @@ import '../styles/copies.css'
 import '../styles/wallet.css'
 import { useState } from 'react'
 import { Section } from '../account/section'
+import { navigate } from '../router'
+import type { ScreenProps } from '../screens'
 import { rest } from '../server/rest'
 import { depositPlayMoney, PLAY_MONEY, useBalance } from '../session/balance'
 import { money, text } from '../text/text'
@@ -19,8 +21,10 @@ import { Withdrawals } from './withdrawals'
 const TABS = ['ledger', 'deposit', 'withdraw', 'wallets'] as const
 type Tab = (typeof TABS)[number]
 
-export default function WalletPage() {
-  const [tab, setTab] = useState<Tab>('ledger')
+/** `?tab=` is the part that is shown. */
+export default function WalletPage({ query }: ScreenProps) {
+  const tab = TABS.find((key) => key === query.get('tab')) ?? 'ledger'
+  const setTab = (key: Tab) => navigate(`/wallet?tab=${key}`, { replace: true, stay: true })
   // Counts what has changed the balance here.
   const [changes, setChanges] = useState(0)
   const changed = () => setChanges((count) => count + 1)

@@ -1,23 +1,15 @@
 import { useState } from 'react'
 import { Section } from '../account/section'
-import { type Intention, useIntention } from '../server/intention'
 import { newKey } from '../server/key'
 import { rest, type Schema } from '../server/rest'
-import { refreshBalance, useBalance } from '../session/balance'
-import { moment, money, parseMoney, text } from '../text/text'
+import { refreshBalance } from '../session/balance'
+import { moment, money, text } from '../text/text'
 import { Button } from '../ui/button'
-import { Dialog } from '../ui/dialog'
-import { Field } from '../ui/field'
-import { Form } from '../ui/form'
-import { useLoaded } from '../ui/loaded'
 import { List, usePages } from '../ui/pages'
-import { attempt, toast } from '../ui/toast'
+import { attempt } from '../ui/toast'
+import { WithdrawMoney } from './withdraw-money'
 
 type Withdrawal = Schema<'WithdrawalItem'>
-interface Wanted {
-  amount: number
-  destination: string
-}
 const MAY_CANCEL: readonly Withdrawal['state'][] = ['requested', 'waiting_for_chain']
 
 /** Paying money out, and what left already. */
@@ -38,7 +30,7 @@ export function Withdrawals({ changed }: { changed: () => void }) {
   }
   return (
     <>
-      <Ask moved={moved} />
+      <WithdrawMoney moved={moved} />
       <Section title={text.wallet.withdrawals}>
         <List
           of={pages}
@@ -71,74 +63,6 @@ export function Withdrawals({ changed }: { changed: () => void }) {
       </Section>
       <CardWithdrawals />
     </>
-  )
-}
-
-class NotMoney extends Error {}
-
-function Ask({ moved }: { moved: () => void }) {
-  const available = useBalance()
-  const links = useLoaded((signal) => rest('get', '/wallets', { signal }), [])
-  const [wanted, setWanted] = useState<Wanted>()
-  const intention = useIntention()
-  return (
-    <Section title={text.wallet.withdrawTitle} about={text.wallet.withdrawAbout}>
-      {available !== undefined && <p className="number">{text.bid.available(money(available))}</p>}
-      <Form
-        submit={text.wallet.ask}
-        say={(error) => (error instanceof NotMoney ? text.wallet.notMoney : undefined)}
-        onSubmit={async (values) => {
-          const amount = parseMoney(values('amount'))
-          if (!amount) throw new NotMoney()
-          setWanted({ amount, destination: values('destination').trim() })
-        }}
-      >
-        <Field name="amount" label={text.wallet.withdrawAmount} inputMode="decimal" autoComplete="off" />
-        <Field
-          name="destination"
-          label={text.wallet.destination}
-          hint={text.wallet.destinationHint}
-          autoComplete="off"
-          maxLength={44}
-          list="own-wallets"
-        />
-        <datalist id="own-wallets">
-          {links.value?.links.map(({ address }) => (
-            <option key={address} value={address} label={text.wallet.choose} />
-          ))}
-        </datalist>
-      </Form>
-      {wanted && (
-        <Sure of={wanted} intention={intention} moved={moved} onClose={() => setWanted(undefined)} />
-      )}
-    </Section>
-  )
-}
-
-interface SureProps {
-  of: Wanted
-  intention: Intention
-  moved: () => void
-  onClose: () => void
-}
-
-/** Asked once more, with the whole address. */
-function Sure({ of, intention, moved, onClose }: SureProps) {
-  return (
-    <Dialog title={text.wallet.sure} onClose={onClose}>
-      <p className="wrap">{text.wallet.sureText(money(of.amount), of.destination)}</p>
-      <Form
-        submit={text.wallet.yes}
-        onSubmit={async () => {
-          const body = { ...of, currency: 'USDC' as const }
-          await intention.send(body, (key) => rest('post', '/ledger/withdrawals', { key, body }))
-          toast(text.wallet.asked)
-          onClose()
-          moved()
-        }}
-        beside={<Button onClick={onClose}>{text.ui.cancel}</Button>}
-      />
-    </Dialog>
   )
 }
 

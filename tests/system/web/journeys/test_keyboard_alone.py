@@ -76,8 +76,9 @@ def test_a_trade_is_proposed_and_its_withdrawal_thought_over(person: People, nam
     curator.copies(curator.card("Left Newt"), ann_name)
     curator.copies(curator.card("Right Newt"), bob_name)
     page, keys = ann.page, Keyboard(ann)
-    page.goto(f"/users/{bob_name}")
-    keys.press(page.get_by_role("link", name="Offer a trade"))
+    page.goto("/trades/new")
+    keys.fill(page.get_by_label("Username"), bob_name)
+    keys.press(page.get_by_role("list", name="found").get_by_role("link", name=bob_name, exact=True))
     for card in ("Left Newt", "Right Newt"):
         keys.press(page.get_by_role("checkbox", name=card), "Space")
         expect(page.get_by_role("checkbox", name=card)).to_be_checked()

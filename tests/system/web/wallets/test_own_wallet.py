@@ -57,8 +57,10 @@ def test_a_wallet_deposits_and_gets_a_withdrawal_and_a_refusal_changes_nothing(
     until(lambda: chain.usdc_of(wallet.address) == 17_500_000, WITHIN_S, "the wallet has less")
     page.get_by_role("tab", name="Withdraw").click()
     page.get_by_label("Amount, in $").fill("5")
-    page.get_by_label("To the address").fill(wallet.address)
+    expect(page.get_by_role("radio", name=wallet.address)).to_be_checked(timeout=20_000)
     page.get_by_role("button", name="Withdraw", exact=True).click()
+    for shown in ("In your linked wallet", wallet.address):
+        expect(page.get_by_role("dialog").get_by_text(shown)).to_be_visible()
     page.get_by_role("dialog").get_by_role("button", name="Yes, pay it out").click()
     until(lambda: chain.usdc_of(wallet.address) == 22_500_000, WITHIN_S, "the withdrawal is in the wallet")
     expect(page.locator(".figures .price").first).to_have_text("$7.50", timeout=30_000)

@@ -38,6 +38,10 @@ export const errors: Texts['errors'] = {
     'Diese Wallet ist nicht mit Ihrem Konto verknüpft: Verknüpfen Sie sie zuerst, unter „Wallets“.',
   wallet_short: 'Ihre Wallet hat zu wenig: USDC für den Betrag oder SOL für die Gebühr.',
   transaction_changed: 'Die Wallet hat die Transaktion verändert. Nichts wurde gesendet.',
+  swap_too_large: 'Das passt nicht in eine Transaktion: Tauschen Sie weniger Karten auf einmal.',
+  swaps_full: 'Sie haben zu viele Tausche, die noch nicht unterschrieben sind. Brechen Sie zuerst einen ab.',
+  not_minted: 'Diese Karte ist noch nicht auf der Blockchain: Prägen Sie sie zuerst.',
+  no_chain: 'Dieses System läuft ohne Blockchain.',
   not_in_wallet: 'Eine andere Wallet hat diese Karte.',
   other: (message: string) => message,
 }

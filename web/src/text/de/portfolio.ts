@@ -44,7 +44,8 @@ export const portfolio: Texts['portfolio'] = {
   withdrawTitle: 'An eine eigene Wallet senden',
   withdrawAbout:
     'Die Karte verlässt diese Seite und gehört auf der Blockchain Ihnen allein. Um sie hier wieder zu verkaufen oder zu tauschen, senden Sie sie an Ihre Wallet hier zurück.',
-  address: 'Adresse der Wallet',
+  next: 'Weiter',
+  change: 'Andere Wallet wählen',
   withdrawn: 'Die Karte ist unterwegs.',
   top: 'Am wertvollsten',
   each: (amount: string) => `je ${amount}`,

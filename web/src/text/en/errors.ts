@@ -36,6 +36,10 @@ export const errors = {
   wallet_not_linked: 'This wallet is not linked to your account: link it first, under “Wallets”.',
   wallet_short: 'Your wallet has too little: USDC for the amount, or SOL for the fee.',
   transaction_changed: 'The wallet has changed the transaction. Nothing was sent.',
+  swap_too_large: 'This does not fit into one transaction: swap fewer cards at once.',
+  swaps_full: 'You have too many swaps that are not signed yet. Cancel one first.',
+  not_minted: 'This card is not on the chain yet: mint it first.',
+  no_chain: 'This engine runs without a chain.',
   not_in_wallet: 'Another wallet holds this card.',
   other: (message: string) => message,
 }

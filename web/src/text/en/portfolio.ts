@@ -42,7 +42,8 @@ export const portfolio = {
   withdrawTitle: 'Send it to a wallet of your own',
   withdrawAbout:
     'The card leaves this site and is yours alone on the chain. To sell or trade it here again, send it back to your wallet here.',
-  address: 'Address of the wallet',
+  next: 'Next',
+  change: 'Choose another wallet',
   withdrawn: 'The card is on its way.',
   top: 'Most valuable',
   each: (amount: string) => `${amount} each`,
