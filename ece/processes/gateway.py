@@ -307,13 +307,11 @@ def _sockets(
     leases: Leases,
 ) -> Sockets:
     by_address = AddressLimit(settings.connections_per_address_max, settings.unlimited_addresses)
-    sockets = Sockets(
+    return Sockets(
         OPERATIONS, router, hub, identity.services["tokens"], session_limits(settings), Admission(), Traffic(),
         sockets_limit(settings, connections), by_address, clock.now_ms, trades, leases,
         identity.activity, settings.origins, identity.services["credentials"],
     )  # fmt: skip
-    identity.ended.on_ended = sockets.end
-    return sockets
 
 
 def _measure(

@@ -51,7 +51,6 @@ from persistence.catalog.market import CatalogMarket
 from persistence.identity.access_changes import AccessChanges
 from persistence.identity.mail_addresses import MailAddresses
 from persistence.identity.mail_tokens import MailTokens
-from persistence.identity.sessions import SessionStore
 from persistence.identity.signing_keys import SigningKeyStore
 from persistence.identity.store import RefreshTokens
 from persistence.jobs.notifications import listen_for_jobs
@@ -126,7 +125,6 @@ def all_jobs(
                 Ledger(pool).expire_due,
                 Listings(pool).free_stale,
                 RefreshTokens(pool).forget_expired,
-                SessionStore(pool).forget_ended,
                 SigningKeyStore(pool).forget_retired,
                 LinkedWallets(pool).forget_expired,
                 Exports(pool).forget_expired,

@@ -346,12 +346,12 @@ class Session:
         self._subscriptions.identity_changed(identity if reads else None)
 
     def access_changed(self) -> None:
-        """Roles or keys have changed. The socket of a revoked key is closed; others have to say hello again."""
+        """Roles have changed, or keys or sessions ended. Sockets of the latter are closed; others say hello again."""
         identity = self.identity
-        if identity is None or identity.key is None or self._credentials is None:
+        if identity is None or self._credentials is None or not self._credentials.changes.is_revoked(identity):
             return
-        if self._credentials.changes.is_revoked(identity):
-            self._outbox.close(CLOSE_REVOKED, "the API key was revoked")
+        reason = "this session has ended: log in again" if identity.key is None else "the API key was revoked"
+        self._outbox.close(CLOSE_REVOKED, reason)
 
     def _reader(self) -> Identity:
         """Who may read what only they see. Raises RequestFailed."""
@@ -400,10 +400,6 @@ class Session:
     def restart(self) -> None:
         """The gateway stops: close with 1012, so that the client reconnects to another one."""
         self._outbox.close(CLOSE_RESTARTING, "restarting")
-
-    def end(self) -> None:
-        """The user's session has ended: close with 4503; its token is good nowhere."""
-        self._outbox.close(CLOSE_REVOKED, "this session has ended: log in again")
 
     def closed(self) -> None:
         """The connection was closed."""

@@ -33,7 +33,6 @@ from gateway.identity.credentials import Credentials
 from gateway.identity.openid import OpenIdProviders, Provider
 from gateway.identity.passwords.hasher import PasswordHasher
 from gateway.identity.second_factor import SecondFactorCheck
-from gateway.identity.sessions.ended import EndedSessions
 from gateway.identity.sessions.ending import Sessions
 from gateway.identity.tokens import TokenIssuer
 from gateway.rest.analytics.services import AnalyticsReading
@@ -93,7 +92,6 @@ from persistence.postgres.idempotency import IdempotencyKeys
 from persistence.postgres.pool import Pool, close_pool, open_pool
 from persistence.push.subscriptions import PushSubscriptions
 from persistence.push.vapid import VapidKey
-from persistence.redis.announcements import SESSIONS_CHANNEL, Listener
 from persistence.sales.copies import Copies
 from persistence.sales.copy_locks import CopyLocks
 from persistence.sales.listing_costs import SellerCosts
@@ -121,7 +119,6 @@ PASSWORD = "correct horse battery"
 TREASURY = str(Pubkey.new_unique())
 USDC_MINT = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
 # Nothing listens there, and nothing asks.
-NO_REDIS = "unix:///nonexistent"
 SLOTS = 8
 USD = 1_000_000
 
@@ -259,12 +256,11 @@ def identity(
     pool: Pool, clock: Clock, providers: Mapping[str, Provider], demanded: bool, emails: EmailCipher | None
 ) -> IdentityServices:
     """Tests read the changes themselves."""
-    ended = EndedSessions(SessionStore(pool), Listener(NO_REDIS, [SESSIONS_CHANNEL]), clock.now_ms, 900)
-    tokens, changes = TokenIssuer(SECRET, 900, ended=ended), AccessChangeFeed(AccessChanges(pool), 1_000_000)
+    tokens, changes = TokenIssuer(SECRET, 900), AccessChangeFeed(AccessChanges(pool), 1_000_000, clock.now_ms)
     return IdentityServices(
         users=UserStore(pool, emails),
         refresh_tokens=RefreshTokens(pool),
-        sessions=Sessions(SessionStore(pool), RefreshTokens(pool), ended=ended),
+        sessions=Sessions(SessionStore(pool), RefreshTokens(pool), changes=changes),
         ways_in=ways_in(pool, providers),
         accounts=accounts(pool, demanded, emails),
         tokens=tokens,
