@@ -55,6 +55,7 @@ from gateway.fanout.user_channels import UserChannels
 from gateway.http.address_limit import AddressLimit
 from gateway.http.connections import Connections
 from gateway.http.protocol import TLS_CIPHERS, HttpProtocol
+from gateway.identity.exports import ExportEncryption
 from gateway.identity.passwords.hasher import PasswordHasher
 from gateway.limits.leases import Leases
 from gateway.limits.limiter import Limiter
@@ -222,7 +223,7 @@ async def gateway(
             Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool), SellerCosts(pool)
         ),
         watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), push_services(settings, pool)),
-        profiles=profile_services(pool),
+        profiles=profile_services(pool, ExportEncryption(data_keys.cipher, settings.encrypt_emails)),
         trade_lists=TradeLists(pool),
         trades=trades,
         analytics=AnalyticsReading(PortfolioReading(pool), MarketReading(pool), UserActivity(pool)),

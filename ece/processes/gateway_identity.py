@@ -69,7 +69,7 @@ async def loaded_identity(
         users=users,
         refresh_tokens=RefreshTokens(pool),
         sessions=Sessions(SessionStore(pool), RefreshTokens(pool), uses, changes, announcer.publish),
-        ways_in=ways_in(settings, pool, users),
+        ways_in=ways_in(settings, pool, users, emails),
         accounts=account_services(settings, pool, emails),
         tokens=tokens,
         credentials=Credentials(tokens, ApiKeyCheck(ApiKeys(pool), clock.now_ms), changes, clock.now_ms),

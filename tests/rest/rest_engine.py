@@ -74,6 +74,7 @@ from persistence.identity.sessions import SessionStore
 from persistence.identity.store import RefreshTokens, UserStore
 from persistence.jobs.store import JobStore
 from persistence.keys.emails import EmailCipher
+from persistence.keys.exports import ExportCipher
 from persistence.ledger.bid_holds import BidHolds
 from persistence.ledger.reading import LedgerReading
 from persistence.ledger.store import Ledger
@@ -232,10 +233,11 @@ def wallets(pool: Pool) -> WalletServices:
     )
 
 
-def ways_in(pool: Pool, providers: Mapping[str, Provider]) -> WaysIn:
+def ways_in(pool: Pool, providers: Mapping[str, Provider], emails: EmailCipher | None) -> WaysIn:
     site = Site("https://cards.example", "solana:localnet", frozenset({"https://app.example/in"}))
     clients = OpenIdProviders(providers, site.public_url, CALLBACK_PATH)
-    return WaysIn(Identities(pool, UserStore(pool)), Passkeys(pool), LogInChallenges(pool), clients, site)
+    identities = Identities(pool, UserStore(pool, emails), emails)
+    return WaysIn(identities, Passkeys(pool), LogInChallenges(pool), clients, site)
 
 
 def contents(pool: Pool, directory: Path | None, clock: Clock) -> ContentStore:
@@ -261,7 +263,7 @@ def identity(
         users=UserStore(pool, emails),
         refresh_tokens=RefreshTokens(pool),
         sessions=Sessions(SessionStore(pool), RefreshTokens(pool), changes=changes),
-        ways_in=ways_in(pool, providers),
+        ways_in=ways_in(pool, providers, emails),
         accounts=accounts(pool, demanded, emails),
         tokens=tokens,
         credentials=Credentials(tokens, ApiKeyCheck(ApiKeys(pool), clock.now_ms), changes, clock.now_ms),
@@ -332,6 +334,7 @@ async def rest_engine(
     providers: Mapping[str, Provider] | None = None,
     verification_demanded: bool = False,
     emails: EmailCipher | None = None,
+    exports: ExportCipher | None = None,
 ) -> AsyncIterator[RestEngine]:
     """Everything open, and closed at the end. ``covered``: bids need a balance."""
     pool = await open_pool(database_url, size_max=4)
@@ -353,7 +356,7 @@ async def rest_engine(
         scans=Scans(scanner, CardFingerprints(pool)),
         sales=sales(pool),
         watching=watching(pool),
-        profiles=profile_services(pool),
+        profiles=profile_services(pool, exports),
         trade_lists=TradeLists(pool),
         trades=trades(pool, router, clock),
         analytics=AnalyticsReading(PortfolioReading(pool), MarketReading(pool), UserActivity(pool)),
