@@ -15,7 +15,6 @@ from gateway.identity.sessions.activity import SessionActivity
 from gateway.identity.sessions.ending import Sessions
 from gateway.identity.signing_keys import SigningKeys
 from gateway.identity.tokens import CLOCK_SKEW_S, TokenIssuer
-from gateway.rest.limits import Limits
 from gateway.rest.services import IdentityServices
 from persistence.identity.access_changes import AccessChanges
 from persistence.identity.api_keys import ApiKeys
@@ -63,7 +62,7 @@ async def loaded_identity(
     # As long as any token from before a change can be valid.
     kept_ms, listener = 1000 * (ttl_s + CLOCK_SKEW_S), Listener(redis_url, [SESSIONS_CHANNEL])
     changes = AccessChangeFeed(AccessChanges(pool), kept_ms, clock.now_ms, listener)
-    uses = SessionUses(redis_url, Limits().refresh_ttl_s)
+    uses = SessionUses(redis_url, settings.session_idle_s)
     tokens, activity = TokenIssuer(revealed(settings.jwt_secret), ttl_s, keys), SessionActivity(uses)
     services = IdentityServices(
         users=users,

@@ -50,6 +50,7 @@ from persistence.audit.chain import AuditChain
 from persistence.audit.checks import AuditChecks
 from persistence.catalog.market import CatalogMarket
 from persistence.identity.access_changes import AccessChanges
+from persistence.identity.api_keys import ApiKeys
 from persistence.identity.mail_addresses import MailAddresses
 from persistence.identity.mail_tokens import MailTokens
 from persistence.identity.signing_keys import SigningKeyStore
@@ -128,6 +129,7 @@ def all_jobs(
                 Listings(pool).free_stale,
                 RefreshTokens(pool).forget_expired,
                 SigningKeyStore(pool).forget_retired,
+                ApiKeys(pool).remind,
                 LinkedWallets(pool).forget_expired,
                 exports.forget_expired,
                 Deletions(pool).forget_names,

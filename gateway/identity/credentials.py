@@ -2,12 +2,22 @@
 
 from collections.abc import Callable, Sequence
 
+import structlog
+
 from gateway.identity.access_changes import AccessChangeFeed
 from gateway.identity.api_keys import ApiKeyCheck, is_key
-from gateway.identity.tokens import Identity, TokenExpired, TokenIssuer, TokenRevoked
+from gateway.identity.tokens import Identity, TokenError, TokenExpired, TokenIssuer, TokenRevoked
 from persistence.identity.access_changes import AccessChange
 
+log = structlog.get_logger(__name__)
+
 CHANGED = "what you may do has changed: refresh the access token, or say hello again"
+
+
+def log_refused(error: TokenError, address: str | None) -> None:
+    """Log that a token or key was refused, without it; not that a token has expired, which each client meets."""
+    if not isinstance(error, TokenExpired):
+        log.info("token_refused", reason=type(error).__name__, address=address)
 
 
 class Credentials:

@@ -18,7 +18,7 @@ from domain.permissions import Access, Needed, Permission
 from gateway.fanout.hub import Hub
 from gateway.http.problems import Problem, problem_of
 from gateway.identity.api_keys import is_key
-from gateway.identity.credentials import CHANGED, Credentials
+from gateway.identity.credentials import CHANGED, Credentials, log_refused
 from gateway.identity.permissions import check
 from gateway.identity.sessions.activity import SessionActivity
 from gateway.identity.tokens import Identity, TokenError, TokenInvalid, TokenIssuer, TokenRevoked
@@ -153,10 +153,12 @@ class Session:
             frame = self.codec.decode(data)
         except InvalidFrame as fault:
             if self._bucket.take():
+                log.info("frame_invalid", broken=False, address=self._client.address)
                 self._outbox.fail("invalid", fault.request_id, errors.INVALID_FRAME, str(fault))
             else:
                 self._rate_limited("invalid", fault.request_id)
         except BrokenFrame as fault:
+            log.info("frame_invalid", broken=True, address=self._client.address)
             self._outbox.close(CLOSE_BROKEN, str(fault))
         else:
             self._route(self._operations[type(frame)], frame)
@@ -324,6 +326,7 @@ class Session:
         self._after_hello.append(data)
 
     def _reject(self, frame: Hello, error: TokenError) -> None:
+        log_refused(error, self._client.address)
         self._outbox.fail("hello", frame.id, errors.UNAUTHENTICATED, str(error))
         self._outbox.close(CLOSE_REVOKED if isinstance(error, TokenRevoked) else CLOSE_TOKEN, str(error))
 

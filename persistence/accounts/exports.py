@@ -50,7 +50,7 @@ _FORGET = """
     DELETE FROM user_exports WHERE export_id IN
         (SELECT export_id FROM user_exports WHERE expires_at <= $1 LIMIT $2)
 """
-# They are as new as if they had been asked for now.
+# Their job makes them again, as of then.
 _MAKE_AGAIN = """
     WITH clear AS (
         UPDATE user_exports SET state = 'waiting', finished_at = NULL, expires_at = NULL, bytes = NULL

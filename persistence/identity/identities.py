@@ -138,7 +138,7 @@ class Identities:
     async def of(self, user: int) -> Sequence[Identity]:
         """The user's identities, the oldest first."""
         rows = await guarded(self._pool.fetch(_OF, user))
-        return [Identity(*row[:3], self._claim(row)) for row in rows]
+        return [Identity(row[0], row[1], row[2], self._claim(row)) for row in rows]
 
     async def unlink(self, user: int, identity_id: int) -> bool:
         """Remove an identity; False if the user has no such one. Raises LastWayIn."""
