@@ -11,9 +11,10 @@ from typing import Any
 from chain.wallets.custody import wallet_context
 from chain.wallets.envelope import EnvelopeCipher
 from gateway.identity.emails import email_context
+from gateway.identity.exports import export_context
 from gateway.identity.second_factor import factor_context
 from gateway.identity.signing_keys import signing_key_context
-from persistence.identity.emails import OF_MAILS, OF_USERS
+from persistence.identity.emails import OF_IDENTITIES, OF_MAILS, OF_USERS
 from persistence.keys.sealed_values import SealedColumns, SealedValue, SealedValues
 from persistence.postgres.pool import Pool
 
@@ -42,6 +43,8 @@ ENCRYPTED = (
     ),
     Encrypted("e-mail addresses", OF_USERS, _of_email),
     Encrypted("addresses of mails", OF_MAILS, _of_email),
+    Encrypted("addresses of identities", OF_IDENTITIES, _of_email),
+    Encrypted("exports", SealedColumns("user_exports", row="export_id"), export_context),
 )
 
 

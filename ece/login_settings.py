@@ -35,6 +35,13 @@ class Identity(Group):
         min_length=32,
     )
     access_token_ttl_s: int = setting(900, "lifetime of an access token", "seconds", ge=1, le=86_400)
+    session_idle_s: int = setting(
+        30 * 86_400, "a session that is not used for so long ends", "seconds", ge=60, le=366 * 86_400
+    )
+    session_max_s: int = setting(
+        90 * 86_400, "a session ends so long after its log-in, however much it is used", "seconds",
+        ge=60, le=10 * 366 * 86_400,
+    )  # fmt: skip
     public_url: str | None = setting(
         None,
         "where users reach the engine: `https://cards.example`; passkeys, wallets and providers are bound to it",

@@ -55,6 +55,7 @@ from gateway.fanout.user_channels import UserChannels
 from gateway.http.address_limit import AddressLimit
 from gateway.http.connections import Connections
 from gateway.http.protocol import TLS_CIPHERS, HttpProtocol
+from gateway.identity.exports import ExportEncryption
 from gateway.identity.passwords.hasher import PasswordHasher
 from gateway.limits.leases import Leases
 from gateway.limits.limiter import Limiter
@@ -222,7 +223,7 @@ async def gateway(
             Copies(pool), Listings(pool), Settlements(pool), SecondChances(pool), SellerTiers(pool), SellerCosts(pool)
         ),
         watching=Watching(Watches(pool), SavedSearches(pool), Notifications(pool), push_services(settings, pool)),
-        profiles=profile_services(pool),
+        profiles=profile_services(pool, ExportEncryption(data_keys.cipher, settings.encrypt_emails)),
         trade_lists=TradeLists(pool),
         trades=trades,
         analytics=AnalyticsReading(PortfolioReading(pool), MarketReading(pool), UserActivity(pool)),
@@ -307,13 +308,11 @@ def _sockets(
     leases: Leases,
 ) -> Sockets:
     by_address = AddressLimit(settings.connections_per_address_max, settings.unlimited_addresses)
-    sockets = Sockets(
+    return Sockets(
         OPERATIONS, router, hub, identity.services["tokens"], session_limits(settings), Admission(), Traffic(),
         sockets_limit(settings, connections), by_address, clock.now_ms, trades, leases,
         identity.activity, settings.origins, identity.services["credentials"],
     )  # fmt: skip
-    identity.ended.on_ended = sockets.end
-    return sockets
 
 
 def _measure(

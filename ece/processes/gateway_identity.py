@@ -12,11 +12,9 @@ from gateway.identity.api_keys import ApiKeyCheck
 from gateway.identity.credentials import Credentials
 from gateway.identity.emails import EmailEncryption
 from gateway.identity.sessions.activity import SessionActivity
-from gateway.identity.sessions.ended import EndedSessions
 from gateway.identity.sessions.ending import Sessions
 from gateway.identity.signing_keys import SigningKeys
 from gateway.identity.tokens import CLOCK_SKEW_S, TokenIssuer
-from gateway.rest.limits import Limits
 from gateway.rest.services import IdentityServices
 from persistence.identity.access_changes import AccessChanges
 from persistence.identity.api_keys import ApiKeys
@@ -36,13 +34,11 @@ class IdentityParts:
     services: IdentityServices
     activity: SessionActivity
     keys: SigningKeys
-    ended: EndedSessions
     changes: AccessChangeFeed
 
     def start(self) -> None:
         """Follow what changes."""
         self.keys.start()
-        self.ended.start()
         self.changes.start()
         self.activity.start()
 
@@ -50,7 +46,6 @@ class IdentityParts:
         """End it, and close the connections to Redis."""
         await self.activity.stop()
         await self.changes.stop()
-        await self.ended.stop()
         await self.keys.stop()
         await self.services["ways_in"].providers.stop()
         await self.services["accounts"].failures.stop()
@@ -59,21 +54,21 @@ class IdentityParts:
 async def loaded_identity(
     settings: Settings, pool: Pool, announcer: Announcer, cipher: EnvelopeCipher, clock: Clock
 ) -> IdentityParts:
-    """Over this pool, with keys, ended sessions and changes loaded. Raises UnusableKey, StoreUnavailable."""
+    """Over this pool, with keys and changes loaded. Raises UnusableKey, StoreUnavailable."""
     redis_url, ttl_s = revealed(settings.redis_url), settings.access_token_ttl_s
     keys = SigningKeys(SigningKeyStore(pool), cipher, clock.now_ms, 1000 * settings.signing_key_rotation_s)
     emails = EmailEncryption(cipher, settings.encrypt_emails)
     users = UserStore(pool, emails, settings.new_user_role_list)
-    ended = EndedSessions(SessionStore(pool), Listener(redis_url, [SESSIONS_CHANNEL]), clock.now_ms, ttl_s)
     # As long as any token from before a change can be valid.
-    changes = AccessChangeFeed(AccessChanges(pool), 1000 * (ttl_s + CLOCK_SKEW_S))
-    uses = SessionUses(redis_url, Limits().refresh_ttl_s)
-    tokens, activity = TokenIssuer(revealed(settings.jwt_secret), ttl_s, keys, ended), SessionActivity(uses)
+    kept_ms, listener = 1000 * (ttl_s + CLOCK_SKEW_S), Listener(redis_url, [SESSIONS_CHANNEL])
+    changes = AccessChangeFeed(AccessChanges(pool), kept_ms, clock.now_ms, listener)
+    uses = SessionUses(redis_url, settings.session_idle_s)
+    tokens, activity = TokenIssuer(revealed(settings.jwt_secret), ttl_s, keys), SessionActivity(uses)
     services = IdentityServices(
         users=users,
         refresh_tokens=RefreshTokens(pool),
-        sessions=Sessions(SessionStore(pool), RefreshTokens(pool), uses, ended, announcer.publish),
-        ways_in=ways_in(settings, pool, users),
+        sessions=Sessions(SessionStore(pool), RefreshTokens(pool), uses, changes, announcer.publish),
+        ways_in=ways_in(settings, pool, users, emails),
         accounts=account_services(settings, pool, emails),
         tokens=tokens,
         credentials=Credentials(tokens, ApiKeyCheck(ApiKeys(pool), clock.now_ms), changes, clock.now_ms),
@@ -82,6 +77,5 @@ async def loaded_identity(
         activity=activity,
     )
     await keys.load()
-    await ended.load()
     await changes.read()
-    return IdentityParts(services, activity, keys, ended, changes)
+    return IdentityParts(services, activity, keys, changes)

@@ -77,6 +77,8 @@ def rest_limits(settings: Settings) -> Limits:
         logins_per_minute=settings.logins_per_minute,
         logins_burst=settings.logins_per_minute,
         deletion_grace_s=settings.deletion_grace_s,
+        refresh_ttl_s=settings.session_idle_s,
+        session_max_s=settings.session_max_s,
         cors_origins=settings.origins,
         operators_prove=settings.operators_prove,
         address_requests_per_s=settings.address_requests_per_s,

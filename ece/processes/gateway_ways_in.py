@@ -2,6 +2,7 @@
 
 from ece.login_settings import providers_of, redirects_of
 from ece.settings import Settings
+from gateway.identity.emails import EmailEncryption
 from gateway.identity.openid import OpenIdProviders
 from gateway.rest.ways_in.openid import CALLBACK_PATH
 from gateway.rest.ways_in.services import Site, WaysIn
@@ -15,7 +16,7 @@ from persistence.postgres.pool import Pool
 OWN_RETURN_PAGES = ("/login/return", "/settings/security")
 
 
-def ways_in(settings: Settings, pool: Pool, users: UserStore) -> WaysIn:
+def ways_in(settings: Settings, pool: Pool, users: UserStore, emails: EmailEncryption) -> WaysIn:
     """Over this pool, with the providers of the settings."""
     url = settings.site_url
     secret = settings.oidc_providers
@@ -24,6 +25,6 @@ def ways_in(settings: Settings, pool: Pool, users: UserStore) -> WaysIn:
     pages = redirects_of(settings.login_redirects or "") | {url + page for page in OWN_RETURN_PAGES}
     clients = OpenIdProviders(providers, url, CALLBACK_PATH)
     return WaysIn(
-        Identities(pool, users), Passkeys(pool), LogInChallenges(pool), clients,
+        Identities(pool, users, emails), Passkeys(pool), LogInChallenges(pool), clients,
         Site(url, None if settings.external_chain else "solana:localnet", pages),
     )  # fmt: skip

@@ -40,6 +40,7 @@ from ece.processes.gc_tuning import tune_gc
 from ece.processes.mail import mail_jobs, push_job
 from ece.settings import Settings, load_settings, revealed
 from gateway.identity.emails import EmailEncryption
+from gateway.identity.exports import ExportEncryption
 from persistence.accounts.collecting import user_data
 from persistence.accounts.deletions import Deletions
 from persistence.accounts.exports import Exports
@@ -49,9 +50,9 @@ from persistence.audit.chain import AuditChain
 from persistence.audit.checks import AuditChecks
 from persistence.catalog.market import CatalogMarket
 from persistence.identity.access_changes import AccessChanges
+from persistence.identity.api_keys import ApiKeys
 from persistence.identity.mail_addresses import MailAddresses
 from persistence.identity.mail_tokens import MailTokens
-from persistence.identity.sessions import SessionStore
 from persistence.identity.signing_keys import SigningKeyStore
 from persistence.identity.store import RefreshTokens
 from persistence.jobs.notifications import listen_for_jobs
@@ -102,6 +103,7 @@ def all_jobs(
 ) -> list[Job]:
     """Every kind of job but those of trades, of the chain and of custody (custody_jobs.py)."""
     now_ms, jobs = clock.now_ms, JobStore(pool)
+    exports = Exports(pool, None if emails is None else ExportEncryption(emails.cipher, emails.seals))
 
     async def copies_moved(auctions: Sequence[int]) -> None:
         await jobs.add_again(refresh_jobs(auctions))
@@ -117,7 +119,7 @@ def all_jobs(
         ExpireOffers(SecondChances(pool).expire_due, now_ms),
         UpdateAnalytics(Analytics(pool), now_ms),
         ChainAudit(AuditChain(pool)),
-        ExportUsers(Exports(pool), partial(user_data, pool, emails), now_ms),
+        ExportUsers(exports, partial(user_data, pool, emails), now_ms),
         DeleteUsers(Deletions(pool), now_ms),
         VerifyAudit(AuditChecks(pool), now_ms),
         Maintenance(
@@ -126,10 +128,10 @@ def all_jobs(
                 Ledger(pool).expire_due,
                 Listings(pool).free_stale,
                 RefreshTokens(pool).forget_expired,
-                SessionStore(pool).forget_ended,
                 SigningKeyStore(pool).forget_retired,
+                ApiKeys(pool).remind,
                 LinkedWallets(pool).forget_expired,
-                Exports(pool).forget_expired,
+                exports.forget_expired,
                 Deletions(pool).forget_names,
                 lambda at_ms: Activities(pool).forget(first_id_at(at_ms - ACTIVITIES_KEPT_MS)),
                 MailTokens(pool).forget_expired,
@@ -172,7 +174,7 @@ async def worker(settings: Settings, name: str, rpc: ChainRpc | None = None) -> 
     router = Router(Directory(pool), revealed(settings.cluster_secret).encode(), settings.slots, clock)
     announcer = Announcer(revealed(settings.redis_url))
     announcer.start()
-    # Only these addresses need the keys: a worker elsewhere has no other use for their secret.
+    # Only these addresses, and exports with them, need the keys: a worker elsewhere has no other use for their secret.
     data_keys = await opened_keys(settings, pool, clock.now_ms) if settings.encrypt_emails else None
     if data_keys is not None:
         data_keys.start()

@@ -21,8 +21,10 @@ from actors.stream.messages import Refused
 from chain.rpc.errors import ChainError
 from domain.errors import ERRORS, IDEMPOTENCY_KEY_MISSING, INTERNAL_ERROR, INVALID_REQUEST, UNAVAILABLE, details_of
 from domain.ledger.refusals import Refusal
+from gateway.http.client import CLIENT
 from gateway.http.error_catalogue import TYPE_PREFIX
 from gateway.identity.attempts import TooManyAttempts
+from gateway.identity.credentials import log_refused
 from gateway.identity.passwords.hasher import PasswordsBusy
 from gateway.identity.second_factor import SecondFactorError
 from gateway.identity.tokens import TokenError
@@ -125,7 +127,7 @@ def install(app: FastAPI) -> None:
     for kind in (Problem, RequestFailed, StoreError, SecondFactorError, PasswordsBusy):
         app.add_exception_handler(kind, _problem)
     app.add_exception_handler(ChainError, _chain_error)
-    app.add_exception_handler(TokenError, _own_error)
+    app.add_exception_handler(TokenError, _token_refused)
     app.add_exception_handler(TooManyAttempts, _too_many)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
@@ -143,10 +145,11 @@ async def _chain_error(_request: Request, error: Exception) -> Response:
     return Problem("unavailable").response()
 
 
-async def _own_error(_request: Request, error: Exception) -> Response:
-    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'} if isinstance(error, TokenError) else None
-    code: str = getattr(error, "code", "internal_error")
-    return Problem(code, str(error), headers=headers).response()
+async def _token_refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, TokenError)
+    log_refused(error, CLIENT.get().address)
+    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    return Problem(error.code, str(error), headers=headers).response()
 
 
 async def _too_many(_request: Request, error: Exception) -> Response:
@@ -161,6 +164,9 @@ async def _too_many(_request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
+    # What was sent is not logged, nor the names of fields that are the client's own words.
+    kinds = sorted({str(fault["type"]) for fault in found})
+    log.info("request_invalid", path=request.scope["route"].path, faults=kinds, address=CLIENT.get().address)
     for fault in found:
         if fault["type"] == "json_invalid":
             twice = fault["ctx"]["error"] == DUPLICATE_KEY

@@ -1,12 +1,23 @@
 """What a client proves who it is with: an access token or an API key. REST and the WebSocket ask here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import structlog
 
 from gateway.identity.access_changes import AccessChangeFeed
 from gateway.identity.api_keys import ApiKeyCheck, is_key
-from gateway.identity.tokens import Identity, TokenExpired, TokenIssuer
+from gateway.identity.tokens import Identity, TokenError, TokenExpired, TokenIssuer, TokenRevoked
+from persistence.identity.access_changes import AccessChange
+
+log = structlog.get_logger(__name__)
 
 CHANGED = "what you may do has changed: refresh the access token, or say hello again"
+
+
+def log_refused(error: TokenError, address: str | None) -> None:
+    """Log that a token or key was refused, without it; not that a token has expired, which each client meets."""
+    if not isinstance(error, TokenExpired):
+        log.info("token_refused", reason=type(error).__name__, address=address)
 
 
 class Credentials:
@@ -19,7 +30,7 @@ class Credentials:
         self._tokens = tokens
         self._keys = keys
         self._now_ms = now_ms
-        changes.changed.append(keys.forget)
+        changes.changed.append(self._look_keys_up_again)
 
     async def identity(self, token: str, address: str | None) -> Identity:
         """Whom a token or key speaks for. Raises TokenError, and for keys StoreError."""
@@ -32,7 +43,14 @@ class Credentials:
         return self.checked(self._tokens.verify(token, self._now_ms() // 1000))
 
     def checked(self, identity: Identity) -> Identity:
-        """The identity. Raises TokenExpired where it was read before a change."""
+        """The identity. Raises TokenRevoked if its session has ended, TokenExpired if it was read before a change."""
+        if self.changes.has_ended(identity.session):
+            raise TokenRevoked("this session has ended: log in again")
         if self.changes.is_stale(identity):
             raise TokenExpired(CHANGED)
         return identity
+
+    def _look_keys_up_again(self, changes: Sequence[AccessChange]) -> None:
+        # Log-outs are frequent, and change no key.
+        if any(change.session is None for change in changes):
+            self._keys.forget()

@@ -2,11 +2,14 @@
 
 The delay of the account is short and does not hold for an address from which its user has logged in before: nobody can
 lock somebody else out. Unknown logins count as known ones, so that no answer tells which are known.
+
+Tries at the same moment would all pass before the first one has failed, so they are few for each account.
 """
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import msgspec
 import structlog
@@ -18,6 +21,9 @@ from persistence.redis.log_in_failures import CountsUnavailable, FailureCounts, 
 PAIR_FREE, PAIR_DELAY_MAX_MS = 5, 900_000
 ACCOUNT_FREE, ACCOUNT_DELAY_MAX_MS = 30, 60_000
 KEYS_MAX = 10_000
+# Passwords of an account that are checked at the same time; one where there are delays.
+OPEN_MAX = 8
+OPEN_RETRY_MS = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -51,10 +57,27 @@ class LogInFailures:
     def __init__(self, shared: FailureCounts | None = None) -> None:
         self._shared = shared
         self._local: OrderedDict[str, Failures] = OrderedDict()
+        self._open: Counter[str] = Counter()
 
-    async def admit(self, attempt: Attempt, now_ms: int) -> None:
-        """Raises TooManyAttempts while this account has to wait, at this address."""
+    @asynccontextmanager
+    async def admitted(self, attempt: Attempt, now_ms: int) -> AsyncIterator[None]:
+        """While a password is checked. Raises TooManyAttempts, as ``admit``, and where too many others are checked."""
+        _, account = _keys(attempt)
+        open_tries = await self._begin(account)
+        try:
+            await self.admit(attempt, now_ms, open_tries)
+            yield
+        finally:
+            await self._end(account)
+
+    async def admit(self, attempt: Attempt, now_ms: int, open_tries: int = 1) -> None:
+        """Raises TooManyAttempts while this account has to wait, at this address.
+
+        ``open_tries``: how many passwords of the account are being checked, this one included.
+        """
         (pair, whole), known = await self._read(_keys(attempt), _home(attempt))
+        if not known and open_tries > (1 if whole.count > ACCOUNT_FREE else OPEN_MAX):
+            raise TooManyAttempts(OPEN_RETRY_MS, PAIR_FREE, -(-PAIR_DELAY_MAX_MS // 1000))
         waits = [pair.last_ms + delay_ms(pair.count, PAIR_FREE, PAIR_DELAY_MAX_MS) - now_ms]
         if not known:
             waits.append(whole.last_ms + delay_ms(whole.count, ACCOUNT_FREE, ACCOUNT_DELAY_MAX_MS) - now_ms)
@@ -90,6 +113,25 @@ class LogInFailures:
         """Close the connections to Redis."""
         if self._shared is not None:
             await self._shared.close()
+
+    async def _begin(self, account: str) -> int:
+        self._open[account] += 1
+        if self._shared is not None:
+            try:
+                return await self._shared.begin(account)
+            except CountsUnavailable as error:
+                log.warning("log_in_failures_unavailable", error=str(error))
+        return self._open[account]
+
+    async def _end(self, account: str) -> None:
+        self._open[account] -= 1
+        if not self._open[account]:
+            del self._open[account]
+        if self._shared is not None:
+            try:
+                await self._shared.end(account)
+            except CountsUnavailable as error:
+                log.warning("log_in_failures_unavailable", error=str(error))
 
     async def _read(self, keys: Sequence[str], home: str) -> tuple[list[Failures], bool]:
         if self._shared is not None:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 
@@ -29,7 +30,9 @@ from gateway.identity.tokens import Identity
 from persistence.wallets.second_factors import Sealing, SecondFactors
 
 ISSUER = "ECE"
-RECOVERY_BYTES = 10
+RECOVERY_BYTES = 15
+# Older than any.
+NO_STEP = -1
 _CONTEXT = b"ece-second-factor-v1\0"
 
 
@@ -88,7 +91,7 @@ class SecondFactorCheck:
             raise SecondFactorError(SECOND_FACTOR_OFF, "begin to enrol first")
         if factor.confirmed_at is not None:
             raise SecondFactorError(SECOND_FACTOR_ON, "your second factor is confirmed already")
-        step = self._step_of(factor, code, now_ms)
+        step = self._step_of(factor, code, acceptable_steps(now_ms, factor.last_step))
         codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
         hashes = [_code_hash(user, one) for one in codes]
         if step is None or not await self._store.confirm(user, step, hashes, now_ms):
@@ -150,11 +153,15 @@ class SecondFactorCheck:
         factor = await self._attempted(user, now_ms)
         if factor is None:
             raise SecondFactorError(SECOND_FACTOR_OFF, "you have no second factor")
-        step = self._step_of(factor, code, now_ms)
+        step = self._step_of(factor, code, acceptable_steps(now_ms, NO_STEP))
+        # One of an older step than the last accepted one is refused as well.
         if step is not None and await self._store.accept(user, step, now_ms):
             return
-        if not await self._store.use_recovery_code(user, _code_hash(user, code)):
-            raise _invalid()
+        if await self._store.use_recovery_code(user, _code_hash(user, code)):
+            return
+        if step is not None:
+            await self._store.code_used_again(user)
+        raise _invalid()
 
     async def _attempted(self, user: int, now_ms: int) -> SecondFactor | None:
         counted = await self._store.attempt(user, now_ms)
@@ -162,13 +169,13 @@ class SecondFactorCheck:
             raise TooManyAttempts(counted.retry_after_ms, ATTEMPTS_MAX, LOCK_MS // 1000)
         return counted
 
-    def _step_of(self, factor: SecondFactor, code: str, now_ms: int) -> int | None:
-        """The time step that the code is of, if it is one that may be accepted now."""
+    def _step_of(self, factor: SecondFactor, code: str, steps: Sequence[int]) -> int | None:
+        """The last one of these time steps that the code is of."""
         secret = self._cipher.open(factor.key_id, factor.sealed, factor_context(factor.user)).decode()
         totp = pyotp.TOTP(secret)
         given = code.strip().encode()
         found = None
-        for step in acceptable_steps(now_ms, factor.last_step):
+        for step in steps:
             if compare_digest(totp.at(step * STEP_MS // 1000).encode(), given):
                 found = step
         return found
@@ -189,6 +196,9 @@ def _recovery_code() -> str:
 
 
 def _code_hash(user: int, code: str) -> bytes:
-    """Codes have 80 random bits: a plain hash hides them well enough. Case, spaces and dashes do not matter."""
+    """Codes have 120 random bits, older ones 80: a plain hash hides them well enough.
+
+    Case, spaces and dashes do not matter.
+    """
     plain = "".join(letter for letter in code.lower() if letter.isalnum())
     return hashlib.sha256(factor_context(user) + plain.encode()).digest()

@@ -12,7 +12,6 @@ import hmac
 import json
 import secrets
 from collections import OrderedDict
-from collections.abc import Container
 from typing import Any, Protocol
 
 import jwt
@@ -92,18 +91,17 @@ class Keys(Protocol):
 class TokenIssuer:
     """Signs and verifies access tokens.
 
-    ``secret`` is symmetric: refresh tokens and tokens against forged requests follow from it. ``ended``: the ids of
-    sessions whose tokens are refused.
+    ``secret`` is symmetric: refresh tokens and tokens against forged requests follow from it. Whether the session of a
+    token has ended is no question for it: see Credentials.
     """
 
-    def __init__(self, secret: str, ttl_s: int, keys: Keys | None = None, ended: Container[str] = ()) -> None:
+    def __init__(self, secret: str, ttl_s: int, keys: Keys | None = None) -> None:
         """Without ``keys`` it makes one, for the tokens of this issuer alone."""
         if len(secret) < SECRET_LENGTH_MIN:
             raise ValueError(f"the secret of tokens has at least {SECRET_LENGTH_MIN} characters")
         self._secret = secret.encode()
         self.ttl_s = ttl_s
         self._keys = keys or OwnKey()
-        self._ended = ended
         self._verified: OrderedDict[bytes, Identity] = OrderedDict()
         self._verified_with: KeySet | None = None
 
@@ -147,10 +145,7 @@ class TokenIssuer:
         return hmac.compare_digest(given.encode(), self.csrf_token_of(session).encode())
 
     def verify(self, token: str, now_s: int) -> Identity:
-        """The identity of the token.
-
-        Raises TokenExpired for an expired one, TokenRevoked if its session has ended, TokenInvalid for all others.
-        """
+        """The identity of the token. Raises TokenExpired for an expired one, TokenInvalid for all others."""
         if len(token) > TOKEN_LENGTH_MAX or not token.isascii():
             raise TokenInvalid("the access token is not one of ours")
         digest = hashlib.sha256(token.encode()).digest()
@@ -160,8 +155,6 @@ class TokenIssuer:
             self._remember(digest, identity)
         if now_s * 1000 >= identity.expires_at_ms:
             raise TokenExpired("the access token has expired")
-        if identity.session in self._ended:
-            raise TokenRevoked("this session has ended: log in again")
         return identity
 
     def _known(self, digest: bytes) -> Identity | None:

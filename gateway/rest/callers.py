@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import structlog
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
@@ -17,6 +18,8 @@ from persistence.audit.trail import Act
 
 # As for the keys of bids on the WebSocket (gateway/wire/frames.py).
 KEY_LENGTH_MAX = 64
+
+log = structlog.get_logger(__name__)
 
 _bearer = HTTPBearer(
     auto_error=False, bearerFormat="JWT", description="An access token from `auth/login`, or an API key"
@@ -61,7 +64,7 @@ class Needs:
 class StaffNeeds(Needs):
     """Of operators: what changes something for others needs a fresh second factor, where the setting demands one.
 
-    It is in the audit trail before it is done; then its own entry may follow.
+    It is in the audit trail before it is done; then its own entry may follow. What they read is in the log.
     """
 
     async def __call__(  # type: ignore[override]
@@ -73,10 +76,13 @@ class StaffNeeds(Needs):
         code: FactorCode = None,
     ) -> Identity:
         caller = await super().__call__(caller)
-        if request.method not in SAFE_METHODS:
+        name = request.scope["route"].name
+        parameters = {its: str(value) for its, value in request.path_params.items()}
+        if request.method in SAFE_METHODS:
+            log.info("operator_read", user=caller.name, route=name, parameters=parameters)
+        else:
             await proofs.operator(caller, code)
-            action = f"operator.{request.scope['route'].name}"
-            parameters = {name: str(value) for name, value in request.path_params.items()}
+            action = f"operator.{name}"
             subject = next(iter(parameters.values()), "")
             await services.audit.record(Act(action, caller.user_id, caller.name, subject, {**parameters}))
         return caller

@@ -37,7 +37,9 @@ class Limits:
     upload_bytes_per_day: int = 256 * 1024 * 1024
     # Until then a log-in keeps an account that its user wants deleted.
     deletion_grace_s: int = 14 * 24 * 3600
+    # A session ends when it was not used for so long, and so long after its log-in.
     refresh_ttl_s: int = 30 * 24 * 3600
+    session_max_s: int = 90 * 24 * 3600
     # Whether what moderators and admins do needs a fresh second factor.
     operators_prove: bool = False
     ask_timeout_s: float = 5.0

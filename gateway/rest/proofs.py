@@ -81,13 +81,13 @@ class Proofs:
         services, now_ms, key = self._services, self._services.now_ms(), str(caller.user_id)
         await self._attempts.attempt(key, now_ms)
         attempt, failures = _attempt(caller), services.accounts.failures
-        await failures.admit(attempt, now_ms)
-        user = await services.users.by_id(caller.user_id)
-        stored = None if user is None else user.password_hash
-        if not await services.passwords.matches(password, stored, key) or user is None:
-            await record_failure(services, user, await failures.failed(attempt, now_ms), PASSWORD_WRONG)
-            raise Problem("forbidden", "this is not your password")
-        await failures.succeeded(attempt)
+        async with failures.admitted(attempt, now_ms):
+            user = await services.users.by_id(caller.user_id)
+            stored = None if user is None else user.password_hash
+            if not await services.passwords.matches(password, stored, key) or user is None:
+                await record_failure(services, user, await failures.failed(attempt, now_ms), PASSWORD_WRONG)
+                raise Problem("forbidden", "this is not your password")
+            await failures.succeeded(attempt)
         return user
 
 

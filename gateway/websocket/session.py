@@ -18,7 +18,7 @@ from domain.permissions import Access, Needed, Permission
 from gateway.fanout.hub import Hub
 from gateway.http.problems import Problem, problem_of
 from gateway.identity.api_keys import is_key
-from gateway.identity.credentials import CHANGED, Credentials
+from gateway.identity.credentials import CHANGED, Credentials, log_refused
 from gateway.identity.permissions import check
 from gateway.identity.sessions.activity import SessionActivity
 from gateway.identity.tokens import Identity, TokenError, TokenInvalid, TokenIssuer, TokenRevoked
@@ -153,10 +153,12 @@ class Session:
             frame = self.codec.decode(data)
         except InvalidFrame as fault:
             if self._bucket.take():
+                log.info("frame_invalid", broken=False, address=self._client.address)
                 self._outbox.fail("invalid", fault.request_id, errors.INVALID_FRAME, str(fault))
             else:
                 self._rate_limited("invalid", fault.request_id)
         except BrokenFrame as fault:
+            log.info("frame_invalid", broken=True, address=self._client.address)
             self._outbox.close(CLOSE_BROKEN, str(fault))
         else:
             self._route(self._operations[type(frame)], frame)
@@ -324,6 +326,7 @@ class Session:
         self._after_hello.append(data)
 
     def _reject(self, frame: Hello, error: TokenError) -> None:
+        log_refused(error, self._client.address)
         self._outbox.fail("hello", frame.id, errors.UNAUTHENTICATED, str(error))
         self._outbox.close(CLOSE_REVOKED if isinstance(error, TokenRevoked) else CLOSE_TOKEN, str(error))
 
@@ -346,12 +349,12 @@ class Session:
         self._subscriptions.identity_changed(identity if reads else None)
 
     def access_changed(self) -> None:
-        """Roles or keys have changed. The socket of a revoked key is closed; others have to say hello again."""
+        """Roles have changed, or keys or sessions ended. Sockets of the latter are closed; others say hello again."""
         identity = self.identity
-        if identity is None or identity.key is None or self._credentials is None:
+        if identity is None or self._credentials is None or not self._credentials.changes.is_revoked(identity):
             return
-        if self._credentials.changes.is_revoked(identity):
-            self._outbox.close(CLOSE_REVOKED, "the API key was revoked")
+        reason = "this session has ended: log in again" if identity.key is None else "the API key was revoked"
+        self._outbox.close(CLOSE_REVOKED, reason)
 
     def _reader(self) -> Identity:
         """Who may read what only they see. Raises RequestFailed."""
@@ -400,10 +403,6 @@ class Session:
     def restart(self) -> None:
         """The gateway stops: close with 1012, so that the client reconnects to another one."""
         self._outbox.close(CLOSE_RESTARTING, "restarting")
-
-    def end(self) -> None:
-        """The user's session has ended: close with 4503; its token is good nowhere."""
-        self._outbox.close(CLOSE_REVOKED, "this session has ended: log in again")
 
     def closed(self) -> None:
         """The connection was closed."""

@@ -17,6 +17,7 @@ from gateway.websocket.operations.operation import OperationTable
 from gateway.websocket.session import Session
 from gateway.websocket.traffic import Traffic
 from gateway.wire.codec import Codec
+from persistence.identity.access_changes import AccessChange
 
 DRAIN_WITHIN_S = 2.0
 
@@ -116,15 +117,9 @@ class Sockets:
         if not self._open:
             self._none_left.set()
 
-    def _access_changed(self) -> None:
+    def _access_changed(self, _changes: Sequence[AccessChange]) -> None:
         for session in list(self._open):
             session.access_changed()
-
-    def end(self, sessions: frozenset[str]) -> None:
-        """Close the sockets of users' sessions that have ended."""
-        for session in list(self._open):
-            if session.identity is not None and session.identity.session in sessions:
-                session.end()
 
     async def drain(self) -> None:
         """Accept no more, close all with 1012 (restarting), and wait a little for them to go."""

@@ -12,7 +12,7 @@ from domain.auction.events import BidEvent
 from domain.ids import id_text
 from domain.kinds import kind_of
 from persistence.accounts.personal_tables import HIDDEN, PERSONAL
-from persistence.identity.emails import ADDRESS_COLUMNS, address_in
+from persistence.identity.emails import ADDRESS_COLUMNS, ALL_ADDRESSES, address_or_none_in
 from persistence.keys.emails import EmailCipher
 from persistence.postgres.guard import guard
 
@@ -29,7 +29,7 @@ _LEDGER = """
     FROM ledger_accounts a JOIN ledger_entries e USING (account_id) WHERE a.owner_id = $1 ORDER BY a.account_id, e.seq
 """
 # Tables with addresses, which may be encrypted.
-_WITH_ADDRESS = ("users", "mail_addresses")
+_WITH_ADDRESS = frozenset(where.table for where in ALL_ADDRESSES)
 # Bids have no table: they are read from the logs of the auctions that the user has bid in.
 _BIDS = """
     SELECT e.entity_id, e.seq, e.at, e.body FROM (
@@ -55,7 +55,7 @@ class UserData:
         query = f"SELECT (to_jsonb(t) - $2::text[])::text{address} FROM {table} t WHERE {PERSONAL[table].where()}"
         async for row in self._cursor(query, list(HIDDEN)):
             shown = {name: _shown(name, value) for name, value in msgspec.json.decode(row[0]).items()}
-            yield shown | {"email": address_in(row, self._emails)} if address else shown
+            yield shown | {"email": address_or_none_in(row, self._emails)} if address else shown
 
     async def ledger(self) -> AsyncIterator[tuple[Any, ...]]:
         """The entries of the user's accounts: the columns LEDGER, amounts in base units."""

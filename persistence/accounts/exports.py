@@ -9,6 +9,7 @@ from domain.ids import id_text
 from persistence.audit.trail import Act, record_within
 from persistence.jobs.rows import JobRow
 from persistence.jobs.store import Claimed, add_within, complete_within
+from persistence.keys.exports import ExportCipher, PageCipher
 from persistence.postgres.guard import guard, guarded
 
 EXPORT_USER = "export_user"
@@ -40,21 +41,33 @@ _USER = "SELECT user_id FROM user_exports WHERE export_id = $1 AND state = 'wait
 _LOCK = "SELECT true FROM user_exports WHERE export_id = $1 AND state = 'waiting' FOR UPDATE"
 _PAGE = "INSERT INTO user_export_pages (export_id, page, body) VALUES ($1, $2, $3)"
 _FINISH = """
-    UPDATE user_exports SET state = $2, finished_at = $3, expires_at = $4, bytes = $5
+    UPDATE user_exports SET state = $2, finished_at = $3, expires_at = $4, bytes = $5, key_id = $6, sealed = $7
     WHERE export_id = $1 AND state = 'waiting' RETURNING true
 """
+_KEY = "SELECT key_id, sealed FROM user_exports WHERE export_id = $1"
 _READ = "SELECT body FROM user_export_pages WHERE export_id = $1 AND page = $2"
 _FORGET = """
     DELETE FROM user_exports WHERE export_id IN
         (SELECT export_id FROM user_exports WHERE expires_at <= $1 LIMIT $2)
+"""
+# Their job makes them again, as of then.
+_MAKE_AGAIN = """
+    WITH clear AS (
+        UPDATE user_exports SET state = 'waiting', finished_at = NULL, expires_at = NULL, bytes = NULL
+        WHERE export_id IN (SELECT export_id FROM user_exports WHERE state = 'ready' AND sealed IS NULL LIMIT $1)
+        RETURNING export_id
+    ), emptied AS (DELETE FROM user_export_pages p USING clear WHERE p.export_id = clear.export_id)
+    SELECT export_id FROM clear
 """
 
 
 class Exports:
     """The tables ``user_exports`` and ``user_export_pages``. Every method may raise StoreUnavailable."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, cipher: ExportCipher | None = None) -> None:
+        """``cipher`` encrypts what is stored, and reads what is encrypted."""
         self._pool = pool
+        self._cipher = cipher
 
     async def request(self, user: int, export: int, now_ms: int) -> Export:
         """Have an export made, in place of an earlier one; one that is being made already is that one."""
@@ -83,25 +96,42 @@ class Exports:
             size, number = 0, 0
             # Its owner may have been deleted meanwhile: then there is nothing to store.
             if await connection.fetchval(_LOCK, export):
+                key_id, sealed, key = self._new_key(export)
                 async for page in pages:
-                    await connection.execute(_PAGE, export, number, page)
+                    stored = page if key is None else key.seal(page, number)
+                    await connection.execute(_PAGE, export, number, stored)
                     size, number = size + len(page), number + 1
-                await connection.fetchval(_FINISH, export, "ready", now_ms, now_ms + KEPT_MS, size)
+                await connection.fetchval(_FINISH, export, "ready", now_ms, now_ms + KEPT_MS, size, key_id, sealed)
             await complete_within(connection, [job])
 
     async def give_up(self, job: Claimed, export: int, now_ms: int) -> None:
         """The export can't be made, such as one that is too large. May raise LeaseLost."""
         async with guard(), self._pool.acquire() as connection, connection.transaction():
-            await connection.fetchval(_FINISH, export, "failed", now_ms, now_ms + KEPT_MS, None)
+            await connection.fetchval(_FINISH, export, "failed", now_ms, now_ms + KEPT_MS, None, None, None)
             await complete_within(connection, [job])
 
     async def pages(self, export: int) -> AsyncIterator[bytes]:
-        """The pages of a finished export, in order."""
-        number = 0
+        """The pages of a finished export, in order. May raise an error of the keys."""
+        row, key, number = await guarded(self._pool.fetchrow(_KEY, export)), None, 0
+        if row is not None and row["sealed"] is not None:
+            assert self._cipher is not None, "whoever serves exports has the keys"
+            key = self._cipher.key_of(export, row["key_id"], row["sealed"])
         while (body := await guarded(self._pool.fetchval(_READ, export, number))) is not None:
-            yield body
+            yield body if key is None else key.open(body, number)
             number += 1
+
+    async def make_again(self, limit: int) -> int:
+        """Have some of those made again that are not encrypted; how many."""
+        async with guard(), self._pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(_MAKE_AGAIN, limit)
+            await add_within(connection, [JobRow(EXPORT_USER, id_text(row["export_id"])) for row in rows])
+        return len(rows)
 
     async def forget_expired(self, now_ms: int) -> None:
         """Delete some of those that have expired."""
         await guarded(self._pool.execute(_FORGET, now_ms, FORGOTTEN_AT_ONCE_MAX))
+
+    def _new_key(self, export: int) -> tuple[str | None, bytes | None, PageCipher | None]:
+        if self._cipher is None or not self._cipher.seals:
+            return None, None, None
+        return self._cipher.new_key(export)

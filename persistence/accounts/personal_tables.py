@@ -130,7 +130,7 @@ IMPERSONAL = frozenset(
         "card_days", "card_fingerprints", "card_market", "card_prices", "card_sample", "card_sets", "card_windows",
         "card_words", "catalog_changes", "chain_genesis", "chain_jobs", "chain_transactions", "cluster", "collections",
         "content_copies", "data_keys",
-        "dedicated", "ended_sessions", "entities", "held_names", "hosts", "jobs", "ledger_currencies", "listed_copies",
+        "dedicated", "entities", "held_names", "hosts", "jobs", "ledger_currencies", "listed_copies",
         "market_days", "migrations", "minting_actors", "node_drains", "nonce_accounts", "seller_tiers",
         "settlement_failures", "signing_keys", "slot_wishes", "slots", "swap_copies", "trade_items", "unanchored",
         "value_cards",

@@ -1,4 +1,4 @@
-"""Changes of what users may do, for gateways: see gateway/identity/access_changes.py."""
+"""Changes of what users may do, and ends of sessions, for gateways: see gateway/identity/access_changes.py."""
 
 import asyncpg
 import msgspec
@@ -6,7 +6,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from persistence.postgres.guard import guarded
 
-CHANGES_MAX = 10_000
+CHANGES_MAX = 100_000
 FORGOTTEN_AT_ONCE_MAX = 10_000
 
 _ADD = """
@@ -19,7 +19,8 @@ _ADD = """
 """
 # By the database's clock alone: gateways need not agree on the time.
 _RECENT = """
-    SELECT user_id, key_id, at, version FROM access_changes WHERE at > clock_ms() - $1::bigint ORDER BY at DESC LIMIT $2
+    SELECT at, user_id, key_id, version, session FROM access_changes WHERE at > clock_ms() - $1::bigint
+    ORDER BY at DESC LIMIT $2
 """
 _FORGET = """
     DELETE FROM access_changes WHERE change_id IN
@@ -28,19 +29,20 @@ _FORGET = """
 
 
 class AccessChange(msgspec.Struct, frozen=True):
-    """The roles of a user have changed, or, with ``key``, that key was revoked.
+    """The roles of a user have changed; or, with ``key``, that key was revoked; or, with ``session``, it has ended.
 
     ``at`` in milliseconds, by the database's clock; ``version``: the user's ``access_version`` from then on.
     """
 
-    user: int
-    key: int | None
     at: int
+    user: int | None = None
+    key: int | None = None
     version: int = 0
+    session: str | None = None
 
 
 async def add_change(connection: PoolConnectionProxy, user: int, key: int | None = None) -> None:
-    """Note a change in the caller's transaction."""
+    """Note a change of roles, or a revoked key, in the caller's transaction. A trigger notes ends of sessions."""
     await connection.execute(_ADD, user, key)
 
 

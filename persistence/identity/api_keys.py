@@ -7,12 +7,16 @@ from asyncpg.pool import PoolConnectionProxy
 from domain.ids import id_text
 from persistence.audit.trail import Act, record_within
 from persistence.identity.access_changes import add_change
-from persistence.identity.mail_jobs import mail_access_changed_within
+from persistence.identity.mail_jobs import API_KEY_EXPIRES, mail_access_changed_within, mail_to_user
+from persistence.jobs.store import add_within
 from persistence.postgres.errors import StoreError
 from persistence.postgres.guard import guard, guarded
 
 KEYS_MAX = 25
 USED_EVERY_MS = 300_000
+# Owners are told so long before a key expires that lives for twice as long at least.
+REMINDED_BEFORE_MS = 7 * 24 * 3600 * 1000
+REMINDED_AT_ONCE_MAX = 1_000
 
 
 class ApiKeysFull(StoreError):
@@ -91,6 +95,16 @@ _FIND = f"""
         access_version
     FROM found JOIN users USING (user_id)
 """
+_REMIND = f"""
+    WITH due AS (
+        UPDATE api_keys SET reminded_at = $1 WHERE key_id IN (
+            SELECT key_id FROM api_keys WHERE revoked_at IS NULL AND reminded_at IS NULL AND expires_at > $1
+                AND expires_at <= $1 + {REMINDED_BEFORE_MS} AND expires_at - created_at >= 2 * {REMINDED_BEFORE_MS}
+            LIMIT $2
+        ) RETURNING user_id
+    )
+    SELECT DISTINCT user_id FROM due
+"""
 
 
 class ApiKeys:
@@ -133,6 +147,12 @@ class ApiKeys:
         if row is None:
             return None
         return KnownKey(row[0], row[1], row[2], tuple(row[3]), tuple(row[4]), tuple(row[5]), row[6], row[7])
+
+    async def remind(self, now_ms: int) -> None:
+        """Mail the owners of some keys that expire soon, once for each key."""
+        async with guard(), self._pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(_REMIND, now_ms, REMINDED_AT_ONCE_MAX)
+            await add_within(connection, [mail_to_user(API_KEY_EXPIRES, row["user_id"]) for row in rows])
 
 
 async def revoke_all_within(connection: PoolConnectionProxy, user: int, now_ms: int) -> None:

@@ -25,12 +25,20 @@ class StoredEmail(msgspec.Struct, frozen=True):
 
 
 def stored_email(address: str, emails: EmailCipher | None) -> StoredEmail:
-    """The columns of this address, as the setting says. Raises ValueError."""
-    key = email_key(address)
+    """The columns of this address, as the setting says."""
+    key = _key_of(address)
     if emails is None or not emails.seals or address.endswith(RESERVED_DOMAIN):
         return StoredEmail(address, key)
     index = emails.index(key)
     return StoredEmail("", index, *emails.seal(address, index))
+
+
+def _key_of(address: str) -> str:
+    # A provider of log-ins may name an address that is none by our rules: nobody looks it up.
+    try:
+        return email_key(address)
+    except ValueError:
+        return address.lower()
 
 
 def email_keys(key: str, emails: EmailCipher | None) -> list[str]:
@@ -45,9 +53,16 @@ def address_in(row: asyncpg.Record, emails: EmailCipher | None) -> str:
     return str(row["email"])
 
 
+def address_or_none_in(row: asyncpg.Record, emails: EmailCipher | None) -> str | None:
+    """The same of a row that may have none."""
+    return None if row["email_key"] is None else address_in(row, emails)
+
+
 # Where addresses stand, each with the columns of a StoredEmail.
 OF_USERS = SealedColumns("users", key_id="email_key_id", sealed="email_sealed", about=("email_key",))
 OF_MAILS = replace(OF_USERS, table="mail_addresses", row="job_key", row_type="text", first_row="")
+OF_IDENTITIES = replace(OF_USERS, table="identities", row="identity_id")
+ALL_ADDRESSES = (OF_USERS, OF_MAILS, OF_IDENTITIES)
 
 
 class EmailForms:

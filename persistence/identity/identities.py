@@ -11,8 +11,10 @@ from domain.ids import id_text
 from domain.users import RESERVED_DOMAIN
 from persistence.audit.trail import Act, record_within
 from persistence.identity.challenges import take_within
+from persistence.identity.emails import ADDRESS_COLUMNS, address_or_none_in, stored_email
 from persistence.identity.mail_jobs import mail_access_changed_within
 from persistence.identity.store import User, UserStore
+from persistence.keys.emails import EmailCipher
 from persistence.postgres.errors import StoreError
 from persistence.postgres.guard import guard, guarded
 
@@ -52,9 +54,9 @@ class Identity(msgspec.Struct, frozen=True):
     """An identity that is linked to a user. Times in milliseconds."""
 
     identity_id: int
-    claim: Claim
     linked_at: int
     used_at: int
+    claim: Claim
 
 
 class Spent(msgspec.Struct, frozen=True):
@@ -64,18 +66,19 @@ class Spent(msgspec.Struct, frozen=True):
     purpose: str
 
 
-_CLAIM = "way, issuer, subject, provider, email, email_verified"
+_CLAIM = f"way, issuer, subject, provider, email_verified, {ADDRESS_COLUMNS}"
 # The row stays locked until the log-in is written down.
-_USED = """
-    UPDATE identities SET used_at = $4, provider = $5, email = $6, email_verified = $7
+_USED = f"""
+    UPDATE identities SET used_at = $10, (provider, email_verified, {ADDRESS_COLUMNS}) = ($4, $5, $6, $7, $8, $9)
     WHERE way = $1 AND issuer = $2 AND subject = $3 RETURNING user_id
 """
 _LINK = f"""
-    INSERT INTO identities (user_id, {_CLAIM}, linked_at, used_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+    INSERT INTO identities ({_CLAIM}, linked_at, used_at, user_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)
     ON CONFLICT (way, issuer, subject) DO UPDATE SET used_at = excluded.used_at
     WHERE identities.user_id = excluded.user_id RETURNING (xmax = 0) AS is_new
 """
-_OF = f"SELECT identity_id, {_CLAIM}, linked_at, used_at FROM identities WHERE user_id = $1 ORDER BY identity_id"
+_OF = f"SELECT identity_id, linked_at, used_at, {_CLAIM} FROM identities WHERE user_id = $1 ORDER BY identity_id"
 _COUNT = "SELECT count(*) FROM identities WHERE user_id = $1 AND (way, issuer, subject) <> ($2, $3, $4)"
 # The provider says that the user reads mail there.
 _VERIFIED = "UPDATE users SET verified_at = $2 WHERE user_id = $1"
@@ -91,16 +94,16 @@ _WAYS_LEFT = """
 class Identities:
     """The table ``identities``. Every method may raise StoreUnavailable."""
 
-    def __init__(self, pool: asyncpg.Pool, users: UserStore) -> None:
+    def __init__(self, pool: asyncpg.Pool, users: UserStore, emails: EmailCipher | None = None) -> None:
+        """``emails``: as of UserStore."""
         self._pool = pool
         self._users = users
+        self._emails = emails
 
     async def log_in(self, claim: Claim, now_ms: int, spent: Spent | None = None) -> User | None:
         """The user with this identity; None: nobody has it, and nothing is used up. Raises ChallengeExpired."""
         async with guard(), self._pool.acquire() as connection, connection.transaction():
-            user_id = await connection.fetchval(
-                _USED, claim.way, claim.issuer, claim.subject, now_ms, claim.provider, claim.email, claim.email_verified
-            )
+            user_id = await connection.fetchval(_USED, *_columns(claim, self._emails), now_ms)
             if user_id is not None and spent is not None:
                 await take_within(connection, spent.token, spent.purpose, now_ms)
         return None if user_id is None else await self._users.by_id(user_id)
@@ -115,7 +118,7 @@ class Identities:
         async def also(connection: PoolConnectionProxy, user_id: int) -> None:
             if spent is not None:
                 await take_within(connection, spent.token, spent.purpose, now_ms)
-            await _link(connection, user_id, claim, now_ms)
+            await self._link(connection, user_id, claim, now_ms)
             if claim.email_verified and not email.endswith(RESERVED_DOMAIN):
                 await connection.execute(_VERIFIED, user_id, now_ms)
 
@@ -129,13 +132,13 @@ class Identities:
                 await take_within(connection, spent.token, spent.purpose, now_ms)
             if await connection.fetchval(_COUNT, user, claim.way, claim.issuer, claim.subject) >= OF_USER_MAX:
                 raise IdentitiesFull("nobody can link so many identities: unlink one")
-            if await _link(connection, user, claim, now_ms):
+            if await self._link(connection, user, claim, now_ms):
                 await mail_access_changed_within(connection, user)
 
     async def of(self, user: int) -> Sequence[Identity]:
         """The user's identities, the oldest first."""
         rows = await guarded(self._pool.fetch(_OF, user))
-        return [Identity(row[0], Claim(*row[1:7]), row[7], row[8]) for row in rows]
+        return [Identity(row[0], row[1], row[2], self._claim(row)) for row in rows]
 
     async def unlink(self, user: int, identity_id: int) -> bool:
         """Remove an identity; False if the user has no such one. Raises LastWayIn."""
@@ -150,6 +153,20 @@ class Identities:
             await mail_access_changed_within(connection, user)
         return True
 
+    async def _link(self, connection: PoolConnectionProxy, user: int, claim: Claim, now_ms: int) -> bool:
+        """False: it was linked before."""
+        is_new = await connection.fetchval(_LINK, *_columns(claim, self._emails), now_ms, user)
+        if is_new is None:
+            raise IdentityTaken("another account has this identity")
+        if is_new:
+            details = {"way": claim.way, "subject": claim.subject, "user": id_text(user)}
+            await record_within(connection, Act("identity.linked", user, subject=claim.provider, details=details))
+        return bool(is_new)
+
+    def _claim(self, row: asyncpg.Record) -> Claim:
+        address = address_or_none_in(row, self._emails)
+        return Claim(row["way"], row["issuer"], row["subject"], row["provider"], address, row["email_verified"])
+
 
 async def refuse_the_last(connection: PoolConnectionProxy, user: int) -> None:
     """After a way to log in was removed in this transaction. Raises LastWayIn where none remains."""
@@ -162,12 +179,9 @@ async def lock_user(connection: PoolConnectionProxy, user: int) -> None:
     await connection.execute(_LOCK_USER, user)
 
 
-async def _link(connection: PoolConnectionProxy, user: int, claim: Claim, now_ms: int) -> bool:
-    """False: it was linked before."""
-    is_new = await connection.fetchval(_LINK, user, *msgspec.structs.astuple(claim), now_ms)
-    if is_new is None:
-        raise IdentityTaken("another account has this identity")
-    if is_new:
-        details = {"way": claim.way, "subject": claim.subject, "user": id_text(user)}
-        await record_within(connection, Act("identity.linked", user, subject=claim.provider, details=details))
-    return bool(is_new)
+def _columns(claim: Claim, emails: EmailCipher | None) -> Sequence[object]:
+    """The values of _CLAIM."""
+    who = (claim.way, claim.issuer, claim.subject, claim.provider, claim.email_verified)
+    if claim.email is None:
+        return *who, None, None, None, None
+    return *who, *msgspec.structs.astuple(stored_email(claim.email, emails))

@@ -23,6 +23,9 @@ RESET = "reset"
 PASSWORD_CHANGED = "password_changed"
 LOCKED_OUT = "locked_out"
 ACCESS_CHANGED = "access_changed"
+CODE_USED_AGAIN = "code_used_again"
+NEW_DEVICE = "new_device"
+API_KEY_EXPIRES = "api_key_expires"
 
 _encode = msgspec.json.Encoder().encode
 

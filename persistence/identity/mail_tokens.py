@@ -31,7 +31,7 @@ from persistence.keys.emails import EmailCipher
 from persistence.postgres.errors import StoreError
 from persistence.postgres.guard import guard, guarded
 
-RESET_TTL_MS = 30 * 60 * 1000
+RESET_TTL_MS = 10 * 60 * 1000
 VERIFY_TTL_MS = 24 * 3600 * 1000
 TTL_MS = {RESET: RESET_TTL_MS, VERIFY: VERIFY_TTL_MS, CHANGE_ADDRESS: VERIFY_TTL_MS}
 UNSUBSCRIBE = "unsubscribe"

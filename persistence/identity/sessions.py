@@ -1,4 +1,4 @@
-"""Sessions: the log-ins of users as they list and end them, and those that have ended before their time."""
+"""Sessions: the log-ins of users as they list and end them. A trigger notes what ends in ``access_changes``."""
 
 import asyncpg
 import msgspec
@@ -8,14 +8,8 @@ from persistence.postgres.guard import guard, guarded
 
 # More than anybody looks through; the newest are shown.
 LISTED_MAX = 100
-ENDED_PAGE = 100_000
 # More are not counted.
 COUNTED_MAX = 100_000
-# An act may commit some time after the row of its end was made.
-LATE_COMMIT_MS = 10_000
-# Access tokens live for a day at most.
-ENDED_KEPT_MS = 25 * 3600 * 1000
-PURGE_PAGE = 10_000
 
 
 class StoredSession(msgspec.Struct, frozen=True):
@@ -35,14 +29,10 @@ _OF_USER = f"""
 _OPEN = f"SELECT count(*) FROM (SELECT FROM log_ins WHERE expires_at > $1 LIMIT {COUNTED_MAX}) AS live"
 _END = "DELETE FROM log_ins WHERE user_id = $1 AND family = $2 RETURNING family"
 _END_OTHERS = "DELETE FROM log_ins WHERE user_id = $1 AND family IS DISTINCT FROM $2 RETURNING family"
-_ENDED = f"SELECT session, ended_at FROM ended_sessions WHERE ended_at > $1 ORDER BY ended_at DESC LIMIT {ENDED_PAGE}"
-_FORGET = """
-    DELETE FROM ended_sessions WHERE session IN (SELECT session FROM ended_sessions WHERE ended_at <= $1 LIMIT $2)
-"""
 
 
 class SessionStore:
-    """The tables ``log_ins`` and ``ended_sessions``. Every method may raise StoreUnavailable."""
+    """The table ``log_ins``. Every method may raise StoreUnavailable."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -70,11 +60,3 @@ class SessionStore:
             if ended:
                 await record_within(connection, Act("session.others_ended", user_id, details={"count": len(ended)}))
         return ended
-
-    async def ended_since(self, at_ms: int) -> list[tuple[str, int]]:
-        """(session, when it ended) of what ended after this time, the latest first, ENDED_PAGE at most."""
-        return [(row["session"], row["ended_at"]) for row in await guarded(self._pool.fetch(_ENDED, at_ms))]
-
-    async def forget_ended(self, now_ms: int) -> None:
-        """Delete some of those whose access tokens have expired."""
-        await guarded(self._pool.execute(_FORGET, now_ms - ENDED_KEPT_MS, PURGE_PAGE))

@@ -11,7 +11,7 @@ from domain.permissions import DEFAULT_ROLES
 from domain.users import RESERVED_DOMAIN, email_key, login_key, skeleton
 from persistence.audit.trail import Act, record_within
 from persistence.identity.emails import address_in, email_keys, stored_email
-from persistence.identity.mail_jobs import VERIFY, mail_to_user
+from persistence.identity.mail_jobs import NEW_DEVICE, VERIFY, mail_to_user
 from persistence.jobs.store import add_within
 from persistence.keys.emails import EmailCipher
 from persistence.postgres.errors import StoreError
@@ -191,6 +191,8 @@ class UserStore:
         return user_of(row, self._emails)
 
 
+_IS_NEW_DEVICE = "SELECT bool_and(device <> $2) FROM log_ins WHERE user_id = $1"
+
 _BEGIN = """
     WITH log_in AS (
         INSERT INTO log_ins (family, user_id, expires_at, device, address) VALUES ($2, $3, $4, $5, $6)
@@ -199,8 +201,8 @@ _BEGIN = """
 """
 
 _LOCK = """
-    SELECT t.family, t.expires_at, t.spent, t.spent_at, l.user_id FROM refresh_tokens t JOIN log_ins l USING (family)
-    WHERE t.token_hash = $1 FOR UPDATE
+    SELECT t.family, t.expires_at, t.spent, t.spent_at, l.user_id, l.started_at
+    FROM refresh_tokens t JOIN log_ins l USING (family) WHERE t.token_hash = $1 FOR UPDATE
 """
 
 _SUCCEED = """
@@ -235,18 +237,27 @@ class RefreshTokens:
     async def begin(
         self, user_id: int, family: str, token: str, expires_at: int, device: str = "", address: str = ""
     ) -> None:
-        """A log-in: the first token of a new family. Times in milliseconds."""
+        """A log-in: the first token of a new family. Times in milliseconds.
+
+        The user gets a mail where there are other sessions, and none of this device.
+        """
         async with guard(), self._pool.acquire() as connection, connection.transaction():
+            if await connection.fetchval(_IS_NEW_DEVICE, user_id, device):
+                await add_within(connection, [mail_to_user(NEW_DEVICE, user_id)])
             await connection.execute(_BEGIN, _token_hash(token), family, user_id, expires_at, device, address)
             await record_within(connection, Act("login.succeeded", user_id, subject=family))
 
-    async def rotate(self, token: str, successor: str, now_ms: int, expires_at: int) -> Rotated:
+    async def rotate(
+        self, token: str, successor: str, now_ms: int, expires_at: int, longest_ms: int | None = None
+    ) -> Rotated:
         """Spend a token for its successor. Raises RefreshRejected; RefreshReused ends the family.
 
         The same call within REFRESH_GRACE_MS has the same result. So ``successor`` follows from ``token``.
+        ``longest_ms``: no token is good for longer after the log-in.
         """
+        hashes = _token_hash(token), _token_hash(successor)
         async with guard(), self._pool.acquire() as connection, connection.transaction():
-            rotated = await _rotate(connection, (_token_hash(token), _token_hash(successor)), now_ms, expires_at)
+            rotated = await _rotate(connection, hashes, now_ms, expires_at, longest_ms)
         # Raised out here, because the end of the family has to be committed.
         if isinstance(rotated, str):
             raise RefreshReused(rotated)
@@ -300,12 +311,14 @@ async def end_log_ins_within(connection: PoolConnectionProxy, user_id: int, exce
 
 
 async def _rotate(
-    connection: PoolConnectionProxy, hashes: tuple[bytes, bytes], now_ms: int, expires_at: int
+    connection: PoolConnectionProxy, hashes: tuple[bytes, bytes], now_ms: int, expires_at: int, longest_ms: int | None
 ) -> Rotated | str:
     """What goes on, or the family that was ended."""
     spent, successor = hashes
     found = await connection.fetchrow(_LOCK, spent)
-    if found is None or found["expires_at"] <= now_ms:
+    if found is not None and longest_ms is not None:
+        expires_at = min(expires_at, found["started_at"] + longest_ms)
+    if found is None or min(found["expires_at"], expires_at) <= now_ms:
         raise RefreshRejected("this refresh token is unknown or has expired; log in again")
     if found["spent"] and not await _within_grace(connection, found, successor, now_ms):
         await connection.execute("DELETE FROM log_ins WHERE family = $1", found["family"])

@@ -11,6 +11,8 @@ from redis.exceptions import RedisError
 ANSWER_WITHIN_S = 0.25
 CONNECTIONS_MAX = 8
 KEPT_S = 24 * 3600
+# Longer than it takes to check a password: the count of a gateway that died ends after this time.
+OPEN_KEPT_S = 60
 # An address from which a user has logged in is known to be theirs for this time.
 KNOWN_KEPT_S = 30 * 24 * 3600
 PREFIX = "ece:failures:"
@@ -56,6 +58,14 @@ class FailureCounts:
             pipeline.expire(PREFIX + key, KEPT_S)
         return [int(count) for count in (await self._run(pipeline))[::3]]
 
+    async def begin(self, key: str) -> int:
+        """A password of this key is being checked; how many are, with this one."""
+        return await self._count_open(key, 1)
+
+    async def end(self, key: str) -> None:
+        """It was checked."""
+        await self._count_open(key, -1)
+
     async def succeeded(self, keys: Sequence[str], known: str | None) -> None:
         """Forget the counts; ``known`` is known from now on."""
         pipeline = self._client.pipeline()
@@ -68,6 +78,12 @@ class FailureCounts:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    async def _count_open(self, key: str, change: int) -> int:
+        pipeline, name = self._client.pipeline(), f"{PREFIX}open:{key}"
+        pipeline.incrby(name, change)
+        pipeline.expire(name, OPEN_KEPT_S)
+        return int((await self._run(pipeline))[0])
 
     async def _run(self, pipeline: redis.client.Pipeline) -> list[Any]:
         try:

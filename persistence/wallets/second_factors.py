@@ -7,7 +7,8 @@ import msgspec
 
 from domain.wallets.second_factor import ATTEMPTS_MAX, FRESH_MS, LOCK_MS, Locked, SecondFactor
 from persistence.audit.trail import Act, record_within
-from persistence.identity.mail_jobs import mail_access_changed_within
+from persistence.identity.mail_jobs import CODE_USED_AGAIN, mail_access_changed_within, mail_to_user
+from persistence.jobs.store import add_within
 from persistence.postgres.guard import guard, guarded
 
 
@@ -115,6 +116,12 @@ class SecondFactors:
             if used:
                 await record_within(connection, Act("recovery_code.used", user))
         return used
+
+    async def code_used_again(self, user: int) -> None:
+        """A right code was shown that had counted before, or is older than one that has: the user gets a mail."""
+        async with guard(), self._pool.acquire() as connection, connection.transaction():
+            await record_within(connection, Act("second_factor.code_used_again", user))
+            await add_within(connection, [mail_to_user(CODE_USED_AGAIN, user)])
 
     async def prove(self, session: str, user: int, now_ms: int) -> None:
         """This session has shown the second factor of its user now."""

@@ -33,7 +33,6 @@ from gateway.identity.credentials import Credentials
 from gateway.identity.openid import OpenIdProviders, Provider
 from gateway.identity.passwords.hasher import PasswordHasher
 from gateway.identity.second_factor import SecondFactorCheck
-from gateway.identity.sessions.ended import EndedSessions
 from gateway.identity.sessions.ending import Sessions
 from gateway.identity.tokens import TokenIssuer
 from gateway.rest.analytics.services import AnalyticsReading
@@ -75,6 +74,7 @@ from persistence.identity.sessions import SessionStore
 from persistence.identity.store import RefreshTokens, UserStore
 from persistence.jobs.store import JobStore
 from persistence.keys.emails import EmailCipher
+from persistence.keys.exports import ExportCipher
 from persistence.ledger.bid_holds import BidHolds
 from persistence.ledger.reading import LedgerReading
 from persistence.ledger.store import Ledger
@@ -93,7 +93,6 @@ from persistence.postgres.idempotency import IdempotencyKeys
 from persistence.postgres.pool import Pool, close_pool, open_pool
 from persistence.push.subscriptions import PushSubscriptions
 from persistence.push.vapid import VapidKey
-from persistence.redis.announcements import SESSIONS_CHANNEL, Listener
 from persistence.sales.copies import Copies
 from persistence.sales.copy_locks import CopyLocks
 from persistence.sales.listing_costs import SellerCosts
@@ -121,7 +120,6 @@ PASSWORD = "correct horse battery"
 TREASURY = str(Pubkey.new_unique())
 USDC_MINT = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
 # Nothing listens there, and nothing asks.
-NO_REDIS = "unix:///nonexistent"
 SLOTS = 8
 USD = 1_000_000
 
@@ -235,10 +233,11 @@ def wallets(pool: Pool) -> WalletServices:
     )
 
 
-def ways_in(pool: Pool, providers: Mapping[str, Provider]) -> WaysIn:
+def ways_in(pool: Pool, providers: Mapping[str, Provider], emails: EmailCipher | None) -> WaysIn:
     site = Site("https://cards.example", "solana:localnet", frozenset({"https://app.example/in"}))
     clients = OpenIdProviders(providers, site.public_url, CALLBACK_PATH)
-    return WaysIn(Identities(pool, UserStore(pool)), Passkeys(pool), LogInChallenges(pool), clients, site)
+    identities = Identities(pool, UserStore(pool, emails), emails)
+    return WaysIn(identities, Passkeys(pool), LogInChallenges(pool), clients, site)
 
 
 def contents(pool: Pool, directory: Path | None, clock: Clock) -> ContentStore:
@@ -259,13 +258,12 @@ def identity(
     pool: Pool, clock: Clock, providers: Mapping[str, Provider], demanded: bool, emails: EmailCipher | None
 ) -> IdentityServices:
     """Tests read the changes themselves."""
-    ended = EndedSessions(SessionStore(pool), Listener(NO_REDIS, [SESSIONS_CHANNEL]), clock.now_ms, 900)
-    tokens, changes = TokenIssuer(SECRET, 900, ended=ended), AccessChangeFeed(AccessChanges(pool), 1_000_000)
+    tokens, changes = TokenIssuer(SECRET, 900), AccessChangeFeed(AccessChanges(pool), 1_000_000, clock.now_ms)
     return IdentityServices(
         users=UserStore(pool, emails),
         refresh_tokens=RefreshTokens(pool),
-        sessions=Sessions(SessionStore(pool), RefreshTokens(pool), ended=ended),
-        ways_in=ways_in(pool, providers),
+        sessions=Sessions(SessionStore(pool), RefreshTokens(pool), changes=changes),
+        ways_in=ways_in(pool, providers, emails),
         accounts=accounts(pool, demanded, emails),
         tokens=tokens,
         credentials=Credentials(tokens, ApiKeyCheck(ApiKeys(pool), clock.now_ms), changes, clock.now_ms),
@@ -336,6 +334,7 @@ async def rest_engine(
     providers: Mapping[str, Provider] | None = None,
     verification_demanded: bool = False,
     emails: EmailCipher | None = None,
+    exports: ExportCipher | None = None,
 ) -> AsyncIterator[RestEngine]:
     """Everything open, and closed at the end. ``covered``: bids need a balance."""
     pool = await open_pool(database_url, size_max=4)
@@ -357,7 +356,7 @@ async def rest_engine(
         scans=Scans(scanner, CardFingerprints(pool)),
         sales=sales(pool),
         watching=watching(pool),
-        profiles=profile_services(pool),
+        profiles=profile_services(pool, exports),
         trade_lists=TradeLists(pool),
         trades=trades(pool, router, clock),
         analytics=AnalyticsReading(PortfolioReading(pool), MarketReading(pool), UserActivity(pool)),

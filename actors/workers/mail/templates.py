@@ -6,8 +6,11 @@ from typing import Any
 from persistence.identity.mail_jobs import (
     ACCESS_CHANGED,
     ADDRESS_CHANGED,
+    API_KEY_EXPIRES,
     CHANGE_ADDRESS,
+    CODE_USED_AGAIN,
     LOCKED_OUT,
+    NEW_DEVICE,
     PASSWORD_CHANGED,
     RESET,
     VERIFY,
@@ -38,7 +41,7 @@ _ACCOUNT = {
     RESET: (
         "Reset your password",
         "Hello {name},\n\nsomebody asked for a new password for your account at {site}. To set one, open this link "
-        "within 30 minutes:\n\n    {site}/password/reset#{token}\n\n"
+        "within 10 minutes:\n\n    {site}/password/reset#{token}\n\n"
         "Or enter what stands after the # at {site}/password/reset\n\n"
         "If you did not ask for this, ignore this mail: nothing changes.\n",
     ),
@@ -53,6 +56,23 @@ _ACCOUNT = {
         "Hello {name},\n\na way to log in to your account at {site}, its second factor or an API key was added or "
         "removed. What there is now: {site}/settings/security\n\n"
         "If this was not you, reset your password, which ends all sessions and API keys: {site}/password/forgot\n",
+    ),
+    NEW_DEVICE: (
+        "A log-in from another device",
+        "Hello {name},\n\nsomebody has logged in to your account at {site}, from a device that none of your other "
+        "sessions is of. All sessions, and how to end them: {site}/settings/security\n\n"
+        "If this was not you, reset your password, which ends all sessions and API keys: {site}/password/forgot\n",
+    ),
+    CODE_USED_AGAIN: (
+        "A code of your authenticator app was used twice",
+        "Hello {name},\n\na code of your authenticator app for your account at {site} was entered again after it "
+        "had been used. It was refused.\n\nIf you have entered it twice yourself, there is nothing to do. If not, "
+        "somebody has seen your code and knows your password: reset it at {site}/password/forgot\n",
+    ),
+    API_KEY_EXPIRES: (
+        "An API key expires soon",
+        "Hello {name},\n\nan API key of your account at {site} expires within a week. What uses it needs a new one: "
+        "{site}/settings/security\n\nIf nothing uses it any more, there is nothing to do.\n",
     ),
     LOCKED_OUT: (
         "Wrong passwords for your account",

@@ -43,10 +43,13 @@ class LogIns:
         self.answers: Counter[int] = Counter()
 
     async def register(self, http: aiohttp.ClientSession) -> None:
-        """Create the user."""
+        """Create the user, who logs in once."""
         body = {"email": f"{self._name}@bench.example.com", "username": self._name, "password": PASSWORD}
         async with http.post(f"{self._api}/auth/register", json=body) as answer:
             answer.raise_for_status()
+        # From now on this address is the user's: there, only the bound of passwords counts.
+        await self._log_in(http)
+        self.answers.clear()
 
     async def run(self, http: aiohttp.ClientSession, number: int) -> None:
         """Until so many have succeeded."""

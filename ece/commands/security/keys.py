@@ -23,7 +23,8 @@ from ece.key_rotation import PAGE, counts_by_key, encrypt_again
 from ece.key_sources import wallet_secrets
 from ece.settings import Settings, load_settings
 from gateway.identity.emails import EmailEncryption
-from persistence.identity.emails import OF_MAILS, OF_USERS, EmailForms
+from persistence.accounts.exports import Exports
+from persistence.identity.emails import ALL_ADDRESSES, EmailForms
 from persistence.keys.data_keys import DataKeyRows
 from persistence.postgres.errors import StoreError
 from persistence.postgres.pool import Pool, close_pool, open_pool
@@ -39,8 +40,8 @@ keys = typer.Typer(
     no_args_is_help=True,
     help=(
         "Keys that encrypt secrets at rest.\n\nData keys, in the database, encrypt values: keys of custodial wallets, "
-        "second factors, e-mail addresses. A master key, from secrets/wallets or ECE_WALLET_KEY, encrypts the data "
-        "keys.\n\nBegin with: scripts/ece keys status"
+        "second factors, e-mail addresses, exports. A master key, from secrets/wallets or ECE_WALLET_KEY, encrypts "
+        "the data keys.\n\nBegin with: scripts/ece keys status"
     ),
 )
 
@@ -121,11 +122,14 @@ def emails() -> None:
     """Encrypt all stored e-mail addresses, or decrypt them, as ECE_ENCRYPT_EMAILS says.
 
     First restart the engine with the setting. Can be ended and repeated at any time.
+    Exports that wait for their download in clear are made again, encrypted.
 
     Example: scripts/ece keys emails
     """
-    count = _on_database(_emails_changed)
+    count, exports = _on_database(_emails_changed)
     _done(f"{count:,} addresses are {'encrypted' if load_settings().encrypt_emails else 'stored as they are'} now.")
+    if exports:
+        _done(f"{exports:,} exports are being made again, encrypted.")
 
 
 Opened = tuple[Settings, Pool, EnvelopeCipher]
@@ -245,15 +249,19 @@ async def _retired(opened: Opened) -> tuple[int, int]:
     return len(old), 0 if settings.wallet_key is not None else drop_secrets(wallet_secrets(settings).path)
 
 
-async def _emails_changed(opened: Opened) -> int:
+async def _emails_changed(opened: Opened) -> tuple[int, int]:
     settings, pool, cipher = opened
     emails, count = EmailEncryption(cipher, settings.encrypt_emails), 0
-    for where in (OF_USERS, OF_MAILS):
+    for where in ALL_ADDRESSES:
         forms, after, page = EmailForms(pool, emails, where), where.first_row, PAGE
         while page:
             page, after = await forms.change_page(after, PAGE)
             count += page
-    return count
+    exports, page = 0, PAGE if settings.encrypt_emails else 0
+    while page:
+        page = await Exports(pool).make_again(PAGE)
+        exports += page
+    return count, exports
 
 
 def _on_database(work: Callable[[Opened], Awaitable[Result]]) -> Result:

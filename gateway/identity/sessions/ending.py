@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import msgspec
 
-from gateway.identity.sessions.ended import IDS_IN_MESSAGE_MAX, EndedSessions
+from gateway.identity.access_changes import IDS_IN_MESSAGE_MAX, AccessChangeFeed
 from persistence.identity.sessions import SessionStore
 from persistence.identity.store import RefreshTokens
 from persistence.redis.announcements import SESSIONS_CHANNEL
@@ -32,13 +32,13 @@ class Sessions:
 
     def __init__(
         self, store: SessionStore, refresh_tokens: RefreshTokens, uses: SessionUses | None = None,
-        ended: EndedSessions | None = None, publish: Callable[[str, bytes], None] | None = None,
+        changes: AccessChangeFeed | None = None, publish: Callable[[str, bytes], None] | None = None,
     ) -> None:  # fmt: skip
-        """Without ``uses``, ``ended`` and ``publish``, as in tests of routes, PostgreSQL alone knows what has ended."""
+        """Without ``changes`` and ``publish`` PostgreSQL alone knows what has ended; without ``uses`` no last use."""
         self._store = store
         self._refresh_tokens = refresh_tokens
         self._uses = uses
-        self._ended = ended
+        self._changes = changes
         self._publish = publish
 
     async def of_user(self, user_id: int, now_ms: int) -> list[ListedSession]:
@@ -80,8 +80,8 @@ class Sessions:
 
     def announce(self, sessions: Sequence[str]) -> None:
         """Announce to all gateways sessions that have ended in PostgreSQL. If this is lost, they read it there."""
-        if self._ended is not None:
-            self._ended.add(sessions)
+        if self._changes is not None:
+            self._changes.end(sessions)
         if self._publish is not None:
             for start in range(0, len(sessions), IDS_IN_MESSAGE_MAX):
                 page = sessions[start : start + IDS_IN_MESSAGE_MAX]

@@ -84,4 +84,5 @@ def roles_of(services: Services, user: User) -> tuple[str, ...]:
 
 def refresh_expiry(services: Services) -> int:
     """When a refresh token of now expires, in milliseconds."""
-    return services.now_ms() + services.limits.refresh_ttl_s * 1000
+    limits = services.limits
+    return services.now_ms() + min(limits.refresh_ttl_s, limits.session_max_s) * 1000

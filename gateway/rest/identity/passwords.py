@@ -31,7 +31,7 @@ class PasswordChange(Body):
 
 
 class PasswordReset(Body):
-    """``token`` is from the mail, good once and for 30 minutes."""
+    """``token`` is from the mail, good once and for 10 minutes."""
 
     token: MailToken
     new_password: NewPassword

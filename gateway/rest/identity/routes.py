@@ -136,12 +136,12 @@ class AuthRoutes:
         await self._by_login.attempt(f"{caller} {typed}", now_ms)
         user = await services.users.by_login(body.login)
         attempt = Attempt(typed, caller, None if user is None else user.user_id)
-        await failures.admit(attempt, now_ms)
         stored = None if user is None else user.password_hash
-        if not await services.passwords.matches(body.password, stored, caller) or user is None:
-            await record_failure(services, user, await failures.failed(attempt, now_ms))
-            raise Problem("unauthenticated", "no user has this login and this password")
-        await failures.succeeded(attempt)
+        async with failures.admitted(attempt, now_ms):
+            if not await services.passwords.matches(body.password, stored, caller) or user is None:
+                await record_failure(services, user, await failures.failed(attempt, now_ms))
+                raise Problem("unauthenticated", "no user has this login and this password")
+            await failures.succeeded(attempt)
         await rehash(services, user, body.password, caller)
         return await log_in_with_factor(services, user, body.code)
 
@@ -160,7 +160,9 @@ class AuthRoutes:
         spent, in_cookies = _refresh_token(request, services, body)
         successor = services.tokens.successor_of(spent)
         try:
-            rotated = await services.refresh_tokens.rotate(spent, successor, now_ms, refresh_expiry(services))
+            rotated = await services.refresh_tokens.rotate(
+                spent, successor, now_ms, refresh_expiry(services), 1000 * services.limits.session_max_s
+            )
         except RefreshReused as reused:
             log.warning("refresh_token_reused", address=address_of(request))
             services.sessions.announce([reused.family])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from persistence.accounts.deletions import Deletions
 from persistence.accounts.exports import Exports
+from persistence.keys.exports import ExportCipher
 from persistence.notifications.preferences import NotificationPreferences
 from persistence.postgres.pool import Pool
 from persistence.profiles.activities import Activities
@@ -23,8 +24,9 @@ class ProfileServices:
     deletions: Deletions
 
 
-def profile_services(pool: Pool) -> ProfileServices:
-    """All of them over one pool."""
+def profile_services(pool: Pool, cipher: ExportCipher | None = None) -> ProfileServices:
+    """All of them over one pool. ``cipher`` reads exports that are encrypted."""
     return ProfileServices(
-        Profiles(pool), Follows(pool), NotificationPreferences(pool), Activities(pool), Exports(pool), Deletions(pool)
-    )
+        Profiles(pool), Follows(pool), NotificationPreferences(pool), Activities(pool), Exports(pool, cipher),
+        Deletions(pool),
+    )  # fmt: skip

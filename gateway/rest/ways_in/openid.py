@@ -43,7 +43,8 @@ CALLBACK_PATH = f"{API_PREFIX}{PATH}/{{provider}}/callback"
 STATE, LOG_IN_CODE = "openid", "openid_code"
 STATE_MS = 600_000
 LOG_IN_CODE_MS = 60_000
-COOKIE = "ece_oidc"
+# Over TLS browsers take it from nobody else: see gateway/http/cookies.py.
+COOKIE, SECURE_COOKIE = "ece_oidc", "__Secure-ece_oidc"
 TOKEN_BYTES = 32
 VALUE_LENGTH_MAX = 4_096
 
@@ -150,7 +151,7 @@ class OpenIdRoutes:
             if begun.return_to is None:
                 raise
             answer = RedirectResponse(f"{begun.return_to}?{urlencode({'error': fault.code})}", 303)
-        answer.delete_cookie(COOKIE, path=_cookie_path())
+        answer.delete_cookie(_cookie_name(services), path=_cookie_path(), secure=services.ways_in.site.is_secure)
         return answer
 
     async def token(self, request: Request, services: ServicesDep, body: LogInCode) -> Tokens:
@@ -194,7 +195,8 @@ async def _taken(services: Services, request: Request, provider: str, state: str
     """What was begun, and who links. Raises ChallengeExpired, also for another browser."""
     challenge = await services.ways_in.challenges.take(state or "", STATE, services.now_ms())
     begun = msgspec.json.decode(challenge.data, type=_State)
-    if begun.provider != provider or not compare_digest(_s256(request.cookies.get(COOKIE, "")), begun.browser):
+    cookie = request.cookies.get(_cookie_name(services), "")
+    if begun.provider != provider or not compare_digest(_s256(cookie), begun.browser):
         raise ChallengeExpired
     return begun, challenge.user
 
@@ -238,10 +240,14 @@ def _problem(error: OpenIdError) -> Problem:
 def _with_cookie(services: Services, answer: Response, value: str) -> Response:
     # Lax: the provider's redirect is a navigation from another site, which has to bring it back.
     answer.set_cookie(
-        COOKIE, value, max_age=STATE_MS // 1000, path=_cookie_path(), httponly=True, samesite="lax",
+        _cookie_name(services), value, max_age=STATE_MS // 1000, path=_cookie_path(), httponly=True, samesite="lax",
         secure=services.ways_in.site.is_secure,
     )  # fmt: skip
     return answer
+
+
+def _cookie_name(services: Services) -> str:
+    return SECURE_COOKIE if services.ways_in.site.is_secure else COOKIE
 
 
 def _cookie_path() -> str:

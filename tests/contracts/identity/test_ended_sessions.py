@@ -4,16 +4,17 @@ import asyncio
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from gateway.identity.access_changes import AccessChangeFeed
 from gateway.identity.sessions.activity import SessionActivity
-from gateway.identity.sessions.ended import EndedSessions
 from gateway.identity.sessions.ending import Sessions
-from persistence.identity.sessions import ENDED_KEPT_MS, SessionStore
+from persistence.identity.access_changes import AccessChange, AccessChanges
+from persistence.identity.sessions import SessionStore
 from persistence.identity.store import RefreshReused, RefreshTokens, UserStore
 from persistence.postgres.pool import Pool
 from persistence.redis.announcements import SESSIONS_CHANNEL, Announcer, Listener
@@ -46,26 +47,29 @@ class Gateway:
     def __init__(self, pool: Pool, redis_url: str) -> None:
         self.announcer = Announcer(redis_url)
         listener = Listener(redis_url, [SESSIONS_CHANNEL])
-        self.ended = EndedSessions(SessionStore(pool), listener, now_ms, 900)
-        self.closed: set[str] = set()
-        self.ended.on_ended = self.closed.update
+        self.changes = AccessChangeFeed(AccessChanges(pool), 900_000, now_ms, listener)
+        self.closed: set[str | None] = set()
+        self.changes.changed.append(self.close)
         self.uses = SessionUses(redis_url, 60)
         self.activity = SessionActivity(self.uses)
         tokens = RefreshTokens(pool)
-        self.sessions = Sessions(SessionStore(pool), tokens, self.uses, self.ended, self.announcer.publish)
+        self.sessions = Sessions(SessionStore(pool), tokens, self.uses, self.changes, self.announcer.publish)
         self.listener = listener
+
+    def close(self, changes: Sequence[AccessChange]) -> None:
+        self.closed |= {change.session for change in changes}
 
 
 @asynccontextmanager
 async def gateway(pool: Pool, redis_url: str) -> AsyncIterator[Gateway]:
     made = Gateway(pool, redis_url)
-    await made.ended.load()
+    await made.changes.read()
     made.announcer.start()
-    made.ended.start()
+    made.changes.start()
     try:
         yield made
     finally:
-        await made.ended.stop()
+        await made.changes.stop()
         await made.announcer.stop()
         await made.activity.stop()
 
@@ -77,9 +81,16 @@ async def log_in(pool: Pool, name: str, *sessions: str) -> int:
     return user.user_id
 
 
+async def ended(pool: Pool) -> set[str | None]:
+    """The sessions whose ends the database has."""
+    return {change.session for change in await AccessChanges(pool).recent(DAY_MS)}
+
+
 async def knows(gateway: Gateway, session: str) -> None:
     """Refused and closed within the promised second."""
-    await until(lambda: session in gateway.ended and session in gateway.closed, f"{session} has ended", WITHIN_S)
+    await until(
+        lambda: gateway.changes.has_ended(session) and session in gateway.closed, f"{session} has ended", WITHIN_S
+    )
 
 
 async def test_another_gateway_knows_an_end_within_a_second(pool: Pool, valkey: Valkey):
@@ -89,7 +100,7 @@ async def test_another_gateway_knows_an_end_within_a_second(pool: Pool, valkey: 
         assert await one.sessions.end(user, "ann-1")
         await knows(one, "ann-1")
         await knows(other, "ann-1")
-        assert "ann-2" not in other.ended
+        assert not other.changes.has_ended("ann-2")
         await one.sessions.log_out("token of ann-2")
         await knows(other, "ann-2")
 
@@ -131,7 +142,7 @@ async def test_a_gateway_that_begins_later_knows_what_has_ended(pool: Pool, valk
     user = await log_in(pool, "dora", "dora-1")
     await SessionStore(pool).end(user, "dora-1")
     async with gateway(pool, valkey.url) as late:
-        assert "dora-1" in late.ended
+        assert late.changes.has_ended("dora-1")
 
 
 async def test_a_session_ends_for_all_also_when_its_refresh_token_is_used_twice(pool: Pool):
@@ -141,7 +152,7 @@ async def test_a_session_ends_for_all_also_when_its_refresh_token_is_used_twice(
     with pytest.raises(RefreshReused) as reused:
         await tokens.rotate("token of emil-1", "next", now_ms(), now_ms() + DAY_MS)
     assert reused.value.family == "emil-1"
-    assert "emil-1" in dict(await store.ended_since(now_ms() - 60_000))
+    assert "emil-1" in await ended(pool)
     assert await store.of_user(user, now_ms()) == []
 
 
@@ -149,14 +160,13 @@ async def test_a_log_in_that_expired_is_no_end_and_old_ends_are_forgotten(pool: 
     user = (await UserStore(pool).provision(["fritz"]))["fritz"].user_id
     await RefreshTokens(pool).begin(user, "fritz-1", "f", now_ms() - 1)
     await RefreshTokens(pool).forget_expired(now_ms())
-    store = SessionStore(pool)
-    assert "fritz-1" not in dict(await store.ended_since(0))
+    assert "fritz-1" not in await ended(pool)
     await log_in(pool, "fritz", "fritz-2")
-    await store.end(user, "fritz-2")
-    await store.forget_ended(now_ms() + ENDED_KEPT_MS - 60_000)
-    assert "fritz-2" in dict(await store.ended_since(0))
-    await store.forget_ended(now_ms() + ENDED_KEPT_MS + 1)
-    assert "fritz-2" not in dict(await store.ended_since(0))
+    await SessionStore(pool).end(user, "fritz-2")
+    await AccessChanges(pool).forget(60_000)
+    assert "fritz-2" in await ended(pool)
+    await AccessChanges(pool).forget(-60_000)
+    assert "fritz-2" not in await ended(pool)
 
 
 async def test_nobody_ends_the_session_of_another(pool: Pool):

@@ -1,6 +1,7 @@
 """Counts of wrong passwords on a real Valkey: shared by gateways, and of one gateway where there is none."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from valkey_server import Valkey
@@ -9,6 +10,7 @@ from gateway.identity.attempts import TooManyAttempts
 from gateway.identity.log_in_failures import (
     ACCOUNT_DELAY_MAX_MS,
     ACCOUNT_FREE,
+    OPEN_MAX,
     PAIR_DELAY_MAX_MS,
     PAIR_FREE,
     Attempt,
@@ -84,6 +86,46 @@ async def test_all_logins_of_a_user_count_as_one_account_and_apart_at_one_addres
         await first.failed(Attempt("dan", "10.0.6.6", CAS + 1), NOW)
     assert await wait_of(second, "dan", "10.0.6.6", user=CAS + 1) == 1_000
     assert await wait_of(second, "dan@example.org", "10.0.6.6", user=CAS + 1) == 0
+
+
+async def tried_together(gateways: Sequence[LogInFailures], attempts: Sequence[Attempt]) -> int:
+    """How many of these tries, all wrong and all at the same time, are let through."""
+    all_began, passed = asyncio.Barrier(len(attempts)), 0
+
+    async def try_one(number: int, attempt: Attempt) -> None:
+        nonlocal passed
+        failures = gateways[number % len(gateways)]
+        try:
+            async with failures.admitted(attempt, NOW):
+                passed += 1
+                await all_began.wait()
+                await failures.failed(attempt, NOW)
+        except TooManyAttempts:
+            await all_began.wait()
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(try_one(*each) for each in enumerate(attempts)))
+    return passed
+
+
+async def test_of_guesses_at_the_same_moment_few_pass_and_one_where_there_are_delays(
+    gateways: tuple[LogInFailures, LogInFailures],
+):
+    assert await tried_together(gateways, [Attempt("eli", f"10.1.0.{n}", CAS + 2) for n in range(30)]) == OPEN_MAX
+    # They are over.
+    assert await wait_of(gateways[0], "eli", "10.1.1.1", user=CAS + 2) == 0
+    for n in range(ACCOUNT_FREE):
+        await gateways[0].failed(Attempt("eli", f"10.1.2.{n}", CAS + 2), NOW - ACCOUNT_DELAY_MAX_MS)
+    assert await tried_together(gateways, [Attempt("eli", f"10.1.3.{n}", CAS + 2) for n in range(30)]) == 1
+    # The user at home is not kept out by them.
+    await gateways[0].succeeded(Attempt("eli", "10.1.4.4", CAS + 2))
+    assert await tried_together(gateways, [Attempt("eli", "10.1.4.4", CAS + 2)] * 3) == 3
+
+
+async def test_without_redis_guesses_at_the_same_moment_are_few_in_each_gateway():
+    alone = LogInFailures()
+    assert await tried_together([alone], [Attempt("fay", f"10.1.0.{n}") for n in range(30)]) == OPEN_MAX
+    assert await tried_together([alone], [Attempt("fay", f"10.1.1.{n}") for n in range(30)]) == OPEN_MAX
 
 
 async def test_without_redis_a_gateway_counts_alone():

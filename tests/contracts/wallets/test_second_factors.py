@@ -4,9 +4,11 @@ import pyotp
 import pytest
 
 from chain.wallets.cipher import KeyCipher
+from domain.ids import id_text
 from domain.wallets.second_factor import ATTEMPTS_MAX, LOCK_MS, STEP_MS
 from gateway.identity.attempts import TooManyAttempts
 from gateway.identity.second_factor import FactorState, SecondFactorCheck, SecondFactorError
+from gateway.rest.identity.bodies import CODE_LENGTH_MAX
 from persistence.identity.store import UserStore
 from persistence.postgres.pool import Pool
 from persistence.wallets.second_factors import SecondFactors
@@ -103,6 +105,33 @@ async def test_a_recovery_code_is_good_once_in_any_case(pool: Pool):
     assert await refused(check.check(user, codes[0], NOW)) == "second_factor_invalid"
     other, check_other, _, _ = await enrolled(pool, "gus")
     assert await refused(check_other.check(other, codes[1], NOW)) == "second_factor_invalid"
+
+
+async def test_recovery_codes_have_120_random_bits_and_go_into_the_fields_of_codes(pool: Pool):
+    _, _, _, codes = await enrolled(pool, "gina")
+    assert {len(code.replace("-", "")) * 5 for code in codes} == {120}
+    assert all(len(code) <= CODE_LENGTH_MAX for code in codes)
+
+
+async def test_a_code_that_is_used_again_is_noted_and_its_user_is_mailed(pool: Pool):
+    user, check, secret, codes = await enrolled(pool, "greta")
+    later = NOW + STEP_MS
+
+    async def noted() -> tuple[int, int]:
+        """(entries of the audit trail, mails)."""
+        acts = "SELECT count(*) FROM audit_entries WHERE actor_id = $1 AND action = 'second_factor.code_used_again'"
+        mails = "SELECT count(*) FROM jobs WHERE key LIKE 'code_used_again:%' AND convert_from(payload, 'UTF8') LIKE $1"
+        return await pool.fetchval(acts, user), await pool.fetchval(mails, f"%{id_text(user)}%")
+
+    assert await refused(check.check(user, wrong(code(secret, later)), later)) == "second_factor_invalid"
+    await check.check(user, codes[0], later)
+    assert await refused(check.check(user, codes[0], later)) == "second_factor_invalid"
+    await check.check(user, code(secret, later), later)
+    assert await noted() == (0, 0)
+    # The same again, then the one before, which is as old.
+    assert await refused(check.check(user, code(secret, later), later)) == "second_factor_invalid"
+    assert await refused(check.check(user, code(secret, NOW), later)) == "second_factor_invalid"
+    assert await noted() == (2, 2)
 
 
 async def test_disabling_needs_a_code_and_removes_everything(pool: Pool):

@@ -24,6 +24,7 @@ SERVER = Path(__file__).parents[2] / "openid_server.py"
 CLIENT, SECRET = "ece-client", "a-client-secret-of-32-characters!"
 CALLBACK = "https://cards.example/api/v1/auth/oidc/own/callback"
 APP = "https://app.example/in"
+COOKIE = "__Secure-ece_oidc"
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ class Scene:
         return {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
 
     async def callback(self, query: dict[str, str], cookie: str | None) -> httpx.Response:
-        headers = {} if cookie is None else {"Cookie": f"ece_oidc={cookie}"}
+        headers = {} if cookie is None else {"Cookie": f"{COOKIE}={cookie}"}
         return await self.engine.request("GET", "/auth/oidc/own/callback", params=query, headers=headers)
 
     async def log_in(self, **query: str) -> httpx.Response:
@@ -83,7 +84,7 @@ def cookie_of(answer: httpx.Response) -> str:
     header = answer.headers["set-cookie"]
     for attribute in ("HttpOnly", "Secure", "SameSite=lax", "Max-Age=600", "Path=/api/v1/auth/oidc"):
         assert attribute in header, header
-    value: str = header.split(";")[0].removeprefix("ece_oidc=")
+    value: str = header.split(";")[0].removeprefix(f"{COOKIE}=")
     return value
 
 

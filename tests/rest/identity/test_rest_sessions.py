@@ -106,6 +106,25 @@ async def test_after_a_log_out_the_access_token_is_refused(engine: RestEngine):
     problem(await engine.request("GET", "/users/me", token=pair["access_token"]), 401, "unauthenticated")
 
 
+async def test_a_session_ends_a_time_after_its_log_in_however_much_it_is_used(database_url: str):
+    async with rest_engine(database_url, Limits(session_max_s=3_600)) as engine:
+        await register(engine, "eve")
+        pair, started = await log_in(engine, "eve"), engine.services.now_ms()
+
+        async def refreshed(left_s: int) -> httpx.Response:
+            """Once so much is left of the hour."""
+            at = started - 1_000 * (3_600 - left_s)
+            await engine.pool.execute("UPDATE log_ins SET started_at = $1 WHERE expires_at > $2", at, started)
+            return await engine.request("POST", "/auth/refresh", json={"refresh_token": pair["refresh_token"]})
+
+        answer = await refreshed(1_800)
+        assert answer.status_code == 200
+        pair = answer.json()
+        its = "SELECT log_ins.expires_at FROM log_ins JOIN users USING (user_id) WHERE username = 'eve'"
+        assert await engine.pool.fetchval(its) == started + 1_800_000
+        problem(await refreshed(-1), 401, "unauthenticated")
+
+
 async def test_the_public_keys_are_served_and_cacheable(engine: RestEngine):
     answer = await engine.http.get("http://ece/.well-known/jwks.json")
     [key] = answer.json()["keys"]

@@ -11,7 +11,8 @@ from ece.key_rotation import counts_by_key, encrypt_again
 from gateway.identity.emails import EmailEncryption
 from persistence.accounts.collecting import user_data
 from persistence.accounts.deletions import DELETE_USER, Deletions
-from persistence.identity.emails import OF_MAILS, OF_USERS, EmailForms
+from persistence.identity.emails import OF_IDENTITIES, OF_MAILS, OF_USERS, EmailForms
+from persistence.identity.identities import Claim, Identities
 from persistence.identity.mail_addresses import MailAddresses
 from persistence.identity.mail_jobs import LOCKED_OUT, mail_to_user
 from persistence.identity.mail_tokens import VERIFY_TTL_MS, MailTokens
@@ -75,6 +76,10 @@ async def asks_for(engine: RestEngine, login: str, address: str) -> None:
     token = await access_token(engine, login)
     body = {"email": address, "password": PASSWORD}
     assert (await engine.request("PUT", "/users/me/email", json=body, token=token)).status_code == 202
+
+
+def claimed(address: str | None, subject: str = "s") -> Claim:
+    return Claim("oidc", "https://id.example", subject, "own", address, address is not None)
 
 
 async def orders(engine: RestEngine, path: str, *addresses: str) -> None:
@@ -219,3 +224,47 @@ async def test_an_export_has_the_new_address_that_is_not_confirmed_and_a_deletio
     claimed = await sealing.services.jobs.claim({DELETE_USER: 1}, "test")
     assert await Deletions(sealing.pool).carry_out(claimed[0], due.due_at) == 0
     assert not await sealing.pool.fetchval("SELECT true FROM mail_addresses WHERE user_id = $1", user)
+
+
+async def test_the_address_that_a_provider_gave_is_encrypted_like_that_of_the_user(
+    sealing: RestEngine, emails: EmailEncryption
+):
+    pool, users = sealing.pool, UserStore(sealing.pool, emails)
+    identities, claim = Identities(pool, users, emails), claimed(f"Gil@{HIDDEN}")
+    gil = (await identities.register(claim, "gil", f"gil@{HIDDEN}", 1)).user_id
+    assert [one.claim for one in await identities.of(gil)] == [claim]
+    # The provider names another one at the next log-in, then none.
+    for changed in (
+        claimed("\N{SNOWMAN}, which is no address by our rules"),
+        claimed(f"gil-2@{HIDDEN}"),
+        claimed(None),
+    ):
+        assert (await identities.log_in(changed, 2)) is not None
+        assert [one.claim for one in await identities.of(gil)] == [changed]
+        async with user_data(pool, emails, gil) as data:
+            assert [row["email"] async for row in data.rows("identities")] == [changed.email]
+        for word in (HIDDEN, "snowman", "\N{SNOWMAN}"):
+            assert await places_with(pool, word) == set()
+
+
+async def test_addresses_of_identities_are_switched_and_rotated_with_those_of_users(
+    sealing: RestEngine, emails: EmailEncryption
+):
+    pool, rows, cipher = sealing.pool, DataKeyRows(sealing.pool), emails.cipher
+    clear, odd = Identities(pool, UserStore(pool)), "no address@switched.example, by our rules"
+    hal = (await clear.register(claimed("Hal@switched.example", "1"), "hal", "hal@other.example", 1)).user_id
+    await clear.link(hal, claimed(odd, "2"), 1)
+    assert await places_with(pool, "switched.example") == {"identities.email", "identities.email_key"}
+    await EmailForms(pool, emails, OF_IDENTITIES).change_page(0, 1_000)
+    assert await places_with(pool, "switched.example") == set()
+    old = cipher.key_id
+    await rows.add(cipher.new_data_key(2))
+    cipher.install(await rows.all())
+    async for _ in encrypt_again(pool, cipher):
+        pass
+    assert (await counts_by_key(pool))["addresses of identities"].keys() == {cipher.key_id} != {old}
+    shown = [one.claim.email for one in await Identities(pool, UserStore(pool, emails), emails).of(hal)]
+    assert shown == ["Hal@switched.example", odd]
+    back = EmailEncryption(cipher, seals=False)
+    await EmailForms(pool, back, OF_IDENTITIES).change_page(0, 1_000)
+    assert [one.claim.email for one in await clear.of(hal)] == shown

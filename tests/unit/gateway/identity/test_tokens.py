@@ -16,7 +16,6 @@ from gateway.identity.tokens import (
     TokenExpired,
     TokenInvalid,
     TokenIssuer,
-    TokenRevoked,
 )  # fmt: skip
 
 SECRET = "a-secret-of-at-least-thirty-two-characters"
@@ -158,16 +157,6 @@ def test_a_token_that_was_verified_before_still_expires():
     assert issuer.verify(token, NOW_S) == issuer.verify(token, NOW_S + 899)
     with pytest.raises(TokenExpired):
         issuer.verify(token, NOW_S + 900)
-
-
-def test_a_token_that_was_verified_before_is_refused_once_its_session_has_ended():
-    ended: set[str] = set()
-    own = TokenIssuer(SECRET, 900, ended=ended)
-    token = own.issue(USER, "ann", (), NOW_S, "log-in")
-    assert own.verify(token, NOW_S).session == "log-in"
-    ended.add("log-in")
-    with pytest.raises(TokenRevoked):
-        own.verify(token, NOW_S)
 
 
 def test_a_token_that_was_verified_before_is_refused_once_its_key_is_gone():

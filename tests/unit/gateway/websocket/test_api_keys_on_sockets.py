@@ -31,7 +31,7 @@ class Stored:
 
 def credentials(g: Gateway, stored: Stored) -> Credentials:
     now_ms = g.clock.now_ms
-    return Credentials(TOKENS, ApiKeyCheck(stored, now_ms), AccessChangeFeed(stored, 1_000_000), now_ms)
+    return Credentials(TOKENS, ApiKeyCheck(stored, now_ms), AccessChangeFeed(stored, 1_000_000, now_ms), now_ms)
 
 
 def bid(client: Client, key: str = "k") -> int:
@@ -87,7 +87,7 @@ async def test_a_cookie_from_before_a_change_of_roles_is_refused_and_an_api_key_
         checks = credentials(g, stored)
         token = TOKENS.issue(ANN, "ann", DEFAULT_ROLES, NOW_S)
         assert (await g.client(credentials=checks, cookie=token).ask("hello", cookie=True))["ok"]
-        stored.changes = [AccessChange(ANN, None, g.clock.now_ms(), 1)]
+        stored.changes = [AccessChange(g.clock.now_ms(), ANN, None, 1)]
         await checks.changes.read()
         for cookie in (token, KEY):
             client = g.client(credentials=checks, cookie=cookie)
@@ -103,13 +103,13 @@ async def test_the_socket_of_a_revoked_key_is_closed_and_a_token_from_before_a_c
         bot, person = g.client(credentials=checks), g.client(credentials=checks)
         assert (await bot.ask("hello", token=KEY))["ok"]
         assert (await person.hello())["ok"]
-        checks.changes.changed.append(bot.session.access_changed)
-        checks.changes.changed.append(person.session.access_changed)
-        stored.changes = [AccessChange(ANN, KEY_ID, g.clock.now_ms())]
+        checks.changes.changed.append(lambda _: bot.session.access_changed())
+        checks.changes.changed.append(lambda _: person.session.access_changed())
+        stored.changes = [AccessChange(g.clock.now_ms(), ANN, KEY_ID)]
         await checks.changes.read()
         assert [code for code, _ in bot.connection.closed] == [4503]
         assert person.connection.closed == []
-        stored.changes = [AccessChange(ANN, None, g.clock.now_ms(), 1)]
+        stored.changes = [AccessChange(g.clock.now_ms(), ANN, None, 1)]
         await checks.changes.read()
         refused = await person.ask("bid", auction=id_text(AUCTION), amount=5_000_000, key="k")
         assert code_of(refused) == "unauthenticated"

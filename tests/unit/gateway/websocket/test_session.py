@@ -319,6 +319,17 @@ async def test_what_is_no_map_is_answered_without_an_id():
         assert client.connection.closed == []
 
 
+@virtual
+async def test_an_invalid_frame_is_logged_without_what_it_says():
+    async with gateway() as g:
+        client = g.client(address="192.0.2.7")
+        with capture_logs() as logged:
+            client.send_raw({"op": "sell", "id": 9, "secret": "secret"})
+            client.session.received(b"\xc1secret")
+        entry = {"event": "frame_invalid", "address": "192.0.2.7", "log_level": "info"}
+        assert logged == [entry | {"broken": False}, entry | {"broken": True}]
+
+
 @pytest.mark.parametrize(("codec", "data"), [(MSGPACK, b"\xc1"), (JSON, "{"), (MSGPACK, "{}"), (JSON, b"\x80")])
 def test_what_can_not_be_read_ends_the_connection(codec: Codec, data: bytes | str):
     @virtual
@@ -395,7 +406,7 @@ def test_no_bytes_make_a_session_fail(messages: list[bytes]):
 
     with capture_logs() as logs:
         scenario()
-    assert logs == []
+    assert {entry["event"] for entry in logs} <= {"frame_invalid"}
 
 
 @virtual
