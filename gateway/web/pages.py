@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import structlog
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -99,6 +100,9 @@ def web_router(folder: Path = BUILT) -> APIRouter:
         if built is None:
             return _missing(app)
         headers = {"Content-Security-Policy": POLICY, "Permissions-Policy": PERMISSIONS}
+        route: APIRoute = request.scope["route"]
+        if links := ", ".join(map(_preload, app.preloads(route.path))):
+            headers["Link"] = links
         return _answer(request, built, ASK_FIRST, headers)
 
     def asset(request: Request, name: str) -> Response:
@@ -123,6 +127,11 @@ def _file(app: BuiltApp, path: str) -> BuiltFile | None:
     except (BuildTooLarge, OSError) as error:
         log.error("web_build_unreadable", error=str(error))
         return None
+
+
+def _preload(file: str) -> str:
+    how = "rel=preload; as=style" if file.endswith(".css") else "rel=modulepreload"
+    return f"</{file}>; {how}"
 
 
 def _found(

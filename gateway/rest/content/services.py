@@ -9,16 +9,18 @@ from actors.content.store import ContentStore
 from chain.storage.images import ImageFacts, inspect_image
 from domain.errors import OVERLOADED
 from gateway.http.problems import Problem
+from gateway.rest.content.thumbnails import Thumbnails
 
 # Each takes a connection and a file, and its image memory while it is decoded.
 UPLOADS_MAX = 8
 
 
 class ContentService:
-    """``store``, and bounds of what a gateway does with images at the same time."""
+    """``store``, ``thumbnails``, and bounds of what a gateway does with images at the same time."""
 
     def __init__(self, store: ContentStore, uploads_max: int = UPLOADS_MAX) -> None:
         self.store = store
+        self.thumbnails = Thumbnails()
         self._places = uploads_max
         # One image at a time: a large one takes 64 MiB.
         self._decoding = asyncio.Lock()

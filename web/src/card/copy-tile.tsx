@@ -2,7 +2,7 @@ import '../styles/copies.css'
 import type { ReactNode } from 'react'
 import type { Copy } from '../server/rest'
 import { text } from '../text/text'
-import { pictureAddress } from './picture-address'
+import { pictureAddress, pictureWidths } from './picture-address'
 
 /** A copy, small: picture, name, which one it is. Undefined: not known yet. */
 export function CopyTile({ copy, children }: { copy: Copy | undefined; children?: ReactNode }) {
@@ -12,6 +12,8 @@ export function CopyTile({ copy, children }: { copy: Copy | undefined; children?
       <img
         className={copy.image ? 'picture' : 'picture blank'}
         src={copy.image ? pictureAddress(copy.image) : '/icon.svg'}
+        srcSet={copy.image ? pictureWidths(copy.image) : undefined}
+        sizes="3.75rem"
         alt=""
         width="60"
         height="84"

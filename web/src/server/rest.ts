@@ -6,6 +6,8 @@ import { type SentAnswer, sendWithProgress } from './progress'
 type Schemas = components['schemas']
 export type Schema<N extends keyof Schemas> = Schemas[N]
 export type Auction = Schemas['AuctionState']
+/** With the first of its copies. */
+export type ListedAuction = Schemas['ListedState']
 export type AuctionPage = Schemas['AuctionPage']
 export type BidItem = Schemas['BidItem']
 export type BidPage = Schemas['BidPage']
