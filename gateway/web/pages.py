@@ -1,9 +1,10 @@
 """The browser client: its pages, which are one document, and the files that they load."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import quote
 
 import structlog
 from fastapi import APIRouter
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.http.problems import Problem
+from gateway.rest import API_PREFIX
 from gateway.web.built import INDEX, BuildTooLarge, BuiltApp, BuiltFile
 
 BUILT = Path(__file__).parent.parent.parent / "web" / "dist"
@@ -49,6 +51,12 @@ PAGES = (
     "/mints",
     "/mints/{mint}",
 )
+# What a page asks for first, letter by letter as the app asks for it: tests/system/web/journeys/test_first_requests.py.
+DATA: Mapping[str, Sequence[str]] = {
+    "/": ("/auctions?status=open&sort=newest&limit=24", "/auctions?status=open&sort=ending&limit=5"),
+    "/browse": ("/catalog/cards?q=&sort=relevance&limit=24", "/catalog/facets?q=", "/catalog/sets"),
+    "/cards/{card}": ("/catalog/cards/{card}",),
+}
 WORKER = "service-worker.js"
 # At the top of the site, beside the pages.
 TOP_FILES = (
@@ -100,9 +108,8 @@ def web_router(folder: Path = BUILT) -> APIRouter:
         if built is None:
             return _missing(app)
         headers = {"Content-Security-Policy": POLICY, "Permissions-Policy": PERMISSIONS}
-        route: APIRoute = request.scope["route"]
-        if links := ", ".join(map(_preload, app.preloads(route.path))):
-            headers["Link"] = links
+        if links := _links(request, app):
+            headers["Link"] = ", ".join(links)
         return _answer(request, built, ASK_FIRST, headers)
 
     def asset(request: Request, name: str) -> Response:
@@ -127,6 +134,18 @@ def _file(app: BuiltApp, path: str) -> BuiltFile | None:
     except (BuildTooLarge, OSError) as error:
         log.error("web_build_unreadable", error=str(error))
         return None
+
+
+def _links(request: Request, app: BuiltApp) -> list[str]:
+    """What the browser should ask for at once: files, and data, which depend on what stands after the `?`."""
+    route: APIRoute = request.scope["route"]
+    links = [_preload(file) for file in app.preloads(route.path)]
+    if request.url.query == "":
+        # A path has any characters, also those that end a header.
+        parts = {name: quote(value, safe="") for name, value in request.path_params.items()}
+        wanted = [API_PREFIX + path.format(**parts) for path in DATA.get(route.path, ())]
+        links += [f"<{path}>; rel=preload; as=fetch; crossorigin" for path in wanted]
+    return links
 
 
 def _preload(file: str) -> str:

@@ -203,7 +203,8 @@ async function repeated(verb: Verb, address: string, sent: Sent): Promise<unknow
 const isOffline = (): boolean => globalThis.navigator?.onLine === false
 
 async function once(verb: Verb, address: string, sent: Sent): Promise<unknown> {
-  const headers: Record<string, string> = { Accept: 'application/json' }
+  // No Accept: only a request without headers of its own takes what the document has preloaded.
+  const headers: Record<string, string> = {}
   if (sent.content !== undefined) headers['Content-Type'] = sent.type
   if (sent.cookies) headers['X-Session'] = 'cookie'
   const csrf = verb === 'get' ? undefined : hooks.csrf()
