@@ -12,7 +12,8 @@ import { Welcome } from './welcome'
 const SORTS: readonly Sort[] = ['ending', 'newest']
 const SKELETONS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j']
 const SOON = 5
-const EAGER = 4
+/** On a phone the others are not seen at first. */
+const EAGER = 2
 /** With fewer auctions than this one list is enough. */
 const SOON_FROM = 10
 
@@ -78,11 +79,7 @@ function Open({ listing, auctions, soon, sorts }: Found) {
           {auctions
             .filter(({ id }) => !apart.has(id))
             .map((auction, place) => (
-              <AuctionTile
-                key={auction.id}
-                listed={auction}
-                eager={soon.length === 0 && place < EAGER}
-              />
+              <AuctionTile key={auction.id} listed={auction} eager={soon.length === 0 && place < EAGER} />
             ))}
         </ul>
         {listing.more && (
@@ -100,8 +97,8 @@ function EndingSoon({ auctions }: { auctions: readonly ListedAuction[] }) {
     <section className="soon" aria-labelledby="soon">
       <h2 id="soon">{text.home.ending}</h2>
       <ul className="tiles row">
-        {auctions.map((auction) => (
-          <AuctionTile key={auction.id} listed={auction} eager />
+        {auctions.map((auction, place) => (
+          <AuctionTile key={auction.id} listed={auction} eager={place < EAGER} />
         ))}
       </ul>
     </section>
