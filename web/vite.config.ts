@@ -67,10 +67,11 @@ function preloads(): Plugin {
       const chunks = Object.values(bundle).filter((file) => file.type === 'chunk')
       const byName = new Map(chunks.map((chunk) => [chunk.fileName, chunk]))
       const entry = chunks.find(({ isEntry }) => isEntry)
+      const named = new Set([entry?.fileName, ...(entry?.imports ?? [])])
       // With its styles, and what it imports.
       const filesOf = (name: string, found = new Set<string>()): Set<string> => {
         const chunk = byName.get(name)
-        if (!chunk || chunk === entry || found.has(name)) return found
+        if (!chunk || named.has(name) || found.has(name)) return found
         found.add(name)
         for (const style of chunk.viteMetadata?.importedCss ?? []) found.add(style)
         for (const imported of chunk.imports) filesOf(imported, found)
@@ -116,7 +117,11 @@ export default defineConfig({
   plugins: [preloads(), serviceWorker(), precompress()],
   // Nothing inline: the content security policy of the gateway forbids it.
   build: {
-    rolldownOptions: { checks: { pluginTimings: false } },
+    rolldownOptions: {
+      checks: { pluginTimings: false },
+      // What every page needs is one script: in twenty of them, a few at a time, it took rounds of requests.
+      output: { codeSplitting: { groups: [{ name: 'app', tags: ['$initial'] }] } },
+    },
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: 'es2022',

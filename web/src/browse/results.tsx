@@ -13,7 +13,7 @@ type CardItem = Schema<'CardItem'>
 
 const PAGE = 24
 const EAGER = 4
-const TILE = '(max-width: 30rem) 45vw, 13rem'
+const TILE = '(max-width: 30rem) 44vw, 13rem'
 const SKELETONS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
 
 /** The cards of a search. Those of the search before stay until the new ones are there. */

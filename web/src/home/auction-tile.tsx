@@ -8,7 +8,7 @@ import { money, text } from '../text/text'
 import { useLiveAuction } from './use-live-auction'
 
 const NEARLY_SEEN = '200px'
-const TILE = '(max-width: 30rem) 45vw, 15rem'
+const TILE = '(max-width: 30rem) 44vw, 15rem'
 
 /** One auction on the home page: live while it can be seen. */
 export function AuctionTile({ listed, eager = false }: { listed: ListedAuction; eager?: boolean }) {
