@@ -63,29 +63,33 @@ function preloads(): Plugin {
   return {
     name: 'preloads',
     apply: 'build',
-    generateBundle(_, bundle) {
-      const chunks = Object.values(bundle).filter((file) => file.type === 'chunk')
-      const byName = new Map(chunks.map((chunk) => [chunk.fileName, chunk]))
-      const entry = chunks.find(({ isEntry }) => isEntry)
-      const named = new Set([entry?.fileName, ...(entry?.imports ?? [])])
-      // With its styles, and what it imports.
-      const filesOf = (name: string, found = new Set<string>()): Set<string> => {
-        const chunk = byName.get(name)
-        if (!chunk || named.has(name) || found.has(name)) return found
-        found.add(name)
-        for (const style of chunk.viteMetadata?.importedCss ?? []) found.add(style)
-        for (const imported of chunk.imports) filesOf(imported, found)
-        return found
-      }
-      const screens = readFileSync('src/screens.ts', 'utf8').matchAll(SCREEN)
-      const files = Object.fromEntries(
-        [...screens].map(([, path = '', module = '']) => {
-          const chunk = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith(`/src/${module}.tsx`))
-          if (!chunk) throw new Error(`${path} has no chunk`)
-          return [path, [...filesOf(chunk.fileName)]]
-        }),
-      )
-      this.emitFile({ type: 'asset', fileName: 'preloads.json', source: JSON.stringify(files) })
+    generateBundle: {
+      // Scripts that have nothing but styles are gone by then.
+      order: 'post',
+      handler(_, bundle) {
+        const chunks = Object.values(bundle).filter((file) => file.type === 'chunk')
+        const byName = new Map(chunks.map((chunk) => [chunk.fileName, chunk]))
+        const entry = chunks.find(({ isEntry }) => isEntry)
+        const named = new Set([entry?.fileName, ...(entry?.imports ?? [])])
+        // With its styles, and what it imports.
+        const filesOf = (name: string, found = new Set<string>()): Set<string> => {
+          const chunk = byName.get(name)
+          if (!chunk || named.has(name) || found.has(name)) return found
+          found.add(name)
+          for (const style of chunk.viteMetadata?.importedCss ?? []) found.add(style)
+          for (const imported of chunk.imports) filesOf(imported, found)
+          return found
+        }
+        const screens = readFileSync('src/screens.ts', 'utf8').matchAll(SCREEN)
+        const files = Object.fromEntries(
+          [...screens].map(([, path = '', module = '']) => {
+            const chunk = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith(`/src/${module}.tsx`))
+            if (!chunk) throw new Error(`${path} has no chunk`)
+            return [path, [...filesOf(chunk.fileName)]]
+          }),
+        )
+        this.emitFile({ type: 'asset', fileName: 'preloads.json', source: JSON.stringify(files) })
+      },
     },
   }
 }

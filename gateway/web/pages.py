@@ -149,7 +149,7 @@ def _links(request: Request, app: BuiltApp) -> list[str]:
 
 
 def _preload(file: str) -> str:
-    how = "rel=preload; as=style" if file.endswith(".css") else "rel=modulepreload"
+    how = "rel=preload; as=style; crossorigin" if file.endswith(".css") else "rel=modulepreload"
     return f"</{file}>; {how}"
 
 

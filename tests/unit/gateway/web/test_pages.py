@@ -52,7 +52,7 @@ def test_each_page_is_the_one_document_which_browsers_ask_for_again(http: TestCl
 
 
 def test_a_page_comes_with_the_names_of_what_it_needs(http: TestClient):
-    home = "</assets/home.js>; rel=modulepreload, </assets/home.css>; rel=preload; as=style"
+    home = "</assets/home.js>; rel=modulepreload, </assets/home.css>; rel=preload; as=style; crossorigin"
     assert http.get("/?from=mail").headers["link"] == home
     data = "</api/v1/auctions?status=open&sort=newest&limit=24>; rel=preload; as=fetch; crossorigin"
     assert http.get("/").headers["link"].startswith(f"{home}, {data}")
