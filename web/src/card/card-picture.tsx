@@ -1,6 +1,6 @@
 import '../styles/card.css'
-import { text } from '../text/text'
 import type { Copy } from '../server/rest'
+import { text } from '../text/text'
 import { pictureAddress, pictureWidths } from './picture-address'
 
 interface How {

@@ -29,8 +29,8 @@ export function CopyTile({ copy, children }: { copy: Copy | undefined; children?
   )
 }
 
-/** `ocean · 7 · No. 2 · PSA 9.5` */
-export function whichCopy({ set, number, serial, grader, grade }: Copy): string {
+/** `Ocean · 7 · No. 2 · PSA 9.5` */
+export function whichCopy({ set_name, number, serial, grader, grade }: Copy): string {
   const graded = grader && grade !== null ? [text.compose.grade(grader, (grade / 10).toFixed(1))] : []
-  return [set, number, text.compose.serial(serial), ...graded].join(' · ')
+  return [set_name, number, text.compose.serial(serial), ...graded].join(' · ')
 }
