@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.http.problems import Problem
-from gateway.rest import API_PREFIX
 from gateway.web.built import INDEX, BuildTooLarge, BuiltApp, BuiltFile
 
 BUILT = Path(__file__).parent.parent.parent / "web" / "dist"
@@ -53,9 +52,13 @@ PAGES = (
 )
 # What a page asks for first, letter by letter as the app asks for it: tests/system/web/journeys/test_first_requests.py.
 DATA: Mapping[str, Sequence[str]] = {
-    "/": ("/auctions?status=open&sort=newest&limit=24", "/auctions?status=open&sort=ending&limit=5"),
-    "/browse": ("/catalog/cards?q=&sort=relevance&limit=24", "/catalog/facets?q=", "/catalog/sets"),
-    "/cards/{card}": ("/catalog/cards/{card}",),
+    "/": ("/api/v1/auctions?status=open&sort=newest&limit=24", "/api/v1/auctions?status=open&sort=ending&limit=5"),
+    "/browse": (
+        "/api/v1/catalog/cards?q=&sort=relevance&limit=24",
+        "/api/v1/catalog/facets?q=",
+        "/api/v1/catalog/sets",
+    ),
+    "/cards/{card}": ("/api/v1/catalog/cards/{card}",),
 }
 WORKER = "service-worker.js"
 # At the top of the site, beside the pages.
@@ -143,7 +146,7 @@ def _links(request: Request, app: BuiltApp) -> list[str]:
     if request.url.query == "":
         # A path has any characters, also those that end a header.
         parts = {name: quote(value, safe="") for name, value in request.path_params.items()}
-        wanted = [API_PREFIX + path.format(**parts) for path in DATA.get(route.path, ())]
+        wanted = [path.format(**parts) for path in DATA.get(route.path, ())]
         links += [f"<{path}>; rel=preload; as=fetch; crossorigin" for path in wanted]
     return links
 
