@@ -50,7 +50,7 @@ PAGES = (
     "/mints",
     "/mints/{mint}",
 )
-# What a page asks for first, letter by letter as the app asks for it: tests/system/web/journeys/test_first_requests.py.
+# What a page asks for first, letter by letter as the app asks for it (useListing, browse-page, card-page).
 DATA: Mapping[str, Sequence[str]] = {
     "/": ("/api/v1/auctions?status=open&sort=newest&limit=24", "/api/v1/auctions?status=open&sort=ending&limit=5"),
     "/browse": (
