@@ -53,6 +53,47 @@ function serviceWorker(): Plugin {
   }
 }
 
+const SCREEN = /path: '([^']+)', load: \(\) => import\('\.\/([^']+)'\)/g
+
+/**
+ * Writes preloads.json: by the path of a screen (src/screens.ts) the files that it needs beside those of the document. The
+ * gateway names them with the document, so that browsers ask for them at once, and not when the app has begun.
+ */
+function preloads(): Plugin {
+  return {
+    name: 'preloads',
+    apply: 'build',
+    generateBundle: {
+      // Scripts that have nothing but styles are gone by then.
+      order: 'post',
+      handler(_, bundle) {
+        const chunks = Object.values(bundle).filter((file) => file.type === 'chunk')
+        const byName = new Map(chunks.map((chunk) => [chunk.fileName, chunk]))
+        const entry = chunks.find(({ isEntry }) => isEntry)
+        const named = new Set([entry?.fileName, ...(entry?.imports ?? [])])
+        // With its styles, and what it imports.
+        const filesOf = (name: string, found = new Set<string>()): Set<string> => {
+          const chunk = byName.get(name)
+          if (!chunk || named.has(name) || found.has(name)) return found
+          found.add(name)
+          for (const style of chunk.viteMetadata?.importedCss ?? []) found.add(style)
+          for (const imported of chunk.imports) filesOf(imported, found)
+          return found
+        }
+        const screens = readFileSync('src/screens.ts', 'utf8').matchAll(SCREEN)
+        const files = Object.fromEntries(
+          [...screens].map(([, path = '', module = '']) => {
+            const chunk = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith(`/src/${module}.tsx`))
+            if (!chunk) throw new Error(`${path} has no chunk`)
+            return [path, [...filesOf(chunk.fileName)]]
+          }),
+        )
+        this.emitFile({ type: 'asset', fileName: 'preloads.json', source: JSON.stringify(files) })
+      },
+    },
+  }
+}
+
 /** Writes NAME.gz and NAME.br beside each text file: the gateway sends what the browser takes. */
 function precompress(): Plugin {
   return {
@@ -77,10 +118,14 @@ function precompress(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [serviceWorker(), precompress()],
+  plugins: [preloads(), serviceWorker(), precompress()],
   // Nothing inline: the content security policy of the gateway forbids it.
   build: {
-    rolldownOptions: { checks: { pluginTimings: false } },
+    rolldownOptions: {
+      checks: { pluginTimings: false },
+      // What every page needs is one script: in twenty of them, a few at a time, it took rounds of requests.
+      output: { codeSplitting: { groups: [{ name: 'app', tags: ['$initial'] }] } },
+    },
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: 'es2022',

@@ -3,15 +3,18 @@
 import base64
 import hashlib
 import mimetypes
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
+import msgspec
+
 INDEX = "index.html"
 # Beside the output; scripts/web writes why a build failed.
 FAILURE = ".build-failure.txt"
+PRELOADS = "preloads.json"
 FILES_MAX = 500
 BYTES_MAX = 32 * 1024 * 1024
 FAILURE_CHARACTERS_MAX = 2_000
@@ -54,11 +57,17 @@ class BuiltApp:
         self._folder = folder
         self._read_at: int | None = None
         self._files: Mapping[str, BuiltFile] = {}
+        self._preloads: Mapping[str, Sequence[str]] = {}
 
     def file(self, path: str) -> BuiltFile | None:
         """A file of the build. Raises BuildTooLarge."""
         self._refresh()
         return self._files.get(path)
+
+    def preloads(self, page: str) -> Sequence[str]:
+        """The files that the page of this route needs beside those which the document names. Raises BuildTooLarge."""
+        self._refresh()
+        return self._preloads.get(page, ())
 
     def failure(self) -> str | None:
         """Why the last build failed; None if none did."""
@@ -72,10 +81,12 @@ class BuiltApp:
         try:
             built_at = (self._folder / INDEX).stat().st_mtime_ns
         except OSError:
-            self._read_at, self._files = None, {}
+            self._read_at, self._files, self._preloads = None, {}, {}
             return
         if built_at != self._read_at:
             self._files, self._read_at = read_build(self._folder), built_at
+            listed = self._files.get(PRELOADS)
+            self._preloads = {} if listed is None else msgspec.json.decode(listed.content, type=dict[str, list[str]])
 
 
 def read_build(folder: Path) -> Mapping[str, BuiltFile]:

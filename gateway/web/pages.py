@@ -1,12 +1,14 @@
 """The browser client: its pages, which are one document, and the files that they load."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import quote
 
 import structlog
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -49,6 +51,16 @@ PAGES = (
     "/mints",
     "/mints/{mint}",
 )
+# What a page asks for first, letter by letter as the app asks for it (useListing, browse-page, card-page).
+DATA: Mapping[str, Sequence[str]] = {
+    "/": ("/api/v1/auctions?status=open&sort=newest&limit=24", "/api/v1/auctions?status=open&sort=ending&limit=5"),
+    "/browse": (
+        "/api/v1/catalog/cards?q=&sort=relevance&limit=24",
+        "/api/v1/catalog/facets?q=",
+        "/api/v1/catalog/sets",
+    ),
+    "/cards/{card}": ("/api/v1/catalog/cards/{card}",),
+}
 WORKER = "service-worker.js"
 # At the top of the site, beside the pages.
 TOP_FILES = (
@@ -100,6 +112,8 @@ def web_router(folder: Path = BUILT) -> APIRouter:
         if built is None:
             return _missing(app)
         headers = {"Content-Security-Policy": POLICY, "Permissions-Policy": PERMISSIONS}
+        if links := _links(request, app):
+            headers["Link"] = ", ".join(links)
         return _answer(request, built, ASK_FIRST, headers)
 
     def asset(request: Request, name: str) -> Response:
@@ -124,6 +138,23 @@ def _file(app: BuiltApp, path: str) -> BuiltFile | None:
     except (BuildTooLarge, OSError) as error:
         log.error("web_build_unreadable", error=str(error))
         return None
+
+
+def _links(request: Request, app: BuiltApp) -> list[str]:
+    """What the browser should ask for at once: files, and data, which depend on what stands after the `?`."""
+    route: APIRoute = request.scope["route"]
+    links = [_preload(file) for file in app.preloads(route.path)]
+    if request.url.query == "":
+        # A path has any characters, also those that end a header.
+        parts = {name: quote(value, safe="") for name, value in request.path_params.items()}
+        wanted = [path.format(**parts) for path in DATA.get(route.path, ())]
+        links += [f"<{path}>; rel=preload; as=fetch; crossorigin" for path in wanted]
+    return links
+
+
+def _preload(file: str) -> str:
+    how = "rel=preload; as=style; crossorigin" if file.endswith(".css") else "rel=modulepreload"
+    return f"</{file}>; {how}"
 
 
 def _found(

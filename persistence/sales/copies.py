@@ -34,6 +34,8 @@ class Copy(msgspec.Struct, frozen=True):
     cost: int | None
     acquired_at: int
     image: str | None
+    set_name: str
+    rarity: str
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -69,7 +71,7 @@ class NewCopies(msgspec.Struct, frozen=True):
 
 _COPY = """
     SELECT c.copy_id, c.card_id, k.name, s.code, k.number, c.serial, c.grader, c.grade, c.owner_id, u.username, c.place,
-        c.locked_by, c.cost, c.acquired_at, k.images[1]
+        c.locked_by, c.cost, c.acquired_at, k.images[1], s.name, k.rarity
     FROM copies c JOIN cards k ON k.card_id = c.card_id JOIN card_sets s ON s.set_id = k.set_id
     LEFT JOIN users u ON u.user_id = c.owner_id
 """
@@ -131,6 +133,11 @@ class Copies:
         """One copy."""
         row = await guarded(self._pool.fetchrow(f"{_COPY} WHERE c.copy_id = $1", copy))
         return None if row is None else Copy(*row)
+
+    async def some(self, copies: Sequence[int]) -> dict[int, Copy]:
+        """Those of these that there are, by their ids."""
+        rows = await guarded(self._pool.fetch(f"{_COPY} WHERE c.copy_id = ANY($1)", copies)) if copies else []
+        return {row[0]: Copy(*row) for row in rows}
 
     async def page(
         self, after: int, limit: int, *, owner: int | None = None, card: int | None = None, place: str | None = None

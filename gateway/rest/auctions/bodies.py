@@ -14,6 +14,7 @@ from domain.ids import ID_LENGTH, InvalidId, id_text, parse_id
 from domain.money import AMOUNT_MAX
 from gateway.identity.tokens import Identity
 from gateway.rest.idempotency import InvalidRequest
+from gateway.rest.sales.bodies import CopyItem
 from gateway.rest.text import LINE
 from persistence.auctions.reading import ListedAuction
 
@@ -116,10 +117,16 @@ class AuctionState(BaseModel):
     seq: int
 
 
+class ListedState(AuctionState):
+    """An auction in a list."""
+
+    copy_: Annotated[CopyItem | None, Field(alias="copy", description="The first of ``copies``")]
+
+
 class AuctionPage(BaseModel):
     """A page of auctions; ``next_cursor`` is null on the last one."""
 
-    items: list[AuctionState]
+    items: list[ListedState]
     next_cursor: str | None
 
 

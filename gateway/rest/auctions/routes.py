@@ -1,5 +1,6 @@
 """Listing, looking up, bidding, cancelling and closing auctions."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -40,12 +41,14 @@ from gateway.rest.idempotency import InvalidRequest, Posted, idempotent
 from gateway.rest.identity.bodies import USERNAME_PATTERN
 from gateway.rest.proofs import ProofsDep
 from gateway.rest.routing import api_router
+from gateway.rest.sales.bodies import copy_json
 from gateway.rest.sales.copies import copy_problem, parsed
 from gateway.rest.services import Services, ServicesDep
 from persistence.auctions.reading import PAGE_MAX, AuctionFilter, ListedAuction, LoggedBid
 from persistence.audit.trail import Act
 from persistence.log.history import LoggedEvent
 from persistence.postgres.idempotency import Begun
+from persistence.sales.copies import Copy
 from persistence.sales.listing_quotas import QuotaExceeded
 from persistence.sales.listings import CopyRefusal
 
@@ -112,7 +115,10 @@ async def list_auctions(
     if len(rows) > limit:
         last = rows[limit - 1]
         following = encode_cursor(name, last.ends_at if ending else 0, last.auction)
-    return answered({"items": [listed_json(row, now_ms) for row in rows[:limit]], "next_cursor": following})
+    shown = rows[:limit]
+    copies = await services.sales.copies.some([row.copies[0] for row in shown if row.copies])
+    items = [listed_json(row, now_ms) | {"copy": _copy_json(row, copies)} for row in shown]
+    return answered({"items": items, "next_cursor": following})
 
 
 @router.get(
@@ -292,6 +298,11 @@ async def _known(services: Services, auction: int) -> ListedAuction:
     if row is None:
         raise Problem("not_found", "there is no such auction")
     return row
+
+
+def _copy_json(row: ListedAuction, copies: Mapping[int, Copy]) -> dict[str, Any] | None:
+    found = copies.get(row.copies[0]) if row.copies else None
+    return None if found is None else copy_json(found, None)
 
 
 def _bid_json(bid: LoggedBid, visitor: Identity | None, *, ended: bool) -> dict[str, Any]:

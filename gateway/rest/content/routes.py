@@ -41,11 +41,12 @@ UPLOAD_PATH = "/api/v1/content"
 DOCUMENT_TYPE = "application/json"
 # What a browser may show. Anything else is a download.
 SHOWN = frozenset({*MEDIA_TYPES.values(), DOCUMENT_TYPE})
+# Nothing in it may run, load or be framed, whatever a browser takes it for.
+SANDBOX = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox"}
 HEADERS = {
+    **SANDBOX,
     "Accept-Ranges": "bytes",
     "Cache-Control": "public, max-age=31536000, immutable",
-    # Nothing in it may run, load or be framed, whatever a browser takes it for.
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
     # Wallets and marketplaces read metadata from their own pages.
     "Access-Control-Allow-Origin": "*",

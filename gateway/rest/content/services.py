@@ -11,6 +11,7 @@ from chain.storage.files import IncomingFile
 from chain.storage.images import MEDIA_TYPES
 from domain.errors import OVERLOADED
 from gateway.http.problems import Problem
+from gateway.rest.content.thumbnails import Thumbnails
 
 # Each takes a connection and a file.
 UPLOADS_MAX = 8
@@ -25,12 +26,13 @@ class Picture(NamedTuple):
 
 
 class ContentService:
-    """``store``, and bounds of what a gateway does with images at the same time."""
+    """``store``, ``thumbnails``, and bounds of what a gateway does with images at the same time."""
 
     def __init__(self, store: ContentStore, scanner: Scanner, uploads_max: int = UPLOADS_MAX) -> None:
         """``scanner`` is not that of the scans: they don't wait for pictures that take long."""
         self.store = store
         self.scanner = scanner
+        self.thumbnails = Thumbnails()
         self._places = uploads_max
         # One picture at a time is in memory, as it was sent and as it becomes.
         self._encoding = asyncio.Lock()

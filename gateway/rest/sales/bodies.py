@@ -91,6 +91,8 @@ class CopyItem(BaseModel):
     owner: Annotated[str | None, Field(description="Username")]
     place: Literal["free", "listed", "trade", "withdrawn"]
     image: Annotated[str | None, Field(description="The first picture of its card")]
+    set_name: str
+    rarity: str
     auction: str | None = None
     trade: str | None = None
     cost: int | None = None
@@ -232,7 +234,8 @@ def copy_json(copy: Copy, viewer: int | None) -> dict[str, Any]:
     item = {
         "id": id_text(copy.id), "card": id_text(copy.card), "name": copy.card_name, "set": copy.set,
         "number": copy.number, "serial": copy.serial, "grader": copy.grader, "grade": copy.grade,
-        "owner": copy.owner_name, "place": copy.place, "image": copy.image,
+        "owner": copy.owner_name, "place": copy.place, "image": copy.image, "set_name": copy.set_name,
+        "rarity": copy.rarity,
     }  # fmt: skip
     if copy.locked_by is not None and copy.place == "listed":
         item["auction"] = id_text(copy.locked_by)

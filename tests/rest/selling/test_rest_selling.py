@@ -108,3 +108,20 @@ async def test_a_copy_is_shown_with_the_picture_of_its_card(engine: RestEngine, 
     card = await new_card(engine, operator, images=["/media/cards/front.webp", "/media/cards/back.webp"])
     [copy] = await made_for(operator, ann, card)
     assert (await engine.request("GET", f"/copies/{copy}")).json()["image"] == "/media/cards/front.webp"
+
+
+async def test_a_list_of_auctions_says_which_card_each_of_them_sells(engine: RestEngine, operator: Person):
+    seller = await engine.person()
+    card = await new_card(engine, operator, name="Heron", images=["/media/cards/heron.webp"])
+    copies = await made_for(operator, seller, card, count=2)
+    with_copies = await seller.open_auction(copies=copies)
+    without = await seller.open_auction()
+    items = (await engine.request("GET", "/auctions", params={"seller": seller.name})).json()["items"]
+    shown = {item["id"]: item["copy"] for item in items}
+    copy = (await engine.request("GET", f"/copies/{min(copies)}")).json()
+    assert shown == {with_copies["id"]: copy, without["id"]: None}
+    of_card = (await engine.request("GET", f"/catalog/cards/{card}")).json()
+    assert [copy[field] for field in ("card", "name", "set_name", "rarity", "image")] == [
+        card, "Heron", of_card["set"]["name"], of_card["rarity"], "/media/cards/heron.webp",
+    ]  # fmt: skip
+    assert "cost" not in copy

@@ -6,6 +6,8 @@ import { count, money, text } from '../text/text'
 import { everyDay, type Measure, type Report, utcDay } from './days'
 
 const HEIGHT = 256
+/** Steps of an axis: there is no half of a bid. */
+const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000]
 const DAY_S = 86_400
 
 interface Props {
@@ -26,8 +28,8 @@ export function DayChart({ report, measure, name }: Props) {
     if (!place) return
     const style = getComputedStyle(document.documentElement)
     const color = (token: string) => style.getPropertyValue(token).trim()
-    const shown = (value: number) =>
-      measure === 'bids' || measure === 'wins' ? count(value) : money(value, true)
+    const counts = measure === 'bids' || measure === 'wins'
+    const shown = (value: number) => (counts ? count(value) : money(value, true))
     const axis = {
       stroke: color('--ink-soft'),
       grid: { stroke: color('--line'), width: 1 },
@@ -46,7 +48,7 @@ export function DayChart({ report, measure, name }: Props) {
         },
         axes: [
           { ...axis, values: (_, days) => days.map((at) => utcDay(at * 1000, true)) },
-          { ...axis, size: 72, values: (_, values) => values.map(shown) },
+          { ...axis, size: 72, values: (_, values) => values.map(shown), ...(counts && { incrs: WHOLE }) },
         ],
         series: [
           { label: text.analytics.day, value: (_, at) => (at == null ? '–' : utcDay(at * 1000)) },

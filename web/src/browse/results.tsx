@@ -13,6 +13,7 @@ type CardItem = Schema<'CardItem'>
 
 const PAGE = 24
 const EAGER = 4
+const TILE = '(max-width: 30rem) 44vw, 13rem'
 const SKELETONS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
 
 /** The cards of a search. Those of the search before stay until the new ones are there. */
@@ -64,7 +65,7 @@ function CardTile({ card, eager }: { card: CardItem; eager: boolean }) {
   return (
     <li className="card-tile">
       <Link href={`/cards/${card.id}`}>
-        <Picture src={card.images[0]} name={card.name} eager={eager} />
+        <Picture src={card.images[0]} name={card.name} sizes={TILE} eager={eager} />
         <span className="card-name">{card.name}</span>
         <span className="card-set muted small">
           {card.set.name} · {card.number}

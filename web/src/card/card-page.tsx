@@ -15,6 +15,8 @@ import { Picture } from './card-picture'
 import { Copies } from './copies'
 import { Market } from './market'
 
+const PICTURE = '(max-width: 48rem) 20rem, 26rem'
+
 // With three.js, which is loaded when somebody wants to turn the card.
 const Viewer = lazy(() => import('./viewer'))
 
@@ -57,7 +59,7 @@ function Whole({ card }: { card: Card }) {
 
 function CardView({ card }: { card: Card }) {
   const [turning, setTurning] = useState(false)
-  const picture = <Picture src={card.images[0]} name={card.name} eager />
+  const picture = <Picture src={card.images[0]} name={card.name} sizes={PICTURE} eager />
   return (
     <div className="card-view">
       {turning ? (

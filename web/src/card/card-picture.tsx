@@ -1,31 +1,37 @@
 import '../styles/card.css'
+import type { Copy } from '../server/rest'
 import { text } from '../text/text'
-import type { SoldCard } from './card-of'
-import { pictureAddress } from './picture-address'
+import { pictureAddress, pictureWidths } from './picture-address'
+
+interface How {
+  /** How wide it is shown, as `sizes` has it. */
+  sizes: string
+  /** It is seen at once: what else the page loads can wait. */
+  eager?: boolean
+}
 
 /** The card that is sold: a skeleton while it is asked for, a card's back where there is no picture. */
 export function CardPicture({
   sold,
   title,
-  eager = false,
-}: {
-  sold: SoldCard | null | undefined
+  ...how
+}: How & {
+  sold: Copy | null | undefined
   title: string
-  eager?: boolean
 }) {
   if (sold === undefined) return <div className="picture skeleton" aria-hidden="true" />
-  return <Picture src={sold?.card.images[0]} name={sold?.card.name ?? title} eager={eager} />
+  return <Picture src={sold?.image} name={sold?.name ?? title} {...how} />
 }
 
 /** A picture of a card, or a card's back. Without a name it is an ornament: the name stands beside it. */
 export function Picture({
   src,
   name,
+  sizes,
   eager = false,
-}: {
+}: How & {
   src: string | null | undefined
   name: string
-  eager?: boolean
 }) {
   if (!src) {
     return (
@@ -41,10 +47,13 @@ export function Picture({
     <img
       className="picture"
       src={pictureAddress(src)}
+      srcSet={pictureWidths(src)}
+      sizes={sizes}
       alt={name}
       width="600"
       height="840"
       loading={eager ? 'eager' : 'lazy'}
+      fetchPriority={eager ? 'high' : 'auto'}
       decoding="async"
     />
   )

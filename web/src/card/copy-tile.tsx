@@ -2,7 +2,7 @@ import '../styles/copies.css'
 import type { ReactNode } from 'react'
 import type { Copy } from '../server/rest'
 import { text } from '../text/text'
-import { pictureAddress } from './picture-address'
+import { pictureAddress, pictureWidths } from './picture-address'
 
 /** A copy, small: picture, name, which one it is. Undefined: not known yet. */
 export function CopyTile({ copy, children }: { copy: Copy | undefined; children?: ReactNode }) {
@@ -12,6 +12,8 @@ export function CopyTile({ copy, children }: { copy: Copy | undefined; children?
       <img
         className={copy.image ? 'picture' : 'picture blank'}
         src={copy.image ? pictureAddress(copy.image) : '/icon.svg'}
+        srcSet={copy.image ? pictureWidths(copy.image) : undefined}
+        sizes="3.75rem"
         alt=""
         width="60"
         height="84"
@@ -27,8 +29,8 @@ export function CopyTile({ copy, children }: { copy: Copy | undefined; children?
   )
 }
 
-/** `ocean · 7 · No. 2 · PSA 9.5` */
-export function whichCopy({ set, number, serial, grader, grade }: Copy): string {
+/** `Ocean · 7 · No. 2 · PSA 9.5` */
+export function whichCopy({ set_name, number, serial, grader, grade }: Copy): string {
   const graded = grader && grade !== null ? [text.compose.grade(grader, (grade / 10).toFixed(1))] : []
-  return [set, number, text.compose.serial(serial), ...graded].join(' · ')
+  return [set_name, number, text.compose.serial(serial), ...graded].join(' · ')
 }

@@ -5,7 +5,8 @@ const CACHE_MAX = 500
 // Which card a copy is of never changes; where it is and whose may.
 const cache = new Map<string, Promise<Copy | undefined>>()
 
-function lookUp(copy: string): Promise<Copy | undefined> {
+/** What a copy is; undefined where it can't be found. */
+export function lookUp(copy: string): Promise<Copy | undefined> {
   let found = cache.get(copy)
   if (!found) {
     found = rest('get', '/copies/{copy_id}', { path: { copy_id: copy } }).catch(() => {

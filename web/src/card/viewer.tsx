@@ -26,7 +26,7 @@ export default function Viewer({ card }: { card: Card }) {
   if (failed)
     return (
       <>
-        <Picture src={front} name={card.name} eager />
+        <Picture src={front} name={card.name} sizes="26rem" eager />
         <p className="small muted">{text.card.noWebGl}</p>
       </>
     )

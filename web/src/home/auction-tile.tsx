@@ -1,30 +1,29 @@
 import { useEffect, useRef, useState } from 'react'
 import { Countdown } from '../auction/countdown'
-import { useCard } from '../card/card-of'
 import { CardPicture } from '../card/card-picture'
-import type { Auction } from '../server/rest'
+import type { ListedAuction } from '../server/rest'
 import { useSession } from '../session/use-session'
 import { Link } from '../shell/link'
 import { money, text } from '../text/text'
 import { useLiveAuction } from './use-live-auction'
 
 const NEARLY_SEEN = '200px'
+const TILE = '(max-width: 30rem) 44vw, 15rem'
 
 /** One auction on the home page: live while it can be seen. */
-export function AuctionTile({ listed }: { listed: Auction }) {
+export function AuctionTile({ listed, eager = false }: { listed: ListedAuction; eager?: boolean }) {
   const place = useRef<HTMLLIElement>(null)
-  const { seen, everSeen } = useSeen(place)
-  const auction = useLiveAuction(listed, seen)
-  const sold = useCard(listed.copies, everSeen)
+  const auction = useLiveAuction(listed, useSeen(place))
+  const sold = listed.copy
   const leads = useSession()?.username === auction.leader && auction.leader !== null
-  const name = sold?.card.name ?? auction.title
+  const name = sold?.name ?? auction.title
   return (
     <li className="tile" ref={place}>
       <Link href={`/auctions/${auction.id}`}>
-        <CardPicture sold={sold} title={auction.title} />
+        <CardPicture sold={sold} title={auction.title} sizes={TILE} eager={eager} />
         <span className="tile-title">{name}</span>
         <span className="tile-set muted">
-          {sold ? `${sold.card.set.name} · ${sold.card.number}` : text.room.seller(auction.seller)}
+          {sold ? `${sold.set_name} · ${sold.number}` : text.room.seller(auction.seller)}
         </span>
         <span className="tile-facts">
           <span>
@@ -51,20 +50,15 @@ export function AuctionTile({ listed }: { listed: Auction }) {
   )
 }
 
-function useSeen(place: React.RefObject<HTMLElement | null>): { seen: boolean; everSeen: boolean } {
+function useSeen(place: React.RefObject<HTMLElement | null>): boolean {
   const [seen, setSeen] = useState(false)
-  const [everSeen, setEverSeen] = useState(false)
   useEffect(() => {
     if (!place.current) return
-    const watch = new IntersectionObserver(
-      ([entry]) => {
-        setSeen(entry?.isIntersecting ?? false)
-        if (entry?.isIntersecting) setEverSeen(true)
-      },
-      { rootMargin: NEARLY_SEEN },
-    )
+    const watch = new IntersectionObserver(([entry]) => setSeen(entry?.isIntersecting ?? false), {
+      rootMargin: NEARLY_SEEN,
+    })
     watch.observe(place.current)
     return () => watch.disconnect()
   }, [place])
-  return { seen, everSeen }
+  return seen
 }

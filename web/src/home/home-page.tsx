@@ -1,6 +1,6 @@
-import { useState } from 'react'
+import { type ReactNode, useState } from 'react'
 import '../styles/home.css'
-import type { Auction } from '../server/rest'
+import type { ListedAuction } from '../server/rest'
 import { useSession } from '../session/use-session'
 import { count, text } from '../text/text'
 import { Empty, Failed } from '../ui/notices'
@@ -12,83 +12,96 @@ import { Welcome } from './welcome'
 const SORTS: readonly Sort[] = ['ending', 'newest']
 const SKELETONS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j']
 const SOON = 5
+/** On a phone the others are not seen at first. */
+const EAGER = 2
 /** With fewer auctions than this one list is enough. */
 const SOON_FROM = 10
 
 export default function HomePage() {
   const [sort, setSort] = useState<Sort>('newest')
-  const all = useListing(sort)
+  const listing = useListing(sort)
   const ending = useListing('ending', SOON)
-  // Both lists at once: the row above would push the tiles down when it came.
-  const bothKnown = ending.auctions !== undefined || ending.error !== undefined
-  const listing = bothKnown ? all : { ...all, auctions: undefined }
   const guest = useSession() === undefined
   const { auctions } = listing
-  const empty = auctions?.length === 0
-  const soon = auctions && auctions.length >= SOON_FROM ? (ending.auctions ?? []) : []
-  const apart = new Set(soon.map(({ id }) => id))
+  const open = auctions?.length ?? 0
+  // Both lists at once: the row above would push the tiles down when it came.
+  const known = auctions !== undefined && (ending.auctions !== undefined || ending.error !== undefined)
   return (
     <div className="home">
       <div className="home-head">
         <h1>{text.home.title}</h1>
-        {auctions && !empty && (
-          <p className="muted">{text.home.count(count(auctions.length) + (listing.more ? '+' : ''))}</p>
-        )}
+        {open > 0 && <p className="muted">{text.home.count(count(open) + (listing.more ? '+' : ''))}</p>}
       </div>
       {guest && <Welcome />}
-      {soon.length > 0 && <EndingSoon auctions={soon} />}
-      <section aria-label={text.home.all}>
-        {!empty && (
-          <div className="home-head">
-            <h2>{soon.length > 0 ? text.home.all : text.home.open}</h2>
+      {known ? (
+        <Open
+          listing={listing}
+          auctions={auctions}
+          soon={open >= SOON_FROM ? (ending.auctions ?? []) : []}
+          sorts={
             <Segments
               label={text.home.sort}
               options={SORTS.map((key) => ({ key, title: text.home[key] }))}
               chosen={sort}
               choose={setSort}
             />
-          </div>
-        )}
-        <Tiles listing={listing} without={apart} />
-      </section>
+          }
+        />
+      ) : listing.error ? (
+        <Failed title={text.home.failedTitle} error={listing.error} again={listing.again} />
+      ) : (
+        <Skeletons />
+      )}
     </div>
   )
 }
 
-function EndingSoon({ auctions }: { auctions: readonly Auction[] }) {
+interface Found {
+  listing: Listing
+  auctions: readonly ListedAuction[]
+  /** Those of them that end next, apart from the others; none where one list is enough. */
+  soon: readonly ListedAuction[]
+  sorts: ReactNode
+}
+
+function Open({ listing, auctions, soon, sorts }: Found) {
+  const apart = new Set(soon.map(({ id }) => id))
+  if (auctions.length === 0) return <NoAuction />
+  return (
+    <>
+      {soon.length > 0 && <EndingSoon auctions={soon} />}
+      <section aria-label={text.home.all}>
+        <div className="home-head">
+          <h2>{soon.length > 0 ? text.home.all : text.home.open}</h2>
+          {sorts}
+        </div>
+        <ul className="tiles">
+          {auctions
+            .filter(({ id }) => !apart.has(id))
+            .map((auction, place) => (
+              <AuctionTile key={auction.id} listed={auction} eager={soon.length === 0 && place < EAGER} />
+            ))}
+        </ul>
+        {listing.more && (
+          <button className="button more" type="button" onClick={listing.showMore}>
+            {text.home.more}
+          </button>
+        )}
+      </section>
+    </>
+  )
+}
+
+function EndingSoon({ auctions }: { auctions: readonly ListedAuction[] }) {
   return (
     <section className="soon" aria-labelledby="soon">
       <h2 id="soon">{text.home.ending}</h2>
       <ul className="tiles row">
-        {auctions.map((auction) => (
-          <AuctionTile key={auction.id} listed={auction} />
+        {auctions.map((auction, place) => (
+          <AuctionTile key={auction.id} listed={auction} eager={place < EAGER} />
         ))}
       </ul>
     </section>
-  )
-}
-
-/** `without`: those that are shown elsewhere. */
-function Tiles({ listing, without }: { listing: Listing; without: ReadonlySet<string> }) {
-  const { auctions, error, again, more, showMore } = listing
-  if (!auctions)
-    return error ? <Failed title={text.home.failedTitle} error={error} again={again} /> : <Skeletons />
-  if (auctions.length === 0) return <NoAuction />
-  return (
-    <>
-      <ul className="tiles">
-        {auctions
-          .filter(({ id }) => !without.has(id))
-          .map((auction) => (
-            <AuctionTile key={auction.id} listed={auction} />
-          ))}
-      </ul>
-      {more && (
-        <button className="button more" type="button" onClick={showMore}>
-          {text.home.more}
-        </button>
-      )}
-    </>
   )
 }
 

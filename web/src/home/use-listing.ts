@@ -1,10 +1,10 @@
 import { useCallback, useEffect, useState } from 'react'
-import { type Auction, type AuctionPage, rest } from '../server/rest'
+import { type AuctionPage, type ListedAuction, rest } from '../server/rest'
 
 export type Sort = 'ending' | 'newest'
 
 export interface Listing {
-  auctions: Auction[] | undefined
+  auctions: ListedAuction[] | undefined
   more: boolean
   error: unknown
   showMore: () => void

@@ -1,10 +1,10 @@
 import { type AuctionState, applyAuctionEvent } from 'ece-socket'
 import { useEffect, useState } from 'react'
 import { socket } from '../connection'
-import type { Auction } from '../server/rest'
+import type { ListedAuction } from '../server/rest'
 
 /** A listed auction as it is now: from its channel while it is `watched`. */
-export function useLiveAuction(listed: Auction, watched: boolean): AuctionState {
+export function useLiveAuction(listed: ListedAuction, watched: boolean): AuctionState {
   const [live, setLive] = useState<AuctionState | undefined>()
   useEffect(() => {
     if (!watched) return setLive(undefined)

@@ -21,6 +21,7 @@ import { useRoom } from './use-room'
 
 /** Browsers draw the title of a tab themselves, and slowly. */
 const TITLE_MS = 1_000
+const PICTURE = '(max-width: 44rem) 5.5rem, (max-width: 68rem) 20rem, 22rem'
 
 export default function RoomPage({ params }: ScreenProps) {
   const room = useRoom(params.auction ?? '')
@@ -33,7 +34,7 @@ function OpenRoom({ room }: { room: LoadedRoom }) {
   const { auction } = room
   const bidding = useBidding(room, useBidLimit())
   const sold = useCard(auction.copies ?? [])
-  const name = sold?.card.name ?? auction.title
+  const name = sold?.name ?? auction.title
   useTitle(`${money(useThrottled(auction.price, TITLE_MS))} · ${name}`)
   return (
     <article className="room">
@@ -41,20 +42,20 @@ function OpenRoom({ room }: { room: LoadedRoom }) {
         ← {text.room.back}
       </Link>
       <div className="room-picture">
-        <CardPicture sold={sold} title={auction.title} eager />
+        <CardPicture sold={sold} title={auction.title} sizes={PICTURE} eager />
       </div>
       <div className="room-main">
         <header className="room-head">
           <h1>{name}</h1>
           {sold && (
             <p className="muted">
-              {sold.card.set.name} · {sold.card.number} · {capital(sold.card.rarity)}
+              {sold.set_name} · {sold.number} · {capital(sold.rarity)}
             </p>
           )}
           <p className="muted small">
             {text.room.seller(auction.seller)}
             {room.watchers !== undefined && <> · {text.room.watching(Math.max(1, room.watchers))}</>}
-            <LastSale card={sold?.card.id} />
+            <LastSale card={sold?.card} />
           </p>
         </header>
         <PricePanel room={room} />
@@ -62,7 +63,7 @@ function OpenRoom({ room }: { room: LoadedRoom }) {
           <Outcome
             auction={auction}
             hasBid={bidding.maximum !== undefined || bidding.standing !== 'none'}
-            card={sold?.card.id}
+            card={sold?.card}
           />
         ) : (
           <BidPanel auction={auction} bidding={bidding} />

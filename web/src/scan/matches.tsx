@@ -49,7 +49,7 @@ function Match({ card, confidence }: Scan['matches'][number]) {
   const share = percent(Math.round(confidence * 100) * 100)
   return (
     <Link className="scan-match" href={`/cards/${card.id}`}>
-      <Picture src={card.images[0]} name="" eager />
+      <Picture src={card.images[0]} name="" sizes="6rem" eager />
       <span className="scan-facts">
         <span className="card-name">{card.name}</span>
         <span className="muted small">

@@ -89,7 +89,7 @@ export function CopyChoice({
                 aria-invalid={fault !== undefined && place === 0}
                 onChange={() => turn(copy.id)}
               />
-              <Picture src={copy.image} name="" />
+              <Picture src={copy.image} name="" sizes="8rem" />
               <span className="copy-name small">
                 {text.sell.copyName(copy.name, copy.serial)}
                 {copy.grader && copy.grade && (

@@ -2,10 +2,9 @@ import '../styles/account.css'
 import '../styles/sell.css'
 import { useState } from 'react'
 import { Countdown } from '../auction/countdown'
-import { useCard } from '../card/card-of'
 import { CardPicture } from '../card/card-picture'
 import { newKey } from '../server/key'
-import { type Auction, rest } from '../server/rest'
+import { type ListedAuction as Auction, rest } from '../server/rest'
 import { useSession } from '../session/use-session'
 import { Link } from '../shell/link'
 import { moment, money, text } from '../text/text'
@@ -75,12 +74,11 @@ function Listings({ status }: { status: Status }) {
 }
 
 function ListedAuction({ auction, cancel }: { auction: Auction; cancel: () => void }) {
-  const sold = useCard(auction.copies)
   const cancels = auction.bids === 0 && (auction.status === 'open' || auction.status === 'scheduled')
   return (
     <li className="listing">
       <Link className="listing-picture" href={`/auctions/${auction.id}`} tabIndex={-1} aria-hidden="true">
-        <CardPicture sold={sold} title={auction.title} />
+        <CardPicture sold={auction.copy} title={auction.title} sizes="3rem" />
       </Link>
       <span className="what">
         <Link href={`/auctions/${auction.id}`}>{auction.title}</Link>

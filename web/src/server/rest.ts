@@ -6,6 +6,8 @@ import { type SentAnswer, sendWithProgress } from './progress'
 type Schemas = components['schemas']
 export type Schema<N extends keyof Schemas> = Schemas[N]
 export type Auction = Schemas['AuctionState']
+/** With the first of its copies. */
+export type ListedAuction = Schemas['ListedState']
 export type AuctionPage = Schemas['AuctionPage']
 export type BidItem = Schemas['BidItem']
 export type BidPage = Schemas['BidPage']
@@ -201,7 +203,8 @@ async function repeated(verb: Verb, address: string, sent: Sent): Promise<unknow
 const isOffline = (): boolean => globalThis.navigator?.onLine === false
 
 async function once(verb: Verb, address: string, sent: Sent): Promise<unknown> {
-  const headers: Record<string, string> = { Accept: 'application/json' }
+  // No Accept: only a request without headers of its own takes what the document has preloaded.
+  const headers: Record<string, string> = {}
   if (sent.content !== undefined) headers['Content-Type'] = sent.type
   if (sent.cookies) headers['X-Session'] = 'cookie'
   const csrf = verb === 'get' ? undefined : hooks.csrf()

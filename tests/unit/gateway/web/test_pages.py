@@ -25,6 +25,8 @@ def dist(tmp_path: Path) -> Path:
     (folder / "icon.svg").write_text("<svg/>")
     (folder / ".stamp").write_text("secret")
     (folder / SCRIPT).write_text("run()")
+    preloads = '{"/": ["assets/home.js", "assets/home.css"], "/auctions/{auction}": ["a.js"]}'
+    (folder / "preloads.json").write_text(preloads)
     (folder / f"{SCRIPT}.gz").write_bytes(b"by gzip")
     (folder / f"{SCRIPT}.br").write_bytes(b"by brotli")
     (tmp_path / "outside.js").write_text("secret")
@@ -47,6 +49,22 @@ def test_each_page_is_the_one_document_which_browsers_ask_for_again(http: TestCl
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     again = http.get(path, headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_page_comes_with_the_names_of_what_it_needs(http: TestClient):
+    home = "</assets/home.js>; rel=modulepreload, </assets/home.css>; rel=preload; as=style; crossorigin"
+    assert http.get("/?from=mail").headers["link"] == home
+    data = "</api/v1/auctions?status=open&sort=newest&limit=24>; rel=preload; as=fetch; crossorigin"
+    assert http.get("/").headers["link"].startswith(f"{home}, {data}")
+    assert http.get("/auctions/0paeqifrs0003").headers["link"] == "</a.js>; rel=modulepreload"
+    assert "link" not in http.get("/login").headers
+
+
+def test_no_path_adds_to_the_headers_of_a_page(http: TestClient):
+    answer = http.get("/cards/a%0d%0aSet-Cookie:%20a=b%3E,%20%3C")
+    assert "set-cookie" not in answer.headers
+    card = "a%0D%0ASet-Cookie%3A%20a%3Db%3E%2C%20%3C"
+    assert answer.headers["link"] == f"</api/v1/catalog/cards/{card}>; rel=preload; as=fetch; crossorigin"
 
 
 def test_the_policy_of_the_page_allows_nothing_inline_and_no_frame(http: TestClient):
