@@ -31,6 +31,7 @@ KNOWN_BY = {
         "ece/demo/",
         "chain/storage/images.py",
         "chain/storage/reencoding.py",
+        "chain/storage/thumbnails.py",
         "actors/scanning/photographs.py",
     ),
     "cv2": ("actors/scanning/",),

@@ -70,6 +70,12 @@ class OutsideDeposits:
 
     def __init__(self, rpc: ChainRpc) -> None:
         self._rpc = rpc
+        self._genesis: str | None = None
+
+    async def public_name(self) -> str | None:
+        """What wallets call this chain; None: it is none that they know."""
+        self._genesis = self._genesis or await self._rpc.genesis_hash()
+        return _PUBLIC_NAMES.get(self._genesis)
 
     async def prepare(self, leg: DepositLeg) -> PreparedDeposit:
         """The transaction for this leg, as of now. Raises WalletShort."""
@@ -117,6 +123,11 @@ class OutsideDeposits:
 
 
 _CONFIRMED = {"commitment": "confirmed"}
+# By the hash of the genesis, as the Wallet Standard names them.
+_PUBLIC_NAMES = {
+    "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d": "solana:mainnet",
+    "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG": "solana:devnet",
+}
 
 
 def _accounts_of(leg: DepositLeg) -> tuple[Pubkey, Pubkey, int]:

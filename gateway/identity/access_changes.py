@@ -84,7 +84,7 @@ class AccessChangeFeed:
         at_ms = self._now_ms()
         new = [row for session in sessions if self._take(row := AccessChange(at_ms, session=session))]
         if new and not self._announced:
-            asyncio.get_running_loop().call_later(GATHER_S, self._tell_announced)
+            asyncio.get_running_loop().call_later(GATHER_S, self._report_announced)
         self._announced += new
         self._forget(0)
 
@@ -100,7 +100,7 @@ class AccessChangeFeed:
         new = [row for row in reversed(rows) if self._take(row)]
         if new:
             self._forget(rows[0].at - self._kept_ms)
-            self._tell(new)
+            self._report(new)
 
     def _take(self, row: AccessChange) -> bool:
         """Whether it is new."""
@@ -114,13 +114,13 @@ class AccessChangeFeed:
             self._all_before, *(_forgotten(known, before) for known in (self._users, self._keys, self._sessions))
         )
 
-    def _tell(self, changes: Sequence[AccessChange]) -> None:
+    def _report(self, changes: Sequence[AccessChange]) -> None:
         for call in self.changed:
             call(changes)
 
-    def _tell_announced(self) -> None:
+    def _report_announced(self) -> None:
         announced, self._announced = self._announced, []
-        self._tell(announced)
+        self._report(announced)
 
     # -- running
 

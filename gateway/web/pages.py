@@ -79,6 +79,8 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self';"
     " manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+# A wallet app of the device is a server at a random port, with this path (Mobile Wallet Adapter).
+WALLET_APP = " ws://localhost:*/solana-wallet"
 # The page that scans cards asks for the camera; no other site may, in a frame.
 PERMISSIONS = "camera=(self), geolocation=(), microphone=()"
 # The service worker loads no other script; what it fetches for a page is under the policy of that page, too.
@@ -111,7 +113,11 @@ def web_router(folder: Path = BUILT) -> APIRouter:
         built = _file(app, INDEX)
         if built is None:
             return _missing(app)
-        headers = {"Content-Security-Policy": POLICY, "Permissions-Policy": PERMISSIONS}
+        headers = {
+            "Content-Security-Policy": _policy(request),
+            "Permissions-Policy": PERMISSIONS,
+            "Vary": "Accept-Encoding, User-Agent",
+        }
         if links := _links(request, app):
             headers["Link"] = ", ".join(links)
         return _answer(request, built, ASK_FIRST, headers)
@@ -130,6 +136,13 @@ def web_router(folder: Path = BUILT) -> APIRouter:
     for name in TOP_FILES:
         router.add_api_route(f"/{name}", top_file, methods=["GET"])
     return router
+
+
+def _policy(request: Request) -> str:
+    """Only on Android, where wallets are apps, may a page connect to one (web/src/session/wallet-apps.tsx)."""
+    if "Android" not in request.headers.get("user-agent", ""):
+        return POLICY
+    return POLICY.replace("connect-src 'self'", "connect-src 'self'" + WALLET_APP)
 
 
 def _file(app: BuiltApp, path: str) -> BuiltFile | None:
@@ -166,7 +179,7 @@ def _found(
 
 
 def _answer(request: Request, file: BuiltFile, cache_control: str, headers: Mapping[str, str]) -> Response:
-    headers = {**headers, "Cache-Control": cache_control, "ETag": file.etag, "Vary": "Accept-Encoding"}
+    headers = {"Vary": "Accept-Encoding", **headers, "Cache-Control": cache_control, "ETag": file.etag}
     if _known(file.etag, request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
     encoding, content = file.encoded(request.headers.get("accept-encoding", ""))

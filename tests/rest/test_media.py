@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from chain.storage.thumbnails import thumbnail
 from gateway.rest.content import thumbnails
-from gateway.rest.content.thumbnails import Thumbnails, ThumbnailsBusy, thumbnail
+from gateway.rest.content.thumbnails import Thumbnails, ThumbnailsBusy
 from tests.rest.rest_engine import RestEngine, rest_engine
 from tests.rest.test_rest_auctions import problem
 

@@ -52,7 +52,7 @@ async def prepare(services: ServicesDep, caller: Depositor, body: OutsideDeposit
         "transaction": base64.b64encode(made.transaction).decode(),
         "fee": made.fee,
         "rent": made.rent,
-        "chain": services.wallets.site.chain_id,
+        "chain": await chain.public_name() or services.wallets.site.chain_id,
     })  # fmt: skip
 
 

@@ -82,6 +82,9 @@ class Person:
             return
         if self._left and "401" in message.text:
             return
+        # A wallet app is tried until it listens.
+        if "WebSocket connection to 'ws://localhost:" in message.text and "/solana-wallet" in message.text:
+            return
         if message.type == "error" and not any(path in url for path in self.expected):
             self.errors.append(f"{message.text} {url}")
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 
 from browsers import Person
 from solders.keypair import Keypair
@@ -30,10 +31,17 @@ const signTransaction = {'solana:signTransaction': {version: '1.0.0', supportedT
     if (!made) throw new Error('User rejected the request.')
     return [{signedTransaction: bytes(made)}]
   }}}
+const signAndSend = {'solana:signAndSendTransaction': {version: '1.0.0', supportedTransactionVersions: ['legacy', 0],
+  signAndSendTransaction: async ({transaction, chain}) => {
+    const made = await window.sendTransactionForTest(text(transaction), chain)
+    if (!made) throw new Error('User rejected the request.')
+    return [{signature: bytes(made)}]
+  }}}
 const all = {
   signIn,
   signMessage: {...connect, ...signMessage},
   transactions: {...connect, ...signIn, ...signTransaction},
+  sending: {...connect, ...signIn, ...signAndSend},
 }
 const wallet = {version: '1.0.0', name: 'Test Wallet', icon: 'data:image/png;base64,', chains: ['solana:localnet'],
   features: all[FEATURES], accounts: [account]}
@@ -43,15 +51,34 @@ dispatchEvent(new CustomEvent('wallet-standard:register-wallet', {detail: regist
 """
 
 
-class StandardWallet:
-    """In all pages that this person opens from now on. ``features``: ``signIn``, ``signMessage``, ``transactions``."""
+def signed_by(pair: Keypair, transaction: bytes) -> bytes:
+    """The transaction with the signature of this wallet, which is one of its signers."""
+    unsigned = VersionedTransaction.from_bytes(transaction)
+    signatures = list(unsigned.signatures)
+    place = list(unsigned.message.account_keys).index(pair.pubkey())
+    signatures[place] = pair.sign_message(to_bytes_versioned(unsigned.message))
+    return bytes(VersionedTransaction.populate(unsigned.message, signatures))
 
-    def __init__(self, one: Person, features: str, pair: Keypair | None = None) -> None:
+
+class StandardWallet:
+    """In all pages that this person opens from now on.
+
+    ``features``: ``signIn``, ``signMessage``, ``transactions``, or ``sending``: it signs only what it sends by itself,
+    by ``send``, which gets the transaction.
+    """
+
+    def __init__(
+        self, one: Person, features: str, pair: Keypair | None = None, send: Callable[[str], object] | None = None
+    ) -> None:
         self.pair = pair or Keypair()
         # Whether its user refuses what it is asked to sign.
         self.refuses = False
+        # The chains of what it was asked to send.
+        self.sent_to: list[str] = []
+        self._send = send
         one.page.expose_function("signForTest", self._sign)
         one.page.expose_function("signTransactionForTest", self._sign_transaction)
+        one.page.expose_function("sendTransactionForTest", self._send_transaction)
         constants = f"const ADDRESS = {json.dumps(self.address)}, FEATURES = {json.dumps(features)}\n"
         one.context.add_init_script(f"(() => {{ {constants}{_SCRIPT} }})()")
 
@@ -65,8 +92,14 @@ class StandardWallet:
     def _sign_transaction(self, transaction: str) -> str:
         if self.refuses:
             return ""
-        unsigned = VersionedTransaction.from_bytes(base64.b64decode(transaction))
-        signatures = list(unsigned.signatures)
-        place = list(unsigned.message.account_keys).index(self.pair.pubkey())
-        signatures[place] = self.pair.sign_message(to_bytes_versioned(unsigned.message))
-        return base64.b64encode(bytes(VersionedTransaction.populate(unsigned.message, signatures))).decode()
+        return base64.b64encode(signed_by(self.pair, base64.b64decode(transaction))).decode()
+
+    def _send_transaction(self, transaction: str, chain: str) -> str:
+        assert self._send is not None, "it can send"
+        self.sent_to.append(chain)
+        signed = self._sign_transaction(transaction)
+        if not signed:
+            return ""
+        self._send(signed)
+        signatures = VersionedTransaction.from_bytes(base64.b64decode(signed)).signatures
+        return base64.b64encode(bytes(signatures[0])).decode()

@@ -6,8 +6,9 @@ import { day, text } from '../text/text'
 import { Button } from '../ui/button'
 import { Dialog } from '../ui/dialog'
 import { Shown, useLoaded } from '../ui/loaded'
-import { attempt, toast } from '../ui/toast'
+import { toast } from '../ui/toast'
 import { ProofForm } from './proof-form'
+import { Removal } from './removal'
 import { Section } from './section'
 
 type Proof = Schema<'Proof'>
@@ -20,10 +21,7 @@ interface Linking {
 export function Identities() {
   const identities = useLoaded((signal) => rest('get', '/auth/identities', { signal }), [])
   const [linking, setLinking] = useState<Linking>()
-  const unlink = async (identity: string) => {
-    await attempt(() => rest('delete', '/auth/identities/{identity}', { path: { identity } }))
-    identities.again()
-  }
+  const [unlinking, setUnlinking] = useState<{ id: string; name: string }>()
   return (
     <Section title={text.account.identities} about={text.account.identitiesAbout}>
       <Shown of={identities}>
@@ -42,7 +40,10 @@ export function Identities() {
                         {email ?? subject} · {text.account.addedAt(day(linked_at))}
                       </span>
                     </span>
-                    <Button onClick={() => void unlink(id)} aria-label={`${text.account.unlink}: ${name}`}>
+                    <Button
+                      onClick={() => setUnlinking({ id, name })}
+                      aria-label={`${text.account.unlink}: ${name}`}
+                    >
                       {text.account.unlink}
                     </Button>
                   </li>
@@ -53,6 +54,17 @@ export function Identities() {
         }
       </Shown>
       <Linkable choose={setLinking} />
+      {unlinking && (
+        <Removal
+          title={`${text.account.unlink}: ${unlinking.name}`}
+          submit={text.account.unlink}
+          remove={() => rest('delete', '/auth/identities/{identity}', { path: { identity: unlinking.id } })}
+          onClose={() => {
+            setUnlinking(undefined)
+            identities.again()
+          }}
+        />
+      )}
       {linking && (
         <Dialog title={linking.title} onClose={() => setLinking(undefined)}>
           <ProofForm

@@ -6,19 +6,17 @@ import { Button } from '../ui/button'
 import { Dialog } from '../ui/dialog'
 import { Field } from '../ui/field'
 import { Shown, useLoaded } from '../ui/loaded'
-import { attempt } from '../ui/toast'
 import { ProofForm } from './proof-form'
+import { Removal } from './removal'
 import { Section } from './section'
 
 export function Passkeys() {
   const passkeys = useLoaded((signal) => rest('get', '/auth/passkeys', { signal }), [])
   const [adding, setAdding] = useState(false)
-  const remove = async (passkey: string) => {
-    await attempt(() => rest('delete', '/auth/passkeys/{passkey}', { path: { passkey } }))
-    passkeys.again()
-  }
+  const [removing, setRemoving] = useState<{ id: string; name: string }>()
   const close = () => {
     setAdding(false)
+    setRemoving(undefined)
     passkeys.again()
   }
   return (
@@ -38,7 +36,10 @@ export function Passkeys() {
                       {used_at !== null && <> · {text.account.usedAt(day(used_at))}</>}
                     </span>
                   </span>
-                  <Button onClick={() => void remove(id)} aria-label={`${text.account.remove}: ${name}`}>
+                  <Button
+                    onClick={() => setRemoving({ id, name })}
+                    aria-label={`${text.account.remove}: ${name}`}
+                  >
                     {text.account.remove}
                   </Button>
                 </li>
@@ -53,6 +54,14 @@ export function Passkeys() {
         </div>
       ) : (
         <p className="muted small">{text.account.passkeysNeedName}</p>
+      )}
+      {removing && (
+        <Removal
+          title={`${text.account.remove}: ${removing.name}`}
+          submit={text.account.remove}
+          remove={() => rest('delete', '/auth/passkeys/{passkey}', { path: { passkey: removing.id } })}
+          onClose={close}
+        />
       )}
       {adding && (
         <Dialog title={text.account.addPasskey} onClose={close}>

@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'react'
+import { findWalletApps } from './wallet-apps'
 import { onWallets, solanaWallets, type Wallet } from './wallets'
 
 /** The wallets that are there now. */
@@ -7,6 +8,7 @@ export function useWallets(): readonly Wallet[] {
   useEffect(() => {
     const look = () => setWallets(solanaWallets())
     look()
+    void findWalletApps()
     return onWallets(look)
   }, [])
   return wallets

@@ -14,7 +14,18 @@ const PHONE = /Android|iPhone|iPad|iPod/
 export const isPhone = ({ userAgent, maxTouchPoints }: Pick<Navigator, 'userAgent' | 'maxTouchPoints'>) =>
   PHONE.test(userAgent) || (userAgent.includes('Macintosh') && maxTouchPoints > 1)
 
-/** What one can do where this browser has no wallet. */
+/** Where wallet apps speak the Mobile Wallet Adapter protocol with a page: not in a page within another app. */
+export const reachesApps = ({ userAgent }: Pick<Navigator, 'userAgent'>) =>
+  /Android.*Chrome\//.test(userAgent) && !userAgent.includes('; wv)')
+
+/** They register as a wallet; the code that talks to them comes only now. */
+export async function findWalletApps(): Promise<void> {
+  if (!isSecureContext || !reachesApps(navigator)) return
+  const { registerWalletApp } = await import('./wallet-app/wallet')
+  registerWalletApp()
+}
+
+/** What one can do where this browser itself has no wallet. */
 export function WalletApps() {
   if (!isPhone(navigator)) return <p className="muted small">{text.wallet.noWallets}</p>
   return (

@@ -2,11 +2,12 @@ import { getWallets } from '@wallet-standard/app'
 import type { Wallet, WalletAccount } from '@wallet-standard/base'
 import type { Schema } from '../server/rest'
 import { base58 } from './base58'
+import { base64, fromBase64 } from './base64'
 
 export type { Wallet }
 
 export type Signed = Pick<Schema<'SolanaLogIn'>, 'address' | 'message' | 'signature'>
-type Challenge = Schema<'SignInChallenge'>
+export type Challenge = Schema<'SignInChallenge'>
 interface SignedOutput {
   account?: WalletAccount
   signedMessage: Uint8Array
@@ -35,6 +36,8 @@ const SEND_TRANSACTION = 'solana:signAndSendTransaction'
 const SIGN_IN = 'solana:signIn'
 const SIGN_MESSAGE = 'solana:signMessage'
 const CONNECT = 'standard:connect'
+/** Of the wallet that stands for the apps of the device. */
+const APP = 'ece:walletApp'
 
 /** The wallets of the browser that can sign for Solana, by the Wallet Standard. They may register at any time. */
 export function solanaWallets(): Wallet[] {
@@ -42,6 +45,8 @@ export function solanaWallets(): Wallet[] {
     .get()
     .filter(({ features }) => SIGN_IN in features || (SIGN_MESSAGE in features && CONNECT in features))
 }
+
+export const isInBrowser = ({ features }: Wallet): boolean => !(APP in features)
 
 export function onWallets(listener: () => void): () => void {
   const wallets = getWallets()
@@ -57,7 +62,7 @@ export async function signedBy(wallet: Wallet, challenge: Challenge): Promise<Si
     SIGN_IN in wallet.features ? await signIn(wallet, challenge) : await signText(wallet, challenge)
   return {
     address,
-    message: btoa(String.fromCharCode(...output.signedMessage)),
+    message: base64(output.signedMessage),
     signature: base58(output.signature),
   }
 }
@@ -74,6 +79,10 @@ export async function addressOf(wallet: Wallet): Promise<string> {
 export const canSignTransactions = ({ features }: Wallet): boolean =>
   SIGN_TRANSACTION in features && CONNECT in features
 
+/** By the servers of the wallet, which know public chains alone. */
+export const canSendTransactions = ({ features }: Wallet): boolean =>
+  SEND_TRANSACTION in features && CONNECT in features
+
 /** A transaction (base64) as this account of the wallet has signed it. Undefined: the wallet has no such account. */
 export async function signedTransaction(
   wallet: Wallet,
@@ -83,11 +92,10 @@ export async function signedTransaction(
   const { accounts } = await (wallet.features[CONNECT] as Connect).connect()
   const account = accounts.find((one) => one.address === address)
   if (!account) return undefined
-  const bytes = Uint8Array.from(atob(transaction), (letter) => letter.charCodeAt(0))
   const feature = wallet.features[SIGN_TRANSACTION] as SignTransaction
-  const [output] = await feature.signTransaction({ account, transaction: bytes })
+  const [output] = await feature.signTransaction({ account, transaction: fromBase64(transaction) })
   if (!output) throw new DOMException('the wallet has not signed', 'NotAllowedError')
-  return btoa(String.fromCharCode(...output.signedTransaction))
+  return base64(output.signedTransaction)
 }
 
 /** The signature of a transaction that the wallet signs and sends. Undefined: it does not send, or lacks the account. */
@@ -102,8 +110,8 @@ export async function sentTransaction(
   const { accounts } = await (wallet.features[CONNECT] as Connect).connect()
   const account = accounts.find((one) => one.address === address)
   if (!account) return undefined
-  const bytes = Uint8Array.from(atob(transaction), (letter) => letter.charCodeAt(0))
-  const [output] = await feature.signAndSendTransaction({ account, transaction: bytes, chain })
+  const asked = { account, transaction: fromBase64(transaction), chain }
+  const [output] = await feature.signAndSendTransaction(asked)
   return output?.signature
 }
 

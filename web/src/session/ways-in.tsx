@@ -10,7 +10,7 @@ import { startAtProvider } from './providers'
 import { begun } from './session'
 import { useWallets } from './use-wallets'
 import { isPhone, WalletApps } from './wallet-apps'
-import { signedBy, type Wallet } from './wallets'
+import { isInBrowser, signedBy, type Wallet } from './wallets'
 
 interface Props {
   next: string
@@ -48,7 +48,7 @@ export function WaysIn({ next, asked }: Props) {
           {text.session.byWallet(wallet.name)}
         </Button>
       ))}
-      {wallets.length === 0 && isPhone(navigator) && <WalletApps />}
+      {!wallets.some(isInBrowser) && isPhone(navigator) && <WalletApps />}
       {names.map((name) => (
         <Button key={name} wide onClick={() => void take(() => startAtProvider(name, next))}>
           {text.session.byProvider(name)}

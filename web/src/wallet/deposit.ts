@@ -1,7 +1,7 @@
 import { rest, type Schema } from '../server/rest'
 import { refreshBalance } from '../session/balance'
 import { base58 } from '../session/base58'
-import { sentTransaction, signedTransaction, type Wallet } from '../session/wallets'
+import { canSignTransactions, sentTransaction, signedTransaction, type Wallet } from '../session/wallets'
 import { amountOf } from '../text/text'
 
 type Body = Schema<'OutsideDeposit'>
@@ -26,6 +26,12 @@ const LOCAL = 'solana:localnet'
 
 export const sol = (lamports: number): string => `${amountOf(lamports / LAMPORTS)} SOL`
 
+const isPublic = (chain: string | null): chain is string => chain !== null && chain !== LOCAL
+
+/** Whether the wallet can give the deposit to its chain, by itself or through the engine. */
+export const canDeposit = (wallet: Wallet, { chain }: Prepared): boolean =>
+  canSignTransactions(wallet) || isPublic(chain)
+
 export async function prepare(body: Body): Promise<Prepared> {
   return { ...(await rest('post', '/wallets/deposits/transactions', { body })), body }
 }
@@ -36,10 +42,9 @@ export async function prepare(body: Body): Promise<Prepared> {
  */
 export async function signAndSend(wallet: Wallet, { body, transaction, chain }: Prepared): Promise<Sending> {
   try {
-    const signature =
-      chain != null && chain !== LOCAL
-        ? await sentTransaction(wallet, body.wallet, transaction, chain)
-        : undefined
+    const signature = isPublic(chain)
+      ? await sentTransaction(wallet, body.wallet, transaction, chain)
+      : undefined
     if (signature) return { body, signature: base58(signature) }
     const signed = await signedTransaction(wallet, body.wallet, transaction)
     if (signed === undefined) throw new RefusedByWallet()

@@ -4,7 +4,7 @@ import { whichCopy } from '../card/copy-tile'
 import type { Copy } from '../server/rest'
 import { rest } from '../server/rest'
 import { useWallets } from '../session/use-wallets'
-import { addressOf, canSignTransactions, type Wallet } from '../session/wallets'
+import { addressOf, canSendTransactions, canSignTransactions, type Wallet } from '../session/wallets'
 import { money, parseMoney, text } from '../text/text'
 import { Button } from '../ui/button'
 import { Dialog } from '../ui/dialog'
@@ -12,7 +12,16 @@ import { Field } from '../ui/field'
 import { Form } from '../ui/form'
 import { useLoaded } from '../ui/loaded'
 import { attempt, toast } from '../ui/toast'
-import { type Prepared, prepare, RefusedByWallet, type Sending, signAndSend, sol, watch } from './deposit'
+import {
+  canDeposit,
+  type Prepared,
+  prepare,
+  RefusedByWallet,
+  type Sending,
+  signAndSend,
+  sol,
+  watch,
+} from './deposit'
 
 interface Wanted {
   wallet: Wallet
@@ -24,7 +33,7 @@ class NothingChosen extends Error {}
 
 /** Money, or a card that is outside, comes into custody by a transaction that the user's own wallet signs. */
 export function FromWallet({ changed }: { changed: () => void }) {
-  const wallets = useWallets().filter(canSignTransactions)
+  const wallets = useWallets().filter((one) => canSignTransactions(one) || canSendTransactions(one))
   const outside = useLoaded(
     (signal) => rest('get', '/users/me/copies', { query: { place: 'withdrawn' }, signal }),
     [],
@@ -34,11 +43,12 @@ export function FromWallet({ changed }: { changed: () => void }) {
   const [sending, setSending] = useState<Sending>()
   const wallet = wallets[chosen] ?? wallets[0]
   if (!wallet) return null
+  const t = text.wallet
   const ask = async (what: string, sent: { amount: number } | { copy: string }) => {
     const prepared = await prepare({ wallet: await addressOf(wallet), ...sent })
+    if (!canDeposit(wallet, prepared)) return toast(t.onlySends, true)
     setWanted({ wallet, what, prepared })
   }
-  const t = text.wallet
   return (
     <Section title={t.fromWallet} about={t.fromWalletAbout}>
       <Form

@@ -4,7 +4,7 @@ import { Problem } from '../server/problem'
 import { rest } from '../server/rest'
 import { useWallets } from '../session/use-wallets'
 import { WalletApps } from '../session/wallet-apps'
-import { addressOf, signedBy, type Wallet } from '../session/wallets'
+import { addressOf, isInBrowser, signedBy, type Wallet } from '../session/wallets'
 import { day, text } from '../text/text'
 import { Button } from '../ui/button'
 import { Shown, useLoaded } from '../ui/loaded'
@@ -54,9 +54,7 @@ export function LinkedWallets() {
           )
         }
       </Shown>
-      {wallets.length === 0 ? (
-        <WalletApps />
-      ) : (
+      {wallets.length > 0 && (
         <div className="buttons">
           {wallets.map((wallet) => (
             <Button key={wallet.name} kind="primary" onClick={() => void link(wallet)}>
@@ -65,6 +63,7 @@ export function LinkedWallets() {
           ))}
         </div>
       )}
+      {!wallets.some(isInBrowser) && <WalletApps />}
     </Section>
   )
 }

@@ -75,6 +75,17 @@ def test_the_policy_of_the_page_allows_nothing_inline_and_no_frame(http: TestCli
         assert rule in policy
 
 
+def test_only_pages_on_android_may_connect_to_a_wallet_app_and_to_nothing_else(http: TestClient):
+    agent = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Mobile"
+    answer = http.get("/wallet", headers={"User-Agent": agent})
+    here, there = (got.headers["content-security-policy"] for got in (http.get("/wallet"), answer))
+    assert "connect-src 'self';" in here
+    assert "connect-src 'self' ws://localhost:*/solana-wallet;" in there
+    assert there.replace(" ws://localhost:*/solana-wallet", "") == here
+    # A cache between must not hand one's policy to the other.
+    assert "User-Agent" in answer.headers["vary"]
+
+
 @pytest.mark.parametrize("path", ["/nowhere", "/api/v1/nowhere", "/ws/x", "/docs/x", "/auctions", "/auctions/a/b"])
 def test_other_paths_are_not_the_app(http: TestClient, path: str):
     answer = http.get(path)

@@ -93,6 +93,8 @@ export const wallet: Texts['wallet'] = {
   sureDeposit: 'Diese Einzahlung signieren?',
   sureDepositAbout: (name: string) => `${name} zeigt dieselbe Transaktion und fragt Sie noch einmal.`,
   signWith: (name: string) => `Mit ${name} signieren`,
+  onlySends:
+    'Diese Wallet signiert nur, was sie selbst sendet, und die Blockchain dieses Systems kennt sie nicht. Senden Sie stattdessen an Ihre Adresse hier.',
   depositRefused: 'Die Wallet hat nicht signiert. Nichts wurde gesendet, alles ist wie zuvor.',
   progress: {
     sent: 'Gesendet. Es zählt, sobald es auf der Blockchain endgültig ist.',
@@ -166,6 +168,14 @@ export const wallet: Texts['wallet'] = {
   inApp:
     'Dieser Browser hat keine Solana-Wallet. Eine Wallet-App kann diese Seite in ihrem eigenen Browser öffnen.',
   openIn: (name: string) => `In ${name} öffnen`,
+  app: 'Wallet-App',
+  appFaults: {
+    missing:
+      'Keine Wallet-App hat sich geöffnet. Vielleicht ist keine installiert; oder Sie wurden gefragt, ob Sie die Verbindung erlauben: Versuchen Sie es noch einmal.',
+    blocked:
+      'Dieser Browser hält die Seite von Ihrer Wallet-App fern. Erlauben Sie den Zugriff auf Apps in seinen Einstellungen für diese Seite.',
+    ended: 'Die Wallet-App hat die Verbindung beendet. Nichts wurde signiert.',
+  },
   link: (name: string) => `${name} verknüpfen`,
   linkDone: 'Die Wallet ist verknüpft.',
   linkedAt: (at: string) => `verknüpft ${at}`,

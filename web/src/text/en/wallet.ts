@@ -92,6 +92,8 @@ export const wallet = {
   sureDeposit: 'Sign this deposit?',
   sureDepositAbout: (name: string) => `${name} shows the same transaction, and asks you again.`,
   signWith: (name: string) => `Sign with ${name}`,
+  onlySends:
+    'This wallet signs only what it sends itself, and it does not know the chain here. Send to your address here instead.',
   depositRefused: 'The wallet did not sign. Nothing was sent, and everything is as it was.',
   progress: {
     sent: 'Sent. It counts when it is final on the chain.',
@@ -164,6 +166,14 @@ export const wallet = {
     'This browser has no Solana wallet. Install one, or open this page in the browser of your wallet app.',
   inApp: 'This browser has no Solana wallet. A wallet app can open this page in its own browser.',
   openIn: (name: string) => `Open in ${name}`,
+  app: 'Wallet app',
+  appFaults: {
+    missing:
+      'No wallet app has opened. It may not be installed; or you were asked to allow the connection: try again.',
+    blocked:
+      'This browser keeps the page from your wallet app. Allow access to apps in its settings for this site.',
+    ended: 'The wallet app has ended the connection. Nothing was signed.',
+  },
   link: (name: string) => `Link ${name}`,
   linkDone: 'The wallet is linked.',
   linkedAt: (at: string) => `linked ${at}`,
