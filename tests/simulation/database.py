@@ -24,6 +24,7 @@ from domain.trade.commands import Execute, Fail
 from domain.trade.settlement import settle
 from domain.trade.state import Status, Trade
 from domain.trade.terms import payments
+from persistence.log.event_log import Confirm
 from persistence.log.history import LoggedEvent
 from persistence.placement.directory import Superseded
 from persistence.postgres.errors import StoreError, StoreUnavailable
@@ -41,6 +42,8 @@ from tests.simulation.network import Network
 from tests.simulation.trace import Trace
 
 TIMEOUT_S = 5.0
+# Those over connections that the next owner of a host's slots ends.
+WRITERS_CALLS = frozenset({"append", "reserve", "held_for", "lock", "unlock", "locked_by"})
 # Of the calls whose connection breaks before they took effect: those that still will.
 ORPHANS_SHARE = 0.5
 FIRST_TRADE = 7_300_000_000_000_001
@@ -173,14 +176,14 @@ class Database:
                 self._fail(call, "the connection broke")
 
     def end_appends(self, concerned: Callable[["Link"], bool]) -> None:
-        """As ``pg_terminate_backend``: appends of these links that have not taken effect never will.
+        """As ``pg_terminate_backend``: calls of these links that have not taken effect never will.
 
-        Where none is under way the next one finds its connection closed.
+        Where no append is under way the next one finds its connection closed.
         """
         for log in self.logs:
             log.terminated = log.terminated or concerned(log)
         for call in list(self._calls):
-            if call.name == "append" and not call.done and concerned(call.link):
+            if call.name in WRITERS_CALLS and not call.done and concerned(call.link):
                 call.ended = True
                 self._fail(call, "the backend was terminated")
 
@@ -224,24 +227,29 @@ class LogLink(Link):
     """`persistence.log.event_log.EventLog` of one host: after an append that failed it ends that before it reads."""
 
     _unresolved = False
+    _connected = False
     # Its connection for appends was ended by another host.
     terminated = False
+    confirm: Confirm
 
     async def open(self) -> None:
         self._database.logs.append(self)
 
     async def prepare_appends(self) -> None:
         await self.epoch()
+        self._connected = True
 
     async def append(self, *batch: Any) -> bool:
-        await self._settle()
-        if self.terminated:
-            self.terminated, self._unresolved = False, True
-            raise StoreUnavailable("the connection was closed")
         try:
+            if not self._connected:
+                await self._settle()
+                self._connected, self.terminated = True, False
+                await self.confirm(frozenset(row.entity for row in batch[0]))
+            if self.terminated:
+                raise StoreUnavailable("the connection was closed")
             done: bool = await self._database.call(self, "append", lambda: self._store.append(*batch))
         except StoreUnavailable:
-            self._unresolved = True
+            self._connected, self._unresolved = False, True
             raise
         return done
 
@@ -260,7 +268,7 @@ class LogLink(Link):
     async def _settle(self) -> None:
         if self._unresolved:
             await self._ended(lambda link: link is self)
-            self._unresolved = self.terminated = False
+            self._unresolved = False
 
     async def _ended(self, concerned: Callable[[Link], bool]) -> None:
         async def work() -> None:
@@ -372,8 +380,8 @@ class SimulatedStores:
 
     def __init__(self, database: Database, owner: Process, host_id: str, announcer: Any) -> None:
         self.log = LogLink(database, owner, database.log, host_id)
-        self.holds = HoldsLink(database, owner, database.holds)
-        self.copy_locks = Link(database, owner, database.copy_locks)
+        self.holds = HoldsLink(database, owner, database.holds, host_id)
+        self.copy_locks = Link(database, owner, database.copy_locks, host_id)
         self.announcer = announcer
         self._database, self._owner = database, owner
 

@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from actors.hosting.commit.lease import LEASE_MS
+from actors.hosting.commit.lease import LEASE_S
 from persistence.placement.directory import Superseded
 from persistence.postgres.errors import StoreError
 from tests.simulation.clients import World
@@ -14,7 +14,6 @@ from tests.simulation.network import Bus
 from tests.simulation.processes import Machinery, Placement, RunningGateway, RunningHost
 
 OUTAGES_S = (0.02, 0.2, 1.0, 3.5)
-LEASE_S = LEASE_MS / 1000
 STOPS_S = (0.3, 1.5, 4.0, 7.0)
 
 

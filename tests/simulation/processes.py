@@ -91,6 +91,7 @@ class RunningHost:
         stores: Any = SimulatedStores(machinery.database, self.process, host_id, announcer)
         config = HostConfig(host_id, SLOTS, "", "", SECRET, limits=HOST_LIMITS)
         self.engine = HostProcess(config, lambda: machinery.kill(self.process), stores=stores, clock=machinery.clock())
+        stores.log.confirm = self.engine.confirm
         self.process.spawn(self._start())
 
     async def _start(self) -> None:

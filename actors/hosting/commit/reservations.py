@@ -87,13 +87,17 @@ class Plan(NamedTuple):
 class Reservations:
     """``holds`` None: nothing is reserved and nobody is refused, for a host whose entities involve no money.
 
-    ``wake`` is called when releases are due.
+    ``wake`` is called when releases are due. Without a lease (``leased``), what another host may have reserved is not
+    reduced, except by an append.
     """
 
-    def __init__(self, holds: Holds | None, locks: CopyLocks | None, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, holds: Holds | None, locks: CopyLocks | None, wake: Callable[[], None], leased: Callable[[], bool]
+    ) -> None:  # fmt: skip
         self._holds = holds
-        self._copies = CopyReservations(locks)
+        self._copies = CopyReservations(locks, leased)
         self._wake = wake
+        self._leased = leased
         # In the order of their due times.
         self._releases: dict[Key, Release] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -210,32 +214,37 @@ class Reservations:
     async def catch_up(self) -> None:
         """Send the releases that are due in a call of their own. Raises StoreError: then they still wait."""
         await self._copies.catch_up()
-        due = self._due()
+        due = self._due() if self._leased() else []
         if due:
             await self._reserve([], due)
 
-    async def check_some(self, entities: Mapping[int, Entity], lease_valid: Callable[[], bool], now_ms: int) -> None:
+    def forget_unless(self, owned: Callable[[int], bool]) -> None:
+        """Forget releases of entities that are not owned: their owner compares what is reserved when it loads them."""
+        self._releases = {key: release for key, release in self._releases.items() if owned(key[0])}
+        self._copies.forget_unless(owned)
+
+    async def check_some(self, entities: Mapping[int, Entity], now_ms: int) -> None:
         """Compare the reservations of some entities with their states, and correct them. Only between two batches.
 
-        Entities that left memory are checked when they are loaded. Does nothing while ``lease_valid`` is False, since
-        another host may own them. Raises StoreError: then the check is still to be done.
+        Entities that left memory are checked when they are loaded. Does nothing without a lease, since another host may
+        own them. Raises StoreError: then the check is still to be done.
         """
         for gone in [entity_id for entity_id in self._unchecked if entity_id not in entities]:
             del self._unchecked[gone]
         some = [entities[entity_id] for entity_id in list(self._unchecked)[:CHECKS_A_BATCH_MAX]]
-        if not some or not lease_valid():
+        if not some or not self._leased():
             return
-        await self._copies.check(some, lease_valid, now_ms)
-        if self._holds is not None and lease_valid():
-            await self._check_holds(self._holds, some, lease_valid)
-        if not lease_valid():
+        await self._copies.check(some, now_ms)
+        if self._holds is not None and self._leased():
+            await self._check_holds(self._holds, some)
+        if not self._leased():
             return
         for entity in some:
             self._unchecked.pop(entity.id, None)
 
-    async def _check_holds(self, holds: Holds, some: list[Entity], lease_valid: Callable[[], bool]) -> None:
+    async def _check_holds(self, holds: Holds, some: list[Entity]) -> None:
         held = await holds.held_for([reference_of(entity) for entity in some])
-        corrections = _corrections(some, held) if lease_valid() else []
+        corrections = _corrections(some, held) if self._leased() else []
         if corrections:
             for index in await holds.reserve(corrections):
                 log.error("reservation_missing", wanted=corrections[index].at_least, next_step="ece ledger check")
@@ -248,7 +257,7 @@ class Reservations:
         if self._timer is not None:
             self._timer.cancel()
         try:
-            if self._releases:
+            if self._releases and self._leased():
                 await self._reserve([], list(self._releases.items()))
         except StoreError as error:
             log.warning("holds_not_released", count=len(self._releases), error=str(error))
@@ -258,10 +267,11 @@ class Reservations:
 
     async def _reserved(self, needs: Sequence[Need], batch: Batch) -> list[tuple[Overlay, int, int]]:
         """Reserve all of it, and encode the batch meanwhile. Returns the short ones: (overlay, user, available)."""
-        if not (needs or self._releases):
+        releases = list(self._releases.items()) if self._leased() else []
+        if not (needs or releases):
             batch.encode()
             return []
-        reserving = asyncio.create_task(self._reserve([need.reserve for need in needs], list(self._releases.items())))
+        reserving = asyncio.create_task(self._reserve([need.reserve for need in needs], releases))
         try:
             # Lets the call start before the encoding.
             await asyncio.sleep(0)

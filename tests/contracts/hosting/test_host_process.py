@@ -68,6 +68,10 @@ async def until(condition: Any, what: str) -> None:
         await asyncio.sleep(0.02)
 
 
+async def broken(*_: Any) -> None:
+    raise StoreUnavailable("the connection broke just now")
+
+
 def creation() -> Open:
     return open_request(AUCTION, terms(auction=AUCTION, starts_at=4_000_000_000_000, ends_at=4_000_000_900_000))
 
@@ -101,18 +105,30 @@ async def test_an_auction_that_got_no_host_of_its_own_after_all_is_kept_again(di
         await until(keeps_again, "the auction is kept again")
 
 
+async def test_a_take_that_broke_off_before_the_former_owner_was_stopped_leaves_nobody_as_the_owner(
+    directory: Directory, database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    async with serving(database_url, "h1") as first, serving(database_url, "h2") as second:
+        await first.acquire(Assignment(slots=ALL))
+        await ask(first, creation())
+        with monkeypatch.context() as patch:
+            patch.setattr(second._log, "end_writers", broken)
+            with pytest.raises(StoreUnavailable):
+                await second.acquire(Assignment(slots=ALL))
+        assert (await said(first), await said(second)) == ("moved", "moved")
+        assert {host.host_id: host.slots for host in await directory.hosts()} == {"h1": (), "h2": ()}
+        await second.acquire(Assignment(slots=ALL))
+        assert (await said(first), await said(second)) == ("moved", "shared")
+
+
 async def test_a_take_that_broke_off_half_way_is_carried_through(
     directory: Directory, database_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     async with serving(database_url, "h1") as first, serving(database_url, "h2") as second:
         await first.acquire(Assignment(slots=ALL))
         await ask(first, creation())
-
-        async def broken(writers: Any) -> None:
-            raise StoreUnavailable("the connection broke just now")
-
         with monkeypatch.context() as patch:
-            patch.setattr(second._log, "end_writers", broken)
+            patch.setattr(second, "_drop_owned", broken)
             with pytest.raises(StoreUnavailable):
                 await second.acquire(Assignment(slots=ALL))
             assert await said(second) == "moved"
@@ -226,13 +242,13 @@ async def test_the_lease_of_a_host_that_has_lost_slots_begins_when_their_states_
         await ask(first, creation())
         assert first.host is not None
         host, seen = first.host, set[tuple[bool, bool]]()
-        confirmed = host.confirmed
+        confirm = host.lease.confirm
 
-        def watched(now_ms: int) -> None:
+        def watched(asked_at_s: float) -> None:
             seen.add((host.ownership.owns(AUCTION), AUCTION in host.entities))
-            confirmed(now_ms)
+            confirm(asked_at_s)
 
-        monkeypatch.setattr(host, "confirmed", watched)
+        monkeypatch.setattr(host.lease, "confirm", watched)
         await second.acquire(Assignment(slots=ALL))
 
         async def knows() -> bool:
