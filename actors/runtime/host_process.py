@@ -25,7 +25,7 @@ from persistence.jobs.store import JobStore
 from persistence.ledger.bid_holds import BidHolds
 from persistence.log.event_log import Confirm, EventLog
 from persistence.log.snapshots import SnapshotStore
-from persistence.placement.directory import Directory, DueEntity, Former, Owned, Superseded
+from persistence.placement.directory import Directory, DueEntity, Former, Owned, Revoked, Superseded
 from persistence.postgres.errors import StoreError, StoreUnavailable
 from persistence.redis.announcements import DIRECTORY_CHANNEL, Announcer
 from persistence.sales.copy_locks import CopyLocks
@@ -198,23 +198,23 @@ class HostProcess:
 
         If they were not handed off, it waits until no former owner can write or answer for them.
         """
+        revoked = None
         if assigned.slots and assigned.released_at is None:
-            await self._fence(await self._serving()[1].revoke(self.config.host_id, assigned.slots))
+            revoked = await self._serving()[1].revoke(self.config.host_id, assigned.slots)
+            await self._fence(revoked.formers)
         # If this fails half-way, the directory names this host, which does not serve: `_beat` acquires them again.
         self._released.add(assigned.slots, assigned.entities)
         if assigned.slots:
-            await self._acquire_slots(assigned)
+            await self._acquire_slots(assigned, revoked)
         if assigned.entities:
             await self._acquire_entities(assigned)
         self._released.difference_update(assigned.slots, assigned.entities)
         self._announce_directory()
         log.info("acquired", host=self.config.host_id, slots=len(assigned.slots), entities=len(assigned.entities))
 
-    async def _acquire_slots(self, assigned: Assignment) -> None:
+    async def _acquire_slots(self, assigned: Assignment, revoked: Revoked | None) -> None:
         host, directory = self._serving()
-        claimed = await directory.claim(
-            self.config.host_id, self._incarnation, assigned.slots, revoked=assigned.released_at is None
-        )
+        claimed = await directory.claim(self.config.host_id, self._incarnation, assigned.slots, revoked)
         self._acquired += 1
         slots = tuple(slot for slot in assigned.slots if slot not in claimed.refused)
         await self._drop_owned(slots)
@@ -237,7 +237,7 @@ class HostProcess:
         """Acquire these entities, which had a dedicated host, with their slots again. Raises as ``acquire`` does."""
         host, directory = self._serving()
         if assigned.released_at is None:
-            await self._fence(await directory.revoke(self.config.host_id, (), assigned.entities))
+            await self._fence((await directory.revoke(self.config.host_id, (), assigned.entities)).formers)
         claimed = await directory.reclaim(self.config.host_id, self._incarnation, assigned.entities)
         self._acquired += 1
         now = self.clock.now_ms()

@@ -43,6 +43,17 @@ class Former(msgspec.Struct, frozen=True):
     port: int
 
 
+class Revoked(msgspec.Struct, frozen=True):
+    """Whom slots or dedicated entities were revoked from.
+
+    ``slots``: the host that owned each of them, and its last heartbeat before (ms); with a later one it has owned the
+    slot again.
+    """
+
+    formers: frozenset[Former] = frozenset()
+    slots: dict[int, tuple[str, int]] = {}
+
+
 class Registered(msgspec.Struct, frozen=True):
     """A host's incarnation, and the one before it, if there was one."""
 
@@ -106,7 +117,7 @@ _INCARNATION = "SELECT incarnation FROM hosts WHERE host_id = $1 FOR SHARE"
 _REVOKE_SLOTS = """
     UPDATE slots SET owned_until = coalesce(owned_until, alive_at) FROM hosts h
     WHERE slots.host_id = h.host_id AND slots.host_id <> $1 AND slot = ANY($2::int[])
-    RETURNING h.host_id, address, port
+    RETURNING h.host_id, address, port, slot, owned_until
 """
 _REVOKE_ENTITIES = """
     UPDATE dedicated SET owned_until = coalesce(owned_until, alive_at) FROM hosts h
@@ -114,12 +125,15 @@ _REVOKE_ENTITIES = """
     RETURNING h.host_id, address, port
 """
 
-# $3: only those that nobody owns, or this host.
+# $3: whatever they are now; otherwise as they were revoked, at $6 with the owner $5, or owned by nobody or this host.
 _CLAIM_SLOTS = """
     WITH taken AS (
         INSERT INTO slots AS s (slot, host_id) SELECT slot, $1 FROM unnest($2::int[]) slot
         ON CONFLICT (slot) DO UPDATE SET host_id = excluded.host_id, owned_until = NULL
-        WHERE NOT $3 OR s.host_id IS NULL OR s.host_id = $1 OR s.owned_until IS NOT NULL
+        WHERE $3 OR s.host_id IS NULL OR s.host_id = $1 OR EXISTS (
+            SELECT FROM unnest($4::int[], $5::text[], $6::bigint[]) AS r (slot, host_id, owned_until)
+            WHERE r.slot = s.slot AND r.host_id = s.host_id AND r.owned_until = s.owned_until
+        )
         RETURNING new.slot, old.host_id AS owner, old.owned_until
     ) SELECT slot, coalesce(owned_until, alive_at) FROM taken LEFT JOIN hosts ON host_id = owner
 """
@@ -207,25 +221,32 @@ class Directory:
             await _must_be_registered(connection, host_id, incarnation)
             await connection.execute(_FREE, host_id)
 
-    async def revoke(self, host_id: str, slots: Sequence[int], entities: Sequence[int] = ()) -> frozenset[Former]:
+    async def revoke(self, host_id: str, slots: Sequence[int], entities: Sequence[int] = ()) -> Revoked:
         """Have nobody own these slots and dedicated entities, but for those of this host.
 
-        Returns the hosts that owned them, also those of an earlier call if nobody has acquired them since. Their
-        heartbeats confirm the ownership no longer.
+        Heartbeats confirm the ownership no longer. The result has also what an earlier call has revoked, if nobody has
+        acquired it since.
         """
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             rows = await connection.fetch(_REVOKE_SLOTS, host_id, slots)
-            rows += await connection.fetch(_REVOKE_ENTITIES, host_id, entities)
-        return frozenset(Former(*row) for row in rows)
+            of_entities = await connection.fetch(_REVOKE_ENTITIES, host_id, entities)
+        formers = frozenset(Former(*row) for row in [*(row[:3] for row in rows), *of_entities])
+        return Revoked(formers, {row[3]: (row[0], row[4]) for row in rows})
 
-    async def claim(self, host_id: str, incarnation: int, slots: Sequence[int], *, revoked: bool = False) -> Claimed:
+    async def claim(
+        self, host_id: str, incarnation: int, slots: Sequence[int], revoked: Revoked | None = None
+    ) -> Claimed:  # fmt: skip
         """Acquire these slots. Raises Superseded if another incarnation is registered.
 
-        ``revoked``: only those that nobody has acquired since ``revoke``.
+        ``revoked``: only those that no other host has acquired since.
         """
+        before = {} if revoked is None else revoked.slots
+        owners, until = [one[0] for one in before.values()], [one[1] for one in before.values()]
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             await _must_be_registered(connection, host_id, incarnation)
-            rows = await connection.fetch(_CLAIM_SLOTS, host_id, slots, revoked)
+            rows = await connection.fetch(
+                _CLAIM_SLOTS, host_id, slots, revoked is None, list(before), owners, until
+            )  # fmt: skip
             excluded = await connection.fetch(
                 "SELECT entity_id FROM dedicated WHERE slot = ANY($1::int[]) AND host_id IS DISTINCT FROM $2",
                 slots,

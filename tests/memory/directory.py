@@ -9,6 +9,7 @@ from persistence.placement.directory import (
     HostAddress,
     Owned,
     Registered,
+    Revoked,
     Superseded,
 )
 from tests.memory.tables import MemoryTables
@@ -51,9 +52,13 @@ class MemoryDirectory:
             if owner == host_id and until is not None:
                 self._dedicated[entity] = (slot, None, until)
 
-    async def revoke(self, host_id: str, slots: Sequence[int], entities: Sequence[int] = ()) -> frozenset[Former]:
+    async def revoke(self, host_id: str, slots: Sequence[int], entities: Sequence[int] = ()) -> Revoked:
         owners = self._revoke(lambda owner: owner != host_id, slots, entities)
-        return frozenset(Former(owner, self._hosts[owner].address, self._hosts[owner].port) for owner in owners)
+        formers = [Former(owner, self._hosts[owner].address, self._hosts[owner].port) for owner in owners]
+        before = {slot: self._slots[slot] for slot in slots if slot in self._slots}
+        return Revoked(
+            frozenset(formers), {slot: one for slot, one in before.items() if one[0] in owners}  # type: ignore[misc]
+        )  # fmt: skip
 
     def _revoke(
         self, concerned: Callable[[str], bool], slots: Sequence[int], entities: Sequence[int]
@@ -71,12 +76,15 @@ class MemoryDirectory:
                 owners.add(owner)
         return owners
 
-    async def claim(self, host_id: str, incarnation: int, slots: Sequence[int], *, revoked: bool = False) -> Claimed:
+    async def claim(
+        self, host_id: str, incarnation: int, slots: Sequence[int], revoked: Revoked | None = None
+    ) -> Claimed:  # fmt: skip
         self._must_be_registered(host_id, incarnation)
         until, refused = {}, set()
         for slot in slots:
             owner, owned_until = self._slots.get(slot, (None, None))
-            if revoked and owner not in (None, host_id) and owned_until is None:
+            as_revoked = revoked is None or revoked.slots.get(slot) == (owner, owned_until)
+            if not (as_revoked or owner in (None, host_id)):
                 refused.add(slot)
                 continue
             alive_at = self._hosts[owner].alive_at if owner is not None else None

@@ -17,14 +17,14 @@ def main() -> int:
     """Returns 1 if a promise is broken."""
     options = _options()
     mutant = next((one for one in MUTANTS if one.name == options.mutant), None)
+    seizing = options.seizing or (mutant is not None and mutant.seizing)
     with nullcontext() if mutant is None else mutant.applied():
         if options.seed is not None:
-            return _report(
-                simulate(options.seed, print if options.trace else None, options.faults, seizing=options.seizing)
-            )
+            show = print if options.trace else None
+            return _report(simulate(options.seed, show, options.faults, seizing=seizing))
         began_s = time.monotonic()
         seeds = range(options.start, options.start + options.seeds)
-        run = partial(simulate, faults=options.faults, seizing=options.seizing)
+        run = partial(simulate, faults=options.faults, seizing=seizing)
         if options.processes == 1:
             failed = sum(_report_failed(run(seed)) for seed in seeds)
         else:

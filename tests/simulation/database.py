@@ -44,6 +44,7 @@ from tests.simulation.trace import Trace
 TIMEOUT_S = 5.0
 # Those over connections that the next owner of a host's slots ends.
 WRITERS_CALLS = frozenset({"append", "reserve", "held_for", "lock", "unlock", "locked_by"})
+DIRECTORY_CALLS = frozenset({"heartbeat", "hosts"})
 # Of the calls whose connection breaks before they took effect: those that still will.
 ORPHANS_SHARE = 0.5
 FIRST_TRADE = 7_300_000_000_000_001
@@ -80,6 +81,7 @@ class Database:
         self.network = network
         self.trace = trace
         self.down = False
+        self._silent_until_s: dict[Process, float] = {}
         # Appends take so much longer (s).
         self.slow_s = 0.0
         weather = Weather()
@@ -117,6 +119,8 @@ class Database:
         at_s = self.network.arrival(link.owner, self.process)
         if name == "append":
             at_s += self.slow_s * self._dice.random()
+        if name in DIRECTORY_CALLS:
+            at_s = max(at_s, self._silent_until_s.get(link.owner, 0.0))
         self.process.call_at(at_s, self._execute, call)
         if at_s - now_s >= TIMEOUT_S:
             link.owner.call_at(now_s + TIMEOUT_S, self._reply, call, None, StoreUnavailable("no answer in time"))
@@ -124,8 +128,10 @@ class Database:
 
     def _execute(self, call: Call) -> None:
         if call.ended:
+            self._calls.pop(call, None)
             return
         if self.down:
+            call.ended = True
             self._fail(call, "the database is away")
             return
         result, error = None, None
@@ -142,7 +148,9 @@ class Database:
         owner.call_at(at_s, self._reply, call, result, error)
 
     def _reply(self, call: Call, result: Any, error: Exception | None) -> None:
-        self._calls.pop(call, None)
+        if call.done or call.ended:
+            # Others, whose callers wait no longer, may take effect still.
+            self._calls.pop(call, None)
         if call.future.done():
             return
         if error is None:
@@ -155,6 +163,10 @@ class Database:
         call.link.owner.call_at(at_s, self._reply, call, None, StoreUnavailable(reason))
 
     # -- faults
+
+    def directory_silent(self, owner: Process, for_s: float) -> None:
+        """What this process asks the directory is held for this time."""
+        self._silent_until_s[owner] = self._loop.time() + for_s
 
     def restart(self, for_s: float) -> None:
         """Away for this time. What has not taken effect never will; all replies are lost."""

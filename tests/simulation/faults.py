@@ -23,7 +23,7 @@ class Faults:
     def __init__(
         self, machinery: Machinery, placement: Placement, world: World, dice: random.Random, *, seizing: bool
     ) -> None:  # fmt: skip
-        """``seizing``: also the fault for which the engine makes no promise yet."""
+        """``seizing``: also, and often, ``slots_seized_at_once``."""
         self._machinery = machinery
         self._placement = placement
         self._world = world
@@ -33,7 +33,7 @@ class Faults:
             self.host_killed, self.host_killed, self.host_replaced, self.host_stopped, self.slots_moved,
             self.slots_seized, self.slots_seized, self.database_restarted, self.database_cut, self.database_cut,
             self.commits_slow, self.streams_cut, self.streams_held, self.gateway_killed, self.gateway_stopped,
-            self.clients_cut, self.redis_lossy, self.redis_restarted, *([self.slots_seized_at_once] * 4 * seizing),
+            self.clients_cut, self.redis_lossy, self.redis_restarted, *([self.slots_seized_at_once] * 8 * seizing),
         )  # fmt: skip
 
     @property
@@ -81,10 +81,17 @@ class Faults:
             await self._seize(source, target)
 
     async def slots_seized_at_once(self) -> None:
-        """Another host acquires the slots of one that lives and has a lease, as by a director that is cut off."""
+        """Another host acquires the slots of one that lives and has a lease, as by a director that is cut off.
+
+        Perhaps the host hears of it late, and gateways, too, so that they go on sending to it.
+        """
         serving = self._placement.serving()
         if len(serving) >= 2:
-            await self._seize(*self._dice.sample(serving, 2))
+            source, target = self._dice.sample(serving, 2)
+            if self._dice.random() < 0.7:
+                for process in (source.process, *self._dice.sample([one.process for one in self._world.gateways], 1)):
+                    self._database.directory_silent(process, self._dice.choice(STOPS_S))
+            await self._seize(source, target)
 
     async def _seize(self, source: RunningHost, target: RunningHost) -> None:
         if self._placement.hosts[source.host_id] is not source:

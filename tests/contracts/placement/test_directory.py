@@ -12,6 +12,7 @@ from persistence.placement.directory import (
     HostAddress,
     Owned,
     Registered,
+    Revoked,
     Superseded,
     slot_of,
 )
@@ -81,16 +82,30 @@ async def test_what_is_revoked_nobody_owns_until_somebody_acquires_it(directory:
         await directory.register(name, "127.0.0.1", port, 1_000)
     await directory.claim("h1", 1, [0, 1])
     await directory.claim("h2", 1, [2])
-    first = frozenset({Former("h1", "127.0.0.1", 4000)})
+    first = Revoked(frozenset({Former("h1", "127.0.0.1", 4000)}), {1: ("h1", 1_000)})
     assert await directory.revoke("h2", [1, 2, 3]) == first
     assert await directory.heartbeat("h1", 1, 5_000) == Owned(frozenset({0}))
     assert [host.slots for host in await directory.hosts()] == [(0,), (2,), ()]
     # Who comes next, because the second host has died, hears of the first one as well; the first one need not.
     assert await directory.revoke("h3", [1]) == first
-    assert await directory.revoke("h1", [1]) == frozenset()
-    assert await directory.claim("h2", 1, [1, 2], revoked=True) == Claimed({1: 1_000, 2: 1_000})
-    assert await directory.claim("h3", 1, [0, 1, 3], revoked=True) == Claimed({}, refused=frozenset({0, 1}))
+    assert await directory.revoke("h1", [1]) == Revoked()
+    assert await directory.claim("h2", 1, [1, 2], first) == Claimed({1: 1_000, 2: 1_000})
+    assert await directory.claim("h3", 1, [0, 1, 3], first) == Claimed({}, refused=frozenset({0, 1}))
     assert [host.slots for host in await directory.hosts()] == [(0,), (1, 2), (3,)]
+
+
+async def test_who_has_owned_a_slot_again_since_it_was_revoked_is_not_taken_for_one_that_was_waited_for(
+    directory: Store,
+):
+    for name in ("h1", "h2", "h3"):
+        await directory.register(name, "127.0.0.1", 4000, 1_000)
+    await directory.claim("h1", 1, [0])
+    before = await directory.revoke("h2", [0])
+    await directory.claim("h1", 1, [0], Revoked())
+    await directory.heartbeat("h1", 1, 2_000)
+    now = await directory.revoke("h3", [0])
+    assert await directory.claim("h2", 1, [0], before) == Claimed({}, refused=frozenset({0}))
+    assert await directory.claim("h3", 1, [0], now) == Claimed({0: 2_000})
 
 
 async def test_a_dedicated_entity_that_is_revoked_goes_back_to_its_slot(directory: Store):
@@ -98,7 +113,7 @@ async def test_a_dedicated_entity_that_is_revoked_goes_back_to_its_slot(director
     await directory.register("s1", "127.0.0.1", 4001, 1_000)
     await directory.claim("h1", 1, [1])
     await directory.claim_entities("s1", 1, {77: 1})
-    assert await directory.revoke("h1", [], [77]) == frozenset({Former("s1", "127.0.0.1", 4001)})
+    assert await directory.revoke("h1", [], [77]) == Revoked(frozenset({Former("s1", "127.0.0.1", 4001)}))
     assert await directory.dedicated() == {77: None}
     assert [host.entities for host in await directory.hosts()] == [(), ()]
     assert await directory.heartbeat("s1", 1, 2_000) == Owned()
@@ -112,11 +127,12 @@ async def test_once_an_earlier_incarnation_has_ended_nobody_is_named_for_what_it
     await directory.claim("h1", 1, [0])
     await directory.claim_entities("h1", 1, {77: 1})
     await directory.register("h1", "127.0.0.1", 4002, 5_000)
-    assert await directory.revoke("h2", [0], [77]) == frozenset({Former("h1", "127.0.0.1", 4002)})
+    earlier = Revoked(frozenset({Former("h1", "127.0.0.1", 4002)}), {0: ("h1", 1_000)})
+    assert await directory.revoke("h2", [0], [77]) == earlier
     await directory.free("h1", 2)
-    assert await directory.revoke("h2", [0], [77]) == frozenset()
+    assert await directory.revoke("h2", [0], [77]) == Revoked()
     assert await directory.dedicated() == {77: None}
-    assert await directory.claim("h2", 1, [0], revoked=True) == Claimed({0: 1_000}, frozenset())
+    assert await directory.claim("h2", 1, [0], Revoked()) == Claimed({0: 1_000})
     with pytest.raises(Superseded):
         await directory.free("h1", 1)
 
