@@ -10,6 +10,7 @@ import pytest
 from auction_examples import AUCTION, SELLER, terms
 from auction_requests import cancel_request, open_request, state_in, state_request
 
+from actors.hosting.commit.lease import LEASE_S
 from actors.hosting.ownership import releases as releases_module
 from actors.hosting.ownership.ownership import Assignment
 from actors.runtime import host_process as host_process_module
@@ -182,6 +183,48 @@ async def test_who_takes_over_from_one_that_did_not_let_go_ends_its_appends(dire
         await second.acquire(Assignment(slots=ALL))
         assert await first._log.pool.fetch(writers) == []
         assert await said(second) == "shared"
+
+
+async def test_a_host_that_has_lost_its_slots_unheard_appends_nothing_over_a_new_connection(
+    directory: Directory, database_url: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+):
+    async with serving(database_url, "h1") as first, serving(database_url, "h2") as second:
+        await first.acquire(Assignment(slots=ALL))
+        await ask(first, creation())
+
+        async def unheard() -> None:
+            """Its heart does not beat any more."""
+
+        monkeypatch.setattr(first, "_beat", unheard)
+        began_s = time.monotonic()
+        await second.acquire(Assignment(slots=ALL))
+        assert time.monotonic() - began_s > LEASE_S
+        assert await said(second) == "shared"
+        # The first append finds that its connection was ended, the next one that the slots are the other host's.
+        codes = [await said(first, cancel_request(AUCTION, SELLER)) for _ in range(3)]
+        assert codes == ["unavailable", "unavailable", "moved"]
+        assert await pool.fetchval("SELECT max(seq) FROM entity_events WHERE entity_id = $1", AUCTION) == 1
+
+
+async def test_a_process_that_has_ended_is_not_waited_for(directory: Directory, database_url: str):
+    async with serving(database_url, "h2") as second:
+        async with serving(database_url, "h1") as first:
+            await first.acquire(Assignment(slots=ALL))
+            await ask(first, creation())
+        began_s = time.monotonic()
+        await second.acquire(Assignment(slots=ALL))
+        assert await said(second) == "shared"
+        assert time.monotonic() - began_s < LEASE_S
+
+
+async def test_an_incarnation_waits_until_the_one_before_it_answers_no_more(directory: Directory, database_url: str):
+    async with serving(database_url, "h1") as first:
+        await first.acquire(Assignment(slots=ALL))
+        began_s = time.monotonic()
+        async with serving(database_url, "h1"):
+            assert time.monotonic() - began_s > LEASE_S
+            # It named nobody for them in the end: whoever acquires them need not wait.
+            assert (await directory.revoke("h2", ALL)).formers == frozenset()
 
 
 async def test_an_answer_to_a_heartbeat_that_is_older_than_an_acquisition_takes_nothing_away(
