@@ -83,14 +83,15 @@ class Faults:
     async def slots_seized_at_once(self) -> None:
         """Another host acquires the slots of one that lives and has a lease, as by a director that is cut off.
 
-        Perhaps the host hears of it late, and gateways, too, so that they go on sending to it.
+        Perhaps the host hears of it late, and a gateway, too, so that it goes on sending to that host.
         """
         serving = self._placement.serving()
         if len(serving) >= 2:
             source, target = self._dice.sample(serving, 2)
             if self._dice.random() < 0.7:
-                for process in (source.process, *self._dice.sample([one.process for one in self._world.gateways], 1)):
-                    self._database.directory_silent(process, self._dice.choice(STOPS_S))
+                for_s = self._dice.choice(STOPS_S)
+                for process in (source.process, self._dice.choice(self._world.gateways).process):
+                    self._database.directory_silent(process, for_s)
             await self._seize(source, target)
 
     async def _seize(self, source: RunningHost, target: RunningHost) -> None:
