@@ -68,7 +68,7 @@ class Host:
         self.records = Records(event_log, snapshots, limits.snapshot_every_events, summarised)
         self._wake = asyncio.Event()
         self.lease = Lease(clock.steady_s)
-        self._reservations = Reservations(holds, copy_locks, self._wake.set, self.lease.runs)
+        self._reservations = Reservations(holds, copy_locks, self._wake.set, self.lease)
         self._catching_up_at = 0
         self._log = event_log
         self._epoch = 1

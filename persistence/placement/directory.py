@@ -149,14 +149,16 @@ _RECLAIM = """
     ) SELECT entity_id, coalesce(owned_until, alive_at) FROM back LEFT JOIN hosts USING (host_id)
 """
 
+_REGISTER = """
+    INSERT INTO hosts AS h (host_id, incarnation, address, port, alive_at, node) VALUES ($1, 1, $2, $3, $4, $5)
+    ON CONFLICT (host_id) DO UPDATE SET incarnation = h.incarnation + 1, address = excluded.address,
+        port = excluded.port, alive_at = excluded.alive_at, node = excluded.node, load_report = '{}'
+    RETURNING new.incarnation, old.address, old.port, old.alive_at
+"""
+
 _REVOKE_INCARNATION = """
-    WITH before AS (SELECT host_id, address, port, alive_at FROM hosts WHERE host_id = $1 FOR UPDATE),
-    entities AS (
-        UPDATE dedicated SET owned_until = coalesce(owned_until, before.alive_at) FROM before
-        WHERE dedicated.host_id = $1
-    ), revoked AS (
-        UPDATE slots SET owned_until = coalesce(owned_until, before.alive_at) FROM before WHERE slots.host_id = $1
-    ) SELECT host_id, address, port FROM before
+    WITH entities AS (UPDATE dedicated SET owned_until = coalesce(owned_until, $2) WHERE host_id = $1)
+    UPDATE slots SET owned_until = coalesce(owned_until, $2) WHERE host_id = $1
 """
 
 _FREE = """
@@ -200,20 +202,12 @@ class Directory:
     async def register(self, host_id: str, address: str, port: int, now_ms: int, node: str = "") -> Registered:
         """Register this host. An earlier incarnation loses all that it owned; see ``free``."""
         async with guard(), self._pool.acquire() as connection, connection.transaction():
-            before = await connection.fetchrow(_REVOKE_INCARNATION, host_id)
-            incarnation: int = await connection.fetchval(
-                "INSERT INTO hosts AS h (host_id, incarnation, address, port, alive_at, node)"
-                " VALUES ($1, 1, $2, $3, $4, $5)"
-                " ON CONFLICT (host_id) DO UPDATE SET incarnation = h.incarnation + 1, address = excluded.address,"
-                " port = excluded.port, alive_at = excluded.alive_at, node = excluded.node, load_report = '{}'"
-                " RETURNING incarnation",
-                host_id,
-                address,
-                port,
-                now_ms,
-                node,
-            )
-        return Registered(incarnation, None if before is None else Former(*before))
+            row = await connection.fetchrow(_REGISTER, host_id, address, port, now_ms, node)
+            assert row is not None, "an upsert returns its row"
+            incarnation, *former, alive_at = row
+            if alive_at is not None:
+                await connection.execute(_REVOKE_INCARNATION, host_id, alive_at)
+        return Registered(incarnation, None if alive_at is None else Former(host_id, *former))
 
     async def free(self, host_id: str, incarnation: int) -> None:
         """Nobody is named any longer for what earlier incarnations owned: they have ended. Raises Superseded."""

@@ -1,5 +1,6 @@
 """The host's lease: while it is valid, no other host answers for what this one owns."""
 
+import math
 from collections.abc import Callable
 
 from actors.hosting.commit.batch import Batch
@@ -22,9 +23,18 @@ class Lease:
         """The directory has confirmed what this host owns. It was asked at this time."""
         self._confirmed_at_s = max(asked_at_s, self._confirmed_at_s or asked_at_s)
 
+    @property
+    def ends_at_s(self) -> float:
+        """When it ends, on the steady clock, unless it is confirmed again. Never for a host without a directory."""
+        return math.inf if self._confirmed_at_s is None else self._confirmed_at_s + LEASE_S
+
     def runs(self) -> bool:
-        """Whether the lease is valid. It always is for a host without a directory."""
-        return self._confirmed_at_s is None or self._steady_s() - self._confirmed_at_s <= LEASE_S
+        """Whether the lease is valid."""
+        return not self.passed(self.ends_at_s)
+
+    def passed(self, time_s: float) -> bool:
+        """Whether this time has passed, on the steady clock."""
+        return self._steady_s() > time_s
 
 
 def withhold_refusals(batch: Batch) -> None:
