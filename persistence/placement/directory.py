@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import asyncpg
 import msgspec
 
+from domain.ledger.ids import REFERENCE_KIND_BYTES, held_for_auction
 from persistence.postgres.guard import guard, guarded
 
 CONNECT_TIMEOUT_S = 10.0
@@ -193,6 +194,17 @@ _HOSTS = """
 """
 
 
+# Only a leader's funds are held while nobody waits for a release.
+_HELD_BY_SEVERAL = f"""
+    WITH held AS (
+        SELECT ('x' || encode(substr(reference, {REFERENCE_KIND_BYTES + 1}), 'hex'))::bit(64)::bigint AS entity_id
+        FROM ledger_holds WHERE substr(reference, 1, {REFERENCE_KIND_BYTES}) = $2
+        GROUP BY reference HAVING count(*) > 1
+    )
+    SELECT entity_id, slot FROM held JOIN entities USING (entity_id) WHERE slot = ANY($1::int[]) ORDER BY entity_id
+"""
+
+
 class Directory:
     """The tables ``hosts``, ``slots`` and ``dedicated``. Every method may raise StoreUnavailable."""
 
@@ -303,6 +315,14 @@ class Directory:
             )
         )
         return [DueEntity(r[0], r[1], r[2]) for r in rows]
+
+    async def held_by_several(self, slots: Sequence[int], now_ms: int) -> list[DueEntity]:
+        """The auctions in these slots for which funds of several users are held, as due now.
+
+        Their host may have died, or lost them, before it released what was not needed any more.
+        """
+        rows = await guarded(self._pool.fetch(_HELD_BY_SEVERAL, slots, held_for_auction(0)[:REFERENCE_KIND_BYTES]))
+        return [DueEntity(row[0], row[1], now_ms) for row in rows]
 
     async def due_entities(self, entities: Sequence[int]) -> list[DueEntity]:
         """Those of these entities with a due time, as ``due``."""

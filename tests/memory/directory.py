@@ -1,7 +1,9 @@
 """The directory of hosts in memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from domain.ledger.ids import held_for_auction
 from persistence.placement.directory import (
     Claimed,
     DueEntity,
@@ -27,8 +29,12 @@ class _Host:
 class MemoryDirectory:
     """`persistence.placement.directory.Directory` over dicts. ``tables``: the summary rows, for due times."""
 
-    def __init__(self, tables: MemoryTables | None = None) -> None:
+    def __init__(
+        self, tables: MemoryTables | None = None, held: Callable[[], Iterable[bytes]] = tuple
+    ) -> None:  # fmt: skip
+        """``held``: the references of all holds."""
         self.tables = tables or MemoryTables()
+        self._held = held
         self._hosts: dict[str, _Host] = {}
         # The owner of each; with a time (ms), the host that owned it until then.
         self._slots: dict[int, tuple[str | None, int | None]] = {}
@@ -140,6 +146,12 @@ class MemoryDirectory:
 
     async def due(self, slots: Sequence[int]) -> list[DueEntity]:
         return [one for one in self._due() if one.slot in slots]
+
+    async def held_by_several(self, slots: Sequence[int], now_ms: int) -> list[DueEntity]:
+        counts = Counter(self._held())
+        several = {row.entity: row.slot for row in self.tables.summaries.values()
+                   if counts[held_for_auction(row.entity)] > 1}  # fmt: skip
+        return [DueEntity(one, slot, now_ms) for one, slot in sorted(several.items()) if slot in slots]
 
     async def due_entities(self, entities: Sequence[int]) -> list[DueEntity]:
         return [one for one in self._due() if one.entity in entities]

@@ -93,7 +93,7 @@ class Database:
         self.log = MemoryEventLog(self.tables, weather, self.holds)
         self.snapshots = MemorySnapshots(self.tables, weather)
         self.copy_locks = MemoryCopyLocks(owners, weather, self.tables)
-        self.directory = MemoryDirectory(self.tables)
+        self.directory = MemoryDirectory(self.tables, lambda: [reference for reference, _ in self.holds.books.holds])
         self.settlements = MemorySettlements(self.tables, self.holds, weather)
         self.history = History(self.tables)
         self.executions = Executions(self)
