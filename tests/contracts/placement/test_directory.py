@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from domain.ledger.ids import held_for_auction
+from persistence.ledger.store import Ledger
 from persistence.placement.directory import (
     Claimed,
     Directory,
@@ -243,6 +245,25 @@ async def test_what_is_due_is_told_by_slot(real_directory: Directory, pool: Pool
         )
     due = await real_directory.due([5, 6])
     assert sorted(due, key=lambda d: d.entity) == [DueEntity(1, 5, 50), DueEntity(3, 6, 60)]
+
+
+async def test_auctions_with_funds_of_several_users_are_found_by_slot(real_directory: Directory, pool: Pool):
+    ledger = Ledger(pool)
+    accounts = await ledger.accounts([91_001, 91_002], "USDC")
+    for entity, slot, held in ((11, 5, 2), (12, 5, 1), (13, 6, 2)):
+        await pool.execute(
+            "INSERT INTO entities (entity_id, kind, slot, ended, epoch, seq) VALUES ($1, 'auction', $2, false, 1, 1)",
+            entity, slot,
+        )  # fmt: skip
+        for account in list(accounts.values())[:held]:
+            await pool.execute(
+                "INSERT INTO ledger_holds (reference, account_id, amount) VALUES ($1, $2, 5)",
+                held_for_auction(entity), account,
+            )  # fmt: skip
+    try:
+        assert await real_directory.held_by_several([5], 77) == [DueEntity(11, 5, 77)]
+    finally:
+        await pool.execute("DELETE FROM ledger_holds WHERE account_id = ANY($1::bigint[])", list(accounts.values()))
 
 
 async def test_without_a_database_every_question_is_unavailable(database_url: str):
