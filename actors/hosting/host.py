@@ -17,7 +17,7 @@ from actors.hosting.commit.batch import Batch
 from actors.hosting.commit.copy_locks import CopyLocks
 from actors.hosting.commit.duplicates import keys_of_second_attempts, resolve_duplicates
 from actors.hosting.commit.holds import Holds
-from actors.hosting.commit.lease import Lease
+from actors.hosting.commit.lease import Lease, withhold_refusals
 from actors.hosting.commit.reservations import Plan, Reservations
 from actors.hosting.entity.entity import Entity
 from actors.hosting.entity.orders import DueNow, Order, Reply
@@ -67,7 +67,9 @@ class Host:
         self.updates = Updates(publisher, clock)
         self.records = Records(event_log, snapshots, limits.snapshot_every_events, summarised)
         self._wake = asyncio.Event()
-        self._reservations, self._catching_up_at = Reservations(holds, copy_locks, self._wake.set), 0
+        self.lease = Lease(clock.steady_s)
+        self._reservations = Reservations(holds, copy_locks, self._wake.set, self.lease)
+        self._catching_up_at = 0
         self._log = event_log
         self._epoch = 1
         self._inbox = Inbox(limits.batch_max)
@@ -77,7 +79,6 @@ class Host:
         self._idle = asyncio.Event()
         self._draining = False
         self._passivated_at = self._holds_checked_at = clock.now_ms()
-        self._lease = Lease()
 
     # -- requests
 
@@ -133,7 +134,7 @@ class Host:
                 await self._catch_up()
 
     async def _commit_next(self) -> None:
-        batch = Batch(self.clock.now_ms(), self._unavailable())
+        batch = Batch(self.clock.now_ms(), self._unavailable(), self.lease.runs())
         orders = self._inbox.take()
         try:
             await self._commit(orders, batch)
@@ -149,7 +150,7 @@ class Host:
         if self._draining or now < self._catching_up_at:
             return
         try:
-            await self._reservations.check_some(self.entities, lambda: self._lease.runs(self.clock.now_ms()), now)
+            await self._reservations.check_some(self.entities, now)
             if not self._inbox:
                 await self._reservations.catch_up()
         except StoreError as error:
@@ -247,10 +248,6 @@ class Host:
         self.ownership.clear()
         self.timers.stop()
 
-    def confirmed(self, now_ms: int) -> None:
-        """The directory has just confirmed what this host owns."""
-        self._lease.confirmed_at = now_ms
-
     def load_report(self) -> LoadReport:
         """The load report; to be called at each heartbeat."""
         rates = self.meter.rates(self._inbox.taken, self.clock.now_ms())
@@ -285,6 +282,7 @@ class Host:
         for entity in self._not_owned():
             self.records.forget(entity)
             self._drop(entity)
+        self._reservations.forget_unless(self.ownership.owns)
 
     def _not_owned(self) -> list[Entity]:
         return [entity for entity in self.entities.values() if not self.ownership.owns(entity.id)]
@@ -337,7 +335,7 @@ class Host:
             # The batch's time, not the present one: an end that an outage moved must lie after that outage.
             self.outages.commit_succeeded(batch.now_ms)
             self.meter.committed(1000 * (time.perf_counter() - began))
-        self._lease.withhold_refusals(batch)
+        withhold_refusals(batch)
         self._committed(batch)
         return True
 
@@ -426,7 +424,7 @@ class Host:
         self._reservations.release(batch, forgotten=entities)
         self._forget(entities)
         self._drop_empty(batch)
-        self._lease.withhold_refusals(batch)
+        withhold_refusals(batch)
         for order, answer in batch.answers:
             if order.request.entity not in entities:
                 order.answer(answer)

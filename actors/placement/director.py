@@ -138,11 +138,14 @@ class Director:
         settled = {slot: owner for slot, owner in lost.items() if slot not in owned_by_leaving}
         for slot, host_id in orphans(settled, hosts, self._limits.hosts, overrides).items():
             moves[host_id].append(slot)
-        for host_id, slots in moves.items():
-            await self._control.acquire(host_id, Assignment(slots=tuple(slots)))
-            if self._ever_placed:
-                self._notify(f"{host_id} has taken over {len(slots)} slots")
+        # Each may have to wait for the leases of the same former owners.
+        await asyncio.gather(*(self._take_over(host_id, tuple(slots)) for host_id, slots in moves.items()))
         return bool(moves)
+
+    async def _take_over(self, host_id: str, slots: tuple[int, ...]) -> None:
+        await self._control.acquire(host_id, Assignment(slots=slots))
+        if self._ever_placed:
+            self._notify(f"{host_id} has taken over {len(slots)} slots")
 
     async def _return_entities(self, view: View) -> bool:
         """Return entities whose dedicated host has died to their slots; returns whether there were any."""

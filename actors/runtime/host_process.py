@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from actors.clock import Clock
+from actors.hosting.commit.lease import LEASE_S
 from actors.hosting.entity.entity import Entity
 from actors.hosting.host import Host
 from actors.hosting.limits import HostLimits
@@ -22,10 +23,10 @@ from domain.ids import id_text
 from persistence.jobs.rows import JobRow
 from persistence.jobs.store import JobStore
 from persistence.ledger.bid_holds import BidHolds
-from persistence.log.event_log import EventLog
+from persistence.log.event_log import Confirm, EventLog
 from persistence.log.snapshots import SnapshotStore
-from persistence.placement.directory import Claimed, Directory, DueEntity, Superseded
-from persistence.postgres.errors import StoreError
+from persistence.placement.directory import Directory, DueEntity, Former, Owned, Revoked, Superseded
+from persistence.postgres.errors import StoreError, StoreUnavailable
 from persistence.redis.announcements import DIRECTORY_CHANNEL, Announcer
 from persistence.sales.copy_locks import CopyLocks
 from persistence.summary_tables import SUMMARY_TABLES
@@ -36,6 +37,8 @@ HEARTBEAT_S = 0.5
 MAINTENANCE_S = 1.0
 PARTITIONS_EVERY_MS = 6 * 3600 * 1000
 STORE_RETRY_S = 0.25
+# How often it is tried whether the process of a former owner has ended.
+FORMER_OWNER_EVERY_S = 0.05
 # Jobs that one flush adds; the rest comes with the next.
 JOBS_MAX = 1_000
 WILDCARDS = ("0.0.0.0", "::")
@@ -60,10 +63,12 @@ class HostConfig:
 class HostStores:
     """The stores of one host. Those that are methods share the log's connections: call them once it is open."""
 
-    def __init__(self, config: HostConfig) -> None:
-        self.log = EventLog(config.database_url, SUMMARY_TABLES, writer=config.host_id)
-        self.holds = BidHolds(config.database_url) if config.holds else None
-        self.copy_locks = CopyLocks(config.database_url)
+    def __init__(self, config: HostConfig, confirm: Confirm) -> None:
+        """``confirm``: see ``EventLog``."""
+        url, writer = config.database_url, config.host_id
+        self.log = EventLog(url, SUMMARY_TABLES, writer=writer, confirm=confirm)
+        self.holds = BidHolds(url, writer=writer) if config.holds else None
+        self.copy_locks = CopyLocks(url, writer=writer)
         self.announcer = Announcer(config.redis_url, config.limits.updates_waiting_max)
 
     def directory(self) -> Directory:
@@ -89,7 +94,7 @@ class HostProcess:
         self.clock = clock or Clock()
         self.host: Host | None = None
         self.port: int | None = None
-        self._stores = stores or HostStores(config)
+        self._stores = stores or HostStores(config, self.confirm)
         self._log, self._holds = self._stores.log, self._stores.holds
         self._announcer = self._stores.announcer
         self._incarnation = 0
@@ -136,8 +141,6 @@ class HostProcess:
         """Drain, write a last heartbeat, and close."""
         if self.host is None:
             return
-        if self._server is not None:
-            self._server.close()
         try:
             async with asyncio.timeout(5):
                 await self.host.drain()
@@ -147,6 +150,9 @@ class HostProcess:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Only now: a port that refuses connections shows that the process answers nothing any more.
+        if self._server is not None:
+            self._server.close()
         for stream in list(self._streams):
             if stream.transport is not None:
                 stream.transport.close()
@@ -190,39 +196,53 @@ class HostProcess:
     async def acquire(self, assigned: Assignment) -> None:
         """Acquire these. Raises StoreUnavailable, Superseded.
 
-        If they were not handed off, appends in flight of the former owners are ended first.
+        If they were not handed off, it waits until no former owner can write or answer for them.
         """
-        host, directory = self._serving()
-        config = self.config
+        revoked = None
+        if assigned.slots and assigned.released_at is None:
+            revoked = await self._serving()[1].revoke(self.config.host_id, assigned.slots)
+            await self._fence(revoked.formers)
         # If this fails half-way, the directory names this host, which does not serve: `_beat` acquires them again.
         self._released.add(assigned.slots, assigned.entities)
         if assigned.slots:
-            claimed = await directory.claim(config.host_id, self._incarnation, assigned.slots)
-            self._acquired += 1
-            await self._end_appends_of(claimed, assigned)
-            await self._drop_owned(assigned.slots)
-            now = self.clock.now_ms()
-            for slot, until in claimed.owned_until.items():
-                host.outages.slot_acquired(slot, assigned.released_at or until, now)
-            host.acquire_slots(assigned.slots, claimed.excluded)
-            alarms = await directory.due(assigned.slots)
-            self._set_alarms(due for due in alarms if due.entity not in claimed.excluded)
+            await self._acquire_slots(assigned, revoked)
         if assigned.entities:
-            slots = {entity: host.ownership.slot_of(entity) for entity in assigned.entities}
-            await directory.claim_entities(config.host_id, self._incarnation, slots)
-            self._acquired += 1
-            self._serve_dedicated(assigned)
-            self._set_alarms(await directory.due_entities(assigned.entities))
+            await self._acquire_entities(assigned)
         self._released.difference_update(assigned.slots, assigned.entities)
         self._announce_directory()
-        log.info("acquired", host=config.host_id, slots=len(assigned.slots), entities=len(assigned.entities))
+        log.info("acquired", host=self.config.host_id, slots=len(assigned.slots), entities=len(assigned.entities))
+
+    async def _acquire_slots(self, assigned: Assignment, revoked: Revoked | None) -> None:
+        host, directory = self._serving()
+        claimed = await directory.claim(self.config.host_id, self._incarnation, assigned.slots, revoked)
+        self._acquired += 1
+        slots = tuple(slot for slot in assigned.slots if slot not in claimed.refused)
+        await self._drop_owned(slots)
+        now = self.clock.now_ms()
+        for slot, until in claimed.owned_until.items():
+            host.outages.slot_acquired(slot, assigned.released_at or until, now)
+        host.acquire_slots(slots, claimed.excluded)
+        alarms = await directory.due(slots)
+        if revoked is not None:
+            # They are loaded, and what is held for them is compared with their states.
+            alarms += await directory.held_by_several(slots, now)
+        self._set_alarms(due for due in alarms if due.entity not in claimed.excluded)
+
+    async def _acquire_entities(self, assigned: Assignment) -> None:
+        host, directory = self._serving()
+        slots = {entity: host.ownership.slot_of(entity) for entity in assigned.entities}
+        await directory.claim_entities(self.config.host_id, self._incarnation, slots)
+        self._acquired += 1
+        self._serve_dedicated(assigned)
+        self._set_alarms(await directory.due_entities(assigned.entities))
 
     async def reacquire(self, assigned: Assignment) -> None:
         """Acquire these entities, which had a dedicated host, with their slots again. Raises as ``acquire`` does."""
         host, directory = self._serving()
+        if assigned.released_at is None:
+            await self._fence((await directory.revoke(self.config.host_id, (), assigned.entities)).formers)
         claimed = await directory.reclaim(self.config.host_id, self._incarnation, assigned.entities)
         self._acquired += 1
-        await self._end_appends_of(claimed, assigned)
         now = self.clock.now_ms()
         for entity, until in claimed.owned_until.items():
             host.outages.entity_acquired(entity, assigned.released_at or until, now)
@@ -252,9 +272,42 @@ class HostProcess:
             self.host.outages.entity_acquired(entity, assigned.released_at or now, now)
         self.host.acquire_dedicated(assigned.entities)
 
-    async def _end_appends_of(self, claimed: Claimed, assigned: Assignment) -> None:
-        if assigned.released_at is None and claimed.owners:
-            await self._log.end_writers(sorted(claimed.owners))
+    async def _fence(self, formers: Collection[Former]) -> None:
+        """Wait until none of these hosts can write or answer any more. What they owned has been revoked before.
+
+        Their leases end by themselves, but a process that has ended need not be waited for. What they have sent to the
+        database is ended, and over new connections they write only what is still theirs (``confirm``).
+        """
+        if formers:
+            until_s = self.clock.steady_s() + LEASE_S
+            await asyncio.gather(*(self._until_ended(former, until_s) for former in formers))
+            await self._log.end_writers(sorted({former.host_id for former in formers}))
+
+    async def _until_ended(self, former: Former, until_s: float) -> None:
+        """Return when this process has ended; at the latest at ``until_s``, on the steady clock."""
+        while (left_s := until_s - self.clock.steady_s()) > 0:
+            try:
+                async with asyncio.timeout(left_s):
+                    transport, _ = await asyncio.get_running_loop().create_connection(
+                        asyncio.Protocol, former.address, former.port
+                    )
+                transport.abort()
+            except ConnectionRefusedError:
+                return
+            except (OSError, TimeoutError):
+                log.debug("former_owner_unreachable", host=former.host_id)
+            await asyncio.sleep(min(left_s, FORMER_OWNER_EVERY_S))
+
+    async def confirm(self, entities: Set[int]) -> None:
+        """Raises StoreUnavailable unless the directory says that this host owns these entities."""
+        host, _ = self._serving()
+        try:
+            confirmed = await self._ask_directory() is not None
+        except Superseded:
+            # The next heartbeat finds it, too, and has this process end.
+            confirmed = False
+        if not (confirmed and all(host.ownership.owns(entity) for entity in entities)):
+            raise StoreUnavailable("another host may own what was to be written")
 
     async def _drop_owned(self, slots: Sequence[int]) -> None:
         """Drop what is in memory of slots that this host still assumes to own.
@@ -282,22 +335,33 @@ class HostProcess:
         assert self._directory is not None
         assert self.port is not None
         config, now = self.config, self.clock.now_ms()
+        self.host.lease.confirm(self.clock.steady_s())
         address = reachable_address(config.bind)
-        self._incarnation = await self._directory.register(config.host_id, address, self.port, now, config.node)
-        # An earlier process of this name may have left an append in flight.
-        await self._log.end_writers([config.host_id])
+        registered = await self._directory.register(config.host_id, address, self.port, now, config.node)
+        self._incarnation = registered.incarnation
+        # An earlier process of this name may live, or have left an append in flight.
+        await self._fence([] if registered.former is None else [registered.former])
+        await self._directory.free(config.host_id, self._incarnation)
         self.host.outages.commit_succeeded(now)
 
     async def _beat(self) -> None:
+        owned = await self._ask_directory()
+        if owned is not None:
+            host, _ = self._serving()
+            self._released.add_unconfirmed(host.ownership.excluded - owned.excluded)
+            await self._acquire_again(self._released.returned(owned, host.ownership))
+
+    async def _ask_directory(self) -> Owned | None:
+        """A heartbeat: drop what is lost, and extend the lease. None: something was acquired meanwhile."""
         host, directory = self._serving()
         # As they are before the call: what is acquired during it is not in its answer.
         own = host.ownership
         slots, dedicated, excluded = own.slots, own.dedicated, own.excluded
-        now, acquired = self.clock.now_ms(), self._acquired
+        now, asked_at_s, acquired = self.clock.now_ms(), self.clock.steady_s(), self._acquired
         owned = await directory.heartbeat(self.config.host_id, self._incarnation, now, self._load_report())
         if acquired != self._acquired:
             # The answer may be older than that, and name as lost what was lost before and is acquired again.
-            return
+            return None
         lost_slots, lost_entities = (
             slots - owned.slots,
             (dedicated - owned.entities) | (owned.excluded - excluded),
@@ -307,11 +371,10 @@ class HostProcess:
             host.lose(lost_slots, lost_entities)
             self._released.add((), lost_entities)
             # The lease begins once they are dropped: a check in progress of what is reserved must not use their states.
-            host.between_commits(partial(host.confirmed, now))
+            host.between_commits(partial(host.lease.confirm, asked_at_s))
         else:
-            host.confirmed(now)
-        self._released.add_unconfirmed(own.excluded - owned.excluded)
-        await self._acquire_again(self._released.returned(owned, own))
+            host.lease.confirm(asked_at_s)
+        return owned
 
     async def _acquire_again(self, returned: Returned) -> None:
         """Acquire again what the directory still assigns to this host, and no other host has acquired in time."""

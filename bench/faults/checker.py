@@ -69,9 +69,9 @@ def violations(recording: Recording, logs: Mapping[str, AuctionLog], *, closed: 
     for auction, received in acks.items():
         found += (each for ack in received for each in _ack_is_true(ack, logs[auction]))
         found += _acks_follow_each_other(auction, received)
-    own = {mine: _Highest(received) for mine, received in _by_bidder(recording).items()}
+    acked = {auction: _Highest(received) for auction, received in acks.items()}
     for refused in recording.refused:
-        found += _refusal_is_true(refused, logs[refused.order.auction], own)
+        found += _refusal_is_true(refused, logs[refused.order.auction], acked)
     for seen in recording.seen:
         found += _updates_are_true(seen, logs[seen.auction])
         found += updates_are_in_order(seen)
@@ -95,13 +95,6 @@ def _by_auction(recording: Recording) -> defaultdict[str, list[Acked]]:
     acks: defaultdict[str, list[Acked]] = defaultdict(list)
     for ack in recording.acks:
         acks[ack.order.auction].append(ack)
-    return acks
-
-
-def _by_bidder(recording: Recording) -> defaultdict[tuple[str, str], list[Acked]]:
-    acks: defaultdict[tuple[str, str], list[Acked]] = defaultdict(list)
-    for ack in recording.acks:
-        acks[ack.order.auction, ack.order.bidder].append(ack)
     return acks
 
 
@@ -216,16 +209,14 @@ def _refused_is_not_done(refused: RefusedOrder, log: AuctionLog) -> Iterator[Vio
         yield Violation(REFUSED, log.auction, detail)
 
 
-def _refusal_is_true(
-    refused: RefusedOrder, log: AuctionLog, own: Mapping[tuple[str, str], _Highest]
-) -> Iterator[Violation]:
+def _refusal_is_true(refused: RefusedOrder, log: AuctionLog, acked: Mapping[str, _Highest]) -> Iterator[Violation]:
     yield from _refused_is_not_done(refused, log)
     order = refused.order
     if refused.code not in _JUDGED or not log.states:
         return
-    # One's own acknowledged bids were decided before.
-    mine = own.get((order.auction, order.bidder))
-    since_seq = 1 if mine is None else max(1, mine(order.sent_ns))
+    # Whatever was acknowledged before it was sent, to whom ever, was decided before.
+    highest = acked.get(order.auction)
+    since_seq = 1 if highest is None else max(1, highest(order.sent_ns))
     if not _was_refused_by_the_rules(refused, log, since_seq):
         detail = (
             f"{order.bidder}'s bid of {order.amount} was refused as {refused.code} at price {refused.price},"

@@ -25,6 +25,7 @@ LINGER_S = 5.0
 CATCH_UP_TRIES_MAX = 100
 CATCH_UP_PAUSE_S = 0.25
 CATCH_UP_PAUSE_MAX_S = 5.0
+RETRY_AFTER_MS = 500
 
 _decode_updates = msgspec.msgpack.Decoder(list[Update[msgspec.Raw]]).decode
 
@@ -91,9 +92,9 @@ class EntityChannels(ChannelSource[EntityChannel]):
             await asyncio.shield(channel.loading)
         if since is None:
             return []
-        if (since.epoch, since.seq) > (channel.epoch, channel.seq):
-            # The client comes from a gateway that was ahead: it must not get a state older than what it has.
-            await self._ask_host(channel)
+        # A client that comes from a gateway that was ahead must not get a state older than what it has.
+        if (since.epoch, since.seq) > (channel.epoch, channel.seq) and not await self._ask_host(channel):
+            raise RequestFailed(UNAVAILABLE, f"the {self._kind} can't be read now", RETRY_AFTER_MS)
         return await self._read_log(channel, since) if self._in_log_only(channel, since) else []
 
     async def stop(self) -> None:

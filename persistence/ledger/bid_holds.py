@@ -10,14 +10,11 @@ from persistence.ledger.store import HeldFor, Ledger
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.guard import UNAVAILABLE
 from persistence.postgres.planner import LOOK_UPS
+from persistence.postgres.writers import new_name, prefix_of
 
 TIMEOUT_S = 5.0
 CURRENCY = "USDC"
-SERVER_SETTINGS = {
-    "application_name": "ece-holds",
-    "synchronous_commit": "off",
-    **LOOK_UPS,
-}
+SERVER_SETTINGS = {"synchronous_commit": "off", **LOOK_UPS}
 
 
 class BidHolds:
@@ -27,8 +24,10 @@ class BidHolds:
     lost in a crash was for a bid that was not acknowledged.
     """
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, *, writer: str = "") -> None:
+        """``writer``: the host, as for ``EventLog``."""
         self._url = database_url
+        self._prefix = prefix_of("holds", writer)
         self._connection: asyncpg.Connection | None = None
 
     async def prepare(self) -> None:
@@ -66,7 +65,7 @@ class BidHolds:
                     self._url,
                     timeout=TIMEOUT_S,
                     command_timeout=TIMEOUT_S,
-                    server_settings=SERVER_SETTINGS,
+                    server_settings={"application_name": new_name(self._prefix), **SERVER_SETTINGS},
                 )
             except UNAVAILABLE as error:
                 raise StoreUnavailable(str(error) or type(error).__name__) from error

@@ -6,8 +6,7 @@ round trip and one fsync commit every entity of the batch, or none.
 
 import asyncio
 import re
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import asyncpg
@@ -24,6 +23,7 @@ from persistence.log.summaries import (
 from persistence.postgres.errors import KeyTaken, StaleSequence, StoreUnavailable
 from persistence.postgres.guard import UNAVAILABLE, guarded
 from persistence.postgres.planner import LOOK_UPS
+from persistence.postgres.writers import END_WRITERS, new_name, prefix_of, prefixes_of
 
 APPEND_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 10.0
@@ -88,30 +88,32 @@ _END_BACKEND = """
     SELECT coalesce(bool_and(pg_terminate_backend(pid, $2)), true) FROM pg_stat_activity WHERE application_name = $1
 """
 
-_END_WRITERS = """
-    SELECT coalesce(bool_and(pg_terminate_backend(pid, $2)), true) FROM pg_stat_activity
-    WHERE left(application_name, -16) = ANY($1::text[])
-"""
-# An application's name may have 63 bytes; 16 of them tell one connection from the next.
 _PARAMETER = re.compile(r"\$(\d+)")
-WRITER_BYTES_MAX = 63 - len("ece-log--") - 16
+
+Confirm = Callable[[Set[int]], Awaitable[None]]
+"""Raises StoreUnavailable unless these entities may be written by this host."""
 
 
-def _writer_prefix(writer: str) -> str:
-    return f"ece-log-{writer[:WRITER_BYTES_MAX]}-"
+async def _nothing_to_confirm(_: Set[int]) -> None:
+    """There is one writer."""
 
 
 class EventLog:
     """Reads and appends. Failures are StoreErrors; ``StoreUnavailable`` from ``append`` leaves the outcome unknown."""
 
     def __init__(
-        self, database_url: str, tables: Mapping[str, SummaryTable], *, writer: str = "", pool_max: int = 4
-    ) -> None:
-        """``tables``: the summary tables, by kind. ``writer`` names who appends: see ``end_writers``."""
+        self, database_url: str, tables: Mapping[str, SummaryTable], *, writer: str = "", pool_max: int = 4,
+        confirm: Confirm = _nothing_to_confirm,
+    ) -> None:  # fmt: skip
+        """``tables``: the summary tables, by kind. ``writer`` names who appends: see ``end_writers``.
+
+        ``confirm`` is called with the entities of the first append over a new connection, before it: whoever has ended
+        the connection before that one may own them now.
+        """
         self._tables = tables
         self._statements: dict[tuple[tuple[str, ...] | None, bool, bool], str] = {}
         self._url = database_url
-        self._prefix = _writer_prefix(writer)
+        self._prefix, self._confirm = prefix_of("log", writer), confirm
         self._pool_max = pool_max
         self._pool: asyncpg.Pool | None = None
         self._writer: asyncpg.Connection | None = None
@@ -182,7 +184,7 @@ class EventLog:
             tuple(by_kind) if summaries else None, reserve=reserve is not None, one_kind=one_kind
         )
         try:
-            connection = self._writer or await self._new_writer()
+            connection = self._writer or await self._confirmed_writer(columns[0])
             done = await connection.fetchval(statement, *columns, timeout=APPEND_TIMEOUT_S)
         except asyncpg.UniqueViolationError as error:
             raise (StaleSequence if "_pkey" in (error.constraint_name or "") else KeyTaken)(str(error)) from None
@@ -289,10 +291,11 @@ class EventLog:
         await guarded(self.pool.execute("SELECT ensure_event_partitions()"))
 
     async def end_writers(self, writers: Sequence[str]) -> None:
-        """End appends in flight of other writers: afterwards none of them can commit. Raises StoreUnavailable."""
-        ended = await guarded(
-            self.pool.fetchval(_END_WRITERS, [_writer_prefix(writer) for writer in writers], BACKEND_END_WAIT_MS)
-        )
+        """End what other writers have sent: afterwards none of it can commit. Raises StoreUnavailable.
+
+        It includes calls of their ``BidHolds`` and ``CopyLocks``.
+        """
+        ended = await guarded(self.pool.fetchval(END_WRITERS, prefixes_of(writers), BACKEND_END_WAIT_MS))
         if not ended:
             raise StoreUnavailable("the backend of a former owner's append does not end")
 
@@ -310,9 +313,18 @@ class EventLog:
         if self._unresolved == name:
             self._unresolved = None
 
+    async def _confirmed_writer(self, entities: Iterable[int]) -> asyncpg.Connection:
+        connection = await self._new_writer()
+        try:
+            await self._confirm(frozenset(entities))
+        except BaseException:
+            self._drop_writer()
+            raise
+        return connection
+
     async def _new_writer(self) -> asyncpg.Connection:
         await self._settle()
-        self._writer_name = self._prefix + secrets.token_hex(8)
+        self._writer_name = new_name(self._prefix)
         settings = {"application_name": self._writer_name, **LOOK_UPS}
         self._writer = await asyncpg.connect(self._url, timeout=APPEND_TIMEOUT_S, server_settings=settings)
         return self._writer

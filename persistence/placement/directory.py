@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import asyncpg
 import msgspec
 
+from domain.ledger.ids import REFERENCE_KIND_BYTES, held_for_auction
 from persistence.postgres.guard import guard, guarded
 
 CONNECT_TIMEOUT_S = 10.0
@@ -35,12 +36,41 @@ class HostAddress(msgspec.Struct, frozen=True):
         return bool(self.slots or self.entities)
 
 
+class Former(msgspec.Struct, frozen=True):
+    """A host that has lost what it owned, and may not know it. Its process, while it lives, listens at this address."""
+
+    host_id: str
+    address: str
+    port: int
+
+
+class Revoked(msgspec.Struct, frozen=True):
+    """Whom slots or dedicated entities were revoked from.
+
+    ``slots``: the host that owned each of them, and its last heartbeat before (ms); with a later one it has owned the
+    slot again.
+    """
+
+    formers: frozenset[Former] = frozenset()
+    slots: dict[int, tuple[str, int]] = {}
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """A host's incarnation, and the one before it, if there was one."""
+
+    incarnation: int
+    former: Former | None = None
+
+
 class Claimed(msgspec.Struct, frozen=True):
-    """The result of a claim: until when (ms) each slot or entity was owned, former owners, excluded entities."""
+    """The result of a claim: until when (ms) each slot or entity was owned, and excluded entities.
+
+    ``refused``: slots that another host has acquired meanwhile.
+    """
 
     owned_until: dict[int, int]
-    owners: frozenset[str] = frozenset()
     excluded: frozenset[int] = frozenset()
+    refused: frozenset[int] = frozenset()
 
 
 class Owned(msgspec.Struct, frozen=True):
@@ -84,12 +114,29 @@ def slot_of(entity: int, slots: int) -> int:
 # A host that claims something locks its own row, so that no other incarnation registers meanwhile.
 _INCARNATION = "SELECT incarnation FROM hosts WHERE host_id = $1 FOR SHARE"
 
+# What has a time until which it was owned is owned by nobody: the host that it names may not know it yet.
+_REVOKE_SLOTS = """
+    UPDATE slots SET owned_until = coalesce(owned_until, alive_at) FROM hosts h
+    WHERE slots.host_id = h.host_id AND slots.host_id <> $1 AND slot = ANY($2::int[])
+    RETURNING h.host_id, address, port, slot, owned_until
+"""
+_REVOKE_ENTITIES = """
+    UPDATE dedicated SET owned_until = coalesce(owned_until, alive_at) FROM hosts h
+    WHERE dedicated.host_id = h.host_id AND dedicated.host_id <> $1 AND entity_id = ANY($2::bigint[])
+    RETURNING h.host_id, address, port
+"""
+
+# $3: whatever they are now; otherwise as they were revoked, at $6 with the owner $5, or owned by nobody or this host.
 _CLAIM_SLOTS = """
     WITH taken AS (
         INSERT INTO slots AS s (slot, host_id) SELECT slot, $1 FROM unnest($2::int[]) slot
         ON CONFLICT (slot) DO UPDATE SET host_id = excluded.host_id, owned_until = NULL
+        WHERE $3 OR s.host_id IS NULL OR s.host_id = $1 OR EXISTS (
+            SELECT FROM unnest($4::int[], $5::text[], $6::bigint[]) AS r (slot, host_id, owned_until)
+            WHERE r.slot = s.slot AND r.host_id = s.host_id AND r.owned_until = s.owned_until
+        )
         RETURNING new.slot, old.host_id AS owner, old.owned_until
-    ) SELECT slot, coalesce(owned_until, alive_at), owner FROM taken LEFT JOIN hosts ON host_id = owner
+    ) SELECT slot, coalesce(owned_until, alive_at) FROM taken LEFT JOIN hosts ON host_id = owner
 """
 
 _CLAIM_ENTITIES = """
@@ -100,22 +147,35 @@ _CLAIM_ENTITIES = """
 _RECLAIM = """
     WITH back AS (
         DELETE FROM dedicated WHERE entity_id = ANY($1::bigint[]) RETURNING entity_id, host_id, owned_until
-    ) SELECT entity_id, coalesce(owned_until, alive_at), host_id FROM back LEFT JOIN hosts USING (host_id)
+    ) SELECT entity_id, coalesce(owned_until, alive_at) FROM back LEFT JOIN hosts USING (host_id)
 """
 
-_FORGET_INCARNATION = """
-    WITH before AS (SELECT alive_at FROM hosts WHERE host_id = $1 FOR UPDATE),
-    freed AS (UPDATE dedicated SET host_id = NULL, owned_until = before.alive_at FROM before WHERE host_id = $1)
-    UPDATE slots SET host_id = NULL, owned_until = before.alive_at FROM before WHERE host_id = $1
+_REGISTER = """
+    INSERT INTO hosts AS h (host_id, incarnation, address, port, alive_at, node) VALUES ($1, 1, $2, $3, $4, $5)
+    ON CONFLICT (host_id) DO UPDATE SET incarnation = h.incarnation + 1, address = excluded.address,
+        port = excluded.port, alive_at = excluded.alive_at, node = excluded.node, load_report = '{}'
+    RETURNING new.incarnation, old.address, old.port, old.alive_at
+"""
+
+_REVOKE_INCARNATION = """
+    WITH entities AS (UPDATE dedicated SET owned_until = coalesce(owned_until, $2) WHERE host_id = $1)
+    UPDATE slots SET owned_until = coalesce(owned_until, $2) WHERE host_id = $1
+"""
+
+_FREE = """
+    WITH entities AS (UPDATE dedicated SET host_id = NULL WHERE host_id = $1 AND owned_until IS NOT NULL)
+    UPDATE slots SET host_id = NULL WHERE host_id = $1 AND owned_until IS NOT NULL
 """
 
 _HEARTBEAT = """
     WITH beat AS (
         UPDATE hosts SET alive_at = $3, load_report = $4 WHERE host_id = $1 AND incarnation = $2 RETURNING host_id
-    ) SELECT (SELECT coalesce(array_agg(slot), '{}') FROM slots JOIN beat USING (host_id)),
-             (SELECT coalesce(array_agg(entity_id), '{}') FROM dedicated JOIN beat USING (host_id)),
+    ) SELECT (SELECT coalesce(array_agg(slot), '{}') FROM slots JOIN beat USING (host_id) WHERE owned_until IS NULL),
+             (SELECT coalesce(array_agg(entity_id), '{}') FROM dedicated JOIN beat USING (host_id)
+              WHERE owned_until IS NULL),
              (SELECT coalesce(array_agg(d.entity_id), '{}') FROM dedicated d JOIN slots s USING (slot)
-              JOIN beat ON beat.host_id = s.host_id WHERE d.host_id IS DISTINCT FROM beat.host_id)
+              JOIN beat ON beat.host_id = s.host_id
+              WHERE s.owned_until IS NULL AND d.host_id IS DISTINCT FROM beat.host_id)
       FROM beat
 """
 
@@ -123,10 +183,25 @@ _HOSTS = """
     SELECT h.host_id, h.incarnation, h.address, h.port, h.alive_at,
            coalesce(s.slots, '{}'), coalesce(d.entities, '{}'), h.node, h.load_report::text
     FROM hosts h
-    LEFT JOIN (SELECT host_id, array_agg(slot ORDER BY slot) AS slots FROM slots GROUP BY host_id) s USING (host_id)
-    LEFT JOIN (SELECT host_id, array_agg(entity_id ORDER BY entity_id) AS entities FROM dedicated GROUP BY host_id) d
-        USING (host_id)
+    LEFT JOIN (
+        SELECT host_id, array_agg(slot ORDER BY slot) AS slots FROM slots WHERE owned_until IS NULL GROUP BY host_id
+    ) s USING (host_id)
+    LEFT JOIN (
+        SELECT host_id, array_agg(entity_id ORDER BY entity_id) AS entities FROM dedicated
+        WHERE owned_until IS NULL GROUP BY host_id
+    ) d USING (host_id)
     ORDER BY h.host_id
+"""
+
+
+# Only a leader's funds are held while nobody waits for a release.
+_HELD_BY_SEVERAL = f"""
+    WITH held AS (
+        SELECT ('x' || encode(substr(reference, {REFERENCE_KIND_BYTES + 1}), 'hex'))::bit(64)::bigint AS entity_id
+        FROM ledger_holds WHERE substr(reference, 1, {REFERENCE_KIND_BYTES}) = $2
+        GROUP BY reference HAVING count(*) > 1
+    )
+    SELECT entity_id, slot FROM held JOIN entities USING (entity_id) WHERE slot = ANY($1::int[]) ORDER BY entity_id
 """
 
 
@@ -136,35 +211,56 @@ class Directory:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def register(self, host_id: str, address: str, port: int, now_ms: int, node: str = "") -> int:
-        """Register this host, and return its incarnation. An earlier incarnation loses all that it owned."""
+    async def register(self, host_id: str, address: str, port: int, now_ms: int, node: str = "") -> Registered:
+        """Register this host. An earlier incarnation loses all that it owned; see ``free``."""
         async with guard(), self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(_FORGET_INCARNATION, host_id)
-            incarnation: int = await connection.fetchval(
-                "INSERT INTO hosts AS h (host_id, incarnation, address, port, alive_at, node)"
-                " VALUES ($1, 1, $2, $3, $4, $5)"
-                " ON CONFLICT (host_id) DO UPDATE SET incarnation = h.incarnation + 1, address = excluded.address,"
-                " port = excluded.port, alive_at = excluded.alive_at, node = excluded.node, load_report = '{}'"
-                " RETURNING incarnation",
-                host_id,
-                address,
-                port,
-                now_ms,
-                node,
-            )
-        return incarnation
+            row = await connection.fetchrow(_REGISTER, host_id, address, port, now_ms, node)
+            assert row is not None, "an upsert returns its row"
+            incarnation, *former, alive_at = row
+            if alive_at is not None:
+                await connection.execute(_REVOKE_INCARNATION, host_id, alive_at)
+        return Registered(incarnation, None if alive_at is None else Former(host_id, *former))
 
-    async def claim(self, host_id: str, incarnation: int, slots: Sequence[int]) -> Claimed:
-        """Acquire these slots. Raises Superseded if another incarnation is registered."""
+    async def free(self, host_id: str, incarnation: int) -> None:
+        """Nobody is named any longer for what earlier incarnations owned: they have ended. Raises Superseded."""
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             await _must_be_registered(connection, host_id, incarnation)
-            rows = await connection.fetch(_CLAIM_SLOTS, host_id, slots)
+            await connection.execute(_FREE, host_id)
+
+    async def revoke(self, host_id: str, slots: Sequence[int], entities: Sequence[int] = ()) -> Revoked:
+        """Have nobody own these slots and dedicated entities, but for those of this host.
+
+        Heartbeats confirm the ownership no longer. The result has also what an earlier call has revoked, if nobody has
+        acquired it since.
+        """
+        async with guard(), self._pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(_REVOKE_SLOTS, host_id, slots)
+            of_entities = await connection.fetch(_REVOKE_ENTITIES, host_id, entities)
+        formers = frozenset(Former(*row) for row in [*(row[:3] for row in rows), *of_entities])
+        return Revoked(formers, {row[3]: (row[0], row[4]) for row in rows})
+
+    async def claim(
+        self, host_id: str, incarnation: int, slots: Sequence[int], revoked: Revoked | None = None
+    ) -> Claimed:  # fmt: skip
+        """Acquire these slots. Raises Superseded if another incarnation is registered.
+
+        ``revoked``: only those that no other host has acquired since.
+        """
+        before = {} if revoked is None else revoked.slots
+        owners, until = [one[0] for one in before.values()], [one[1] for one in before.values()]
+        async with guard(), self._pool.acquire() as connection, connection.transaction():
+            await _must_be_registered(connection, host_id, incarnation)
+            rows = await connection.fetch(
+                _CLAIM_SLOTS, host_id, slots, revoked is None, list(before), owners, until
+            )  # fmt: skip
             excluded = await connection.fetch(
                 "SELECT entity_id FROM dedicated WHERE slot = ANY($1::int[]) AND host_id IS DISTINCT FROM $2",
                 slots,
                 host_id,
             )
-        return _claimed(host_id, rows, frozenset(row[0] for row in excluded))
+        return Claimed(
+            _owned_until(rows), frozenset(row[0] for row in excluded), frozenset(slots) - {row[0] for row in rows}
+        )
 
     async def claim_entities(self, host_id: str, incarnation: int, entities: Mapping[int, int]) -> None:
         """Become the dedicated host of these entities (with their slots). Raises Superseded as ``claim`` does."""
@@ -177,7 +273,7 @@ class Directory:
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             await _must_be_registered(connection, host_id, incarnation)
             rows = await connection.fetch(_RECLAIM, entities)
-        return _claimed(host_id, rows, frozenset())
+        return Claimed(_owned_until(rows))
 
     async def heartbeat(self, host_id: str, incarnation: int, now_ms: int, load_report: bytes = b"{}") -> Owned:
         """Record that this host can commit; returns what it owns. Raises Superseded if it is not registered."""
@@ -204,8 +300,10 @@ class Directory:
         return bool(done == "DELETE 1")
 
     async def dedicated(self) -> dict[int, str | None]:
-        """Every entity that is not owned with its slot, and its dedicated host; None if that restarted and lost it."""
-        rows = await guarded(self._pool.fetch("SELECT entity_id, host_id FROM dedicated"))
+        """Every entity that is not owned with its slot, and its dedicated host; None if that has lost it."""
+        rows = await guarded(
+            self._pool.fetch("SELECT entity_id, CASE WHEN owned_until IS NULL THEN host_id END FROM dedicated")
+        )
         return {row[0]: row[1] for row in rows}
 
     async def due(self, slots: Sequence[int]) -> list[DueEntity]:
@@ -217,6 +315,14 @@ class Directory:
             )
         )
         return [DueEntity(r[0], r[1], r[2]) for r in rows]
+
+    async def held_by_several(self, slots: Sequence[int], now_ms: int) -> list[DueEntity]:
+        """The auctions in these slots for which funds of several users are held, as due now.
+
+        Their host may have died, or lost them, before it released what was not needed any more.
+        """
+        rows = await guarded(self._pool.fetch(_HELD_BY_SEVERAL, slots, held_for_auction(0)[:REFERENCE_KIND_BYTES]))
+        return [DueEntity(row[0], row[1], now_ms) for row in rows]
 
     async def due_entities(self, entities: Sequence[int]) -> list[DueEntity]:
         """Those of these entities with a due time, as ``due``."""
@@ -235,9 +341,5 @@ async def _must_be_registered(connection: Connection, host_id: str, incarnation:
         raise Superseded(host_id)
 
 
-def _claimed(host_id: str, rows: Sequence[asyncpg.Record], excluded: frozenset[int]) -> Claimed:
-    return Claimed(
-        owned_until={row[0]: row[1] for row in rows if row[1] is not None},
-        owners=frozenset(row[2] for row in rows if row[2] not in (None, host_id)),
-        excluded=excluded,
-    )
+def _owned_until(rows: Sequence[asyncpg.Record]) -> dict[int, int]:
+    return {row[0]: row[1] for row in rows if row[1] is not None}

@@ -7,9 +7,10 @@ import asyncpg
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.guard import UNAVAILABLE, guarded
 from persistence.postgres.planner import LOOK_UPS
+from persistence.postgres.writers import new_name, prefix_of
 
 TIMEOUT_S = 5.0
-SERVER_SETTINGS = {"application_name": "ece-copies", "synchronous_commit": "off", **LOOK_UPS}
+SERVER_SETTINGS = {"synchronous_commit": "off", **LOOK_UPS}
 
 Lock = tuple[int, int, int]
 """(entity, owner, copy)."""
@@ -59,8 +60,10 @@ class CopyLocks:
     in a crash was for a command that was not acknowledged.
     """
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, *, writer: str = "") -> None:
+        """``writer``: the host, as for ``EventLog``."""
         self._url = database_url
+        self._prefix = prefix_of("copies", writer)
         self._connection: asyncpg.Connection | None = None
 
     async def close(self) -> None:
@@ -90,8 +93,9 @@ class CopyLocks:
     async def _fetch(self, statement: str, *values: object) -> list[asyncpg.Record]:
         if self._connection is None or self._connection.is_closed():
             try:
+                settings = {"application_name": new_name(self._prefix), **SERVER_SETTINGS}
                 self._connection = await asyncpg.connect(
-                    self._url, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S, server_settings=SERVER_SETTINGS
+                    self._url, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S, server_settings=settings
                 )
             except UNAVAILABLE as error:
                 raise StoreUnavailable(str(error) or type(error).__name__) from error

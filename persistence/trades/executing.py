@@ -1,7 +1,8 @@
 """Execution of confirmed trades, exactly once: copies and money of a batch of trades change owners in one transaction.
 
 The row of ``trade_settlements`` is the decision: a trade that has one is executed, or has failed for good. Locks are
-taken in the order of the sales' (docs/decisions/0021): summary rows, copies, accounts, each by id.
+taken in the order trades, copies, accounts, each by id. A trade is locked by its id and not by its summary row: an
+append that reserves funds writes that row after it has locked accounts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +37,7 @@ _read_royalty = msgspec.json.Decoder(tuple[Payee, ...]).decode
 _json = msgspec.json.Encoder().encode
 
 _CONFIRMED = "SELECT trade_id FROM trades WHERE trade_id = ANY($1::bigint[]) AND status = 'confirmed'"
-_LOCK = f"{_CONFIRMED} ORDER BY trade_id FOR NO KEY UPDATE SKIP LOCKED"
+_LOCK = "SELECT trade_id FROM unnest($1::bigint[]) AS t (trade_id) WHERE pg_try_advisory_xact_lock(trade_id)"
 _DECIDED = """
     SELECT trade_id, code, copy_id, fee, royalties, protected_until, dispute_until FROM trade_settlements
     WHERE trade_id = ANY($1::bigint[]) AND kind = 'execution'
@@ -112,6 +113,8 @@ class Executions:
         agreed = await states_of(self._pool, confirmed)
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             locked = [row[0] for row in await connection.fetch(_LOCK, confirmed)]
+            # As they are now: another worker may have had them locked.
+            locked = [row[0] for row in await connection.fetch(_CONFIRMED, locked)]
             known = _read(await connection.fetch(_DECIDED, locked))
             batch = _Batch(connection, {one: agreed[one] for one in locked if one not in known}, now_ms)
             decided = known | await batch.execute(ordered, self._protection)

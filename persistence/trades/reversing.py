@@ -1,6 +1,6 @@
 """Reversal of executed trades, exactly once: all copies and all money go back in one transaction, or nothing does.
 
-The row of ``trade_settlements`` is the decision, as for the execution.
+The row of ``trade_settlements`` is the decision, and locks are taken, as for the execution.
 """
 
 import asyncpg
@@ -23,7 +23,8 @@ REVERSAL = "reversal"
 
 _read_payments = msgspec.json.Decoder(list[Payment]).decode
 
-_LOCK = "SELECT status FROM trades WHERE trade_id = $1 FOR NO KEY UPDATE"
+_LOCK = "SELECT pg_advisory_xact_lock($1)"
+_STATUS = "SELECT status FROM trades WHERE trade_id = $1"
 _DECIDED = "SELECT code FROM trade_settlements WHERE trade_id = $1 AND ordered_seq = $2 AND kind = 'reversal'"
 _EXECUTED = """
     SELECT money, fee, royalties, legs::text FROM trade_settlements
@@ -61,7 +62,8 @@ class Reversals:
         (``insufficient_funds``).
         """
         async with guard(), self._pool.acquire() as connection, connection.transaction():
-            if await connection.fetchval(_LOCK, trade) != "reversing":
+            await connection.execute(_LOCK, trade)
+            if await connection.fetchval(_STATUS, trade) != "reversing":
                 return None
             decided = await connection.fetchrow(_DECIDED, trade, ordered)
             if decided is not None:

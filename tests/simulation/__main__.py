@@ -10,26 +10,27 @@ from multiprocessing import Pool
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.simulation import Result, simulate
 
-AGAIN = "python -m tests.simulation --seed {} --trace"
+AGAIN = "python -m tests.simulation{} --seed {} --trace"
 
 
 def main() -> int:
     """Returns 1 if a promise is broken."""
     options = _options()
     mutant = next((one for one in MUTANTS if one.name == options.mutant), None)
+    seizing = options.seizing or (mutant is not None and mutant.seizing)
     with nullcontext() if mutant is None else mutant.applied():
         if options.seed is not None:
-            return _report(
-                simulate(options.seed, print if options.trace else None, options.faults, seizing=options.seizing)
-            )
+            show = print if options.trace else None
+            return _report(simulate(options.seed, show, options.faults, seizing=seizing))
         began_s = time.monotonic()
         seeds = range(options.start, options.start + options.seeds)
-        run = partial(simulate, faults=options.faults, seizing=options.seizing)
+        again = " --seizing" if seizing else ""
+        run = partial(simulate, faults=options.faults, seizing=seizing)
         if options.processes == 1:
-            failed = sum(_report_failed(run(seed)) for seed in seeds)
+            failed = sum(_report_failed(run(seed), again) for seed in seeds)
         else:
             with Pool(options.processes) as pool:
-                failed = sum(_report_failed(result) for result in pool.imap(run, seeds, chunksize=8))
+                failed = sum(_report_failed(result, again) for result in pool.imap(run, seeds, chunksize=8))
         took_s = time.monotonic() - began_s
     _say(f"{len(seeds)} seeds, {failed} failed, {60 * len(seeds) / took_s:,.0f} a minute")
     return 1 if failed else 0
@@ -65,10 +66,10 @@ def _report(result: Result) -> int:
     return 1 if result.findings else 0
 
 
-def _report_failed(result: Result) -> int:
+def _report_failed(result: Result, options: str) -> int:
     if not result.findings:
         return 0
-    _say(f"seed {result.seed}: {result.findings[0]}\n    {AGAIN.format(result.seed)}")
+    _say(f"seed {result.seed}: {result.findings[0]}\n    {AGAIN.format(options, result.seed)}")
     return 1
 
 

@@ -24,6 +24,7 @@ from domain.trade.commands import Execute, Fail
 from domain.trade.settlement import settle
 from domain.trade.state import Status, Trade
 from domain.trade.terms import payments
+from persistence.log.event_log import Confirm
 from persistence.log.history import LoggedEvent
 from persistence.placement.directory import Superseded
 from persistence.postgres.errors import StoreError, StoreUnavailable
@@ -41,6 +42,9 @@ from tests.simulation.network import Network
 from tests.simulation.trace import Trace
 
 TIMEOUT_S = 5.0
+# Those over connections that the next owner of a host's slots ends.
+WRITERS_CALLS = frozenset({"append", "reserve", "held_for", "lock", "unlock", "locked_by"})
+DIRECTORY_CALLS = frozenset({"heartbeat", "hosts"})
 # Of the calls whose connection breaks before they took effect: those that still will.
 ORPHANS_SHARE = 0.5
 FIRST_TRADE = 7_300_000_000_000_001
@@ -77,6 +81,7 @@ class Database:
         self.network = network
         self.trace = trace
         self.down = False
+        self._silent_until_s: dict[Process, float] = {}
         # Appends take so much longer (s).
         self.slow_s = 0.0
         weather = Weather()
@@ -88,7 +93,7 @@ class Database:
         self.log = MemoryEventLog(self.tables, weather, self.holds)
         self.snapshots = MemorySnapshots(self.tables, weather)
         self.copy_locks = MemoryCopyLocks(owners, weather, self.tables)
-        self.directory = MemoryDirectory(self.tables)
+        self.directory = MemoryDirectory(self.tables, lambda: [reference for reference, _ in self.holds.books.holds])
         self.settlements = MemorySettlements(self.tables, self.holds, weather)
         self.history = History(self.tables)
         self.executions = Executions(self)
@@ -114,6 +119,8 @@ class Database:
         at_s = self.network.arrival(link.owner, self.process)
         if name == "append":
             at_s += self.slow_s * self._dice.random()
+        if name in DIRECTORY_CALLS:
+            at_s = max(at_s, self._silent_until_s.get(link.owner, 0.0))
         self.process.call_at(at_s, self._execute, call)
         if at_s - now_s >= TIMEOUT_S:
             link.owner.call_at(now_s + TIMEOUT_S, self._reply, call, None, StoreUnavailable("no answer in time"))
@@ -121,8 +128,10 @@ class Database:
 
     def _execute(self, call: Call) -> None:
         if call.ended:
+            self._calls.pop(call, None)
             return
         if self.down:
+            call.ended = True
             self._fail(call, "the database is away")
             return
         result, error = None, None
@@ -139,7 +148,9 @@ class Database:
         owner.call_at(at_s, self._reply, call, result, error)
 
     def _reply(self, call: Call, result: Any, error: Exception | None) -> None:
-        self._calls.pop(call, None)
+        if call.done or call.ended:
+            # Others, whose callers wait no longer, may take effect still.
+            self._calls.pop(call, None)
         if call.future.done():
             return
         if error is None:
@@ -152,6 +163,10 @@ class Database:
         call.link.owner.call_at(at_s, self._reply, call, None, StoreUnavailable(reason))
 
     # -- faults
+
+    def directory_silent(self, owner: Process, for_s: float) -> None:
+        """What this process asks the directory is held for this time."""
+        self._silent_until_s[owner] = self._loop.time() + for_s
 
     def restart(self, for_s: float) -> None:
         """Away for this time. What has not taken effect never will; all replies are lost."""
@@ -173,14 +188,14 @@ class Database:
                 self._fail(call, "the connection broke")
 
     def end_appends(self, concerned: Callable[["Link"], bool]) -> None:
-        """As ``pg_terminate_backend``: appends of these links that have not taken effect never will.
+        """As ``pg_terminate_backend``: calls of these links that have not taken effect never will.
 
-        Where none is under way the next one finds its connection closed.
+        Where no append is under way the next one finds its connection closed.
         """
         for log in self.logs:
             log.terminated = log.terminated or concerned(log)
         for call in list(self._calls):
-            if call.name == "append" and not call.done and concerned(call.link):
+            if call.name in WRITERS_CALLS and not call.done and concerned(call.link):
                 call.ended = True
                 self._fail(call, "the backend was terminated")
 
@@ -224,24 +239,29 @@ class LogLink(Link):
     """`persistence.log.event_log.EventLog` of one host: after an append that failed it ends that before it reads."""
 
     _unresolved = False
+    _connected = False
     # Its connection for appends was ended by another host.
     terminated = False
+    confirm: Confirm
 
     async def open(self) -> None:
         self._database.logs.append(self)
 
     async def prepare_appends(self) -> None:
         await self.epoch()
+        self._connected = True
 
     async def append(self, *batch: Any) -> bool:
-        await self._settle()
-        if self.terminated:
-            self.terminated, self._unresolved = False, True
-            raise StoreUnavailable("the connection was closed")
         try:
+            if not self._connected:
+                await self._settle()
+                self._connected, self.terminated = True, False
+                await self.confirm(frozenset(row.entity for row in batch[0]))
+            if self.terminated:
+                raise StoreUnavailable("the connection was closed")
             done: bool = await self._database.call(self, "append", lambda: self._store.append(*batch))
         except StoreUnavailable:
-            self._unresolved = True
+            self._connected, self._unresolved = False, True
             raise
         return done
 
@@ -260,7 +280,7 @@ class LogLink(Link):
     async def _settle(self) -> None:
         if self._unresolved:
             await self._ended(lambda link: link is self)
-            self._unresolved = self.terminated = False
+            self._unresolved = False
 
     async def _ended(self, concerned: Callable[[Link], bool]) -> None:
         async def work() -> None:
@@ -372,8 +392,8 @@ class SimulatedStores:
 
     def __init__(self, database: Database, owner: Process, host_id: str, announcer: Any) -> None:
         self.log = LogLink(database, owner, database.log, host_id)
-        self.holds = HoldsLink(database, owner, database.holds)
-        self.copy_locks = Link(database, owner, database.copy_locks)
+        self.holds = HoldsLink(database, owner, database.holds, host_id)
+        self.copy_locks = Link(database, owner, database.copy_locks, host_id)
         self.announcer = announcer
         self._database, self._owner = database, owner
 

@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from actors.hosting.commit.lease import LEASE_MS
+from actors.hosting.commit.lease import LEASE_S
 from persistence.placement.directory import Superseded
 from persistence.postgres.errors import StoreError
 from tests.simulation.clients import World
@@ -14,7 +14,6 @@ from tests.simulation.network import Bus
 from tests.simulation.processes import Machinery, Placement, RunningGateway, RunningHost
 
 OUTAGES_S = (0.02, 0.2, 1.0, 3.5)
-LEASE_S = LEASE_MS / 1000
 STOPS_S = (0.3, 1.5, 4.0, 7.0)
 
 
@@ -24,7 +23,7 @@ class Faults:
     def __init__(
         self, machinery: Machinery, placement: Placement, world: World, dice: random.Random, *, seizing: bool
     ) -> None:  # fmt: skip
-        """``seizing``: also the fault for which the engine makes no promise yet."""
+        """``seizing``: also, and often, ``slots_seized_at_once``."""
         self._machinery = machinery
         self._placement = placement
         self._world = world
@@ -34,7 +33,7 @@ class Faults:
             self.host_killed, self.host_killed, self.host_replaced, self.host_stopped, self.slots_moved,
             self.slots_seized, self.slots_seized, self.database_restarted, self.database_cut, self.database_cut,
             self.commits_slow, self.streams_cut, self.streams_held, self.gateway_killed, self.gateway_stopped,
-            self.clients_cut, self.redis_lossy, self.redis_restarted, *([self.slots_seized_at_once] * 4 * seizing),
+            self.clients_cut, self.redis_lossy, self.redis_restarted, *([self.slots_seized_at_once] * 8 * seizing),
         )  # fmt: skip
 
     @property
@@ -82,10 +81,18 @@ class Faults:
             await self._seize(source, target)
 
     async def slots_seized_at_once(self) -> None:
-        """Another host acquires the slots of one that lives and has a lease, as by a director that is cut off."""
+        """Another host acquires the slots of one that lives and has a lease, as by a director that is cut off.
+
+        Perhaps the host hears of it late, and a gateway, too, so that it goes on sending to that host.
+        """
         serving = self._placement.serving()
         if len(serving) >= 2:
-            await self._seize(*self._dice.sample(serving, 2))
+            source, target = self._dice.sample(serving, 2)
+            if self._dice.random() < 0.7:
+                for_s = self._dice.choice(STOPS_S)
+                for process in (source.process, self._dice.choice(self._world.gateways).process):
+                    self._database.directory_silent(process, for_s)
+            await self._seize(source, target)
 
     async def _seize(self, source: RunningHost, target: RunningHost) -> None:
         if self._placement.hosts[source.host_id] is not source:

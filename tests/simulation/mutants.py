@@ -15,6 +15,7 @@ from actors.hosting.entity.entity import Entity
 from actors.hosting.host import Host
 from actors.hosting.updates import Updates
 from actors.routing.router import HostLink
+from actors.runtime.host_process import HostProcess
 from actors.stream.messages import Command, command
 from domain.auction.commands import PlaceBid
 from gateway.fanout.entity_channel import EntityChannel
@@ -36,6 +37,8 @@ class Mutant:
     seeds: int
     # The first seed: of a rare one, close to where it is found.
     first: int = 0
+    # It is found where hosts also acquire slots of hosts that have a lease.
+    seizing: bool = False
 
     @property
     def tried(self) -> range:
@@ -89,6 +92,10 @@ async def _publish_before_commit(host: Host, batch: Any, plan: Any = None) -> bo
 
 def _release_nothing(*_: Any) -> None:
     """Forgets to release."""
+
+
+async def _done(*_: Any) -> None:
+    """At once, and nothing."""
 
 
 _write_rows = MemoryEventLog._write
@@ -163,9 +170,12 @@ MUTANTS = (
     Mutant("updates out of order", ((Updates, "add", _add_out_of_order),), 20),
     Mutant("missed updates unnoticed", ((EntityChannel, "apply", apply_over_gaps),), 20),
     Mutant("no resynchronisation", ((EntityChannels, "missed", _release_nothing),), 60),
-    Mutant("release forgotten", ((Reservations, "_release", _release_nothing),), 20),
-    Mutant("fence off", ((MemoryEventLog, "_write", _no_fence),), 30, first=40),
-    Mutant("copies locked beyond the end", ((MemoryTables, "is_over", _never_over),), 10, first=15),
+    Mutant("release forgotten", ((Reservations, "_release", _release_nothing),), 20, first=20),
+    # Where former owners are stopped before others write, the log's fence is the second one.
+    Mutant("fence off", ((MemoryEventLog, "_write", _no_fence), (HostProcess, "_fence", _done)), 20, seizing=True),
+    Mutant("connections unconfirmed", ((HostProcess, "confirm", _done),), 20, first=40, seizing=True),
+    Mutant("lease not waited for", ((HostProcess, "_until_ended", _done),), 20, first=40, seizing=True),
+    Mutant("copies locked beyond the end", ((MemoryTables, "is_over", _never_over),), 10, first=130),
     Mutant("keys ignored", ((Entity, "known", _knows_no_keys),), 20),
     Mutant("retry with a new key", ((HostLink, "_on_lost", _retry_with_new_keys),), 20, first=40),
     Mutant(

@@ -91,6 +91,7 @@ class RunningHost:
         stores: Any = SimulatedStores(machinery.database, self.process, host_id, announcer)
         config = HostConfig(host_id, SLOTS, "", "", SECRET, limits=HOST_LIMITS)
         self.engine = HostProcess(config, lambda: machinery.kill(self.process), stores=stores, clock=machinery.clock())
+        stores.log.confirm = self.engine.confirm
         self.process.spawn(self._start())
 
     async def _start(self) -> None:
@@ -117,6 +118,8 @@ class Placement:
         self._numbers = dict.fromkeys(host_ids, 0)
         self.hosts: dict[str, RunningHost] = {}
         self._process = machinery.loop.process("director")
+        # How many orders are under way that this director did not give.
+        self._seizing = 0
         for host_id in host_ids:
             self.start(host_id)
         self._process.spawn(self._place_forever())
@@ -149,7 +152,7 @@ class Placement:
         ids = {host.host_id for host in may_own}
         owners = await self.owners()
         free = tuple(slot for slot in range(SLOTS) if owners.get(slot) not in ids)
-        if free and may_own:
+        if free and may_own and not self._seizing:
             host = self._machinery.dice.choice(may_own)
             self._machinery.network.trace(f"place {free} {host.process}")
             await host.ask(host.engine.acquire(Assignment(slots=free)))
@@ -161,8 +164,13 @@ class Placement:
             await target.ask(target.engine.acquire(Assignment(slots=tuple(slots), released_at=released_at)))
 
     async def seize(self, slots: Sequence[int], target: RunningHost) -> None:
-        """Have a second host own these, though their owner lives."""
-        await target.ask(target.engine.acquire(Assignment(slots=tuple(slots))))
+        """Have a second host own these, though their owner lives. The director may try to place them meanwhile."""
+        alone = self._machinery.dice.random() < 0.7
+        self._seizing += alone
+        try:
+            await target.ask(target.engine.acquire(Assignment(slots=tuple(slots))))
+        finally:
+            self._seizing -= alone
 
 
 class Socket:

@@ -12,6 +12,7 @@ from tests.simulation.simulation import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = 120
+SEIZING_SEEDS = 60
 A_TEST = 20
 
 
@@ -21,10 +22,17 @@ def test_whatever_fails_no_promise_is_broken(first: int):
     assert failed == {}, "python -m tests.simulation --seed SEED --trace"
 
 
+@pytest.mark.parametrize("first", range(0, SEIZING_SEEDS, A_TEST))
+def test_whatever_fails_no_promise_is_broken_where_hosts_with_a_lease_lose_their_slots(first: int):
+    seeds = range(first, first + A_TEST)
+    failed = {seed: found for seed in seeds if (found := simulate(seed, seizing=True).findings)}
+    assert failed == {}, "python -m tests.simulation --seizing --seed SEED --trace"
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_bug_is_found_within_its_seeds(mutant: Mutant):
     with mutant.applied():
-        assert any(simulate(seed).findings for seed in mutant.tried)
+        assert any(simulate(seed, seizing=mutant.seizing).findings for seed in mutant.tried)
 
 
 def test_clients_do_something_and_faults_happen():

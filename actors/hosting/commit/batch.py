@@ -15,6 +15,8 @@ class Batch:
     now_ms: int
     # The answer where the outcome is unknown.
     unavailable: Refused
+    # Whether the host had a lease when the batch began.
+    leased: bool = True
     orders: list[Order] = field(default_factory=list)
     overlays: dict[int, Overlay] = field(default_factory=dict)
     answers: list[tuple[Order, Answer]] = field(default_factory=list)

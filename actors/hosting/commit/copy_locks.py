@@ -53,10 +53,14 @@ class CopyLocks(Protocol):
 
 
 class CopyReservations:
-    """``locks`` None: nothing is locked and nobody is refused, for a host whose entities involve no copies."""
+    """``locks`` None: nothing is locked and nobody is refused, for a host whose entities involve no copies.
 
-    def __init__(self, locks: CopyLocks | None) -> None:
+    Without a lease (``leased``) nothing is unlocked: another host may have locked it.
+    """
+
+    def __init__(self, locks: CopyLocks | None, leased: Callable[[], bool]) -> None:
         self._locks = locks
+        self._leased = leased
         # With the time of the batch that ended their reason.
         self._unlocks: dict[tuple[int, int, int], int] = {}
 
@@ -133,7 +137,7 @@ class CopyReservations:
 
     async def catch_up(self) -> None:
         """Send the unlocks that wait. Raises StoreError: then they still wait."""
-        if self._locks is None or not self._unlocks:
+        if self._locks is None or not self._unlocks or not self._leased():
             return
         sent = dict(self._unlocks)
         await self._locks.unlock(sent)
@@ -141,11 +145,12 @@ class CopyReservations:
             if self._unlocks.get(lock) == at_ms:
                 del self._unlocks[lock]
 
-    async def check(self, entities: Sequence[Entity], lease_valid: Callable[[], bool], now_ms: int) -> None:
-        """Compare the locks of these entities with their states, and correct them. Raises StoreError.
+    def forget_unless(self, owned: Callable[[int], bool]) -> None:
+        """Forget unlocks of entities that are not owned."""
+        self._unlocks = {lock: at_ms for lock, at_ms in self._unlocks.items() if owned(lock[0])}
 
-        Does nothing while ``lease_valid`` is False: another host may own them.
-        """
+    async def check(self, entities: Sequence[Entity], now_ms: int) -> None:
+        """Compare the locks of these entities with their states, and correct them. Raises StoreError."""
         reserving = [one for one in entities if one.state is not None and one.rules.reserves_copies]
         if self._locks is None or not reserving:
             return
@@ -155,7 +160,7 @@ class CopyReservations:
             for owner, reservation in entity.rules.reserved(entity.state).items():
                 locks = {CopyLock(entity.id, owner, copy) for copy in reservation.copies}
                 (settled if reservation.final else wanted).update(locks)
-        if not lease_valid():
+        if not self._leased():
             return
         await self._locks.unlock(dict[tuple[int, int, int], int].fromkeys(sorted(locked - wanted - settled), now_ms))
         missing = sorted(wanted - locked)

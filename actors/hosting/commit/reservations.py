@@ -18,6 +18,7 @@ reservation above a given amount, and reservations are compared with states only
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import NamedTuple
@@ -27,6 +28,7 @@ import structlog
 from actors.hosting.commit.batch import Batch
 from actors.hosting.commit.copy_locks import CopyLocks, CopyReservations
 from actors.hosting.commit.holds import Holds
+from actors.hosting.commit.lease import Lease
 from actors.hosting.entity.entity import Entity
 from actors.hosting.entity.overlay import Overlay
 from domain.ledger.ids import held_for
@@ -66,10 +68,14 @@ Key = tuple[int, int]
 
 
 class Release(NamedTuple):
-    """A release that waits until ``due_s``, in the event loop's time."""
+    """A release that waits until ``due_s``, in the event loop's time.
+
+    ``until_s``, on the lease's clock: the entity is lost, and until then no other host serves it.
+    """
 
     reserve: Reserve
     due_s: float
+    until_s: float = math.inf
 
 
 class Plan(NamedTuple):
@@ -87,15 +93,21 @@ class Plan(NamedTuple):
 class Reservations:
     """``holds`` None: nothing is reserved and nobody is refused, for a host whose entities involve no money.
 
-    ``wake`` is called when releases are due.
+    ``wake`` is called when releases are due. Without a lease, what another host may have reserved is only reduced by an
+    append.
     """
 
-    def __init__(self, holds: Holds | None, locks: CopyLocks | None, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, holds: Holds | None, locks: CopyLocks | None, wake: Callable[[], None], lease: Lease
+    ) -> None:  # fmt: skip
         self._holds = holds
-        self._copies = CopyReservations(locks)
+        self._copies = CopyReservations(locks, lease.runs)
         self._wake = wake
+        self._lease = lease
         # In the order of their due times.
         self._releases: dict[Key, Release] = {}
+        # Until when (the lease's clock) releases of lost entities may be sent.
+        self._lost_until_s: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._unchecked: dict[int, None] = {}
 
@@ -210,32 +222,44 @@ class Reservations:
     async def catch_up(self) -> None:
         """Send the releases that are due in a call of their own. Raises StoreError: then they still wait."""
         await self._copies.catch_up()
-        due = self._due()
+        due = self._due() if self._lease.runs() else []
         if due:
             await self._reserve([], due)
 
-    async def check_some(self, entities: Mapping[int, Entity], lease_valid: Callable[[], bool], now_ms: int) -> None:
+    def forget_unless(self, owned: Callable[[int], bool]) -> None:
+        """Send releases of entities that are not owned before the present lease ends, or never.
+
+        Afterwards they may be about what their owner has reserved.
+        """
+        lost = [key for key in self._releases if not owned(key[0])]
+        if lost:
+            until_s = self._lost_until_s = self._lost_until_s or self._lease.ends_at_s
+            for key in lost:
+                self._releases[key] = self._releases[key]._replace(until_s=until_s)
+        self._copies.forget_unless(owned)
+
+    async def check_some(self, entities: Mapping[int, Entity], now_ms: int) -> None:
         """Compare the reservations of some entities with their states, and correct them. Only between two batches.
 
-        Entities that left memory are checked when they are loaded. Does nothing while ``lease_valid`` is False, since
-        another host may own them. Raises StoreError: then the check is still to be done.
+        Entities that left memory are checked when they are loaded. Does nothing without a lease, since another host may
+        own them. Raises StoreError: then the check is still to be done.
         """
         for gone in [entity_id for entity_id in self._unchecked if entity_id not in entities]:
             del self._unchecked[gone]
         some = [entities[entity_id] for entity_id in list(self._unchecked)[:CHECKS_A_BATCH_MAX]]
-        if not some or not lease_valid():
+        if not some or not self._lease.runs():
             return
-        await self._copies.check(some, lease_valid, now_ms)
-        if self._holds is not None and lease_valid():
-            await self._check_holds(self._holds, some, lease_valid)
-        if not lease_valid():
+        await self._copies.check(some, now_ms)
+        if self._holds is not None and self._lease.runs():
+            await self._check_holds(self._holds, some)
+        if not self._lease.runs():
             return
         for entity in some:
             self._unchecked.pop(entity.id, None)
 
-    async def _check_holds(self, holds: Holds, some: list[Entity], lease_valid: Callable[[], bool]) -> None:
+    async def _check_holds(self, holds: Holds, some: list[Entity]) -> None:
         held = await holds.held_for([reference_of(entity) for entity in some])
-        corrections = _corrections(some, held) if lease_valid() else []
+        corrections = _corrections(some, held) if self._lease.runs() else []
         if corrections:
             for index in await holds.reserve(corrections):
                 log.error("reservation_missing", wanted=corrections[index].at_least, next_step="ece ledger check")
@@ -248,8 +272,8 @@ class Reservations:
         if self._timer is not None:
             self._timer.cancel()
         try:
-            if self._releases:
-                await self._reserve([], list(self._releases.items()))
+            if releases := self._sendable():
+                await self._reserve([], releases)
         except StoreError as error:
             log.warning("holds_not_released", count=len(self._releases), error=str(error))
         await self._holds.close()
@@ -258,10 +282,11 @@ class Reservations:
 
     async def _reserved(self, needs: Sequence[Need], batch: Batch) -> list[tuple[Overlay, int, int]]:
         """Reserve all of it, and encode the batch meanwhile. Returns the short ones: (overlay, user, available)."""
-        if not (needs or self._releases):
+        releases = self._sendable()
+        if not (needs or releases):
             batch.encode()
             return []
-        reserving = asyncio.create_task(self._reserve([need.reserve for need in needs], list(self._releases.items())))
+        reserving = asyncio.create_task(self._reserve([need.reserve for need in needs], releases))
         try:
             # Lets the call start before the encoding.
             await asyncio.sleep(0)
@@ -313,7 +338,18 @@ class Reservations:
             self._wake()
             self._timer = asyncio.get_running_loop().call_later(RELEASE_AFTER_S, self._releases_are_due)
 
+    def _sendable(self) -> list[tuple[Key, Release]]:
+        """Those that may be sent in a call of their own, also before they are due."""
+        self._forget_expired()
+        return list(self._releases.items()) if self._lease.runs() else []
+
+    def _forget_expired(self) -> None:
+        if self._lost_until_s is not None and self._lease.passed(self._lost_until_s):
+            self._releases = {key: one for key, one in self._releases.items() if one.until_s == math.inf}
+            self._lost_until_s = None
+
     def _due(self) -> list[tuple[Key, Release]]:
+        self._forget_expired()
         if not self._releases:
             return []
         now = asyncio.get_running_loop().time()

@@ -10,6 +10,7 @@ import pytest
 from auction_examples import AUCTION, SELLER, terms
 from auction_requests import cancel_request, open_request, state_in, state_request
 
+from actors.hosting.commit.lease import LEASE_S
 from actors.hosting.ownership import releases as releases_module
 from actors.hosting.ownership.ownership import Assignment
 from actors.runtime import host_process as host_process_module
@@ -68,6 +69,10 @@ async def until(condition: Any, what: str) -> None:
         await asyncio.sleep(0.02)
 
 
+async def broken(*_: Any) -> None:
+    raise StoreUnavailable("the connection broke just now")
+
+
 def creation() -> Open:
     return open_request(AUCTION, terms(auction=AUCTION, starts_at=4_000_000_000_000, ends_at=4_000_000_900_000))
 
@@ -101,18 +106,30 @@ async def test_an_auction_that_got_no_host_of_its_own_after_all_is_kept_again(di
         await until(keeps_again, "the auction is kept again")
 
 
+async def test_a_take_that_broke_off_before_the_former_owner_was_stopped_leaves_nobody_as_the_owner(
+    directory: Directory, database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    async with serving(database_url, "h1") as first, serving(database_url, "h2") as second:
+        await first.acquire(Assignment(slots=ALL))
+        await ask(first, creation())
+        with monkeypatch.context() as patch:
+            patch.setattr(second._log, "end_writers", broken)
+            with pytest.raises(StoreUnavailable):
+                await second.acquire(Assignment(slots=ALL))
+        assert (await said(first), await said(second)) == ("moved", "moved")
+        assert {host.host_id: host.slots for host in await directory.hosts()} == {"h1": (), "h2": ()}
+        await second.acquire(Assignment(slots=ALL))
+        assert (await said(first), await said(second)) == ("moved", "shared")
+
+
 async def test_a_take_that_broke_off_half_way_is_carried_through(
     directory: Directory, database_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     async with serving(database_url, "h1") as first, serving(database_url, "h2") as second:
         await first.acquire(Assignment(slots=ALL))
         await ask(first, creation())
-
-        async def broken(writers: Any) -> None:
-            raise StoreUnavailable("the connection broke just now")
-
         with monkeypatch.context() as patch:
-            patch.setattr(second._log, "end_writers", broken)
+            patch.setattr(second, "_drop_owned", broken)
             with pytest.raises(StoreUnavailable):
                 await second.acquire(Assignment(slots=ALL))
             assert await said(second) == "moved"
@@ -166,6 +183,48 @@ async def test_who_takes_over_from_one_that_did_not_let_go_ends_its_appends(dire
         await second.acquire(Assignment(slots=ALL))
         assert await first._log.pool.fetch(writers) == []
         assert await said(second) == "shared"
+
+
+async def test_a_host_that_has_lost_its_slots_unheard_appends_nothing_over_a_new_connection(
+    directory: Directory, database_url: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+):
+    async with serving(database_url, "h1") as first, serving(database_url, "h2") as second:
+        await first.acquire(Assignment(slots=ALL))
+        await ask(first, creation())
+
+        async def unheard() -> None:
+            """Its heart does not beat any more."""
+
+        monkeypatch.setattr(first, "_beat", unheard)
+        began_s = time.monotonic()
+        await second.acquire(Assignment(slots=ALL))
+        assert time.monotonic() - began_s > LEASE_S
+        assert await said(second) == "shared"
+        # The first append finds that its connection was ended, the next one that the slots are the other host's.
+        codes = [await said(first, cancel_request(AUCTION, SELLER)) for _ in range(3)]
+        assert codes == ["unavailable", "unavailable", "moved"]
+        assert await pool.fetchval("SELECT max(seq) FROM entity_events WHERE entity_id = $1", AUCTION) == 1
+
+
+async def test_a_process_that_has_ended_is_not_waited_for(directory: Directory, database_url: str):
+    async with serving(database_url, "h2") as second:
+        async with serving(database_url, "h1") as first:
+            await first.acquire(Assignment(slots=ALL))
+            await ask(first, creation())
+        began_s = time.monotonic()
+        await second.acquire(Assignment(slots=ALL))
+        assert await said(second) == "shared"
+        assert time.monotonic() - began_s < LEASE_S
+
+
+async def test_an_incarnation_waits_until_the_one_before_it_answers_no_more(directory: Directory, database_url: str):
+    async with serving(database_url, "h1") as first:
+        await first.acquire(Assignment(slots=ALL))
+        began_s = time.monotonic()
+        async with serving(database_url, "h1"):
+            assert time.monotonic() - began_s > LEASE_S
+            # It named nobody for them in the end: whoever acquires them need not wait.
+            assert (await directory.revoke("h2", ALL)).formers == frozenset()
 
 
 async def test_an_answer_to_a_heartbeat_that_is_older_than_an_acquisition_takes_nothing_away(
@@ -226,13 +285,13 @@ async def test_the_lease_of_a_host_that_has_lost_slots_begins_when_their_states_
         await ask(first, creation())
         assert first.host is not None
         host, seen = first.host, set[tuple[bool, bool]]()
-        confirmed = host.confirmed
+        confirm = host.lease.confirm
 
-        def watched(now_ms: int) -> None:
+        def watched(asked_at_s: float) -> None:
             seen.add((host.ownership.owns(AUCTION), AUCTION in host.entities))
-            confirmed(now_ms)
+            confirm(asked_at_s)
 
-        monkeypatch.setattr(host, "confirmed", watched)
+        monkeypatch.setattr(host.lease, "confirm", watched)
         await second.acquire(Assignment(slots=ALL))
 
         async def knows() -> bool:

@@ -155,7 +155,7 @@ async def test_a_bidder_without_an_account_hears_that_there_is_nothing(database_
 
 
 async def test_once_holds_are_prepared_the_first_bid_opens_no_connection(database_url: str, pool: Pool):
-    mine = "SELECT array_agg(pid) FROM pg_stat_activity WHERE application_name = 'ece-holds'"
+    mine = "SELECT array_agg(pid) FROM pg_stat_activity WHERE application_name LIKE 'ece-holds-%'"
     holds = BidHolds(database_url)
     try:
         await holds.prepare()

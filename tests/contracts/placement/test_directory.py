@@ -4,7 +4,20 @@ import asyncio
 
 import pytest
 
-from persistence.placement.directory import Claimed, Directory, DueEntity, HostAddress, Owned, Superseded, slot_of
+from domain.ledger.ids import held_for_auction
+from persistence.ledger.store import Ledger
+from persistence.placement.directory import (
+    Claimed,
+    Directory,
+    DueEntity,
+    Former,
+    HostAddress,
+    Owned,
+    Registered,
+    Revoked,
+    Superseded,
+    slot_of,
+)
 from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.pool import Pool, close_pool, open_pool
 from tests.memory.directory import MemoryDirectory
@@ -32,7 +45,7 @@ async def real_directory(pool: Pool) -> Directory:
 
 
 async def test_a_host_that_takes_slots_is_found_with_them(directory: Store):
-    assert await directory.register("h1", "127.0.0.1", 4000, 1_000) == 1
+    assert await directory.register("h1", "127.0.0.1", 4000, 1_000) == Registered(1)
     assert await directory.hosts() == [HostAddress("h1", 1, "127.0.0.1", 4000, 1_000, ())]
     assert await directory.claim("h1", 1, [2, 0, 1]) == Claimed({})
     assert await directory.hosts() == [HostAddress("h1", 1, "127.0.0.1", 4000, 1_000, (0, 1, 2))]
@@ -47,7 +60,7 @@ async def test_a_host_that_comes_again_has_lost_its_slots_and_learns_until_when_
     await directory.register("h1", "127.0.0.1", 4000, 1_000)
     await directory.claim("h1", 1, [0, 1])
     assert await directory.heartbeat("h1", 1, 5_000) == Owned(frozenset({0, 1}))
-    assert await directory.register("h1", "10.0.0.9", 4001, 9_000) == 2
+    assert await directory.register("h1", "10.0.0.9", 4001, 9_000) == Registered(2, Former("h1", "127.0.0.1", 4000))
     assert await directory.hosts() == [HostAddress("h1", 2, "10.0.0.9", 4001, 9_000, ())]
     assert await directory.claim("h1", 2, [0, 1, 2]) == Claimed({0: 5_000, 1: 5_000})
     assert await directory.heartbeat("h1", 2, 9_500) == Owned(frozenset({0, 1, 2}))
@@ -58,12 +71,72 @@ async def test_slots_taken_from_a_dead_host_come_with_its_last_sign_of_life(dire
     await directory.claim("h1", 1, [0, 1])
     await directory.heartbeat("h1", 1, 3_000)
     await directory.register("h2", "127.0.0.1", 4001, 8_000)
-    assert await directory.claim("h2", 1, [1, 2]) == Claimed({1: 3_000}, frozenset({"h1"}))
+    assert await directory.claim("h2", 1, [1, 2]) == Claimed({1: 3_000})
     assert await directory.hosts() == [
         HostAddress("h1", 1, "127.0.0.1", 4000, 3_000, (0,)),
         HostAddress("h2", 1, "127.0.0.1", 4001, 8_000, (1, 2)),
     ]
     assert await directory.heartbeat("h1", 1, 8_100) == Owned(frozenset({0}))
+
+
+async def test_what_is_revoked_nobody_owns_until_somebody_acquires_it(directory: Store):
+    for name, port in (("h1", 4000), ("h2", 4001), ("h3", 4002)):
+        await directory.register(name, "127.0.0.1", port, 1_000)
+    await directory.claim("h1", 1, [0, 1])
+    await directory.claim("h2", 1, [2])
+    first = Revoked(frozenset({Former("h1", "127.0.0.1", 4000)}), {1: ("h1", 1_000)})
+    assert await directory.revoke("h2", [1, 2, 3]) == first
+    assert await directory.heartbeat("h1", 1, 5_000) == Owned(frozenset({0}))
+    assert [host.slots for host in await directory.hosts()] == [(0,), (2,), ()]
+    # Who comes next, because the second host has died, hears of the first one as well; the first one need not.
+    assert await directory.revoke("h3", [1]) == first
+    assert await directory.revoke("h1", [1]) == Revoked()
+    assert await directory.claim("h2", 1, [1, 2], first) == Claimed({1: 1_000, 2: 1_000})
+    assert await directory.claim("h3", 1, [0, 1, 3], first) == Claimed({}, refused=frozenset({0, 1}))
+    assert [host.slots for host in await directory.hosts()] == [(0,), (1, 2), (3,)]
+
+
+async def test_who_has_owned_a_slot_again_since_it_was_revoked_is_not_taken_for_one_that_was_waited_for(
+    directory: Store,
+):
+    for name in ("h1", "h2", "h3"):
+        await directory.register(name, "127.0.0.1", 4000, 1_000)
+    await directory.claim("h1", 1, [0])
+    before = await directory.revoke("h2", [0])
+    await directory.claim("h1", 1, [0], Revoked())
+    await directory.heartbeat("h1", 1, 2_000)
+    now = await directory.revoke("h3", [0])
+    assert await directory.claim("h2", 1, [0], before) == Claimed({}, refused=frozenset({0}))
+    assert await directory.claim("h3", 1, [0], now) == Claimed({0: 2_000})
+
+
+async def test_a_dedicated_entity_that_is_revoked_goes_back_to_its_slot(directory: Store):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.register("s1", "127.0.0.1", 4001, 1_000)
+    await directory.claim("h1", 1, [1])
+    await directory.claim_entities("s1", 1, {77: 1})
+    assert await directory.revoke("h1", [], [77]) == Revoked(frozenset({Former("s1", "127.0.0.1", 4001)}))
+    assert await directory.dedicated() == {77: None}
+    assert [host.entities for host in await directory.hosts()] == [(), ()]
+    assert await directory.heartbeat("s1", 1, 2_000) == Owned()
+    assert await directory.heartbeat("h1", 1, 2_000) == Owned(frozenset({1}), excluded=frozenset({77}))
+    assert await directory.reclaim("h1", 1, [77]) == Claimed({77: 1_000})
+
+
+async def test_once_an_earlier_incarnation_has_ended_nobody_is_named_for_what_it_owned(directory: Store):
+    await directory.register("h1", "127.0.0.1", 4000, 1_000)
+    await directory.register("h2", "127.0.0.1", 4001, 1_000)
+    await directory.claim("h1", 1, [0])
+    await directory.claim_entities("h1", 1, {77: 1})
+    await directory.register("h1", "127.0.0.1", 4002, 5_000)
+    earlier = Revoked(frozenset({Former("h1", "127.0.0.1", 4002)}), {0: ("h1", 1_000)})
+    assert await directory.revoke("h2", [0], [77]) == earlier
+    await directory.free("h1", 2)
+    assert await directory.revoke("h2", [0], [77]) == Revoked()
+    assert await directory.dedicated() == {77: None}
+    assert await directory.claim("h2", 1, [0], Revoked()) == Claimed({0: 1_000})
+    with pytest.raises(Superseded):
+        await directory.free("h1", 1)
 
 
 async def test_an_auction_with_a_host_of_its_own_is_no_longer_with_the_host_of_its_slot(directory: Store):
@@ -81,7 +154,7 @@ async def test_an_auction_with_a_host_of_its_own_is_no_longer_with_the_host_of_i
     # Whoever takes the slot over learns of it; it stays where it is.
     await directory.register("h2", "127.0.0.1", 4002, 3_000)
     taken = await directory.claim("h2", 1, [0, 1])
-    assert taken == Claimed({0: 2_000, 1: 2_000}, frozenset({"h1"}), frozenset({77}))
+    assert taken == Claimed({0: 2_000, 1: 2_000}, frozenset({77}))
     assert await directory.dedicated() == {77: "s1"}
 
 
@@ -91,7 +164,7 @@ async def test_an_auction_goes_back_to_its_slot_with_its_own_hosts_last_sign_of_
     await directory.claim("h1", 1, [1])
     await directory.claim_entities("s1", 1, {77: 1})
     await directory.heartbeat("s1", 1, 4_000)
-    assert await directory.reclaim("h1", 1, [77]) == Claimed({77: 4_000}, frozenset({"s1"}))
+    assert await directory.reclaim("h1", 1, [77]) == Claimed({77: 4_000})
     assert await directory.dedicated() == {}
     assert await directory.heartbeat("h1", 1, 5_000) == Owned(frozenset({1}))
     assert await directory.heartbeat("s1", 1, 5_000) == Owned()
@@ -150,9 +223,14 @@ async def test_a_host_that_nobody_knows_is_superseded(directory: Store):
 
 async def test_of_incarnations_that_register_at_the_same_time_each_has_its_own_number(directory: Store):
     taken = await asyncio.gather(*(directory.register("h1", "127.0.0.1", 4000 + i, 1_000) for i in range(4)))
-    assert sorted(taken) == [1, 2, 3, 4]
+    incarnations = [one.incarnation for one in taken]
+    assert sorted(incarnations) == [1, 2, 3, 4]
+    # Each knows the one that it supersedes.
+    formers = {one.incarnation: one.former for one in taken}
+    ports = {incarnation: 4000 + i for i, incarnation in enumerate(incarnations)}
+    assert formers == {1: None} | {n: Former("h1", "127.0.0.1", ports[n - 1]) for n in (2, 3, 4)}
     [host] = await directory.hosts()
-    last = taken.index(4)
+    last = incarnations.index(4)
     assert (host.incarnation, host.port) == (4, 4000 + last)
 
 
@@ -167,6 +245,25 @@ async def test_what_is_due_is_told_by_slot(real_directory: Directory, pool: Pool
         )
     due = await real_directory.due([5, 6])
     assert sorted(due, key=lambda d: d.entity) == [DueEntity(1, 5, 50), DueEntity(3, 6, 60)]
+
+
+async def test_auctions_with_funds_of_several_users_are_found_by_slot(real_directory: Directory, pool: Pool):
+    ledger = Ledger(pool)
+    accounts = await ledger.accounts([91_001, 91_002], "USDC")
+    for entity, slot, held in ((11, 5, 2), (12, 5, 1), (13, 6, 2)):
+        await pool.execute(
+            "INSERT INTO entities (entity_id, kind, slot, ended, epoch, seq) VALUES ($1, 'auction', $2, false, 1, 1)",
+            entity, slot,
+        )  # fmt: skip
+        for account in list(accounts.values())[:held]:
+            await pool.execute(
+                "INSERT INTO ledger_holds (reference, account_id, amount) VALUES ($1, $2, 5)",
+                held_for_auction(entity), account,
+            )  # fmt: skip
+    try:
+        assert await real_directory.held_by_several([5], 77) == [DueEntity(11, 5, 77)]
+    finally:
+        await pool.execute("DELETE FROM ledger_holds WHERE account_id = ANY($1::bigint[])", list(accounts.values()))
 
 
 async def test_without_a_database_every_question_is_unavailable(database_url: str):

@@ -5,7 +5,7 @@ import asyncio
 from auction_examples import ANN, BOB, CID
 from virtual_time import EPOCH_MS, until, virtual
 
-from actors.hosting.commit.lease import LEASE_MS
+from actors.hosting.commit.lease import LEASE_S
 from actors.hosting.limits import HostLimits
 from actors.hosting.load_report import EntityRate
 from actors.hosting.ownership.ownership import Ownership
@@ -136,15 +136,15 @@ async def test_a_host_that_was_not_confirmed_for_long_refuses_nothing_that_the_l
     async with world.running() as stopped, world.running() as new:
         await stopped.create()
         await stopped.ask(bid(ANN, 10))
-        stopped.host.confirmed(stopped.host.clock.now_ms())
+        stopped.host.lease.confirm(stopped.host.clock.steady_s())
         assert await stopped.code(bid(ANN, 9, "lower")) == "already_leading"
         await new.ask(bid(BOB, 50))
-        await asyncio.sleep(LEASE_MS / 1000 + 0.1)
+        await asyncio.sleep(LEASE_S + 0.1)
         # ann does not lead any more, and this host does not know.
         assert await stopped.code(bid(ANN, 9, "again")) == "unavailable"
         # What the log fences is decided right whoever asks.
         assert outcome(await stopped.ask(bid(CID, 60))) == "leading"
-        stopped.host.confirmed(stopped.host.clock.now_ms())
+        stopped.host.lease.confirm(stopped.host.clock.steady_s())
         assert await stopped.code(bid(ANN, 9, "again")) == "bid_too_low"
 
 
@@ -155,10 +155,10 @@ async def test_a_batch_that_collides_says_no_refusal_of_others_either_when_not_c
         for auction in (FIRST, ELSEWHERE):
             await stopped.create(auction)
             await stopped.ask(bid(ANN, 10, auction=auction))
-        stopped.host.confirmed(stopped.host.clock.now_ms())
+        stopped.host.lease.confirm(stopped.host.clock.steady_s())
         for auction in (FIRST, ELSEWHERE):
             await new.ask(bid(BOB, 50, auction=auction))
-        await asyncio.sleep(LEASE_MS / 1000 + 0.1)
+        await asyncio.sleep(LEASE_S + 0.1)
         # One batch: a bid that collides, and a refusal in another auction where ann leads no more.
         collides = stopped.send(bid(CID, 60))
         refused = stopped.send(bid(ANN, 9, "again", auction=ELSEWHERE))

@@ -372,7 +372,7 @@ async def test_a_host_that_nobody_vouches_for_compares_nothing_with_its_old_stat
         await old.create()
         await old.ask(bid(ANN, 40))
         await settle_down(old)
-        old.host.confirmed(world.clock.now_ms())
+        old.host.lease.confirm(world.clock.steady_s())
         async with world.running(holds=holds) as new:
             await new.ask(bid(BOB, 90))
             await asyncio.sleep(3)
@@ -380,7 +380,7 @@ async def test_a_host_that_nobody_vouches_for_compares_nothing_with_its_old_stat
             await settle_down(old)
             assert holds.held == {(FIRST, BOB): usd(90)}
             # With a valid lease it does so: the test would see it.
-            old.host.confirmed(world.clock.now_ms())
+            old.host.lease.confirm(world.clock.steady_s())
             old.host.maintain()
             await asyncio.sleep(0.1)
             assert (FIRST, BOB) not in holds.held

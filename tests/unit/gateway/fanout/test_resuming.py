@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from auction_examples import AUCTION
+from auction_requests import refused
 from virtual_time import EPOCH_MS, turns, virtual
 
 from gateway.fanout.channels import FanOutLimits
@@ -127,6 +128,18 @@ async def test_a_client_that_is_ahead_of_this_gateway_is_never_taken_back():
         g.stands(seq=9)
         _, reply = await watching(g, {"epoch": 1, "seq": 9})
         assert (reply["recovered"], reply["seq"], reply["events"]) == (True, 9, [])
+
+
+@virtual
+async def test_a_client_that_is_ahead_waits_rather_than_being_taken_back_while_the_host_is_away():
+    async with gateway() as g:
+        g.stands(seq=5)
+        client, _ = await watching(g)
+        g.routes.states[AUCTION] = refused("unavailable", EPOCH_MS, retry_after_ms=500)
+        reply = await client.ask("subscribe", channel=CHANNEL, since={"epoch": 1, "seq": 9})
+        assert (reply["error"]["code"], reply["error"]["retry_after_ms"]) == ("unavailable", 500)
+        g.stands(seq=9)
+        assert (await client.ask("subscribe", channel=CHANNEL, since={"epoch": 1, "seq": 9}))["seq"] == 9
 
 
 @virtual
