@@ -30,10 +30,10 @@ class DuplicateHost(HostProcess):
 
     async def _beat(self) -> None:
         host, directory = self._serving()
-        now = self.clock.now_ms()
+        asked_s, now = self.clock.steady_s(), self.clock.now_ms()
         with suppress(Superseded):
             await directory.heartbeat(self.config.host_id, self._incarnation, now, self._load_report())
-        host.confirmed(now)
+        host.lease.confirm(asked_s)
 
 
 async def start_duplicate_host(settings: Settings, engine: RunningEngine) -> Callable[[], Awaitable[None]]:
