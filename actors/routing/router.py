@@ -196,6 +196,8 @@ class Router:
         self._by_slot: list[HostLink | None] = [None] * slots_total
         # Entities with a dedicated host.
         self._dedicated: dict[int, HostLink] = {}
+        # Called with a test for entities that have another owner than before, or one again.
+        self.on_moved: Callable[[Callable[[int], bool]], None] = lambda _moved: None
         self._handed_off = HandOffBuffer(self._forward, self._has_settled, self._is_still_named, clock, limits.held_max)
         self._numbers = 0
         self._wake = asyncio.Event()
@@ -355,6 +357,14 @@ class Router:
         left |= {owner for slot in slots_of_new if (owner := by_slot[slot]) is not None}
         for link in left:
             link.shorten_deadlines(lambda entity, link=link: self._owner_of(entity) is not link)  # type: ignore[misc]
+        slots = {slot for slot, link in enumerate(by_slot) if link is not None and link is not before[slot]}
+        entities = {
+            entity
+            for entity in dedicated.keys() | dedicated_before.keys()
+            if dedicated.get(entity) is not dedicated_before.get(entity)
+        }
+        if slots or entities:
+            self.on_moved(lambda entity: entity in entities or slot_of(entity, self._slots_total) in slots)
 
     async def _expire_forever(self) -> None:
         loop = asyncio.get_running_loop()

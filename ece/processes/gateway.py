@@ -204,7 +204,7 @@ async def gateway(
     cache, announcer, history = CatalogCache(redis_url), Announcer(redis_url), AuctionHistory(pool)
     sources = _channel_sources(pool, router, history, counts, announcer, clock)
     listener = Listener(redis_url, topics_of(sources))
-    hub = Hub(router, listener, sources, counts, clock.now_ms)
+    router.on_moved = (hub := Hub(router, listener, sources, counts, clock.now_ms)).moved
     data_keys = await opened_keys(settings, pool, clock.now_ms)
     identity = await loaded_identity(settings, pool, announcer, data_keys.cipher, clock)
     trades = trade_services(settings, pool, router, clock.now_ms, data_keys.cipher)

@@ -259,6 +259,10 @@ class ChannelSource(ABC, Generic[C]):
         """Called when messages may have been lost."""
         return
 
+    def moved(self, is_moved: Callable[[int], bool]) -> None:
+        """Called when entities have another owner: the former one may have died before its last updates."""
+        return
+
     def start(self) -> None:
         """Start background tasks."""
         return

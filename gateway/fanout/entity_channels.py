@@ -1,7 +1,7 @@
 """The channels of entities of one kind (``auction:<id>``): loaded from their hosts, resumed from memory or the log."""
 
 import asyncio
-from collections.abc import Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -163,9 +163,13 @@ class EntityChannels(ChannelSource[EntityChannel]):
 
     def missed(self) -> None:
         """Updates may have been lost: ask the hosts for all states."""
+        self.moved(lambda _entity: True)
+
+    def moved(self, is_moved: Callable[[int], bool]) -> None:
         for channel in self.channels.values():
-            channel.close()
-            channel.catching_up = self._spawn(self._catch_up(channel))
+            if is_moved(channel.entity):
+                channel.close()
+                channel.catching_up = self._spawn(self._catch_up(channel))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

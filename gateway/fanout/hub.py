@@ -172,6 +172,11 @@ class Hub:
 
     # -- updates
 
+    def moved(self, is_moved: Callable[[int], bool]) -> None:
+        """Entities have another owner: their channels ask it for what the former one may have left out."""
+        for source in self._sources.values():
+            source.moved(is_moved)
+
     async def _listen(self) -> None:
         async for received in self._listener.messages():
             if received is None:

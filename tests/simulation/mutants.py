@@ -173,8 +173,8 @@ MUTANTS = (
     Mutant("release forgotten", ((Reservations, "_release", _release_nothing),), 20, first=20),
     # Where former owners are stopped before others write, the log's fence is the second one.
     Mutant("fence off", ((MemoryEventLog, "_write", _no_fence), (HostProcess, "_fence", _done)), 20, seizing=True),
-    Mutant("connections unconfirmed", ((HostProcess, "confirm", _done),), 20, first=40, seizing=True),
-    Mutant("lease not waited for", ((HostProcess, "_until_ended", _done),), 20, first=40, seizing=True),
+    Mutant("connections unconfirmed", ((HostProcess, "confirm", _done),), 40, first=30, seizing=True),
+    Mutant("lease not waited for", ((HostProcess, "_until_ended", _done),), 70, first=90, seizing=True),
     Mutant("copies locked beyond the end", ((MemoryTables, "is_over", _never_over),), 10, first=130),
     Mutant("keys ignored", ((Entity, "known", _knows_no_keys),), 20),
     Mutant("retry with a new key", ((HostLink, "_on_lost", _retry_with_new_keys),), 20, first=40),

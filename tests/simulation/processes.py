@@ -217,6 +217,7 @@ class RunningGateway:
             TradeChannels(router, history, counts, announcer, now_ms, pages),
         ]
         self._hub = Hub(router, listener, sources, counts, now_ms)
+        router.on_moved = self._hub.moved
         commands = TradeCommands(router, keys, checks, _NO_SECOND_FACTOR, now_ms)
         self._services = Trades(commands, nothing, nothing, nothing, nothing)
         self._admission, self._traffic = Admission(200), Traffic()
