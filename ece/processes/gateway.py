@@ -31,7 +31,7 @@ from ece.logs import configure_logs
 from ece.processes.chain_client import chain_client
 from ece.processes.content import content_store
 from ece.processes.data_keys import opened_keys
-from ece.processes.gateway_identity import IdentityParts, loaded_identity
+from ece.processes.gateway_identity import IdentityParts, loaded_identity, push_services
 from ece.processes.gateway_limits import (
     money_rules,
     open_connections,
@@ -43,7 +43,6 @@ from ece.processes.gateway_limits import (
 from ece.processes.gateway_trades import trade_services
 from ece.processes.gateway_wallets import payouts_of, wallet_services
 from ece.processes.gc_tuning import tune_gc
-from ece.processes.mail import push_services
 from ece.settings import Settings, load_settings, revealed
 from gateway.app import create_app
 from gateway.fanout.channels import ChannelSource, FanOutCounts

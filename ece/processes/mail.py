@@ -1,8 +1,7 @@
-"""Mail and push messages in the processes: the jobs of a worker, and what the routes of a gateway need."""
+"""Mail and push messages: the jobs of a worker."""
 
 from collections.abc import Callable
 from email.utils import parseaddr
-from urllib.parse import urlsplit
 
 from actors.workers.job import Job
 from actors.workers.mail.account_mails import SendMail
@@ -14,12 +13,8 @@ from actors.workers.push.sending import PushSender
 from ece.data_dir import DataDir
 from ece.settings import Settings, revealed
 from gateway.identity.emails import EmailEncryption
-from gateway.identity.log_in_failures import LogInFailures
-from gateway.rest.identity.services import AccountServices
-from gateway.rest.notifications.services import PushServices
 from persistence.identity.mail_addresses import MailAddresses
 from persistence.identity.mail_tokens import MailTokens, TokenMaker
-from persistence.identity.passwords import Passwords
 from persistence.identity.store import UserStore
 from persistence.jobs.store import JobStore
 from persistence.notifications.mails import NotificationMails
@@ -27,7 +22,6 @@ from persistence.postgres.pool import Pool
 from persistence.push.digests import NotificationPushes
 from persistence.push.subscriptions import PushSubscriptions
 from persistence.push.vapid import VapidKey
-from persistence.redis.log_in_failures import FailureCounts
 
 
 def mail_sender(settings: Settings, now_ms: Callable[[], int]) -> Sends:
@@ -57,30 +51,9 @@ def mail_jobs(settings: Settings, pool: Pool, emails: EmailEncryption | None, no
     ]
 
 
-def account_services(settings: Settings, pool: Pool, emails: EmailEncryption) -> AccountServices:
-    """Passwords, verification and unsubscribing."""
-    failures = LogInFailures(FailureCounts(revealed(settings.redis_url)))
-    return AccountServices(
-        Passwords(pool, emails),
-        MailAddresses(pool, emails),
-        MailTokens(pool, emails),
-        token_maker(settings),
-        failures,
-        verification_demanded=settings.verification == "before_money",
-        site_words=site_words(settings),
-    )
-
-
 def token_maker(settings: Settings) -> TokenMaker:
     """The same in gateways and workers."""
     return TokenMaker(revealed(settings.mail_secret))
-
-
-def site_words(settings: Settings) -> tuple[str, ...]:
-    """Names of this site that no password may consist of."""
-    host = urlsplit(settings.site_url).hostname or ""
-    name, _ = parseaddr(settings.mail_from)
-    return tuple({"ece", "elitecardexchange", *host.lower().split("."), *name.lower().split()})
 
 
 def push_job(settings: Settings, pool: Pool, now_ms: Callable[[], int]) -> PushNotifications:
@@ -88,11 +61,6 @@ def push_job(settings: Settings, pool: Pool, now_ms: Callable[[], int]) -> PushN
     contact = f"mailto:{parseaddr(settings.mail_from)[1]}"
     sender = PushSender(_vapid_key(settings), contact, settings.push_origins, now_ms)
     return PushNotifications(NotificationPushes(pool), PushSubscriptions(pool), JobStore(pool), sender, now_ms)
-
-
-def push_services(settings: Settings, pool: Pool) -> PushServices:
-    """Subscriptions, and the key for new ones."""
-    return PushServices(PushSubscriptions(pool), _vapid_key(settings).public, settings.push_origins)
 
 
 def _vapid_key(settings: Settings) -> VapidKey:
