@@ -104,6 +104,25 @@ async def test_a_request_reaches_the_host_of_its_slot():
     assert asked == {"h1": [auction_in(0), auction_in(1)], "h2": [auction_in(2), auction_in(3)]}
 
 
+async def test_it_reports_entities_that_have_another_owner():
+    async with host_server(echo) as one, host_server(echo) as other:
+        directory = Hosts(at(one, (0, 1)), at(other, (2, 3), "h2"))
+        async with routing(directory) as router:
+            moved: list[int] = []
+            router.on_moved = lambda is_moved: moved.extend(slot for slot in ALL_SLOTS if is_moved(auction_in(slot)))
+            # Nobody owns the slots of a dead host, until another one has acquired them.
+            directory.known = [at(other, (2, 3), "h2")]
+            router.look_up_soon()
+            await until(lambda: not router.ready())
+            assert moved == []
+            directory.known = [at(other, (0, 2, 3), "h2")]
+            await until(lambda: moved)
+            dedicated = auction_in(3)
+            directory.known.append(replace(at(one, (), "h3"), entities=(dedicated,)))
+            await until(lambda: len(moved) > 1)
+    assert moved == [0, 3]
+
+
 async def test_without_a_host_it_is_unavailable_at_once():
     async with routing(Hosts()) as router:
         assert not router.ready()
