@@ -26,14 +26,14 @@ from persistence.postgres.pool import close_pool, open_pool
 
 
 class DuplicateHost(HostProcess):
-    """Believes in all that it has acquired."""
+    """Believes in all that it has acquired, but has no lease that the directory did not confirm."""
 
     async def _beat(self) -> None:
         host, directory = self._serving()
         asked_s, now = self.clock.steady_s(), self.clock.now_ms()
         with suppress(Superseded):
             await directory.heartbeat(self.config.host_id, self._incarnation, now, self._load_report())
-        host.lease.confirm(asked_s)
+            host.lease.confirm(asked_s)
 
 
 async def start_duplicate_host(settings: Settings, engine: RunningEngine) -> Callable[[], Awaitable[None]]:

@@ -1,7 +1,7 @@
 const PROTOCOL = 'com.solana.mobilewalletadapter.v1'
-// The ports that the protocol allows.
-const PORT_MIN = 49_152
-const PORTS = 16_384
+// Of the ports that the protocol allows (from 49,152 on), those that Linux does not give to outgoing connections.
+const PORT_MIN = 61_000
+const PORTS = 4_536
 /** The app that opens takes the focus. Without an app nothing happens. */
 const OPENED_WITHIN_MS = 5_000
 /** It may be chosen among several, and have to be unlocked. */
