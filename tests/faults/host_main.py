@@ -57,7 +57,7 @@ class Puppet:
         return {"released_at": await self._process.hand_off(slots, ())}
 
     async def ignore_directory(self) -> None:
-        """Assume from now on that every slot is still owned: heartbeats report no other owner, and no lease begins."""
+        """Assume from now on that every slot is still owned: heartbeats report no other owner."""
         directory, host = self._process._directory, self._process.host
         assert directory is not None
         assert host is not None
@@ -68,15 +68,11 @@ class Puppet:
             return msgspec.structs.replace(kept, slots=kept.slots | believed)
 
         directory.heartbeat = heartbeat  # type: ignore[method-assign]
-        host.lease.confirm = lambda _asked_at_s: None  # type: ignore[method-assign]
 
     async def follow_directory(self) -> None:
         """Believe the directory again."""
-        directory, host = self._process._directory, self._process.host
-        assert directory is not None
-        assert host is not None
-        del directory.heartbeat
-        del host.lease.confirm
+        assert self._process._directory is not None
+        del self._process._directory.heartbeat
 
     async def set_wall(self, ahead_s: int) -> None:
         """Somebody sets the wall clock."""
