@@ -185,9 +185,6 @@ class Line:
             self._load.measures.record("close", update.type, float(max(0, self._load.clock.now_ms() - ends_at)))
         if self._on_update is not None:
             self._on_update(following.lot)
-        if not following.open:
-            # Nothing follows, and a socket may watch so many auctions only.
-            gevent.spawn(self.unfollow, following.lot)
 
     def _measure_update(self, update: Update, following: Following, seq_before: int) -> None:
         """From when the oldest bid in this frame was due; bids of other load processes are not known here."""
