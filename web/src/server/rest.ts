@@ -223,7 +223,11 @@ async function once(verb: Verb, address: string, sent: Sent): Promise<unknown> {
     if (sent.signal?.aborted) throw error
     throw new Problem('network', String(error), 0)
   }
-  const text = await answer.text().catch(() => '')
+  const text = await answer.text().catch((error: unknown) => {
+    if (!answer.ok) return ''
+    // It was cut off, or is not wanted any more: nothing is not the answer.
+    throw sent.signal?.aborted ? error : new Problem('network', String(error), 0)
+  })
   if (answer.ok) return text === '' ? undefined : JSON.parse(text)
   throw Problem.of(text, answer.status, answer.statusText)
 }
