@@ -202,6 +202,9 @@ class HostProcess:
         if assigned.slots and assigned.released_at is None:
             revoked = await self._serving()[1].revoke(self.config.host_id, assigned.slots)
             await self._fence(revoked.formers)
+        await self._acquire(assigned, revoked)
+
+    async def _acquire(self, assigned: Assignment, revoked: Revoked | None) -> None:
         # If this fails half-way, the directory names this host, which does not serve: `_beat` acquires them again.
         self._released.add(assigned.slots, assigned.entities)
         if assigned.slots:
@@ -380,7 +383,9 @@ class HostProcess:
         """Acquire again what the directory still assigns to this host, and no other host has acquired in time."""
         if returned.slots or returned.entities:
             log.warning("acquired_again", host=self.config.host_id, slots=len(returned.slots))
-            await self.acquire(Assignment(slots=tuple(returned.slots), entities=tuple(returned.entities)))
+            # From nobody: the directory names this host. What another one acquires at this moment stays with that one.
+            again = Assignment(slots=tuple(returned.slots), entities=tuple(returned.entities))
+            await self._acquire(again, Revoked())
         if returned.excluded:
             log.warning("acquired_again", host=self.config.host_id, entities=len(returned.excluded))
             self._released.add((), returned.excluded)

@@ -13,6 +13,7 @@ from auction_requests import cancel_request, open_request, state_in, state_reque
 from actors.hosting.commit.lease import LEASE_S
 from actors.hosting.ownership import releases as releases_module
 from actors.hosting.ownership.ownership import Assignment
+from actors.hosting.ownership.releases import Returned
 from actors.runtime import host_process as host_process_module
 from actors.runtime.host_process import HostConfig, HostProcess
 from actors.stream.messages import Answer, Open, Refused, Request, StateAnswer
@@ -91,6 +92,29 @@ async def test_what_was_released_and_taken_by_nobody_is_kept_again(directory: Di
         # Its alarm is set, too: nobody need ask for it first.
         assert host.host is not None
         assert len(host.host.timers) == 1
+
+
+async def test_what_another_host_acquires_at_the_last_moment_stays_with_it(
+    directory: Directory, database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    async with serving(database_url, "h1") as first, serving(database_url, "h2") as second:
+        await first.acquire(Assignment(slots=ALL))
+        await ask(first, creation())
+        released_at = await first.hand_off((HERE,), ())
+        acquire_again, tried = first._acquire_again, asyncio.Event()
+
+        async def overtaken(returned: Returned) -> None:
+            if returned.slots:
+                await second.acquire(Assignment(slots=(HERE,), released_at=released_at))
+            await acquire_again(returned)
+            if returned.slots:
+                tried.set()
+
+        monkeypatch.setattr(first, "_acquire_again", overtaken)
+        async with asyncio.timeout(10):
+            await tried.wait()
+        assert (await said(first), await said(second)) == ("moved", "shared")
+        assert second._log._writer is not None, "its connection was not ended"
 
 
 async def test_an_auction_that_got_no_host_of_its_own_after_all_is_kept_again(directory: Directory, database_url: str):

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from actors.hosting.load_report import load_report_of
 from ece.data_dir import RunState
 from persistence.placement.directory import Directory, HostAddress
 from persistence.placement.operator_overrides import OperatorOverrides
+from persistence.postgres.errors import StoreError
 from persistence.postgres.pool import Pool, close_pool, open_pool
 from tests.faults.scene import Scene, until
 from tests.system.placement.ray_heads import RayHead, is_host
@@ -24,7 +25,11 @@ from tests.system.placement.ray_heads import RayHead, is_host
 SLOTS = 256
 HOSTS_OF_A_NODE = 2
 WATCH_EVERY_S = 0.05
+WARNINGS_SHOWN = 10
 STILL_NS = 500_000_000
+BEATS_EVERY_S = 0.25
+# A starved host: it has little left of its lease, and without one it answers refusals with ``unavailable``.
+LATE_BEAT_MS = 1_500
 # A host that could not beat for so long loses what it keeps, and has it again some moments later.
 EXCUSED_FOR_NS = 6_000_000_000
 
@@ -61,20 +66,30 @@ class EngineOnNodes:
     @asynccontextmanager
     async def scene(self) -> AsyncIterator[Scene]:
         """Load on auctions of all nodes, of which there are at least two, with all their hosts."""
-        self._pool = await open_pool(self.state.database_url, size_max=1)
-        watching = asyncio.create_task(self._watch_machine())
+        self._pool = await open_pool(self.state.database_url, size_max=2)
+        watching = [asyncio.create_task(self._watch_machine()), asyncio.create_task(self._watch_beats())]
         try:
             async with self._load() as scene:
                 yield scene
         finally:
-            watching.cancel()
+            for watcher in watching:
+                watcher.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
             await close_pool(self._pool)
 
     def disturbed(self, scene: Scene) -> list[str]:
         """Why clients had to come or send again, but for what followed a time in which this machine stood still."""
         excused = [(at_ns, at_ns + EXCUSED_FOR_NS) for at_ns in self._stood_still]
-        again = [why for at, why in scene.recording.retries if not any(a <= at <= b for a, b in excused)]
-        return again + ["a lost connection"] * scene.recording.lost_connections
+        again = [(at, why) for at, why in scene.recording.retries if not any(a <= at <= b for a, b in excused)]
+        if again:
+            tell(f"at {[at for at, _ in again]}; this machine stood still at {self._stood_still}\n{self._warnings()}")
+        return [why for _, why in again] + ["a lost connection"] * scene.recording.lost_connections
+
+    def _warnings(self) -> str:
+        """What the processes have warned of last."""
+        logs = {path.name: path.read_text().splitlines() for path in sorted(self.up.data_dir.logs.glob("*.log"))}
+        warned = {name: [line for line in lines if "warning" in line] for name, lines in logs.items()}
+        return "\n".join(f"{name}: {line}" for name, lines in warned.items() for line in lines[-WARNINGS_SHOWN:])
 
     async def _watch_machine(self) -> None:
         """Note when this process did not get the processor: then hosts do not beat in time either."""
@@ -83,6 +98,17 @@ class EngineOnNodes:
             await asyncio.sleep(WATCH_EVERY_S)
             if time.monotonic_ns() - asked_ns > STILL_NS:
                 self._stood_still.append(asked_ns)
+
+    async def _watch_beats(self) -> None:
+        """Note when a host of many beats late, which an idle machine has none of."""
+        while True:
+            await asyncio.sleep(BEATS_EVERY_S)
+            asked_ns, now_ms = time.monotonic_ns(), time.time_ns() // 1_000_000
+            with suppress(StoreError):
+                if late := [h for h in await self.living() if now_ms - h.alive_at > LATE_BEAT_MS]:
+                    oldest_ms = now_ms - min(host.alive_at for host in late)
+                    tell(f"{[host.host_id for host in late]}: the last heartbeat was {oldest_ms} ms ago")
+                    self._stood_still.append(asked_ns - oldest_ms * 1_000_000)
 
     @asynccontextmanager
     async def _load(self) -> AsyncIterator[Scene]:
