@@ -16,7 +16,7 @@ from bench.locust.frames import Update, check_auction_event
 from bench.locust.plan import Identity
 from bench.locust.results import BidAck, BidRefused
 from bench.locust.state import NOT_ANSWERED, WRONG_ANSWER, LoadState, code_of, fields_of_bid, since_ms
-from ece_client import ConnectionLost, EceError, Refused, UnexpectedAnswer
+from ece_client import Closed, ConnectionLost, EceError, Refused, UnexpectedAnswer
 from ece_client.backoff import Backoff
 
 GAP = "gap"
@@ -94,12 +94,19 @@ class Line:
 
     def unfollow(self, lot: KnownLot) -> None:
         """Watch it no longer."""
-        if self._following.pop(lot.id, None) is None:
+        following, connection = self._following.pop(lot.id, None), self._connection
+        if following is None or connection is None:
             return
         began_s = time.perf_counter()
-        self._load.measures.measured(
-            "ack", "unsubscribe", began_s, lambda: self.live().request("unsubscribe", channel=f"auction:{lot.id}")
-        )
+        try:
+            connection.request("unsubscribe", channel=f"auction:{lot.id}")
+        except (ConnectionLost, Closed):
+            # The subscription has ended with its connection.
+            return
+        except EceError as error:
+            self._load.measures.record("ack", "unsubscribe", since_ms(began_s), code_of(error))
+        else:
+            self._load.measures.record("ack", "unsubscribe", since_ms(began_s))
 
     def _subscribe(self, connection: Connection, auction: str) -> None:
         following = self._following.get(auction)
@@ -120,6 +127,7 @@ class Line:
             self._held.pop(auction, None)
         for update in held:
             self._update(update, following)
+        self._leave_if_over(following)
 
     def request(self, name: str, due_s: float, op: str, /, **fields: Any) -> dict[str, Any] | None:
         """A request, measured since `due_s`. None: it failed."""
@@ -185,6 +193,12 @@ class Line:
             self._load.measures.record("close", update.type, float(max(0, self._load.clock.now_ms() - ends_at)))
         if self._on_update is not None:
             self._on_update(following.lot)
+        self._leave_if_over(following)
+
+    def _leave_if_over(self, following: Following) -> None:
+        """Nothing comes any more, and a connection has room for so many subscriptions only."""
+        if not following.open:
+            gevent.spawn(self.unfollow, following.lot)
 
     def _measure_update(self, update: Update, following: Following, seq_before: int) -> None:
         """From when the oldest bid in this frame was due; bids of other load processes are not known here."""

@@ -20,6 +20,7 @@ class Move(msgspec.Struct, frozen=True):
     known to have landed.
     ``waits``: a transaction or a withdrawal of this copy has to end first. ``behind``: so many earlier jobs are queued.
     ``together``: the trade that it is part of; ``of``: how many queued jobs that one has.
+    ``superseded``: a later job of this copy is queued, which moves it to where it belongs then.
     """
 
     job: int
@@ -36,6 +37,7 @@ class Move(msgspec.Struct, frozen=True):
     together: int | None = None
     of: int = 1
     behind: int = 0
+    superseded: bool = False
 
 
 _OF = """
@@ -49,6 +51,9 @@ _OF = """
         ) END, (
             SELECT count(*) FROM chain_jobs e
             WHERE e.moved_copy = j.moved_copy AND e.state = 'queued' AND e.job_id < j.job_id
+        ), EXISTS (
+            SELECT FROM chain_jobs e
+            WHERE e.moved_copy = j.moved_copy AND e.state = 'queued' AND e.job_id > j.job_id
         )
     FROM chain_jobs j JOIN assets a ON a.copy_id = j.moved_copy JOIN copies c ON c.copy_id = j.moved_copy
     WHERE j.job_id = ANY($1::bigint[]) AND a.state = 'minted'

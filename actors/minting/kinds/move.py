@@ -39,8 +39,9 @@ class CustodialUsers(Protocol):
 class MoveAssets(Kind):
     """A copy has one move in flight at most: the others wait for it, and then see where it has come.
 
-    Jobs of a copy end in their order. Once it is where it belongs, none that is queued has anything to do: all are
-    finished together, but not those after one that another actor has claimed, which may still sign a move.
+    Jobs of a copy end in their order. Of those that are queued only the last one has something to do, and none once the
+    copy is where it belongs: these are finished together, but not those after one that another actor has claimed, which
+    may still sign a move.
 
     The copies of a trade are moved by one transaction where they fit, so that all of them change hands or none does.
     """
@@ -57,18 +58,23 @@ class MoveAssets(Kind):
     async def prepare(self, jobs: Sequence[ChainJob], payer: Pubkey) -> list[Prepared]:
         """Each of database, chain and keys is asked once for all jobs."""
         moves = await self._moves.of([job.id for job in jobs])
-        ready = [move for move in moves.values() if not move.waits]
+        superseded = {move.job for move in moves.values() if move.superseded}
+        ready = [move for move in moves.values() if not (move.waits or move.superseded)]
         places = await self._places(ready)
         destinations = await self._destinations(ready)
         there = {move.job for move in ready if destinations.get(move.job) in (None, places[move.job][0])}
-        behind = _behind(moves.values(), there)
+        behind = _behind(moves.values(), there | superseded)
         signers = await self._signers([places[move.job][0] for move in ready if move.job not in there | behind])
         prepared: list[Prepared] = []
         for job in jobs:
             move = moves.get(job.id)
             if move is None:
                 prepared.append(Unfit(job, "this copy is not on the chain"))
-            elif move.waits or job.id in behind:
+            elif job.id in behind:
+                prepared.append(NotYet(job, WAITS_MS))
+            elif job.id in superseded:
+                prepared.append(Finished(job, move.slot))
+            elif move.waits:
                 prepared.append(NotYet(job, WAITS_MS))
             elif job.id in there:
                 prepared.append(Finished(job, places[job.id][1]))
@@ -117,14 +123,14 @@ class MoveAssets(Kind):
         return {holder: keys[user] for holder, user in users.items()} | {str(self._vault.address): self._vault}
 
 
-def _behind(moves: Iterable[Move], there: Set[int]) -> set[int]:
-    """The jobs that have to wait for an earlier one of their copy. ``there``: those that have nothing to do."""
+def _behind(moves: Iterable[Move], idle: Set[int]) -> set[int]:
+    """The jobs that have to wait for an earlier one of their copy. ``idle``: those that have nothing to do."""
     finished: Counter[int] = Counter()
     behind = set[int]()
     for move in sorted(moves, key=lambda move: move.job):
         if move.behind > finished[move.copy]:
             behind.add(move.job)
-        elif move.job in there:
+        elif move.job in idle:
             finished[move.copy] += 1
     return behind
 

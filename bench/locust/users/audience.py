@@ -24,11 +24,8 @@ class Watcher(SocketPerson):
     def operate(self, due_s: float) -> None:
         lots = self.load.book.open_lots(self.load.clock.now_ms())
         followed = self.line.followed
-        left = [lot for lot in followed if not lot.open]
-        if not left and len(followed) == FOLLOWED_MAX and self.load.chance.random() < CHANGES:
-            left = [self.load.chance.choice(followed)]
-        for lot in left:
-            self.line.unfollow(lot)
+        if len(followed) == FOLLOWED_MAX and self.load.chance.random() < CHANGES:
+            self.line.unfollow(self.load.chance.choice(followed))
         others = [lot for lot in lots if lot not in followed]
         missing = FOLLOWED_MAX - len(self.line.followed)
         for lot in self.load.chance.sample(others, min(missing, len(others))):

@@ -47,9 +47,6 @@ class Seller(SocketPerson):
             # Nobody knows of it yet, so nobody has bid.
             self.rest("cancel", due_s, "POST", f"/auctions/{state['id']}/cancel", token, {})
             return
-        for old in self.line.followed:
-            if not old.open:
-                self.line.unfollow(old)
         self.line.follow(self.load.book.learn(state["id"], state["minimum"], state["ends_at"]))
 
 

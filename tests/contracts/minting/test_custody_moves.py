@@ -96,6 +96,19 @@ async def test_all_moves_of_a_copy_that_is_where_it_belongs_are_finished_at_once
     assert await scene.moves(copy) == ["done"] * 12
 
 
+async def test_of_several_moves_of_a_copy_only_the_last_one_is_made(scene: CustodyScene):
+    people = [await scene.person() for _ in range(4)]
+    copy = await scene.copy(people[0])
+    for to in people[1:]:
+        await scene.give(copy, to)
+    prepared = await scene.prepared()
+    assert [type(one) for one in prepared] == [Finished, Finished, Ready]
+    assert len(await scene.sign(prepared)) == 1
+    await scene.drain()
+    assert (await scene.row(copy)).holder == await scene.wallet(people[-1]) == scene.chain.held[await scene.asset(copy)]
+    assert await scene.moves(copy) == ["done"] * 3
+
+
 async def test_moves_wait_for_an_earlier_one_that_another_actor_may_sign(scene: CustodyScene):
     ann, bob = await scene.person(), await scene.person()
     copy = await scene.copy(ann)

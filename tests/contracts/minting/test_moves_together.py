@@ -1,10 +1,12 @@
 """The copies of a trade are moved by one transaction, where they fit."""
 
+from itertools import pairwise
+
 import pytest
 from solders.keypair import Keypair
 
 from actors.minting.assembler import TransactionAssembler
-from actors.minting.kinds.kind import NotYet, Prepared, Ready
+from actors.minting.kinds.kind import Finished, NotYet, Prepared, Ready
 from chain.signing import LocalSigner
 from persistence.minting.moves import MOVE
 from persistence.postgres.pool import Pool
@@ -66,11 +68,27 @@ async def test_where_one_copy_has_to_wait_the_others_of_the_trade_wait_too(scene
     await scene.take_down(hers)
     await traded(scene, (hers, bob), (his, ann))
     waiting = await claimed(scene)
-    assert all(isinstance(one, NotYet) for one in waiting)
+    # The trade moves it further than the end of the listing, whose move is not made any more.
+    assert [type(one) for one in waiting] == [Finished, NotYet, NotYet]
     await scene.sign(waiting)
     await scene.drain()
     assert (await scene.row(hers)).holder == await scene.wallet(bob)
     assert (await scene.row(his)).holder == await scene.wallet(ann)
+
+
+async def test_copies_that_are_traded_on_before_they_are_moved_wait_for_no_other(scene: CustodyScene):
+    ann, *others = [await scene.person() for _ in range(5)]
+    copies = [await scene.copy(ann) for _ in range(5)]
+    for number, pair in enumerate(pairwise(copies)):
+        await traded(scene, *((copy, others[number]) for copy in pair), trade=TRADE + number)
+    prepared = await claimed(scene)
+    assert not any(isinstance(one, NotYet) for one in prepared)
+    expected = [await scene.wallet(user) for user in (*others, others[-1])]
+    moved = {one.detail for one in prepared if isinstance(one, Ready)}
+    assert moved == set(zip(copies, expected, strict=True))
+    await scene.sign(prepared)
+    await scene.drain()
+    assert [(await scene.row(copy)).holder for copy in copies] == expected
 
 
 async def test_a_trade_that_is_too_large_for_a_transaction_is_moved_copy_by_copy(scene: CustodyScene):
