@@ -104,7 +104,7 @@ class OpenIdRoutes:
         code_challenge: S256 | None = None,
         username: Username | None = None,
     ) -> Response:
-        """302, or with `Accept: application/json` the address; the cookie binds the log-in to the browser.
+        """The address; 302 to it where `Accept` has `text/html`. The cookie binds the log-in to the browser.
 
         With `return_to` and `code_challenge`, the app's page gets a `login_code` for `auth/oidc/token`; without, the
         callback answers with the tokens. `username` is the name of a new account.
@@ -115,8 +115,9 @@ class OpenIdRoutes:
         url, answer_with = await _begin(
             services, provider, None, return_to, app_challenge=code_challenge, username=username
         )
-        as_json = "application/json" in request.headers.get("accept", "")
-        answer = JSONResponse({"url": url}) if as_json else RedirectResponse(url, 302)
+        # Browsers ask so for the page of a link; a script's request can't follow to another site.
+        is_link = "text/html" in request.headers.get("accept", "")
+        answer = RedirectResponse(url, 302) if is_link else JSONResponse({"url": url})
         return _with_cookie(services, answer, answer_with)
 
     async def link(

@@ -82,9 +82,6 @@ class Person:
             return
         if self._left and "401" in message.text:
             return
-        # A preview may still be asked for when the card is listed already.
-        if "409" in message.text and "/auction-previews" in url:
-            return
         # A wallet app is tried until it listens.
         if "WebSocket connection to 'ws://localhost:" in message.text and "/solana-wallet" in message.text:
             return

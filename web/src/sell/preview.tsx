@@ -7,9 +7,15 @@ type Shown = Schema<'ListingPreview'>
 
 const ASKED_AFTER_MS = 300
 
+interface Props {
+  terms: Schema<'NewAuction'> | undefined
+  /** They are on their way: their copies may be listed already, and nothing is asked about them. */
+  sent: boolean
+}
+
 /** What the prices would bring, by the server: it splits them as it settles sales. */
-export function Preview({ terms }: { terms: Schema<'NewAuction'> | undefined }) {
-  const { shown, error } = usePreview(terms)
+export function Preview({ terms, sent }: Props) {
+  const { shown, error } = usePreview(sent ? undefined : terms)
   const say = text.sell
   return (
     <section className="preview" aria-live="polite" aria-busy={terms !== undefined && !shown && !error}>

@@ -104,7 +104,7 @@ function ListingForm({ draft, change, choose }: FormProps) {
         <TermsFields draft={draft} change={change} faults={tried ? faults : {}} />
       </div>
       <aside className="sell-side panel" aria-label={text.sell.preview}>
-        <Preview terms={sound ? termsOf(draft) : undefined} />
+        <Preview terms={sound ? termsOf(draft) : undefined} sent={busy} />
         <div role="alert">{error !== undefined && <p className="fault">{problemText(error)}</p>}</div>
         <Button type="submit" kind="primary" wide busy={busy}>
           {text.sell.list}

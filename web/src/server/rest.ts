@@ -205,8 +205,6 @@ const isOffline = (): boolean => globalThis.navigator?.onLine === false
 async function once(verb: Verb, address: string, sent: Sent): Promise<unknown> {
   // No Accept: only a request without headers of its own takes what the document has preloaded.
   const headers: Record<string, string> = {}
-  // Without it, these lead on to a page of the provider, where a request can't follow.
-  if (address.startsWith('/auth/oidc/')) headers.Accept = 'application/json'
   if (sent.content !== undefined) headers['Content-Type'] = sent.type
   if (sent.cookies) headers['X-Session'] = 'cookie'
   const csrf = verb === 'get' ? undefined : hooks.csrf()

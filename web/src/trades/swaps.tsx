@@ -92,7 +92,9 @@ function Sign({ swap, address, put }: { swap: Swap; address: string; put: (swap:
   const wallets = useWallets().filter(canSignTransactions)
   const sign = (wallet: Wallet) =>
     attempt(async () => {
-      const transaction = await signedTransaction(wallet, address, swap.transaction ?? '')
+      const asked = signedTransaction(wallet, address, swap.transaction ?? '')
+      const transaction = await asked.catch(() => null)
+      if (transaction === null) return toast(text.wallet.refusedByWallet, true)
       if (transaction === undefined) return toast(text.swaps.otherAccount(short(address)), true)
       const path = { swap_id: swap.id }
       put(
