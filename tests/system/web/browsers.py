@@ -14,6 +14,8 @@ PASSWORD = "correct horse battery"
 # The server's own code for a client that was too slow: come back.
 COME_BACK = 4001
 BUILD_WITHIN_S = 380
+AXE = ROOT / "web/node_modules/axe-core/axe.min.js"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 TAPS_MAX = 100
 
 
@@ -137,3 +139,25 @@ class Person:
 
     def sees_price(self, price: str) -> None:
         expect(self.page.locator(".price-panel .price")).to_have_text(price, timeout=20_000)
+
+    def violations(self) -> list[str]:
+        """Of WCAG 2.2 AA in the page as it is, by axe."""
+        if not self.page.evaluate("'axe' in window"):
+            # Not by a tag in the page: its content security policy forbids scripts of others, and rightly.
+            devtools = self.context.new_cdp_session(self.page)
+            devtools.send("Runtime.evaluate", {"expression": AXE.read_text()})
+            devtools.detach()
+        found: list[str] = self.page.evaluate(
+            """tags => axe.run(document, {runOnly: tags}).then(({violations}) =>
+                 violations.flatMap(v => v.nodes.map(n => `${v.id}: ${n.html}: ${n.failureSummary}`)))""",
+            WCAG,
+        )
+        return found
+
+    def is_accessible(self) -> None:
+        """No violation in the page as it is, in both themes. Dialogs stay open."""
+        self.page.emulate_media(reduced_motion="reduce")
+        shown = self.page.evaluate("document.documentElement.dataset.theme")
+        for theme in sorted({"light", "dark"}, key=lambda theme: theme == shown):
+            self.page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+            assert self.violations() == [], theme

@@ -1,7 +1,6 @@
 """Every screen that exists: WCAG 2.2 AA by axe in both themes, no screen wider than its window, bids by keyboard."""
 
 import itertools
-import json
 import re
 from collections.abc import Callable
 
@@ -15,8 +14,6 @@ pytestmark = pytest.mark.timeout(400)
 People = Callable[..., Person]
 Name = Callable[[str], str]
 
-AXE = ROOT / "web/node_modules/axe-core/axe.min.js"
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 GUEST = [
     "/", "/browse", "/cards/{card}", "/auctions/{auction}", "/auctions/{auction}/log", "/login", "/register",
     "/login/return", "/verify", "/password/forgot", "/password/reset",
@@ -39,17 +36,6 @@ NO_TRADE = "0" * 13
 WIDTHS = (360, 768, 1440)
 
 
-def violations(one: Person) -> list[str]:
-    # Not by a tag in the page: its content security policy forbids scripts of others, and rightly.
-    one.page.evaluate("source => { if (!window.axe) window.eval(source) }", AXE.read_text())
-    found = one.page.evaluate(
-        """tags => axe.run(document, {runOnly: tags}).then(({violations}) =>
-             JSON.stringify(violations.flatMap(v => v.nodes.map(n => `${v.id}: ${n.html}: ${n.failureSummary}`))))""",
-        TAGS,
-    )
-    return [str(text) for text in json.loads(found)]
-
-
 def check(one: Person, path: str) -> None:
     for theme in ("light", "dark"):
         one.page.evaluate("theme => localStorage.setItem('theme', theme)", theme)
@@ -60,7 +46,7 @@ def check(one: Person, path: str) -> None:
             expect(one.page.locator("[aria-busy=true]")).to_have_count(0)
             assert one.page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
             if width != 768:
-                assert violations(one) == [], (path, width, theme)
+                assert one.violations() == [], (path, width, theme)
 
 
 @pytest.mark.parametrize("locale", ["en-US", "de-DE"])
@@ -68,7 +54,7 @@ def test_the_screens_of_guests_have_no_violation(
     person: People, listed: Callable[..., str], curator: Curator, locale: str
 ):
     places = {"auction": listed(), "card": curator.card("Accessible Owl")}
-    guest = person(bypass_csp=True, reduced_motion="reduce", locale=locale)
+    guest = person(reduced_motion="reduce", locale=locale)
     guest.page.goto("/")
     for path in GUEST:
         check(guest, path.format(**places))
@@ -76,7 +62,7 @@ def test_the_screens_of_guests_have_no_violation(
 
 @pytest.mark.parametrize("screens", USER)
 def test_the_screens_of_users_have_no_violation(person: People, name: Name, listed: Callable[..., str], screens: str):
-    ann, called = person(bypass_csp=True, reduced_motion="reduce"), name("axe")
+    ann, called = person(reduced_motion="reduce"), name("axe")
     for refused in ("/users/me/export", "/admin/", f"/trades/{NO_TRADE}"):
         ann.expects_refusals_of(refused)
     places = {"auction": listed(), "username": called, "trade": NO_TRADE}

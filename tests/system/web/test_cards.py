@@ -46,6 +46,7 @@ def test_the_card_turns_by_keys_and_by_pointer(person: People, curator: Curator)
     stage = ann.page.get_by_role("group", name="Turning Ibis in 3D, front in view")
     # A finger that moves up or down scrolls the page.
     assert stage.evaluate("stage => getComputedStyle(stage).touchAction") == "pan-y"
+    ann.is_accessible()
     stage.focus()
     front = stage.screenshot()
     ann.page.keyboard.press("ArrowRight")

@@ -73,6 +73,7 @@ def add_passkey(ann: Person) -> None:
     ann.page.get_by_role("button", name="Add a passkey").click()
     dialog = ann.page.get_by_role("dialog")
     dialog.get_by_label("Name").fill("telephone")
+    ann.is_accessible()
     dialog.get_by_label("Your password").fill(PASSWORD)
     dialog.get_by_role("button", name="Add a passkey").click()
     ann.sees("telephone")

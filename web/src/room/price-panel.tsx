@@ -41,14 +41,18 @@ export function PricePanel({ room }: { room: LoadedRoom }) {
             <Countdown until={scheduled ? auction.starts_at : auction.ends_at} ended={text.room.ended} />
           )}
         </p>
-        <p className="small muted">
-          {(ended ? text.room.endedAt : text.room.endsAt)(moment(auction.ends_at))}
-        </p>
+        <EndsAt of={auction} ended={ended} />
       </div>
       <Extended extension={room.extension} />
       {auction.status === 'open' && <Announcements until={auction.ends_at} />}
     </section>
   )
+}
+
+/** One that was bought, cancelled or ended by an operator ended before its time: its log says when. */
+function EndsAt({ of: { closed_reason, ends_at }, ended }: { of: LoadedRoom['auction']; ended: boolean }) {
+  if (ended && closed_reason !== 'time') return null
+  return <p className="small muted">{(ended ? text.room.endedAt : text.room.endsAt)(moment(ends_at))}</p>
 }
 
 function Reserve({ reserve }: { reserve: 'none' | 'unmet' | 'met' }) {

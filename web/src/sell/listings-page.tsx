@@ -108,7 +108,11 @@ function When({ auction }: { auction: Auction }) {
       </>
     )
   if (auction.status === 'cancelled') return text.sell.statuses.cancelled
-  if (!auction.winner) return `${text.sell.unsold} · ${text.sell.endedAt(moment(auction.ends_at))}`
+  if (!auction.winner) {
+    // An operator ends one before its time.
+    const ended = auction.closed_reason === 'time' && text.sell.endedAt(moment(auction.ends_at))
+    return [text.sell.unsold, ended].filter(Boolean).join(' · ')
+  }
   return `${text.sell.sold(auction.winner)} · ${auction.settled ? text.sell.paid : text.sell.unpaid}`
 }
 

@@ -10,7 +10,6 @@ from browsers import Person
 from cards import Curator
 from engines import SharedEngine
 from playwright.sync_api import Locator, expect
-from test_accessibility import violations
 from test_operation import logged_in_as
 
 pytestmark = pytest.mark.timeout(400)
@@ -87,7 +86,7 @@ def decides(one: Person, dialog: Locator, decision: str, reason: str) -> None:
 def test_a_dispute_goes_over_an_appeal_to_a_reversal_that_both_see(
     person: People, name: Name, engine: SharedEngine, curator: Curator, post: Post
 ):
-    ann, ann_name = registered(person, name, "ann", bypass_csp=True, reduced_motion="reduce")
+    ann, ann_name = registered(person, name, "ann", reduced_motion="reduce")
     bob, bob_name = registered(person, name, "bob")
     trade = confirmed_trade(engine, post, curator, ann_name, bob_name)
     for one in (ann, bob):
@@ -100,15 +99,15 @@ def test_a_dispute_goes_over_an_appeal_to_a_reversal_that_both_see(
     bob.sees("https://pictures.example/1")
     says(bob, "Respond", {"What you say": "It is the same card"}, "Respond")
     ann.sees("It is the same card")
-    assert violations(ann) == []
+    ann.is_accessible()
 
-    first, second = person(bypass_csp=True, reduced_motion="reduce"), person()
+    first, second = person(reduced_motion="reduce"), person()
     for moderator in (first, second):
         logged_in_as(engine, moderator, name("moderator"), "moderator")
     dialog = dispute_of(first, ann_name, bob_name)
     for words in (*complaint.values(), "It is the same card"):
         expect(dialog.get_by_text(words)).to_be_visible()
-    assert violations(first) == []
+    first.is_accessible()
     decides(first, dialog, "Reject: the trade stands", "I see no difference")
     for one in (ann, bob):
         one.sees("A moderator decided that the trade stands.")

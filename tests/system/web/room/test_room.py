@@ -38,6 +38,7 @@ def test_a_bid_above_ones_own_limit_is_sent_once_it_is_confirmed(
     ann.page.get_by_role("button", name="Bid up to $25").click()
     asked = ann.page.get_by_role("dialog")
     expect(asked.get_by_text("$975.00")).to_be_visible()
+    ann.is_accessible()
     ann.page.keyboard.press("Escape")
     expect(asked).to_have_count(0)
     expect(ann.page.locator(".ladder li")).to_have_count(0)

@@ -52,6 +52,7 @@ def test_a_wallet_deposits_and_gets_a_withdrawal_and_a_refusal_changes_nothing(
     wallet.refuses = True
     dialog.get_by_role("button", name="Sign with Test Wallet").click()
     expect(dialog.get_by_role("alert")).to_contain_text("everything is as it was", timeout=30_000)
+    ann.is_accessible()
     assert chain.usdc_of(wallet.address) == 30 * USD
     wallet.refuses = False
     dialog.get_by_role("button", name="Sign with Test Wallet").click()

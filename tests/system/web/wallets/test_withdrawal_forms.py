@@ -8,7 +8,7 @@ from browsers import Person
 from engines import SharedEngine, until
 from playwright.sync_api import expect
 from solders.keypair import Keypair
-from test_accessibility import WIDTHS, violations
+from test_accessibility import WIDTHS
 from wallet_standard import StandardWallet
 
 from tests.system.test_wallets import Chain
@@ -31,7 +31,7 @@ def at_withdrawals(one: Person) -> None:
 def test_without_a_linked_wallet_one_is_linked_first_or_an_address_is_typed_and_compared(
     engine: SharedEngine, person: People, name: Name, post: Post
 ):
-    ann, called = person(bypass_csp=True, reduced_motion="reduce"), name("typed")
+    ann, called = person(reduced_motion="reduce"), name("typed")
     ann.expects_refusals_of("/ledger/withdrawals")
     page, chain, outside = ann.page, Chain(engine), str(Keypair().pubkey())
     page.goto("/")
@@ -53,6 +53,7 @@ def test_without_a_linked_wallet_one_is_linked_first_or_an_address_is_typed_and_
     dialog.get_by_role("checkbox", name="I have compared this address").check()
     yes.click()
     expect(dialog.get_by_role("alert")).to_contain_text("not of a wallet", timeout=20_000)
+    ann.is_accessible()
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_have_count(0)
 
@@ -61,7 +62,7 @@ def test_without_a_linked_wallet_one_is_linked_first_or_an_address_is_typed_and_
     for shown in ("You withdraw", "None: the house pays that of the network", "At the address that you typed", outside):
         expect(dialog.get_by_text(shown)).to_be_visible()
     dialog.get_by_role("checkbox", name="I have compared this address").check()
-    assert violations(ann) == []
+    ann.is_accessible()
     yes.click()
     until(lambda: chain.usdc_of(outside) == 5 * USD, WITHIN_S, "all of it has arrived")
 
@@ -81,7 +82,7 @@ def engine_address(engine: SharedEngine) -> str:
 
 
 def test_the_form_fits_with_a_linked_wallet(person: People, name: Name):
-    ann = person(bypass_csp=True, reduced_motion="reduce")
+    ann = person(reduced_motion="reduce")
     ann.page.goto("/")
     ann.register(name("fits"))
     wallet = StandardWallet(ann, "transactions")
@@ -94,4 +95,4 @@ def test_the_form_fits_with_a_linked_wallet(person: People, name: Name):
     for width in WIDTHS:
         ann.page.set_viewport_size({"width": width, "height": 900})
         assert ann.page.evaluate("document.documentElement.scrollWidth") <= width, width
-        assert violations(ann) == [], width
+        ann.is_accessible()
