@@ -216,10 +216,15 @@ async def test_a_host_that_has_lost_its_slots_unheard_appends_nothing_over_a_new
         await first.acquire(Assignment(slots=ALL))
         await ask(first, creation())
 
+        silent = asyncio.Event()
+
         async def unheard() -> None:
-            """Its heart does not beat any more."""
+            """No heartbeat any more, and the one before has ended: it could find what it has lost."""
+            silent.set()
 
         monkeypatch.setattr(first, "_beat", unheard)
+        async with asyncio.timeout(10):
+            await silent.wait()
         began_s = time.monotonic()
         await second.acquire(Assignment(slots=ALL))
         assert time.monotonic() - began_s > LEASE_S
