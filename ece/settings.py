@@ -14,8 +14,6 @@ from typing import Literal, Self
 
 from pydantic import SecretStr, ValidationError, field_validator
 
-from actors.hosting.limits import HostLimits
-from actors.placement.control import DirectorLimits
 from chain import base58
 from chain.local.faults import faults_of
 from chain.local.slots import SLOT_MS
@@ -25,6 +23,7 @@ from ece.limit_settings import GatewayLimits, RateLimits, SellerQuotas, Web
 from ece.login_settings import Identity, providers_of, public_url_of, redirects_of
 from ece.mail_settings import PUSH_SERVICES, Mail
 from ece.setting_fields import PREFIX, Group, setting
+from ece.size_settings import Size
 from gateway.http.address_limit import LOOPBACK
 from gateway.identity.bounded_http import is_loopback
 from gateway.rest.ledger.services import MoneyRules
@@ -221,36 +220,6 @@ class Content(Group):
     )
     arweave_key: SecretStr | None = setting(
         None, "key that signs what is uploaded to Arweave; as for the chain", by_default="`secrets/chain`"
-    )
-
-
-class Size(Group):
-    """Size and placement"""
-
-    gateways: int = setting(1, "gateway processes; they share the port, and each can use one core", ge=1, le=16)
-    workers: int = setting(1, "processes that run background jobs", ge=1, le=16)
-    hosts: int = setting(DirectorLimits.hosts, "hosts on each node", ge=1, le=64)
-    spare_hosts: int = setting(
-        DirectorLimits.spare_hosts, "hosts on each node that take over from a host that dies", ge=0, le=16
-    )
-    dedicated_max: int | None = setting(
-        None,
-        "dedicated hosts of all nodes; by default the smaller of two a core and a tenth of the memory by 64 MiB",
-        by_default="by cores and memory",
-        ge=0,
-        le=10_000,
-    )
-    slots: int = setting(
-        256, "slots that auctions map to; must not change once a database has auctions", ge=1, le=65_536
-    )
-    passivate_after_s: int = setting(
-        HostLimits().passivate_after_ms // 1000, "idle time after which an auction leaves memory", "seconds", ge=1
-    )
-    disk_reserve_bytes: int = setting(
-        268_435_456,
-        "free disk space below which the embedded PostgreSQL refuses writes and an engine does not start",
-        "bytes",
-        ge=33_554_432,
     )
 
 

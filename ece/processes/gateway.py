@@ -353,6 +353,9 @@ async def _open_pool(database_url: str, size_max: int) -> Pool:
 
 
 def main() -> int:
+    # A spare process: by now all modules are loaded, which takes longest. An end of the input: it is not needed.
+    if "--spare" in sys.argv and not sys.stdin.readline():
+        return 0
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     settings = with_secrets(settings, DataDir(settings.data_dir))

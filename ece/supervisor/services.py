@@ -4,6 +4,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -142,7 +144,13 @@ class _ListeningService:
 
     async def _command(self) -> Command:
         self._listens = False
-        return Command([sys.executable, "-m", self.module], self._environment, self._log, on_line=self._receive)
+        return self._start_by()
+
+    def _start_by(self, *arguments: str, waits: bool = False) -> Command:
+        return Command(
+            [sys.executable, "-m", self.module, *arguments], self._environment, self._log, on_line=self._receive,
+            keep_input_open=waits,
+        )  # fmt: skip
 
     async def _serves(self, _child: Child) -> bool:
         return self._listens
@@ -165,6 +173,11 @@ class GatewayService(_ListeningService):
     module = "ece.processes.gateway"
     ready_within_s = GATEWAY_READY_WITHIN_S
     stops_within_s = GATEWAY_STOPS_WITHIN_S
+
+    def __init__(self, settings: Settings, instance: str, name: str, log: Path) -> None:
+        super().__init__(settings, instance, name, log)
+        if settings.spare_gateways:
+            self.spec = replace(self.spec, spare=partial(self._start_by, "--spare", waits=True))
 
 
 class WorkerService(_ListeningService):

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from ece.supervisor.terminal import Terminal
 POLL_S = 0.03
 # A process that has never served is probably configured wrongly: more restarts do not help.
 DEATHS_BEFORE_FIRST_READY_MAX = 3
+SPARE_EVERY_S = 5.0
+# What a spare process waits for on its standard input before it serves. If the supervisor dies, it reads the end.
+SERVE = b"serve\n"
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class ServiceSpec:
     log: Path
     ready_within_s: float
     stop_within_s: float
+    # How to start a process that loads its program, and then waits for SERVE.
+    spare: Callable[[], Command] | None = None
 
 
 class SupervisedService:
@@ -38,6 +44,7 @@ class SupervisedService:
     def __init__(self, spec: ServiceSpec, terminal: Terminal, on_change: Callable[[], None], space: DiskSpace) -> None:
         self.spec = spec
         self.child: Child | None = None
+        self._spare: Child | None = None
         self.ready = asyncio.Event()
         self._terminal = terminal
         self._on_change = on_change
@@ -53,6 +60,20 @@ class SupervisedService:
     def last_pid(self) -> int | None:
         """The process or, after its death, the last one: the number of its session."""
         return self.child.pid if self.child is not None else None
+
+    @property
+    def pids(self) -> set[int]:
+        """Its process and the spare one, while they live."""
+        return {child.pid for child in (self.child, self._spare) if child is not None and child.alive}
+
+    async def keep_spare(self) -> None:
+        """Have a spare process, which replaces the process when it dies, if there is to be one. Never returns."""
+        while self.spec.spare is not None:
+            await self.ready.wait()
+            if self._spare is None or not self._spare.alive:
+                with suppress(OSError):  # as when there is no memory for it: tried again
+                    self._spare = await Child.start(self.spec.spare())
+            await asyncio.sleep(SPARE_EVERY_S)
 
     async def run(self) -> None:
         """Never returns. Raises Failure when the process dies too often, except while the disk is full."""
@@ -83,6 +104,8 @@ class SupervisedService:
 
     async def stop(self) -> None:
         """Stop the process, with force when its time is up."""
+        if self._spare is not None:
+            await self._spare.stop(self.spec.stop_within_s)
         if self.child is None:
             return
         if not await self.child.stop(self.spec.stop_within_s):
@@ -91,8 +114,9 @@ class SupervisedService:
             )
 
     def kill(self) -> None:
-        if self.child is not None:
-            self.child.kill_session()
+        for child in (self._spare, self.child):
+            if child is not None:
+                child.kill_session()
 
     async def _run_once(self) -> str:
         """From start to death. Returns how it ended, in words that follow the title of the service."""
@@ -100,7 +124,7 @@ class SupervisedService:
         command = await self.spec.command()
         self._log_began = size_of(command.log)
         try:
-            child = self.child = await Child.start(command)
+            child = self.child = self._take_spare() or await Child.start(command)
         except OSError as error:
             return f"could not be started ({error})"
         self._on_change()
@@ -120,6 +144,13 @@ class SupervisedService:
             death.cancel()
             if not child.alive:
                 child.kill_session()  # what it has left in its session
+
+    def _take_spare(self) -> Child | None:
+        spare, self._spare = self._spare, None
+        if spare is None or not spare.alive:
+            return None
+        spare.write(SERVE)
+        return spare
 
     async def _becomes_ready(self, child: Child, death: asyncio.Task[int]) -> bool:
         deadline = time.monotonic() + self.spec.ready_within_s

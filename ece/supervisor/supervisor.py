@@ -134,6 +134,8 @@ class Supervisor:
         await self._until_ready()
         self._write_state("ready")
         self._announce(time.monotonic() - began)
+        for service in self._services:
+            tasks.create_task(service.keep_spare())
 
     async def _start_postgres(self, tasks: asyncio.TaskGroup) -> None:
         if self._postgres is None:
@@ -268,7 +270,7 @@ class Supervisor:
     async def _run_maintenance(self) -> None:
         while True:
             await asyncio.sleep(MAINTENANCE_EVERY_S)
-            reap_orphans({service.pid for service in self._services if service.pid is not None})
+            reap_orphans({pid for service in self._services for pid in service.pids})
             with suppress(OSError):  # a full disk: tried again the next time
                 for log in self._logs.values():
                     rotate(log)

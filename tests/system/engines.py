@@ -46,6 +46,8 @@ class Up:
             "ECE_DATA_DIR": str(self.data_dir.path),
             "ECE_PORT": str(self.port),
             "ECE_CHAIN_PORT": str(free_port("127.0.0.1")),
+            # Each takes a start of the engine some seconds of a processor.
+            "ECE_SPARE_GATEWAYS": "0",
             **LIFTED,
             **environment,
         }

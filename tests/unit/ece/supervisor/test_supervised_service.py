@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -27,10 +28,13 @@ SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
 class Supervised:
     """A small Python program under supervision, and what is said of it."""
 
-    def __init__(self, tmp_path: Path, *arguments: str, reserve_bytes: int = 0) -> None:
+    def __init__(self, tmp_path: Path, *arguments: str, reserve_bytes: int = 0, spare: str | None = None) -> None:
         self.said = io.StringIO()
         self.log = tmp_path / "p.log"
         spec = ServiceSpec("p", "Program", self._command, self._serves, self.log, 20.0, 5.0)
+        if spare is not None:
+            waits = Command([sys.executable, "-c", spare], os.environ, self.log, keep_input_open=True)
+            spec = replace(spec, spare=lambda: waits)
         self._arguments = arguments
         space = DiskSpace([tmp_path], reserve_bytes)
         self.service = SupervisedService(spec, Terminal(Console(file=self.said, width=200)), lambda: None, space)
@@ -61,6 +65,35 @@ async def test_a_dead_process_is_started_again_and_a_message_says_so(tmp_path):
     running.cancel()
     await program.service.stop()
     assert program.service.pid is None
+
+
+async def test_a_spare_process_takes_the_place_of_a_dead_one_and_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervised_service, "SPARE_EVERY_S", 0.01)
+    spare = f"import sys; assert sys.stdin.readline() == 'serve\\n'; {SLEEPER}"
+    program = Supervised(tmp_path, sys.executable, "-c", SLEEPER, spare=spare)
+    service = program.service
+    running = [asyncio.create_task(service.run()), asyncio.create_task(service.keep_spare())]
+    first, waiting = await with_spare(service)
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: "Program serves again" in program.said.getvalue())
+    assert service.pid == waiting
+    # One that has died itself is of no use.
+    _, waiting = await with_spare(service)
+    os.kill(waiting, signal.SIGKILL)
+    await until(lambda: waiting not in service.pids)
+    await with_spare(service)
+    for task in running:
+        task.cancel()
+    await service.stop()
+    assert service.pids == set()
+
+
+async def with_spare(service: SupervisedService) -> tuple[int, int]:
+    """Once there are both: the process, and the spare one."""
+    await until(lambda: len(service.pids) == 2)
+    assert service.pid is not None
+    [spare] = service.pids - {service.pid}
+    return service.pid, spare
 
 
 async def test_what_never_serves_is_given_up_with_its_last_words(tmp_path):
