@@ -282,7 +282,7 @@ PART = Option[Sequence[str]](("--part",), list[str], [], "PART", "Kill only this
 
 async def run(context: Context) -> Report:
     gateways = context.value(GATEWAYS)
-    async with context.engine({**LIFTED_LIMITS, "gateways": gateways}) as engine:
+    async with context.engine({**LIFTED_LIMITS, "gateways": gateways, "spare_gateways": 1}) as engine:
         subject = Subject(engine.base_url, Roster(engine.accounts), await engine.parts(), context.idle)
         figures = await measure_failover(subject, context.value(PART), context.value(ROUNDS), context.progress)
         return report({"gateways": gateways, **figures})

@@ -11,6 +11,7 @@ from ece.data_dir import DataDir
 from ece.engine.host_memory import ACTOR_TITLE
 
 MINTING_TITLE = "ray::MintingActor"
+SPARE_GATEWAY = "spare gateway"
 HOSTS, MINTING, RAY, SUPERVISOR, POSTGRES = "hosts", "minting actors", "ray", "supervisor", "postgres"
 # The children of the supervisor that are a group of their own, by their names there.
 NAMED = ("gateway", "worker", "valkey", POSTGRES, "chain")
@@ -51,6 +52,8 @@ def _group(process: psutil.Process, supervisor: int) -> str:
         return HOSTS
     if title.startswith(MINTING_TITLE):
         return MINTING
+    if title.endswith("--spare"):
+        return SPARE_GATEWAY
     if process.pid == supervisor or "ece.supervisor" in title or "ece.cli" in title:
         return SUPERVISOR
     return RAY

@@ -129,7 +129,9 @@ def _run(faults: list[Fault], seconds: float, console: Console) -> Outcome:
 
     async def run() -> Outcome:
         with _places(faults) as (home, clocks, disk):
-            async with own_engine(LIFTED_LIMITS, console, home=home, environment=clocks.environment) as engine:
+            async with own_engine(
+                {**LIFTED_LIMITS, "spare_gateways": 1}, console, home=home, environment=clocks.environment
+            ) as engine:
                 return await run_faults(engine, clocks, disk, faults, seconds, progress)
 
     try:

@@ -38,9 +38,10 @@ async def own_engine(
 ) -> AsyncIterator[OwnEngine]:  # fmt: skip
     """A new engine on temporary data, with these settings; both are removed at the end of the block.
 
-    The data is in `home`, and the engine has `environment` besides its settings.
+    The data is in `home`, and the engine has `environment` besides its settings. It has no spare gateway, unless
+    `changes` has: loading that would disturb what is measured first.
     """
-    with _temporary_settings(changes, home) as settings:
+    with _temporary_settings({"spare_gateways": 0, **changes}, home) as settings:
         async with running_engine(settings, console, environment) as running:
             data_dir, database_url = DataDir(settings.data_dir), running.database_url
 
