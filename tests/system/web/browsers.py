@@ -144,9 +144,9 @@ class Person:
         """Of WCAG 2.2 AA in the page as it is, by axe."""
         if not self.page.evaluate("'axe' in window"):
             # Not by a tag in the page: its content security policy forbids scripts of others, and rightly.
+            # Not detached: that would end the virtual authenticator of another session.
             devtools = self.context.new_cdp_session(self.page)
             devtools.send("Runtime.evaluate", {"expression": AXE.read_text()})
-            devtools.detach()
         found: list[str] = self.page.evaluate(
             """tags => axe.run(document, {runOnly: tags}).then(({violations}) =>
                  violations.flatMap(v => v.nodes.map(n => `${v.id}: ${n.html}: ${n.failureSummary}`)))""",

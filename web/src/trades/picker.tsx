@@ -31,7 +31,8 @@ export function Picker({ about, load, none, refused, chosen, choose, prices }: P
   const elsewhere = useCopies(chosen.filter((id) => !known.some((copy) => copy.id === id)))
   const toggle = (id: string) =>
     choose(chosen.includes(id) ? chosen.filter((one) => one !== id) : [...chosen, id].slice(0, COPIES_MAX))
-  const all = [...elsewhere.values(), ...known]
+  // For a moment one that has just come with the list is in both.
+  const all = [...new Map([...elsewhere, ...known.map((copy) => [copy.id, copy] as const)]).values()]
   const shown = all.filter((copy) => chosen.includes(copy.id) || matches(copy, wanted))
   const why = pages.error === undefined ? undefined : refused(pages.error)
   if (why !== undefined && all.length === 0) return <p className="muted">{why}</p>
