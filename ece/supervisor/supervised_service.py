@@ -67,7 +67,7 @@ class SupervisedService:
         return {child.pid for child in (self.child, self._spare) if child is not None and child.alive}
 
     async def keep_spare(self) -> None:
-        """Have a spare process, which replaces the process when it dies, if there is to be one. Never returns."""
+        """Have a spare process, which replaces the process when it dies. Returns only where there is to be none."""
         while self.spec.spare is not None:
             await self.ready.wait()
             if self._spare is None or not self._spare.alive:
