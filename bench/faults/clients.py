@@ -27,6 +27,7 @@ SURE_WITHIN_S = 150.0
 OPTIONS = Options(command_deadline_s=SURE_WITHIN_S, connect_deadline_s=SURE_WITHIN_S, reconnect_max_s=1.0)
 # Every so many bids one is sent again although it was answered: the same key must give the same answer.
 REPEAT_EVERY = 7
+STARTING_PRICE = 1_000_000
 STEP_MAX = 3_000_000
 STEP_UNIT = 10_000
 
@@ -53,7 +54,7 @@ class Bidder:
                 if self.stopping:
                     break
                 auction = self._random.choice(self._auctions)
-                amount = self._minimum.get(auction, 1_000_000) + self._random.randrange(0, STEP_MAX, STEP_UNIT)
+                amount = self._minimum.get(auction, STARTING_PRICE) + self._random.randrange(0, STEP_MAX, STEP_UNIT)
                 key = f"{number}-{uuid4().hex}"
                 order = Order(auction, self.account.username, key, amount, time.monotonic_ns())
                 self._recording.orders.append(order)
@@ -67,7 +68,7 @@ class Bidder:
         try:
             result = await client.bid(order.auction, order.amount, key=order.key, on_retry=self._retry)
         except Refused as refusal:
-            known = self._minimum.get(order.auction, 0)
+            known = self._minimum.get(order.auction, STARTING_PRICE)
             self._minimum[order.auction] = max(known, refusal.details.get("minimum") or 0)
             self._recording.refused.append(refused(order, refusal))
         else:
