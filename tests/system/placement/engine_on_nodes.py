@@ -27,7 +27,7 @@ HOSTS_OF_A_NODE = 2
 WATCH_EVERY_S = 0.05
 WARNINGS_SHOWN = 10
 STILL_NS = 500_000_000
-BEATS_EVERY_S = 0.25
+BEATS_EVERY_S = 0.5
 # A starved host: it has little left of its lease, and without one it answers refusals with ``unavailable``.
 LATE_BEAT_MS = 1_500
 # A host that could not beat for so long loses what it keeps, and has it again some moments later.

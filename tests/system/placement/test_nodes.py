@@ -18,7 +18,7 @@ from tests.system.placement.engine_on_nodes import (
     tell,
 )
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
