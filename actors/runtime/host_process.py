@@ -205,6 +205,7 @@ class HostProcess:
         await self._acquire(assigned, revoked)
 
     async def _acquire(self, assigned: Assignment, revoked: Revoked | None) -> None:
+        """``revoked``: only what nobody has acquired since; None if they were handed off to this host."""
         # If this fails half-way, the directory names this host, which does not serve: `_beat` acquires them again.
         self._released.add(assigned.slots, assigned.entities)
         if assigned.slots:

@@ -100,7 +100,7 @@ class EngineOnNodes:
                 self._stood_still.append(asked_ns)
 
     async def _watch_beats(self) -> None:
-        """Note when a host of many beats late, which an idle machine has none of."""
+        """Note when a heartbeat is late: where the processors are not busy, none is."""
         while True:
             await asyncio.sleep(BEATS_EVERY_S)
             asked_ns, now_ms = time.monotonic_ns(), time.time_ns() // 1_000_000
