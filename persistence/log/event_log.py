@@ -23,6 +23,7 @@ from persistence.log.summaries import (
 from persistence.postgres.errors import KeyTaken, StaleSequence, StoreUnavailable
 from persistence.postgres.guard import UNAVAILABLE, guarded
 from persistence.postgres.planner import LOOK_UPS
+from persistence.postgres.pool import close_pool
 from persistence.postgres.writers import END_WRITERS, new_name, prefix_of, prefixes_of
 
 APPEND_TIMEOUT_S = 5.0
@@ -142,11 +143,7 @@ class EventLog:
             self._writer.terminate()
             self._writer = None
         if self._pool is not None:
-            try:
-                async with asyncio.timeout(3):
-                    await self._pool.close()
-            except TimeoutError:
-                self._pool.terminate()
+            await close_pool(self._pool)
 
     @property
     def pool(self) -> asyncpg.Pool:

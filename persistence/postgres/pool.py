@@ -6,7 +6,7 @@ from typing import NamedTuple
 import asyncpg
 
 from persistence.postgres.errors import StoreReadOnly
-from persistence.postgres.guard import guarded
+from persistence.postgres.guard import UNAVAILABLE, guarded
 
 COMMAND_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 5.0
@@ -55,7 +55,8 @@ async def close_pool(pool: Pool) -> None:
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await pool.close()
-    except TimeoutError:
+    except UNAVAILABLE:
+        # Also when the server has ended a connection: to say good-bye over it fails.
         pool.terminate()
 
 
