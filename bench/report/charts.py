@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from bench.report.drawing import Chart, Values
 from bench.report.result import Result
-from bench.report.sampling import CPU, OTHERS, PSS, SAMPLER
+from bench.report.sampling import CPU, OTHERS, PSS, SAMPLER, SHARED
 from bench.report.series import KindOverTime
 
 KIND_TITLES = {
@@ -52,7 +52,7 @@ def _samples(result: Result) -> Iterator[Chart]:
         return Chart(name, title, unit, result.sample_step_s, _largest(lines), {})
 
     yield Chart("cpu", "Processor time", "processors", result.sample_step_s, _processors(result), {}, stacked=True)
-    yield chart("memory", "Memory (PSS) of the engine", "MiB", _group(result, PSS))
+    yield chart("memory", "Memory (PSS) of the engine", "MiB", _group(result, PSS) | _picked(result, {SHARED: "shared memory"}))
     yield chart("queues", "Queues", "entries", _some(_group(result, "queue.")))
     picked = {
         "log.commit_ms": "commit at the host (smoothed)",

@@ -3,10 +3,13 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
 MIB = 1024 * 1024
+KIB = 1024
 # To read the proportional share of a process takes a millisecond and more, to look for processes still more.
 PSS_EVERY_S = 5.0
 FOUND_EVERY_S = 10.0
@@ -23,7 +26,7 @@ class ProcessSamples:
 
     def read(self) -> dict[str, float]:
         """`rss_mib.<group>`, `cpu.<group>` (processors since the last reading; not in the first) and, every
-        PSS_EVERY_S, `pss_mib.<group>`; and `processes`, their number."""
+        PSS_EVERY_S, `pss_mib.<group>` without shared memory and `shared_mib` of all; and `processes`, their number."""
         now_s = time.monotonic()
         if now_s - self._found_s >= FOUND_EVERY_S:
             self._look(now_s)
@@ -49,8 +52,8 @@ class ProcessSamples:
         try:
             with process.oneshot():
                 times, rss = process.cpu_times(), process.memory_info().rss
-            pss = process.memory_full_info().pss if with_pss else 0
-        except psutil.Error:
+            pss = _proportional(process.pid) if with_pss else None
+        except (psutil.Error, OSError):
             # It has ended.
             return
         used_s = times.user + times.system
@@ -58,8 +61,9 @@ class ProcessSamples:
         cpu_s[one] = used_s
         found["processes"] += 1
         found[f"rss_mib.{group}"] += rss / MIB
-        if with_pss:
-            found[f"pss_mib.{group}"] += pss / MIB
+        if pss is not None:
+            found[f"pss_mib.{group}"] += pss.own / MIB
+            found["shared_mib"] += pss.shared / MIB
         if self._cpu_s:
             found[f"cpu.{group}"] += used_s - self._cpu_s.get(one, used_s)
 
@@ -69,6 +73,19 @@ class ProcessSamples:
             if name.startswith("cpu."):
                 found[name] /= passed_s
         self._cpu_s, self._read_s = cpu_s, now_s
+
+
+class _Proportional(NamedTuple):
+    """Proportional set size in bytes. `shared`: memory that was made to be shared, as PostgreSQL's buffers are."""
+
+    own: int
+    shared: int
+
+
+def _proportional(pid: int) -> _Proportional:
+    lines = (line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+    kib = {name: int(value) for name, value, *_ in lines}
+    return _Proportional((kib["Pss:"] - kib["Pss_Shmem:"]) * KIB, kib["Pss_Shmem:"] * KIB)
 
 
 def _processes(pids: Sequence[int]) -> list[psutil.Process]:

@@ -28,7 +28,7 @@ RATES = {
     "engine_ack.sum_s": ("engine_ack.busy_ms_per_s", 1000.0),
 }
 ENGINE_ACK_MS = "engine_ack.mean_ms"
-PSS, PSS_TOTAL, CPU = "pss_mib.", "pss_mib.all", "cpu."
+PSS, PSS_TOTAL, SHARED, CPU = "pss_mib.", "pss_mib.all", "shared_mib", "cpu."
 SAMPLER, OTHERS = "cpu.the sampler", "cpu.load and others"
 
 Source = Callable[[], Awaitable[Mapping[str, float]]]

@@ -1,9 +1,13 @@
 """What is sampled, and how it is put together."""
 
+import mmap
 import os
+from contextlib import closing
+
+import pytest
 
 from bench.report.metrics import values_of
-from bench.report.processes import ProcessSamples
+from bench.report.processes import MIB, ProcessSamples
 from bench.report.sampling import Samples, rates
 
 EXPOSITION = """\
@@ -55,6 +59,11 @@ def test_memory_and_processors_of_this_very_process():
     assert first["processes"] == 1
     assert first["rss_mib.tests"] >= first["pss_mib.tests"] > 5
     assert "cpu.tests" not in first
+    with closing(mmap.mmap(-1, 32 * MIB)) as shared:
+        shared[::4096] = b"x" * (len(shared) // 4096)
+        with_shared = ProcessSamples(lambda: {"tests": [os.getpid()]}).read()
+    assert with_shared["shared_mib"] - first["shared_mib"] == pytest.approx(32, abs=4)
+    assert with_shared["pss_mib.tests"] - first["pss_mib.tests"] < 16
     second = samples.read()
     assert 0 <= second["cpu.tests"] < 64
     # The proportional share is read less often: it takes longer.
