@@ -13,6 +13,7 @@ from chain.storage.images import IMAGE_BYTES_MAX
 from gateway.http import problems, protocol_docs
 from gateway.http.address_limit import AddressLimit
 from gateway.http.client import SESSION_HEADER
+from gateway.http.compression import Compression
 from gateway.http.middleware import REQUEST_ID, Frontdoor
 from gateway.monitoring import engine_status, health
 from gateway.monitoring.audit_metrics import AuditMetrics
@@ -117,6 +118,7 @@ def create_app(services: Services) -> FastAPI:
             allow_credentials=True,
             expose_headers=("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "Idempotency-Replayed", REQUEST_ID),
         )
+    app.add_middleware(Compression)
     # The last one is the outermost.
     app.add_middleware(
         Frontdoor,

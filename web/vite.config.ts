@@ -53,11 +53,13 @@ function serviceWorker(): Plugin {
   }
 }
 
+/** What every page needs: the document names it. */
+const APP = 'app'
 const SCREEN = /path: '([^']+)', load: \(\) => import\('\.\/([^']+)'\)/g
 
 /**
- * Writes preloads.json: by the path of a screen (src/screens.ts) the files that it needs beside those of the document. The
- * gateway names them with the document, so that browsers ask for them at once, and not when the app has begun.
+ * Writes preloads.json: by the path of a screen (src/screens.ts) the scripts that it needs. The gateway names them with the
+ * document, so that browsers ask for them at once, and not when the app has begun.
  */
 function preloads(): Plugin {
   return {
@@ -69,15 +71,12 @@ function preloads(): Plugin {
       handler(_, bundle) {
         const chunks = Object.values(bundle).filter((file) => file.type === 'chunk')
         const byName = new Map(chunks.map((chunk) => [chunk.fileName, chunk]))
-        const entry = chunks.find(({ isEntry }) => isEntry)
-        const named = new Set([entry?.fileName, ...(entry?.imports ?? [])])
-        // With its styles, and what it imports.
-        const filesOf = (name: string, found = new Set<string>()): Set<string> => {
-          const chunk = byName.get(name)
-          if (!chunk || named.has(name) || found.has(name)) return found
+        const app = chunks.find(({ name }) => name === APP)
+        if (!app) throw new Error(`there is no chunk ${APP}`)
+        const add = (name: string, found: Set<string>): Set<string> => {
+          if (found.has(name)) return found
           found.add(name)
-          for (const style of chunk.viteMetadata?.importedCss ?? []) found.add(style)
-          for (const imported of chunk.imports) filesOf(imported, found)
+          for (const imported of byName.get(name)?.imports ?? []) add(imported, found)
           return found
         }
         const screens = readFileSync('src/screens.ts', 'utf8').matchAll(SCREEN)
@@ -85,7 +84,8 @@ function preloads(): Plugin {
           [...screens].map(([, path = '', module = '']) => {
             const chunk = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith(`/src/${module}.tsx`))
             if (!chunk) throw new Error(`${path} has no chunk`)
-            return [path, [...filesOf(chunk.fileName)]]
+            // The largest first: browsers ask for a few at a time.
+            return [path, [...add(chunk.fileName, add(app.fileName, new Set()))]]
           }),
         )
         this.emitFile({ type: 'asset', fileName: 'preloads.json', source: JSON.stringify(files) })
@@ -123,10 +123,20 @@ export default defineConfig({
   build: {
     rolldownOptions: {
       checks: { pluginTimings: false },
-      // What every page needs is one script: in twenty of them, a few at a time, it took rounds of requests.
-      output: { codeSplitting: { groups: [{ name: 'app', tags: ['$initial'] }] } },
+      // What every page needs is one script, and so is what several screens need: in twenty of them, a few at a time, they
+      // took rounds of requests.
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: APP, tags: ['$initial'] },
+            { name: 'shared', test: /\/web\/src\//, minShareCount: 3 },
+          ],
+        },
+      },
     },
     assetsInlineLimit: 0,
+    // All styles are one file of 10 KB: it is there sooner than three.
+    cssCodeSplit: false,
     modulePreload: { polyfill: false },
     target: 'es2022',
     emptyOutDir: true,

@@ -65,7 +65,7 @@ class BuiltApp:
         return self._files.get(path)
 
     def preloads(self, page: str) -> Sequence[str]:
-        """The files that the page of this route needs beside those which the document names. Raises BuildTooLarge."""
+        """The scripts that the page of this route needs. Raises BuildTooLarge."""
         self._refresh()
         return self._preloads.get(page, ())
 

@@ -154,20 +154,15 @@ def _file(app: BuiltApp, path: str) -> BuiltFile | None:
 
 
 def _links(request: Request, app: BuiltApp) -> list[str]:
-    """What the browser should ask for at once: files, and data, which depend on what stands after the `?`."""
+    """What the browser should ask for at once: scripts, and data, which depend on what stands after the `?`."""
     route: APIRoute = request.scope["route"]
-    links = [_preload(file) for file in app.preloads(route.path)]
+    links = [f"</{script}>; rel=modulepreload" for script in app.preloads(route.path)]
     if request.url.query == "":
         # A path has any characters, also those that end a header.
         parts = {name: quote(value, safe="") for name, value in request.path_params.items()}
         wanted = [path.format(**parts) for path in DATA.get(route.path, ())]
         links += [f"<{path}>; rel=preload; as=fetch; crossorigin" for path in wanted]
     return links
-
-
-def _preload(file: str) -> str:
-    how = "rel=preload; as=style; crossorigin" if file.endswith(".css") else "rel=modulepreload"
-    return f"</{file}>; {how}"
 
 
 def _found(

@@ -106,8 +106,9 @@ async def test_a_card_that_is_known_is_not_sent_again_until_it_changes(stocked: 
     path = f"/catalog/cards/{item['id']}"
     first = await stocked.request("GET", path)
     etag = first.headers["etag"]
+    assert etag.startswith('W/"')
     assert first.json() == item | {"creator": None, "royalty": []}
-    for known in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+    for known in (etag, etag.removeprefix("W/"), f'"x", {etag}', "*"):
         answer = await stocked.request("GET", path, headers={"If-None-Match": known})
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
     await stocked.services.catalog.writing.put([CardRow("base", "2", "Blastoise", "common")], 0, 9_000)

@@ -102,6 +102,18 @@ async def test_head_is_answered_as_get_without_a_body(engine: RestEngine):
             assert headed.headers.get("etag") == got.headers.get("etag"), url
 
 
+async def test_lists_are_compressed_for_those_who_ask(engine: RestEngine):
+    ann = await engine.person()
+    for _ in range(5):
+        await ann.open_auction()
+    for accepted, encoding in (("gzip, br", "gzip"), ("identity", None)):
+        listed = await engine.request("GET", "/auctions", headers={"Accept-Encoding": accepted})
+        assert (listed.headers.get("content-encoding"), listed.headers["vary"]) == (encoding, "Accept-Encoding")
+        assert len(listed.json()["items"]) == 5
+    small = await engine.request("GET", "/auctions?limit=1&status=ended", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in small.headers
+
+
 async def test_on_a_real_connection_nothing_follows_the_head(engine: RestEngine):
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))

@@ -77,8 +77,8 @@ async def test_an_uploaded_image_has_the_id_that_ipfs_gives_it(gallery: RestEngi
             {"cid": cid, "uri": f"ipfs://{cid}", "size": len(content), "media_type": "image/png", "width": side,
              "height": side},
         )  # fmt: skip
-        found = await download(gallery, cid)
-        assert (found.status_code, found.content) == (200, content)
+        found = await download(gallery, cid, **{"Accept-Encoding": "gzip"})
+        assert (found.status_code, found.content, "content-encoding" in found.headers) == (200, content, False)
         assert found.headers["content-type"] == "image/png"
         assert found.headers["etag"] == f'"{cid}"'
         assert found.headers["cache-control"] == IMMUTABLE

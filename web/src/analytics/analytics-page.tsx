@@ -44,7 +44,7 @@ function Figures({ of }: { of: Report }) {
   return (
     <div className="operation-page">
       <section className="panel" aria-label={t.title}>
-        <dl className="tiles">
+        <dl className="key-figures">
           {(
             [
               [t.bids, count(of.total.bids)],

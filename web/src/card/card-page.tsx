@@ -88,7 +88,7 @@ function Facts({ card }: { card: Card }) {
     ...Object.entries(card.traits),
   ] as const
   return (
-    <dl className="facts">
+    <dl className="attributes">
       {facts.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>

@@ -75,7 +75,7 @@ function Table({ history }: { history: CardMarket['history'] }) {
   return (
     <details>
       <summary>{say.table}</summary>
-      <table className="days small number">
+      <table className="sale-days small number">
         <thead>
           <tr>
             {[say.day, say.closing, say.lowest, say.highest].map((name) => (

@@ -14,7 +14,7 @@ export function ChainPanel({ chain, exists }: { chain: Schema<'ChainState'> | nu
         <p className="muted">{exists ? t.notRead : t.noChain}</p>
       ) : (
         <>
-          <dl className="tiles">
+          <dl className="key-figures">
             {(
               [
                 [t.queued, count(chain.queued)],

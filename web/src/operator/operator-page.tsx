@@ -56,7 +56,7 @@ function Parts({ of }: { of: Status }) {
   const states = text.operation.partStates as Record<string, string>
   return (
     <section className="panel" aria-label={text.operation.parts}>
-      <dl className="tiles">
+      <dl className="key-figures">
         {Object.entries(of.parts).map(([part, { status, ms }]) => (
           <div key={part}>
             <dt>{names[part] ?? part}</dt>

@@ -40,7 +40,7 @@ function CopyList({ place }: { place: Place }) {
     <>
       {all.length > 0 && (
         <input
-          className="filter"
+          className="copy-filter"
           type="search"
           value={wanted}
           placeholder={text.portfolio.filter}

@@ -90,7 +90,7 @@ export function CopyChoice({
                 onChange={() => turn(copy.id)}
               />
               <Picture src={copy.image} name="" sizes="8rem" />
-              <span className="copy-name small">
+              <span className="choice-name small">
                 {text.sell.copyName(copy.name, copy.serial)}
                 {copy.grader && copy.grade && (
                   <span className="muted"> {text.card.grade(copy.grader, count(copy.grade / 10))}</span>

@@ -46,7 +46,7 @@ export function Picker({ about, load, none, refused, chosen, choose, prices }: P
   return (
     <>
       <input
-        className="filter"
+        className="copy-filter"
         type="search"
         value={wanted}
         placeholder={text.compose.search}

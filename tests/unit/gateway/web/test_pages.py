@@ -25,7 +25,7 @@ def dist(tmp_path: Path) -> Path:
     (folder / "icon.svg").write_text("<svg/>")
     (folder / ".stamp").write_text("secret")
     (folder / SCRIPT).write_text("run()")
-    preloads = '{"/": ["assets/home.js", "assets/home.css"], "/auctions/{auction}": ["a.js"]}'
+    preloads = '{"/": ["assets/app.js", "assets/home.js"], "/auctions/{auction}": ["a.js"]}'
     (folder / "preloads.json").write_text(preloads)
     (folder / f"{SCRIPT}.gz").write_bytes(b"by gzip")
     (folder / f"{SCRIPT}.br").write_bytes(b"by brotli")
@@ -52,7 +52,7 @@ def test_each_page_is_the_one_document_which_browsers_ask_for_again(http: TestCl
 
 
 def test_a_page_comes_with_the_names_of_what_it_needs(http: TestClient):
-    home = "</assets/home.js>; rel=modulepreload, </assets/home.css>; rel=preload; as=style; crossorigin"
+    home = "</assets/app.js>; rel=modulepreload, </assets/home.js>; rel=modulepreload"
     assert http.get("/?from=mail").headers["link"] == home
     data = "</api/v1/auctions?status=open&sort=newest&limit=24>; rel=preload; as=fetch; crossorigin"
     assert http.get("/").headers["link"].startswith(f"{home}, {data}")
