@@ -109,7 +109,7 @@ Map = TypeVar("Map")
 """A map of the kind's own: hosts encode a Struct or a dict, gateways decode ``msgspec.Raw`` and leave it encoded."""
 
 
-class PublicEvent(msgspec.Struct, Generic[Map], frozen=True, array_like=True):
+class PublicEvent(msgspec.Struct, Generic[Map], frozen=True, array_like=True, gc=False):
     """One event without hidden fields."""
 
     seq: int

@@ -25,6 +25,11 @@ EARLY_UPDATES_MAX = 64
 _decode_map = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
 
+def _copied(event: PublicEvent[msgspec.Raw]) -> PublicEvent[msgspec.Raw]:
+    """What is decoded is a part of its message: it would keep the whole page, with the updates of all other entities."""
+    return PublicEvent(event.seq, event.at, event.type, event.data.copy())
+
+
 class EntityChannel(Channel):
     """The channel of one entity; exists while it has watchers."""
 
@@ -59,7 +64,7 @@ class EntityChannel(Channel):
             return
         if (update.epoch, update.seq) <= (self.epoch, self.seq):
             return
-        fresh = [event for event in update.events if event.seq > self.seq]
+        fresh = [_copied(event) for event in update.events if event.seq > self.seq]
         unbroken = update.epoch == self.epoch and len(fresh) == update.seq - self.seq
         if unbroken:
             self._pending += fresh
@@ -84,7 +89,7 @@ class EntityChannel(Channel):
 
     def _set_position(self, update: Update[msgspec.Raw]) -> None:
         self.epoch, self.seq, self.at = update.epoch, update.seq, update.at
-        self._state, self._final = update.state, update.final
+        self._state, self._final = update.state.copy(), update.final
 
     def state(self) -> dict[str, Any]:
         """The entity's public state."""
