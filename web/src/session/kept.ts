@@ -22,7 +22,12 @@ export const write = (kept: Kept): void => localStorage.setItem(KEY, JSON.string
 export const forget = (): void => localStorage.removeItem(KEY)
 
 export function onOtherTab(listener: () => void): void {
-  addEventListener('storage', (event) => {
-    if (event.key === KEY || event.key === null) listener()
+  const before = localStorage.getItem(KEY)
+  // Browsers take some ten milliseconds to begin with this; the first screen need not wait for it.
+  setTimeout(() => {
+    addEventListener('storage', (event) => {
+      if (event.key === KEY || event.key === null) listener()
+    })
+    if (localStorage.getItem(KEY) !== before) listener()
   })
 }

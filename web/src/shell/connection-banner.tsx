@@ -7,35 +7,36 @@ import { clockTime, moment, text } from '../text/text'
 const SHOWN_AFTER_MS = 700
 
 export function ConnectionBanner() {
-  const { status, asOf } = useConnection()
-  const cut = status.kind !== 'open'
+  const cut = useConnection().status.kind !== 'open'
   const [shown, setShown] = useState(false)
   useEffect(() => {
     if (!cut) return setShown(false)
     const timer = setTimeout(() => setShown(true), SHOWN_AFTER_MS)
     return () => clearTimeout(timer)
   }, [cut])
-  const { asOf: keptAsOf } = useOffline()
-  const stopped = status.kind === 'stopped'
-  const message = stopped
-    ? status.reason === 'token'
-      ? text.connection.token
-      : text.connection.stopped
-    : keptAsOf !== undefined
-      ? text.device.offline(moment(keptAsOf))
-      : asOf === undefined
-        ? text.connection.lostEarly
-        : text.connection.lost(clockTime(asOf))
   return (
     <div role="status" className="banner-region">
-      {cut && shown && (
-        <div className="banner">
-          <span>{message}</span>
-          <button className="button quiet" type="button" onClick={() => socket.reconnect()}>
-            {text.connection.retry}
-          </button>
-        </div>
-      )}
+      {cut && shown && <Banner />}
     </div>
   )
+}
+
+function Banner() {
+  return (
+    <div className="banner">
+      <span>{useMessage()}</span>
+      <button className="button quiet" type="button" onClick={() => socket.reconnect()}>
+        {text.connection.retry}
+      </button>
+    </div>
+  )
+}
+
+function useMessage(): string {
+  const { status, asOf } = useConnection()
+  const { asOf: keptAsOf } = useOffline()
+  if (status.kind === 'stopped')
+    return status.reason === 'token' ? text.connection.token : text.connection.stopped
+  if (keptAsOf !== undefined) return text.device.offline(moment(keptAsOf))
+  return asOf === undefined ? text.connection.lostEarly : text.connection.lost(clockTime(asOf))
 }

@@ -4,47 +4,54 @@ export { text }
 
 export const BASE_UNITS = 1_000_000
 
-/** The formats of the language. Node has no languages of a browser: there it is English. */
-function formatsOf(tag: string) {
-  const dollars = { style: 'currency', currency: 'USD' } as const
-  return {
-    dollars: new Intl.NumberFormat(tag, dollars),
-    wholeDollars: new Intl.NumberFormat(tag, { ...dollars, maximumFractionDigits: 0 }),
-    counts: new Intl.NumberFormat(tag),
-    amounts: new Intl.NumberFormat(tag, { maximumFractionDigits: 9 }),
-    percents: new Intl.NumberFormat(tag, { style: 'percent', maximumFractionDigits: 2 }),
-    clockTimes: new Intl.DateTimeFormat(tag, { hour: '2-digit', minute: '2-digit', second: '2-digit' }),
-    moments: new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'short' }),
-    days: new Intl.DateTimeFormat(tag, { dateStyle: 'medium' }),
-    decimal:
-      new Intl.NumberFormat(tag).formatToParts(1.5).find(({ type }) => type === 'decimal')?.value ?? '.',
+/** For the language: made when it is first used, since each takes milliseconds, and again after another choice. */
+function forLocale<T>(make: (tag: string) => T): () => T {
+  let made: T | undefined
+  onLocale(() => {
+    made = undefined
+  })
+  return () => {
+    made ??= make(formatTag())
+    return made
   }
 }
 
-let formats = formatsOf(formatTag())
-onLocale(() => {
-  formats = formatsOf(formatTag())
-})
+const DOLLARS = { style: 'currency', currency: 'USD' } as const
+const dollars = forLocale((tag) => new Intl.NumberFormat(tag, DOLLARS))
+const wholeDollars = forLocale((tag) => new Intl.NumberFormat(tag, { ...DOLLARS, maximumFractionDigits: 0 }))
+const counts = forLocale((tag) => new Intl.NumberFormat(tag))
+const amounts = forLocale((tag) => new Intl.NumberFormat(tag, { maximumFractionDigits: 9 }))
+const percents = forLocale(
+  (tag) => new Intl.NumberFormat(tag, { style: 'percent', maximumFractionDigits: 2 }),
+)
+const clockTimes = forLocale(
+  (tag) => new Intl.DateTimeFormat(tag, { hour: '2-digit', minute: '2-digit', second: '2-digit' }),
+)
+const moments = forLocale((tag) => new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'short' }))
+const days = forLocale((tag) => new Intl.DateTimeFormat(tag, { dateStyle: 'medium' }))
+const decimalSign = forLocale(
+  (tag) => new Intl.NumberFormat(tag).formatToParts(1.5).find(({ type }) => type === 'decimal')?.value ?? '.',
+)
 
 /** An amount in base units as people write it; whole dollars without cents where `short`. */
 export function money(amount: number, short = false): string {
   const whole = short && amount % BASE_UNITS === 0
-  return (whole ? formats.wholeDollars : formats.dollars).format(amount / BASE_UNITS)
+  return (whole ? wholeDollars() : dollars()).format(amount / BASE_UNITS)
 }
 
 /** What a catalog has in lower case, such as a rarity, at the beginning of something. */
 export const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1)
-export const count = (value: number): string => formats.counts.format(value)
+export const count = (value: number): string => counts().format(value)
 /** To the last digit that a chain has. */
-export const amountOf = (value: number): string => formats.amounts.format(value)
+export const amountOf = (value: number): string => amounts().format(value)
 /** A share in hundredths of a percent. */
-export const percent = (basisPoints: number): string => formats.percents.format(basisPoints / 10_000)
-export const clockTime = (atMs: number): string => formats.clockTimes.format(atMs)
-export const moment = (atMs: number): string => formats.moments.format(atMs)
-export const day = (atMs: number): string => formats.days.format(atMs)
+export const percent = (basisPoints: number): string => percents().format(basisPoints / 10_000)
+export const clockTime = (atMs: number): string => clockTimes().format(atMs)
+export const moment = (atMs: number): string => moments().format(atMs)
+export const day = (atMs: number): string => days().format(atMs)
 
 /** What someone typed, in base units; undefined if it is no amount. Before one or two digits either sign is the point. */
-export function parseMoney(typed: string, decimal = formats.decimal): number | undefined {
+export function parseMoney(typed: string, decimal = decimalSign()): number | undefined {
   const groups = decimal === ',' ? /\.(?=\d{3}(?:\D|$))/g : /,(?=\d{3}(?:\D|$))/g
   const plain = typed.replace(/[\s$€]/g, '').replace(groups, '')
   const match = /^(\d{1,9})(?:[.,](\d{1,2}))?$/.exec(plain)
@@ -53,7 +60,7 @@ export function parseMoney(typed: string, decimal = formats.decimal): number | u
 }
 
 /** An amount for a text field: no sign of a currency, cents only where there are some. */
-export function typedMoney(amount: number, decimal = formats.decimal): string {
+export function typedMoney(amount: number, decimal = decimalSign()): string {
   const cents = Math.round(amount / (BASE_UNITS / 100))
   return cents % 100 === 0 ? String(cents / 100) : (cents / 100).toFixed(2).replace('.', decimal)
 }
