@@ -52,7 +52,9 @@ def _samples(result: Result) -> Iterator[Chart]:
         return Chart(name, title, unit, result.sample_step_s, _largest(lines), {})
 
     yield Chart("cpu", "Processor time", "processors", result.sample_step_s, _processors(result), {}, stacked=True)
-    yield chart("memory", "Memory (PSS) of the engine", "MiB", _group(result, PSS) | _picked(result, {SHARED: "shared memory"}))
+    yield chart(
+        "memory", "Memory (PSS) of the engine", "MiB", _group(result, PSS) | _picked(result, {SHARED: "shared memory"})
+    )
     yield chart("queues", "Queues", "entries", _some(_group(result, "queue.")))
     picked = {
         "log.commit_ms": "commit at the host (smoothed)",

@@ -24,7 +24,7 @@ from bench.measures.load_tests.locust import PROFILE, RATE, RECORDING, USERS, WO
 from bench.report.check import Checked, Sent, check
 from bench.report.machine import commit, machine
 from bench.report.result import FORMAT, Result, read, write
-from bench.report.sampling import PSS, SHARED, Samples, sampling, steps_of
+from bench.report.sampling import HEAP, SHARED, Samples, sampling, steps_of
 from bench.report.series import Tally
 from bench.report.slo import Verdict, verdicts
 from bench.report.sorted_acks import SortedAcks
@@ -132,7 +132,7 @@ def _result(
     settings: Sequence[tuple[str, str, str]],
 ) -> Result:  # fmt: skip
     seconds, kinds, errors = tally.seconds, tally.by_kind(), tally.errors()
-    memory = {name.removeprefix(PSS): trend_of(*samples.of(name)) for name in samples.names() if name.startswith(PSS)}
+    memory = {name.removeprefix(HEAP): trend_of(*samples.of(name)) for name in samples.names() if name.startswith(HEAP)}
     memory["shared memory"] = trend_of(*samples.of(SHARED))
     steps = steps_of(seconds)
     return Result(

@@ -26,7 +26,8 @@ class ProcessSamples:
 
     def read(self) -> dict[str, float]:
         """`rss_mib.<group>`, `cpu.<group>` (processors since the last reading; not in the first) and, every
-        PSS_EVERY_S, `pss_mib.<group>` without shared memory and `shared_mib` of all; and `processes`, their number."""
+        PSS_EVERY_S, `pss_mib.<group>` without shared memory, `heap_mib.<group>` of it (what no file backs) and
+        `shared_mib` of all; and `processes`, their number."""
         now_s = time.monotonic()
         if now_s - self._found_s >= FOUND_EVERY_S:
             self._look(now_s)
@@ -63,6 +64,7 @@ class ProcessSamples:
         found[f"rss_mib.{group}"] += rss / MIB
         if pss is not None:
             found[f"pss_mib.{group}"] += pss.own / MIB
+            found[f"heap_mib.{group}"] += pss.heap / MIB
             found["shared_mib"] += pss.shared / MIB
         if self._cpu_s:
             found[f"cpu.{group}"] += used_s - self._cpu_s.get(one, used_s)
@@ -79,13 +81,15 @@ class _Proportional(NamedTuple):
     """Proportional set size in bytes. `shared`: memory that was made to be shared, as PostgreSQL's buffers are."""
 
     own: int
+    heap: int
     shared: int
 
 
 def _proportional(pid: int) -> _Proportional:
     lines = (line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
     kib = {name: int(value) for name, value, *_ in lines}
-    return _Proportional((kib["Pss:"] - kib["Pss_Shmem:"]) * KIB, kib["Pss_Shmem:"] * KIB)
+    shared = kib["Pss_Shmem:"]
+    return _Proportional((kib["Pss:"] - shared) * KIB, kib["Pss_Anon:"] * KIB, shared * KIB)
 
 
 def _processes(pids: Sequence[int]) -> list[psutil.Process]:

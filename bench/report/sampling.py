@@ -28,7 +28,7 @@ RATES = {
     "engine_ack.sum_s": ("engine_ack.busy_ms_per_s", 1000.0),
 }
 ENGINE_ACK_MS = "engine_ack.mean_ms"
-PSS, PSS_TOTAL, SHARED, CPU = "pss_mib.", "pss_mib.all", "shared_mib", "cpu."
+PSS, HEAP, ALL, SHARED, CPU = "pss_mib.", "heap_mib.", "all", "shared_mib", "cpu."
 SAMPLER, OTHERS = "cpu.the sampler", "cpu.load and others"
 
 Source = Callable[[], Awaitable[Mapping[str, float]]]
@@ -137,9 +137,10 @@ def _add_machine(values: dict[str, float], own_cpu: float) -> None:
     busy = psutil.cpu_percent() / 100 * (psutil.cpu_count() or 1)
     if engine_cpu:
         values |= {SAMPLER: own_cpu, OTHERS: max(0.0, busy - engine_cpu - own_cpu)}
-    pss = [value for name, value in values.items() if name.startswith(PSS)]
-    if pss:
-        values[PSS_TOTAL] = sum(pss)
+    for kind in (PSS, HEAP):
+        read = [value for name, value in values.items() if name.startswith(kind)]
+        if read:
+            values[kind + ALL] = sum(read)
     values["memory.available_mib"] = psutil.virtual_memory().available / 1024**2
 
 

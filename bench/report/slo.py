@@ -86,7 +86,7 @@ def _memory(memory: Mapping[str, Trend]) -> Iterator[Verdict]:
     if trend is None or trend.per_h is None or trend.bound_per_h is None:
         return
     about = (
-        f"growth of the memory (PSS without shared memory) of all processes an hour, {trend.per_h:+.1f} ± "
+        f"growth of the memory of all processes an hour, without shared memory and files, {trend.per_h:+.1f} ± "
         f"{trend.standard_error:.1f}; the bound is its noise (two standard errors, or 1% of {trend.mean:,.0f} MiB)"
     )
     met = {FLAT: True, FALLS: True, GROWS: False}[trend.verdict]

@@ -26,7 +26,7 @@ _decode_map = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
 
 def _copied(event: PublicEvent[msgspec.Raw]) -> PublicEvent[msgspec.Raw]:
-    """What is decoded is a part of its message: it would keep the whole page, with the updates of all other entities."""
+    """What is decoded is a part of its message, and would keep all of it: a page, with updates of other entities."""
     return PublicEvent(event.seq, event.at, event.type, event.data.copy())
 
 

@@ -4,7 +4,6 @@ One `EventLog` belongs to one host. Appends go over one connection of their own,
 round trip and one fsync commit every entity of the batch, or none.
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from typing import Any

@@ -16,10 +16,12 @@ SNIPE_WITHIN_MS = 600_000
 # A bot needs so long to answer.
 REACTION_S = (0.02, 0.1)
 LOOKS_EVERY_S = 1.0
+# A socket has room for some hundreds.
+FOLLOWED_MAX = 50
 
 
 class SteadyBidder(SocketPerson):
-    """Bids a little more than the others in any open auction, and watches it from then on.
+    """Bids a little more than the others in any open auction, and watches it until it has bid in FOLLOWED_MAX others.
 
     More than the users of this process have sent: bids that are on their way at the same time need not be refused.
     """
@@ -30,6 +32,8 @@ class SteadyBidder(SocketPerson):
             return
         lot = self.load.chance.choice(lots)
         self.line.follow(lot)
+        if len(followed := self.line.followed) > FOLLOWED_MAX:
+            self.line.unfollow(followed[0])
         amount = max(lot.minimum, lot.highest_sent + STEP) + STEP * self.load.chance.randrange(STEPS_MAX)
         lot.highest_sent = amount
         self.line.bid(lot, amount, due_s)

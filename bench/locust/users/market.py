@@ -62,12 +62,17 @@ class Trader(Person):
         if pair is None:
             raise StopUser  # no operator, so no copies
         self._pair: Pair = pair
+        # A trade may have been executed without this user's knowledge.
+        self._unsure = False
         self._lines = {one.id: Line(self.load, one) for one in (pair.one, pair.other)}
 
     def operate(self, due_s: float) -> None:
+        if self._unsure and not self._look_who_has_what():
+            return
         pair, chance = self._pair, self.load.chance
         offered = self._command("offer", due_s, pair.one, "trade_offer", legs=_legs(pair, 0))
         if offered is None:
+            self._unsure = True
             return
         trade, terms = str(offered["trade"]), str(offered["hash"])
         if chance.random() < WITHDRAWN:
@@ -80,6 +85,7 @@ class Trader(Person):
             if countered is None:
                 return
             terms, accepting = str(countered["hash"]), pair.one
+        self._unsure = True
         if self._command("accept", None, accepting, "trade_accept", trade=trade, hash=terms) is None:
             return
         confirmed = [
@@ -87,7 +93,17 @@ class Trader(Person):
             for one in (pair.one, pair.other)
         ]
         if None not in confirmed and self._executed(trade):
-            self._pair = _after_trade(pair)
+            self._pair, self._unsure = _after_trade(pair), False
+
+    def _look_who_has_what(self) -> bool:
+        """Whether it is known now."""
+        pair = self._pair
+        copy = self.rest("copy", now_s(), "GET", f"/copies/{pair.one_copy}", pair.one.token)
+        if copy is None:
+            return False
+        self._pair = pair if copy["owner"] == pair.one.username else _after_trade(pair)
+        self._unsure = False
+        return True
 
     def _command(self, name: str, due_s: float | None, by: Identity, op: str, **fields: Any) -> dict[str, Any] | None:
         """`due_s` is None for a command that follows from the answer to another one."""
