@@ -53,8 +53,6 @@ function serviceWorker(): Plugin {
   }
 }
 
-/** What every page needs: the document names it. */
-const APP = 'app'
 const SCREEN = /path: '([^']+)', load: \(\) => import\('\.\/([^']+)'\)/g
 
 /**
@@ -71,8 +69,8 @@ function preloads(): Plugin {
       handler(_, bundle) {
         const chunks = Object.values(bundle).filter((file) => file.type === 'chunk')
         const byName = new Map(chunks.map((chunk) => [chunk.fileName, chunk]))
-        const app = chunks.find(({ name }) => name === APP)
-        if (!app) throw new Error(`there is no chunk ${APP}`)
+        const app = chunks.find(({ isEntry }) => isEntry)
+        if (!app) throw new Error('no chunk begins the app: a top-level await takes that from it')
         const add = (name: string, found: Set<string>): Set<string> => {
           if (found.has(name)) return found
           found.add(name)
@@ -128,7 +126,7 @@ export default defineConfig({
       output: {
         codeSplitting: {
           groups: [
-            { name: APP, tags: ['$initial'] },
+            { name: 'app', tags: ['$initial'] },
             { name: 'shared', test: /\/web\/src\//, minShareCount: 3 },
           ],
         },

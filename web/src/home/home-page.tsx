@@ -1,4 +1,4 @@
-import { type ReactNode, useState } from 'react'
+import { type ReactNode, useDeferredValue, useState } from 'react'
 import '../styles/home.css'
 import type { ListedAuction } from '../server/rest'
 import { useSession } from '../session/use-session'
@@ -14,6 +14,8 @@ const SKELETONS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j']
 const SOON = 5
 /** On a phone the others are not seen at first. */
 const EAGER = 2
+/** Beside the row that ends soon, a large screen shows so many at first. */
+const FIRST = 5
 /** With fewer auctions than this one list is enough. */
 const SOON_FROM = 10
 
@@ -66,6 +68,8 @@ interface Found {
 
 function Open({ listing, auctions, soon, sorts }: Found) {
   const apart = new Set(soon.map(({ id }) => id))
+  // What is seen at first is there sooner without all the others.
+  const all = useDeferredValue(true, false)
   if (auctions.length === 0) return <NoAuction />
   return (
     <>
@@ -78,6 +82,7 @@ function Open({ listing, auctions, soon, sorts }: Found) {
         <ul className="tiles">
           {auctions
             .filter(({ id }) => !apart.has(id))
+            .slice(0, all ? undefined : FIRST)
             .map((auction, place) => (
               <AuctionTile key={auction.id} listed={auction} eager={soon.length === 0 && place < EAGER} />
             ))}

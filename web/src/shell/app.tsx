@@ -1,6 +1,6 @@
-import { Component, type ReactNode, Suspense, useEffect, useState } from 'react'
+import { Component, type ReactNode, useEffect, useState } from 'react'
 import { useOffline } from '../offline/offline'
-import { navigate, routeOf, useAddress, useTitle } from '../router'
+import { navigate, type Route, routeOf, useAddress, useTitle } from '../router'
 import type { Screen } from '../screens'
 import { FactorPrompt } from '../session/factor-prompt'
 import { useSession } from '../session/use-session'
@@ -11,9 +11,9 @@ import { Skeleton } from '../ui/notices'
 import { Toasts } from '../ui/toast'
 import { ConnectionBanner } from './connection-banner'
 import { Header } from './header'
-import { componentOf } from './lazy-screens'
 import { Missing } from './missing'
 import { NewVersionBanner } from './new-version-banner'
+import { useScreenComponent } from './screen-components'
 
 export function App() {
   const locale = useLocale()
@@ -54,17 +54,19 @@ function CurrentScreen() {
   }, [address, locked])
   if (!route) return <Missing title={text.shell.notFoundTitle} detail={text.shell.notFoundText} />
   if (locked) return null
-  const Shown = componentOf(route.screen)
   // What is one's own begins anew with another user.
   const about = JSON.stringify([route.screen.path, route.params, route.screen.session && session?.id, turn])
   return (
     <Boundary key={about}>
       <Title of={route.screen} />
-      <Suspense fallback={<Late />}>
-        <Shown params={route.params} query={route.query} />
-      </Suspense>
+      <Shown {...route} />
     </Boundary>
   )
+}
+
+function Shown({ screen, params, query }: Route) {
+  const Component = useScreenComponent(screen)
+  return Component ? <Component params={params} query={query} /> : <Late />
 }
 
 /** Before the screen: that may know better. */

@@ -1,0 +1,30 @@
+import { type ComponentType, useEffect, useState } from 'react'
+import type { Screen, ScreenProps } from '../screens'
+
+const loaded = new Map<Screen, ComponentType<ScreenProps>>()
+
+export async function loadScreen(screen: Screen): Promise<void> {
+  loaded.set(screen, (await screen.load()).default)
+}
+
+/**
+ * The component of a screen; undefined while it is loaded. Throws where it can't be. Not by React's `lazy`: what was
+ * shown in its place would stay for 300 ms at least.
+ */
+export function useScreenComponent(screen: Screen): ComponentType<ScreenProps> | undefined {
+  const [, arrived] = useState<Screen>()
+  const [failure, failed] = useState<{ error: unknown }>()
+  useEffect(() => {
+    if (loaded.has(screen)) return
+    let wanted = true
+    loadScreen(screen).then(
+      () => wanted && arrived(screen),
+      (error: unknown) => wanted && failed({ error }),
+    )
+    return () => {
+      wanted = false
+    }
+  }, [screen])
+  if (failure) throw failure.error
+  return loaded.get(screen)
+}
