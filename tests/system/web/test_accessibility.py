@@ -95,6 +95,8 @@ def test_someone_without_a_mouse_bids(person: People, name: Name, listed: Callab
 def test_the_first_tab_leads_to_the_content(person: People):
     ann = person()
     ann.page.goto("/")
+    # Before that there is nothing that takes the focus.
+    expect(ann.page.get_by_role("main")).to_be_visible()
     ann.page.keyboard.press("Tab")
     expect(ann.page.get_by_role("link", name="Skip to the content")).to_be_focused()
 
