@@ -12,10 +12,11 @@ export async function loadScreen(screen: Screen): Promise<void> {
  * shown in its place would stay for 300 ms at least.
  */
 export function useScreenComponent(screen: Screen): ComponentType<ScreenProps> | undefined {
+  const component = loaded.get(screen)
   const [, arrived] = useState<Screen>()
   const [failure, failed] = useState<{ error: unknown }>()
   useEffect(() => {
-    if (loaded.has(screen)) return
+    if (component) return
     let wanted = true
     loadScreen(screen).then(
       () => wanted && arrived(screen),
@@ -24,7 +25,7 @@ export function useScreenComponent(screen: Screen): ComponentType<ScreenProps> |
     return () => {
       wanted = false
     }
-  }, [screen])
+  }, [component, screen])
   if (failure) throw failure.error
-  return loaded.get(screen)
+  return component
 }
