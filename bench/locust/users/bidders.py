@@ -16,7 +16,7 @@ SNIPE_WITHIN_MS = 600_000
 # A bot needs so long to answer.
 REACTION_S = (0.02, 0.1)
 LOOKS_EVERY_S = 1.0
-# A socket has room for some hundreds.
+# A socket may have 200 subscriptions.
 FOLLOWED_MAX = 50
 
 
