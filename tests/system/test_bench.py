@@ -162,6 +162,7 @@ def test_overload_offers_up_to_three_times_the_peak_and_every_bid_is_answered():
         assert (shown["unanswered"], shown["unavailable_per_s"], shown["lost_connections"]) == (0, 0.0, 0)
         assert set(shown["otherwise_refused"]) <= {"bid_too_low"}
     assert figures["goodput_share"] == figures["rounds"][-1]["share_of_peak"]
+    assert len(figures["peaks_per_s"]) == 4
 
 
 @pytest.mark.alone

@@ -102,7 +102,7 @@ def test_a_load_that_is_late_with_its_own_bids_is_told_apart_from_a_slow_engine(
 
 def shown(*rounds: dict[str, Any]) -> str:
     result = {
-        "peak_per_s": 1_000.0, "peak_again_per_s": 990.0, "sockets": 100,
+        "peak_per_s": 1_000.0, "peaks_per_s": [1_000.0, 990.0], "sockets": 100,
         "goals": {"goodput_share": 0.85, "overloaded_last_ms": 150.0},
         "rounds": [{"times": 3, **figures} for figures in rounds],
     }  # fmt: skip
@@ -112,6 +112,6 @@ def shown(*rounds: dict[str, Any]) -> str:
 def test_a_round_is_a_row_with_its_share_of_the_peak_and_the_slowest_rejection():
     text = shown(figures(result_of(), 100.0))
     assert "3 × 300 90 90% 5.0 / 9.0 1.0 / 2.0 4.5 0.9 " in text
-    assert "1,000 bids/s before, 990 after" in text
-    assert "above 85% of it, the slowest refusal within 150 ms" in text
+    assert "before and after each row: 1,000, 990 bids/s" in text
+    assert "a share above 85%, the slowest refusal within 150 ms" in text
     assert "3 ×: 6 refused: bid_too_low." in text

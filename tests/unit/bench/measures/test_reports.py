@@ -114,7 +114,7 @@ REPORTS = {
     }),
     "move": move.report({"around_ms": 100, "bar_p99_ms": 100.0, "hot": MOVED, "spread": MOVED, "dedicated": MOVED}),
     "overload": overload.report({
-        "rounds": [OVERLOADED], "peak_per_s": 123_456.0, "peak_again_per_s": 123_456.0, "sockets": 100,
+        "rounds": [OVERLOADED], "peak_per_s": 123_456.0, "peaks_per_s": [123_456.0] * 4, "sockets": 100,
         "goals": {"goodput_share": 0.85, "overloaded_last_ms": 150.0},
     }),
     "portfolio": portfolio.report({
