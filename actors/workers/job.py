@@ -41,6 +41,8 @@ class Job(ABC):
     kind: ClassVar[str]
     # The most jobs of one call.
     batch_max: ClassVar[int] = 1
+    # The least time from the beginning of one call to the next: under load, jobs gather to larger batches.
+    gather_s: ClassVar[float] = 0.0
     # A call that takes longer has failed.
     timeout_s: ClassVar[float] = 60.0
     retry: ClassVar[Retry] = Retry()

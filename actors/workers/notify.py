@@ -32,6 +32,7 @@ class NotifyUsers(Job):
 
     kind = NOTIFY
     batch_max = 100
+    gather_s = 0.1
 
     def __init__(self, alerts: Notifies, now_ms: Callable[[], int], publish: Callable[[str, bytes], None]) -> None:
         """``publish(channel, message)`` announces who has new notifications; gateways read them from the database."""

@@ -38,6 +38,8 @@ class Runner:
         # The batch size of each kind. One at first: a job may have killed an earlier worker.
         self._batch_max = {kind.kind: 1 for kind in kinds}
         self._running: dict[str, asyncio.Task[None]] = {}
+        # Kinds whose jobs gather, and are not claimed.
+        self._gathering: set[str] = set()
         self._claims: dict[str, Sequence[Claimed]] = {}
         self._wake = asyncio.Event()
         self._stopping = False
@@ -77,14 +79,24 @@ class Runner:
     async def _claim_forever(self) -> None:
         while not self._stopping:
             self._wake.clear()
-            idle = {kind: limit for kind, limit in self._batch_max.items() if kind not in self._running}
+            busy = self._running.keys() | self._gathering
+            idle = {kind: limit for kind, limit in self._batch_max.items() if kind not in busy}
             claimed = await self._jobs.claim(idle, self._worker) if idle else []
             for kind in {job.kind for job in claimed}:
-                batch = [job for job in claimed if job.kind == kind]
-                self._claims[kind] = batch
-                self._running[kind] = asyncio.create_task(self._work(self._kinds[kind], batch), name=f"job-{kind}")
+                self._begin(self._kinds[kind], [job for job in claimed if job.kind == kind])
             await asyncio.sleep(CLAIM_EVERY_S)
             await self._pause(POLL_S)
+
+    def _begin(self, kind: Job, batch: Sequence[Claimed]) -> None:
+        self._claims[kind.kind] = batch
+        self._running[kind.kind] = asyncio.create_task(self._work(kind, batch), name=f"job-{kind.kind}")
+        if kind.gather_s:
+            self._gathering.add(kind.kind)
+            asyncio.get_running_loop().call_later(kind.gather_s, self._gathered, kind.kind)
+
+    def _gathered(self, kind: str) -> None:
+        self._gathering.discard(kind)
+        self.wake()
 
     async def _work(self, kind: Job, batch: Sequence[Claimed]) -> None:
         spent = [self._spent(job) for job in batch if kind.every_ms is None and job.attempts > kind.retry.attempts_max]

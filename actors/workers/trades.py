@@ -48,6 +48,7 @@ class ExecuteTrades(Job):
 
     kind = "execute_trade"
     batch_max = 200
+    gather_s = 0.05
     timeout_s = 120.0
 
     def __init__(self, executions: ExecutesTrades, hosts: Hosts, now_ms: Callable[[], int]) -> None:

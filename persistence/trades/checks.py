@@ -6,6 +6,7 @@ import asyncpg
 import msgspec
 
 from domain.log.codec import command_key
+from persistence.postgres.batched_reads import BatchedReads
 from persistence.postgres.guard import guarded
 
 # Users may not be locked out by a count that is a moment old: the limit is about orders of magnitude.
@@ -22,7 +23,7 @@ _FACTS = """
         ) AS open)
     )
 """
-_COOL_DOWN = "SELECT cool_down_ms FROM trade_settings WHERE user_id = $1"
+_COOL_DOWNS = "SELECT user_id, cool_down_ms FROM trade_settings WHERE user_id = ANY($1::bigint[])"
 _KNOWN = "SELECT EXISTS (SELECT FROM entity_events WHERE entity_id = $1 AND command_key = $2)"
 
 
@@ -70,6 +71,7 @@ class TradeChecks:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
+        self._cool_downs = BatchedReads(self._read_cool_downs)
 
     async def facts(
         self, users: Sequence[int], copies: Sequence[int], proposer: int | None = None, offers_max: int = 0
@@ -80,8 +82,10 @@ class TradeChecks:
 
     async def cool_down_ms(self, user: int) -> int:
         """The cool-down that a user has set for themself."""
-        found: int | None = await guarded(self._pool.fetchval(_COOL_DOWN, user))
-        return found or 0
+        return await self._cool_downs.get(user) or 0
+
+    async def _read_cool_downs(self, users: Sequence[int]) -> dict[int, int]:
+        return dict(await guarded(self._pool.fetch(_COOL_DOWNS, users)))
 
     async def is_known(self, trade: int, user: int, key: str) -> bool:
         """Whether a command of this user with this key is in the trade's log."""

@@ -9,6 +9,7 @@ from domain.wallets.second_factor import ATTEMPTS_MAX, FRESH_MS, LOCK_MS, Locked
 from persistence.audit.trail import Act, record_within
 from persistence.identity.mail_jobs import CODE_USED_AGAIN, mail_access_changed_within, mail_to_user
 from persistence.jobs.store import add_within
+from persistence.postgres.batched_reads import BatchedReads
 from persistence.postgres.guard import guard, guarded
 
 
@@ -25,7 +26,7 @@ class Sealing(msgspec.Struct, frozen=True):
 
 _COLUMNS = "user_id, key_id, sealed, confirmed_at, last_step"
 
-_GET = f"SELECT {_COLUMNS} FROM second_factors WHERE user_id = $1"
+_GET = f"SELECT {_COLUMNS} FROM second_factors WHERE user_id = ANY($1::bigint[])"
 
 # Attempts and the lock stay: beginning again is no way around them.
 _BEGIN = """
@@ -71,11 +72,15 @@ class SecondFactors:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
+        self._factors = BatchedReads(self._read)
 
     async def get(self, user: int) -> SecondFactor | None:
         """The second factor of a user, confirmed or not."""
-        row = await guarded(self._pool.fetchrow(_GET, user))
-        return None if row is None else SecondFactor(*row)
+        return await self._factors.get(user)
+
+    async def _read(self, users: Sequence[int]) -> dict[int, SecondFactor]:
+        rows = await guarded(self._pool.fetch(_GET, users))
+        return {row[0]: SecondFactor(*row) for row in rows}
 
     async def codes_left(self, user: int) -> int:
         """How many recovery codes are not used yet."""

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -32,6 +33,10 @@ class Plain(Job):
 
     async def run(self, jobs: Sequence[Claimed]) -> Sequence[Later]:
         return await self._run(jobs)
+
+
+class Gathering(Plain):
+    gather_s = 0.1
 
 
 class Often(Plain):
@@ -174,6 +179,20 @@ async def test_a_periodic_job_runs_on_one_worker_at_a_time_and_goes_on_whatever_
     assert most == 1
     [job] = await jobs.page("often", None, ("", ""), 10)
     assert (job.state, job.error) == ("waiting", None)
+
+
+async def test_jobs_gather_between_the_batches_of_a_kind_that_wants_it_so(jobs: JobStore):
+    batches: list[tuple[float, int]] = []
+
+    async def run(batch: Sequence[Claimed]) -> list[Later]:
+        batches.append((asyncio.get_running_loop().time(), len(batch)))
+        return []
+
+    await jobs.add(rows(15))
+    async with working(Runner(jobs, [Gathering(run)], "a")):
+        await until(none_left(jobs), "all are done")
+    assert [size for _, size in batches] == [1, 2, 4, 8]
+    assert all(later - before >= Gathering.gather_s for (before, _), (later, _) in pairwise(batches))
 
 
 async def test_a_lease_lasts_as_long_as_the_work(jobs: JobStore, pool: Pool):
