@@ -39,6 +39,11 @@ MINTING_MEMORY_BYTES = 1024 * 1024
 MINTING_PREFIX = "minting-"
 MINTING_ACTORS_MAX = 16
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
+# Options of all actors. Calls of them are control, not work: Ray would keep an event of each of the last 100,000 in the
+# memory of its control store, for a dashboard.
+DETACHED: dict[str, Any] = {
+    "lifetime": "detached", "num_cpus": 0, "max_restarts": -1, "max_task_retries": 0, "enable_task_events": False,
+}  # fmt: skip
 
 SetUp = Callable[[str], None]
 
@@ -142,10 +147,7 @@ class RayControl:
             ray.remote(HostActor)
             .options(
                 name=host_id,
-                lifetime="detached",
-                num_cpus=0,
-                max_restarts=-1,
-                max_task_retries=0,
+                **DETACHED,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
             )
             .remote(config, self._set_up)
@@ -202,10 +204,7 @@ class RayRuntime:
             ray.remote(DirectorActor)
             .options(
                 name=DIRECTOR,
-                lifetime="detached",
-                num_cpus=0,
-                max_restarts=-1,
-                max_task_retries=0,
+                **DETACHED,
                 # On the node of the Ray driver, so that the loss of another node does not end the director. Ray
                 # follows soft node affinity only for actors that request a resource.
                 memory=DIRECTOR_MEMORY_BYTES,
@@ -226,8 +225,7 @@ class RayRuntime:
         for config in configs:
             # Its parameters name its own keys: on any node, with the same secrets and content directory.
             ray.remote(MintingActor).options(
-                name=config.name, lifetime="detached", num_cpus=0, max_restarts=-1, max_task_retries=0,
-                memory=MINTING_MEMORY_BYTES,
+                name=config.name, **DETACHED, memory=MINTING_MEMORY_BYTES,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True),
             ).remote(config, set_up)  # fmt: skip
 
