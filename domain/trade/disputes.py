@@ -1,6 +1,7 @@
 """Disputes over executed trades: complaint, responses, a moderator's decision, one appeal, a final decision.
 
-Each stage has a time limit. Where a moderator lets theirs pass, the dispute is marked as overdue and stays open.
+Each stage has a time limit. Where a moderator lets theirs pass, the dispute is marked as overdue and stays open. A
+moderator may order the reversal meanwhile: then the dispute rests, and goes on only if that turns out to be impossible.
 """
 
 from domain.entity import Refusal
@@ -54,7 +55,7 @@ def respond(trade: Trade, order: Respond, now_ms: int) -> list[Event] | Refusal:
     case = trade.dispute
     if trade.party(order.by) is None:
         return Refusal(NOT_FOUND)
-    if case is None or case.stage not in (RESPONSES, JUDGEMENT, SECOND_JUDGEMENT):
+    if case is None or not _goes_on(trade, RESPONSES, JUDGEMENT, SECOND_JUDGEMENT):
         return Refusal(DISPUTE_NOT_POSSIBLE)
     if len(case.statements) >= STATEMENTS_MAX:
         return Refusal(TRADE_FULL)
@@ -70,7 +71,7 @@ def judge(trade: Trade, order: Judge, now_ms: int) -> list[Event] | Refusal:
     case = trade.dispute
     if trade.party(order.by) is not None:
         return Refusal(FORBIDDEN)
-    if case is None or case.stage not in (JUDGEMENT, SECOND_JUDGEMENT):
+    if case is None or not _goes_on(trade, JUDGEMENT, SECOND_JUDGEMENT):
         return Refusal(DISPUTE_NOT_POSSIBLE)
     if any(judgement.by == order.by for judgement in case.judgements):
         return Refusal(FORBIDDEN)
@@ -83,7 +84,7 @@ def appeal(trade: Trade, order: Appeal, now_ms: int) -> list[Event] | Refusal:
     if trade.party(order.by) is None:
         return Refusal(NOT_FOUND)
     case = trade.dispute
-    if case is None or case.stage != APPEAL or case.due_at is None or now_ms >= case.due_at:
+    if case is None or not _goes_on(trade, APPEAL) or case.due_at is None or now_ms >= case.due_at:
         return Refusal(DISPUTE_NOT_POSSIBLE)
     return [Appealed(order.by, order.key, order.reason, now_ms + JUDGE_WITHIN_MS)]
 
@@ -99,3 +100,8 @@ def tick(case: DisputeCase, now_ms: int) -> list[Event]:
             return [JudgementFinal()]
         case _:
             return [Overdue()]
+
+
+def _goes_on(trade: Trade, *stages: str) -> bool:
+    """Whether the dispute is at one of these stages, and its trade is neither being reversed nor has ended."""
+    return trade.status is Status.DISPUTED and trade.dispute is not None and trade.dispute.stage in stages
