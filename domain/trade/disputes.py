@@ -23,6 +23,7 @@ DAY_MS = 86_400_000
 RESPOND_WITHIN_MS = 3 * DAY_MS
 JUDGE_WITHIN_MS = 7 * DAY_MS
 APPEAL_WITHIN_MS = 3 * DAY_MS
+# Of all parties together, an equal part for each: nobody fills the room in which the others respond.
 STATEMENTS_MAX = 20
 EVIDENCE_MAX = 10
 EVIDENCE_LENGTH_MAX = 300
@@ -57,7 +58,8 @@ def respond(trade: Trade, order: Respond, now_ms: int) -> list[Event] | Refusal:
         return Refusal(NOT_FOUND)
     if case is None or not _goes_on(trade, RESPONSES, JUDGEMENT, SECOND_JUDGEMENT):
         return Refusal(DISPUTE_NOT_POSSIBLE)
-    if len(case.statements) >= STATEMENTS_MAX:
+    own = sum(statement.by == order.by for statement in case.statements)
+    if own >= STATEMENTS_MAX // len(trade.users):
         return Refusal(TRADE_FULL)
     if evidence_fault(order.evidence):
         return Refusal(INVALID_TERMS)

@@ -86,6 +86,18 @@ def test_a_reversal_that_is_impossible_leaves_the_trade_executed():
     assert (trade.status, trade.reason) == (Status.EXECUTED, "copy_moved_on")
 
 
+def test_nobody_can_use_up_the_room_that_the_others_have_to_respond():
+    trade = disputed()
+    each = disputes.STATEMENTS_MAX // len(trade.users)
+    for number in range(each - 1):
+        trade = after(trade, Respond(BOB, f"r{number}", "and another thing"))
+    assert refusal(trade, Respond(BOB, "r", "and another thing")) == "trade_full"
+    for number in range(each):
+        trade = after(trade, Respond(ANN, f"s{number}", "it is not"))
+    assert refusal(trade, Respond(ANN, "s", "it is not")) == "trade_full"
+    assert len(case(trade).statements) == disputes.STATEMENTS_MAX
+
+
 def test_a_dispute_rests_while_its_trade_is_reversed():
     protected = after(executed(START + 500), Dispute(BOB, "d", "it is a forgery"), Respond(ANN, "r", "it is not"))
     judged = after(protected, Judge(MODERATOR, "j", True, "seen"))
