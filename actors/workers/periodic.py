@@ -13,26 +13,34 @@ from persistence.jobs.store import Claimed
 
 # The pause between two steps of analytics is as long as the last step took, and at least this long.
 REST_MS = 20
+# Who has deleted so many rows has probably left some: no page is smaller. The others follow after this pause.
+MUCH = 100
+AGAIN_MS = 5_000
 
 log = structlog.get_logger(__name__)
 
 Task = Callable[[int], Awaitable[object]]
+CountedTask = Callable[[int], Awaitable[int | None]]
 
 
 class Maintenance(Job):
-    """Deletes expired rows, and releases expired holds: each task is called with the time (ms)."""
+    """Deletes expired rows, and releases expired holds: each task is called with the time (ms), and does a page.
+
+    What a task returns, if it counts, is how many rows it did. More than a page may expire in an hour, so it runs again
+    soon where a task did many.
+    """
 
     kind = "maintenance"
     every_ms = 3_600_000
 
-    def __init__(self, tasks: Sequence[Task], now_ms: Callable[[], int]) -> None:
+    def __init__(self, tasks: Sequence[CountedTask], now_ms: Callable[[], int]) -> None:
         self._tasks = tasks
         self._now_ms = now_ms
 
     async def run(self, jobs: Sequence[Claimed]) -> list[Later]:
-        for task in self._tasks:
-            await task(self._now_ms())
-        return []
+        counts = [await task(self._now_ms()) for task in self._tasks]
+        much = any(count is not None and count >= MUCH for count in counts)
+        return [Later(job, AGAIN_MS) for job in jobs] if much else []
 
 
 class _Expire(Job):

@@ -1,6 +1,7 @@
 """Disputes over executed trades: complaint, responses, a moderator's decision, one appeal, a final decision.
 
-Each stage has a time limit. Where a moderator lets theirs pass, the dispute is marked as overdue and stays open.
+Each stage has a time limit. Where a moderator lets theirs pass, the dispute is marked as overdue and stays open. A
+moderator may order the reversal meanwhile: then the dispute rests, and goes on only if that turns out to be impossible.
 """
 
 from domain.entity import Refusal
@@ -22,6 +23,7 @@ DAY_MS = 86_400_000
 RESPOND_WITHIN_MS = 3 * DAY_MS
 JUDGE_WITHIN_MS = 7 * DAY_MS
 APPEAL_WITHIN_MS = 3 * DAY_MS
+# Of all parties together, an equal part for each: nobody fills the room in which the others respond.
 STATEMENTS_MAX = 20
 EVIDENCE_MAX = 10
 EVIDENCE_LENGTH_MAX = 300
@@ -54,9 +56,10 @@ def respond(trade: Trade, order: Respond, now_ms: int) -> list[Event] | Refusal:
     case = trade.dispute
     if trade.party(order.by) is None:
         return Refusal(NOT_FOUND)
-    if case is None or case.stage not in (RESPONSES, JUDGEMENT, SECOND_JUDGEMENT):
+    if case is None or not _goes_on(trade, RESPONSES, JUDGEMENT, SECOND_JUDGEMENT):
         return Refusal(DISPUTE_NOT_POSSIBLE)
-    if len(case.statements) >= STATEMENTS_MAX:
+    own = sum(statement.by == order.by for statement in case.statements)
+    if own >= STATEMENTS_MAX // len(trade.users):
         return Refusal(TRADE_FULL)
     if evidence_fault(order.evidence):
         return Refusal(INVALID_TERMS)
@@ -70,7 +73,7 @@ def judge(trade: Trade, order: Judge, now_ms: int) -> list[Event] | Refusal:
     case = trade.dispute
     if trade.party(order.by) is not None:
         return Refusal(FORBIDDEN)
-    if case is None or case.stage not in (JUDGEMENT, SECOND_JUDGEMENT):
+    if case is None or not _goes_on(trade, JUDGEMENT, SECOND_JUDGEMENT):
         return Refusal(DISPUTE_NOT_POSSIBLE)
     if any(judgement.by == order.by for judgement in case.judgements):
         return Refusal(FORBIDDEN)
@@ -83,7 +86,7 @@ def appeal(trade: Trade, order: Appeal, now_ms: int) -> list[Event] | Refusal:
     if trade.party(order.by) is None:
         return Refusal(NOT_FOUND)
     case = trade.dispute
-    if case is None or case.stage != APPEAL or case.due_at is None or now_ms >= case.due_at:
+    if case is None or not _goes_on(trade, APPEAL) or case.due_at is None or now_ms >= case.due_at:
         return Refusal(DISPUTE_NOT_POSSIBLE)
     return [Appealed(order.by, order.key, order.reason, now_ms + JUDGE_WITHIN_MS)]
 
@@ -99,3 +102,8 @@ def tick(case: DisputeCase, now_ms: int) -> list[Event]:
             return [JudgementFinal()]
         case _:
             return [Overdue()]
+
+
+def _goes_on(trade: Trade, *stages: str) -> bool:
+    """Whether the dispute is at one of these stages, and its trade is neither being reversed nor has ended."""
+    return trade.status is Status.DISPUTED and trade.dispute is not None and trade.dispute.stage in stages

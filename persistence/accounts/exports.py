@@ -11,6 +11,7 @@ from persistence.jobs.rows import JobRow
 from persistence.jobs.store import Claimed, add_within, complete_within
 from persistence.keys.exports import ExportCipher, PageCipher
 from persistence.postgres.guard import guard, guarded
+from persistence.postgres.purging import delete_some
 
 EXPORT_USER = "export_user"
 KEPT_MS = 7 * 24 * 3600 * 1000
@@ -127,9 +128,9 @@ class Exports:
             await add_within(connection, [JobRow(EXPORT_USER, id_text(row["export_id"])) for row in rows])
         return len(rows)
 
-    async def forget_expired(self, now_ms: int) -> None:
-        """Delete some of those that have expired."""
-        await guarded(self._pool.execute(_FORGET, now_ms, FORGOTTEN_AT_ONCE_MAX))
+    async def forget_expired(self, now_ms: int) -> int:
+        """Delete some of those that have expired; how many."""
+        return await delete_some(self._pool, _FORGET, now_ms, FORGOTTEN_AT_ONCE_MAX)
 
     def _new_key(self, export: int) -> tuple[str | None, bytes | None, PageCipher | None]:
         if self._cipher is None or not self._cipher.seals:

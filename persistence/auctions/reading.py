@@ -67,10 +67,12 @@ class LoggedBid(msgspec.Struct, frozen=True):
     event: BidEvent
 
 
+# A sale that was given up is done, too, and nobody has paid.
 SUMMARY_COLUMNS = (
     f"{AUCTIONS.key}, {', '.join(AUCTIONS.names)}, epoch, seq,"
     " ARRAY(SELECT copy_id FROM listed_copies l WHERE l.auction_id = auctions.auction_id ORDER BY copy_id),"
-    " settlement IN ('paid', 'done') AND winner_id IS NOT NULL"
+    " settlement IN ('paid', 'done') AND winner_id IS NOT NULL AND coalesce((SELECT s.outcome <> 'cancelled'"
+    " FROM settlements s WHERE s.auction_id = auctions.auction_id AND s.round = 1), true)"
 )
 _SUMMARY = f"SELECT {SUMMARY_COLUMNS} FROM auctions"
 

@@ -5,6 +5,7 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from persistence.postgres.guard import guarded
+from persistence.postgres.purging import delete_some
 
 CHANGES_MAX = 100_000
 FORGOTTEN_AT_ONCE_MAX = 10_000
@@ -56,6 +57,6 @@ class AccessChanges:
         """The newest first, at most CHANGES_MAX."""
         return [AccessChange(*row) for row in await guarded(self._pool.fetch(_RECENT, within_ms, CHANGES_MAX))]
 
-    async def forget(self, older_ms: int) -> None:
-        """Delete some of those that are older than this."""
-        await guarded(self._pool.execute(_FORGET, older_ms, FORGOTTEN_AT_ONCE_MAX))
+    async def forget(self, older_ms: int) -> int:
+        """Delete some of those that are older than this; how many."""
+        return await delete_some(self._pool, _FORGET, older_ms, FORGOTTEN_AT_ONCE_MAX)

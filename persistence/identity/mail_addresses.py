@@ -13,6 +13,7 @@ from persistence.jobs.rows import JobRow
 from persistence.jobs.store import add_within
 from persistence.keys.emails import EmailCipher
 from persistence.postgres.guard import guard, guarded
+from persistence.postgres.purging import delete_some
 
 # Older than a transaction that is adding the job of a row.
 AGE_MIN_MS = 60_000
@@ -53,9 +54,9 @@ class MailAddresses:
         row = await guarded(self._pool.fetchrow(_OF, job_key))
         return None if row is None else address_in(row, self._emails)
 
-    async def forget_unneeded(self, age_min_ms: int = AGE_MIN_MS) -> None:
-        """Delete some of those whose mail was sent and whose token is gone."""
-        await guarded(self._pool.execute(_FORGET, age_min_ms, PURGE_PAGE))
+    async def forget_unneeded(self, age_min_ms: int = AGE_MIN_MS) -> int:
+        """Delete some of those whose mail was sent and whose token is gone; how many."""
+        return await delete_some(self._pool, _FORGET, age_min_ms, PURGE_PAGE)
 
 
 async def mail_about_user_within(

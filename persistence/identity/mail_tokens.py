@@ -30,6 +30,7 @@ from persistence.jobs.store import add_within
 from persistence.keys.emails import EmailCipher
 from persistence.postgres.errors import StoreError
 from persistence.postgres.guard import guard, guarded
+from persistence.postgres.purging import delete_some
 
 RESET_TTL_MS = 10 * 60 * 1000
 VERIFY_TTL_MS = 24 * 3600 * 1000
@@ -192,9 +193,9 @@ class MailTokens:
     def _keys_of(self, address: str) -> list[str]:
         return email_keys(email_key(address), self._emails)
 
-    async def forget_expired(self, now_ms: int) -> None:
-        """Delete some of those that nobody can use any more."""
-        await guarded(self._pool.execute(_FORGET, now_ms, PURGE_PAGE))
+    async def forget_expired(self, now_ms: int) -> int:
+        """Delete some of those that nobody can use any more; how many."""
+        return await delete_some(self._pool, _FORGET, now_ms, PURGE_PAGE)
 
 
 def _invalid() -> MailTokenInvalid:

@@ -16,6 +16,7 @@ from persistence.jobs.store import add_within
 from persistence.keys.emails import EmailCipher
 from persistence.postgres.errors import StoreError
 from persistence.postgres.guard import guard, guarded
+from persistence.postgres.purging import delete_some
 
 PROVISION_PAGE = 5_000
 PURGE_PAGE = 10_000
@@ -284,22 +285,20 @@ class RefreshTokens:
         """Whether that was since then, or, of a user without a password, the log-in."""
         return bool(await guarded(self._pool.fetchval(_PROVED_SINCE, family, user_id, since_ms)))
 
-    async def forget_expired(self, now_ms: int) -> None:
-        """Delete some of the tokens and log-ins that nobody can use any more."""
-        await guarded(
-            self._pool.execute(
-                "DELETE FROM refresh_tokens WHERE token_hash IN"
-                " (SELECT token_hash FROM refresh_tokens WHERE expires_at <= $1 LIMIT $2)",
-                now_ms,
-                PURGE_PAGE,
-            )
+    async def forget_expired(self, now_ms: int) -> int:
+        """Delete some of the tokens and log-ins that nobody can use any more; how many."""
+        tokens = await delete_some(
+            self._pool,
+            "DELETE FROM refresh_tokens WHERE token_hash IN"
+            " (SELECT token_hash FROM refresh_tokens WHERE expires_at <= $1 LIMIT $2)",
+            now_ms,
+            PURGE_PAGE,
         )
-        await guarded(
-            self._pool.execute(
-                "DELETE FROM log_ins WHERE family IN (SELECT family FROM log_ins WHERE expires_at <= $1 LIMIT $2)",
-                now_ms,
-                PURGE_PAGE,
-            )
+        return tokens + await delete_some(
+            self._pool,
+            "DELETE FROM log_ins WHERE family IN (SELECT family FROM log_ins WHERE expires_at <= $1 LIMIT $2)",
+            now_ms,
+            PURGE_PAGE,
         )
 
 

@@ -81,14 +81,15 @@ class KindStatus(msgspec.Struct, frozen=True):
 
 _CLAIM = f"""
     WITH picked AS MATERIALIZED (
-        SELECT due.kind, due.key FROM unnest($1::text[], $2::int[]) AS wanted (kind, batch_max), LATERAL (
+        SELECT due.kind, due.key, wanted.claim
+        FROM unnest($1::text[], $2::int[], $3::uuid[]) AS wanted (kind, batch_max, claim), LATERAL (
             SELECT kind, key FROM jobs WHERE jobs.kind = wanted.kind AND NOT dead AND run_at <= {NOW_MS}
             ORDER BY run_at LIMIT wanted.batch_max FOR NO KEY UPDATE SKIP LOCKED
         ) AS due
     )
-    UPDATE jobs SET claim = $3, worker = $4, attempts = attempts + 1, run_at = {NOW_MS} + $5::int
+    UPDATE jobs SET claim = picked.claim, worker = $4, attempts = attempts + 1, run_at = {NOW_MS} + $5::int
     FROM picked WHERE jobs.kind = picked.kind AND jobs.key = picked.key
-    RETURNING jobs.kind, jobs.key, payload, attempts, claim, {ASYNCHRONOUSLY}
+    RETURNING jobs.kind, jobs.key, payload, attempts, jobs.claim, {ASYNCHRONOUSLY}
 """
 _EXTEND = f"UPDATE jobs SET run_at = {NOW_MS} + $2::int WHERE claim = ANY($1::uuid[]) RETURNING {ASYNCHRONOUSLY}"
 # In the transaction of the effect its commit is synchronous.
@@ -147,10 +148,13 @@ class JobStore:
         await guarded(self._pool.execute(_ADD_AGAIN, *_columns(jobs)))
 
     async def claim(self, batch_max: Mapping[str, int], worker: str) -> list[Claimed]:
-        """Claim due jobs, the longest due first: at most ``batch_max[kind]`` of each kind."""
-        claim = uuid.uuid4()
+        """Claim due jobs, the longest due first: at most ``batch_max[kind]`` of each kind.
+
+        Each kind has a claim of its own: what is not recorded of one is not held by the work of another.
+        """
+        claims = [uuid.uuid4() for _ in batch_max]
         rows = await guarded(
-            self._pool.fetch(_CLAIM, list(batch_max), list(batch_max.values()), claim, worker, self._lease_ms)
+            self._pool.fetch(_CLAIM, list(batch_max), list(batch_max.values()), claims, worker, self._lease_ms)
         )
         return [Claimed(*row[:5]) for row in rows]
 

@@ -6,6 +6,7 @@ import asyncpg
 import msgspec
 
 from persistence.postgres.guard import guarded
+from persistence.postgres.purging import delete_some
 
 PAGE_MAX = 100
 FORGOTTEN_AT_ONCE_MAX = 10_000
@@ -99,9 +100,9 @@ class Notifications:
         """All were read up to this one; how many were unread before."""
         return _count(await guarded(self._pool.execute(_READ_UP_TO, user, now_ms, seq)))
 
-    async def forget(self, before_id: int) -> None:
-        """Delete some of those that are older than this id."""
-        await guarded(self._pool.execute(_FORGET, before_id, FORGOTTEN_AT_ONCE_MAX))
+    async def forget(self, before_id: int) -> int:
+        """Delete some of those that are older than this id; how many."""
+        return await delete_some(self._pool, _FORGET, before_id, FORGOTTEN_AT_ONCE_MAX)
 
 
 def _count(status: str) -> int:

@@ -16,6 +16,7 @@ from asyncpg.pool import PoolConnectionProxy
 from persistence.postgres.commits import ASYNCHRONOUSLY
 from persistence.postgres.errors import StoreError
 from persistence.postgres.guard import guarded
+from persistence.postgres.purging import delete_some
 
 RUNNING_MAX_MS = 10_000
 KEPT_MS = 48 * 3600 * 1000
@@ -133,13 +134,12 @@ class IdempotencyKeys:
             )
         )
 
-    async def forget_old(self, now_ms: int) -> None:
-        """Delete some of the keys that were received longer ago than keys are kept."""
-        await guarded(
-            self._pool.execute(
-                "DELETE FROM idempotency_keys WHERE (user_id, key) IN"
-                " (SELECT user_id, key FROM idempotency_keys WHERE received_at < $1 LIMIT $2)",
-                now_ms - KEPT_MS,
-                PURGE_PAGE,
-            )
+    async def forget_old(self, now_ms: int) -> int:
+        """Delete some of the keys that were received longer ago than keys are kept; how many."""
+        return await delete_some(
+            self._pool,
+            "DELETE FROM idempotency_keys WHERE (user_id, key) IN"
+            " (SELECT user_id, key FROM idempotency_keys WHERE received_at < $1 LIMIT $2)",
+            now_ms - KEPT_MS,
+            PURGE_PAGE,
         )

@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 
 from persistence.postgres.guard import guarded
+from persistence.postgres.purging import delete_some
 
 PAGE_MAX = 100
 FORGOTTEN_AT_ONCE_MAX = 10_000
@@ -99,6 +100,6 @@ class Activities:
         rows = await guarded(self._pool.fetch(_FEED, user, before, min(limit, PAGE_MAX + 1)))
         return [Activity(*row) for row in rows]
 
-    async def forget(self, before_id: int) -> None:
-        """Delete some of those that are older than this id."""
-        await guarded(self._pool.execute(_FORGET, before_id, FORGOTTEN_AT_ONCE_MAX))
+    async def forget(self, before_id: int) -> int:
+        """Delete some of those that are older than this id; how many."""
+        return await delete_some(self._pool, _FORGET, before_id, FORGOTTEN_AT_ONCE_MAX)

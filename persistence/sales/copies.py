@@ -39,7 +39,10 @@ class Copy(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One change of owner. ``price`` is what was paid for this copy; ``event_hash`` that of the event behind it."""
+    """One change of owner. ``price`` is what was paid for this copy; ``event_hash`` that of the event behind it.
+
+    ``source`` is an auction, or with ``traded`` a trade.
+    """
 
     seq: int
     at: int
@@ -50,6 +53,7 @@ class Change(msgspec.Struct, frozen=True):
     currency: str | None
     source: int | None
     event_hash: bytes | None
+    traded: bool
 
 
 class Rights(msgspec.Struct, frozen=True):
@@ -79,7 +83,9 @@ _PAGE = f"""{_COPY} WHERE ($1::bigint IS NULL OR c.owner_id = $1) AND ($2::bigin
     AND ($3::text IS NULL OR c.place = $3) AND c.copy_id > $4 ORDER BY c.copy_id LIMIT $5"""
 
 _PROVENANCE = """
-    SELECT p.seq, p.at, p.reason, f.username, t.username, p.price, p.currency, p.source_id, p.event_hash
+    SELECT p.seq, p.at, p.reason, f.username, t.username, p.price, p.currency, p.source_id, p.event_hash,
+        p.reason = 'trade' OR (p.reason = 'refund' AND EXISTS (
+            SELECT FROM trade_copies r WHERE r.trade_id = p.source_id AND r.copy_id = p.copy_id))
     FROM provenance p LEFT JOIN users f ON f.user_id = p.from_owner LEFT JOIN users t ON t.user_id = p.to_owner
     WHERE p.copy_id = $1 AND p.seq > $2 ORDER BY p.seq LIMIT $3
 """

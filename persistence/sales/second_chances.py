@@ -3,6 +3,8 @@
 Each step is one transaction that locks the auction's row first, as settling does.
 """
 
+from collections.abc import Awaitable, Callable
+
 import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
@@ -65,6 +67,8 @@ class Offer(msgspec.Struct, frozen=True):
     decided_at: int | None
 
 
+Answered = Callable[[PoolConnectionProxy, Offer | None], Awaitable[None]]
+
 _AUCTION = """
     SELECT a.seller_id, a.winner_id, a.settlement, a.seq, last_event_hash(a.auction_id) FROM auctions a
     WHERE a.auction_id = $1 FOR NO KEY UPDATE OF a
@@ -116,10 +120,11 @@ class SecondChances:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def reverse(self, wanted: Reversal, now_ms: int) -> Refusal | None:
+    async def reverse(self, wanted: Reversal, now_ms: int, answered: Answered | None = None) -> Refusal | None:
         """Reverse an auction's first sale, whether it was paid or failed; or return why that is not possible.
 
-        All who were paid return what they got. The hold of a winner who could not pay is released.
+        All who were paid return what they got. The hold of a winner who could not pay is released. ``answered`` stores
+        the answer in the same transaction.
         """
         try:
             async with guard(), self._pool.acquire() as connection, connection.transaction():
@@ -141,6 +146,8 @@ class SecondChances:
                     await connection.execute(
                         _OFFER, wanted.auction, offer.bidder, offer.name, offer.price, now_ms, offer.expires_at
                     )
+                if answered is not None:
+                    await answered(connection, await _offer_after(connection, wanted.auction))
         except SaleImpossible as impossible:
             return impossible.refusal
         return None
@@ -156,8 +163,7 @@ class SecondChances:
 
     async def get(self, auction: int) -> Offer | None:
         """The offer after this auction."""
-        row = await guarded(self._pool.fetchrow(f"{_SHOWN} WHERE auction_id = $1", auction))
-        return None if row is None else Offer(*row)
+        return await _offer_after(self._pool, auction)
 
     async def accept(self, auction: int, bidder: int, now_ms: int) -> Settlement | Refusal:
         """Pay, from what is available, and get the copies."""
@@ -200,6 +206,11 @@ class SecondChances:
                 if row is not None and row["state"] == "offered" and row["expires_at"] <= now_ms:
                     await _end(connection, auction, "expired", now_ms)
         return len(due)
+
+
+async def _offer_after(database: asyncpg.Pool | PoolConnectionProxy, auction: int) -> Offer | None:
+    row = await guarded(database.fetchrow(f"{_SHOWN} WHERE auction_id = $1", auction))
+    return None if row is None else Offer(*row)
 
 
 async def _undo(connection: PoolConnectionProxy, wanted: Reversal, done: Settlement, now_ms: int) -> None:

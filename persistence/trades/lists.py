@@ -64,10 +64,16 @@ class Link(msgspec.Struct, frozen=True):
 # One's own row of `users`: what one user adds is counted one after the other.
 _LOCK = "SELECT FROM users WHERE user_id = $1 FOR NO KEY UPDATE"
 _OWNER = "SELECT owner_id FROM copies WHERE copy_id = $1"
+# Nobody sees them: without this they would fill the list of whoever trades much.
+_FORGET_MOVED = """
+    DELETE FROM trade_haves h USING copies c WHERE h.user_id = $1 AND c.copy_id = h.copy_id AND c.owner_id <> $1
+"""
+# What is in a list already can be added again also where that is full.
 _ADD_HAVE = """
     INSERT INTO trade_haves (copy_id, user_id, card_id, set_id, rarity, at)
     SELECT copy_id, $2, card_id, set_id, rarity, $3 FROM copies JOIN cards USING (card_id)
-    WHERE copy_id = $1 AND owner_id = $2 AND (SELECT count(*) FROM trade_haves WHERE user_id = $2) < $4
+    WHERE copy_id = $1 AND owner_id = $2 AND ((SELECT count(*) FROM trade_haves WHERE user_id = $2) < $4
+        OR EXISTS (SELECT FROM trade_haves WHERE copy_id = $1 AND user_id = $2))
     ON CONFLICT (copy_id) DO UPDATE SET user_id = excluded.user_id, at = excluded.at RETURNING true
 """
 _REMOVE_HAVE = "DELETE FROM trade_haves WHERE copy_id = $1 AND user_id = $2"
@@ -80,6 +86,8 @@ _HAVES = """
 _ADD_WANT = """
     INSERT INTO trade_wants (want_id, user_id, card_id, set_id, rarity, at)
     SELECT $1, $2, $3, $4, $5, $6 WHERE (SELECT count(*) FROM trade_wants WHERE user_id = $2) < $7
+        OR EXISTS (SELECT FROM trade_wants WHERE user_id = $2
+            AND (card_id, set_id, rarity) IS NOT DISTINCT FROM ($3::bigint, $4::bigint, $5::text))
     ON CONFLICT (user_id, card_id, set_id, rarity) DO UPDATE SET at = trade_wants.at
     RETURNING want_id, card_id, set_id, rarity, at
 """
@@ -92,10 +100,12 @@ _WANTS = """
     SELECT want_id, card_id, set_id, rarity, at FROM trade_wants
     WHERE user_id = $1 AND ($2::bigint IS NULL OR want_id < $2) ORDER BY want_id DESC LIMIT $3
 """
+_FORGET_EXPIRED = "DELETE FROM trade_links WHERE user_id = $1 AND expires_at <= $2"
 _ADD_LINK = """
     INSERT INTO trade_links (link_id, token, user_id, copies, message, at, expires_at)
     SELECT $1, $2, $3, $4, $5, $6, $7
-    WHERE (SELECT count(*) FROM trade_links WHERE user_id = $3 AND expires_at > $6) < $8
+    WHERE (SELECT count(*) FROM trade_links WHERE user_id = $3) < $8
+        OR EXISTS (SELECT FROM trade_links WHERE link_id = $1)
     ON CONFLICT (link_id) DO UPDATE SET at = trade_links.at RETURNING true
 """
 _LINKS = """
@@ -137,6 +147,7 @@ class TradeLists:
             owner = await connection.fetchval(_OWNER, copy)
             if owner != user:
                 return COPY_NOT_FOUND if owner is None else NOT_YOUR_COPY
+            await connection.execute(_FORGET_MOVED, user)
             if not await connection.fetchval(_ADD_HAVE, copy, user, now_ms, HAVES_MAX):
                 raise TradeListFull(f"a user is open to trade at most {HAVES_MAX:,} copies")
         return None
@@ -181,6 +192,7 @@ class TradeLists:
         token = secrets.token_urlsafe(TOKEN_BYTES)
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_LOCK, user)
+            await connection.execute(_FORGET_EXPIRED, user, now_ms)
             values = (link, token, user, list(copies), message, now_ms, expires_at, LINKS_MAX)
             if not await connection.fetchval(_ADD_LINK, *values):
                 raise TradeListFull(f"a user has at most {LINKS_MAX} trade links")

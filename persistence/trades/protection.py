@@ -8,15 +8,18 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
+from domain.ids import first_id_at
 from domain.trade.settlement import largest_side
 from domain.trade.terms import Leg
 from persistence.trades.values import CopyValues
 
 NEW_MS = 7 * 24 * 3_600_000
 
+# From the audit trail: of a session that has ended by now nothing else is left, and a thief may end it in time.
 _NEW = """
-    SELECT DISTINCT l.user_id FROM log_ins l JOIN users u ON u.user_id = l.user_id
-    WHERE l.user_id = ANY($1::bigint[]) AND l.started_at > $2 AND extract(epoch FROM u.created_at) * 1000 <= $2
+    SELECT user_id FROM users u
+    WHERE user_id = ANY($1::bigint[]) AND extract(epoch FROM created_at) * 1000 <= $2::bigint AND EXISTS (
+        SELECT FROM audit_entries WHERE actor_id = u.user_id AND entry_id >= $3 AND action = 'login.succeeded')
 """
 
 
@@ -37,7 +40,8 @@ class Protection(msgspec.Struct, frozen=True):
         if not self.protect_ms:
             return set()
         legs = [leg for its_legs in trades.values() for leg in its_legs]
-        rows = await connection.fetch(_NEW, sorted({leg.giver for leg in legs}), now_ms - NEW_MS)
+        since = now_ms - NEW_MS
+        rows = await connection.fetch(_NEW, sorted({leg.giver for leg in legs}), since, first_id_at(since))
         new = {row[0] for row in rows}
         known = await CopyValues(connection).of([copy for leg in legs for copy in leg.copies])
         values = {copy: one.last_price or one.floor or 0 for copy, one in known.items()}

@@ -7,6 +7,7 @@ import msgspec
 
 from domain.errors import CHALLENGE_EXPIRED, WALLET_TAKEN, WALLETS_FULL
 from persistence.postgres.guard import guard, guarded
+from persistence.postgres.purging import delete_some
 
 LINKS_MAX = 20
 # Of one user: a new challenge removes the oldest ones above.
@@ -115,6 +116,6 @@ class LinkedWallets:
         status: str = await guarded(self._pool.execute(_UNLINK, user, address))
         return status == "DELETE 1"
 
-    async def forget_expired(self, now_ms: int) -> None:
-        """Delete some of the challenges that nobody can use any more."""
-        await guarded(self._pool.execute(_FORGET, now_ms, PURGE_PAGE))
+    async def forget_expired(self, now_ms: int) -> int:
+        """Delete some of the challenges that nobody can use any more; how many."""
+        return await delete_some(self._pool, _FORGET, now_ms, PURGE_PAGE)

@@ -12,6 +12,7 @@ from persistence.catalog.market import CatalogMarket
 from persistence.chain.genesis import ChainGenesis
 from persistence.jobs.store import JobStore
 from persistence.log.anchors import AnchorOutcome, Anchors, anchors_written
+from persistence.postgres.errors import StoreUnavailable
 from persistence.postgres.pool import Pool
 from tests.contracts.sales.sale_scenes import ledger_findings, settle_job
 from tests.job_runs import run_due
@@ -264,6 +265,24 @@ async def test_a_sale_taken_back_gives_everybody_theirs(engine: RestEngine, oper
     history = (await engine.request("GET", f"/copies/{copy}/provenance")).json()["items"]
     assert [one["reason"] for one in history] == ["made", "sale", "refund"]
     assert await ledger_findings(database_url) == []
+
+
+async def test_a_sale_is_taken_back_once_also_where_the_request_dies(
+    engine: RestEngine, operator: Person, monkeypatch: pytest.MonkeyPatch
+):
+    _, (_, winner), auction, _ = await sold(engine, operator, 10, 20)
+    path, body = f"/admin/auctions/{auction}/cancel-sale", {"reason": "a fake", "second_chance_ms": 60_000}
+
+    async def died(*_: object) -> None:
+        raise StoreUnavailable("the process died here")
+
+    with monkeypatch.context() as patch:
+        # After the effect, before the answer.
+        patch.setattr(engine.services.idempotency, "finish", died)
+        first = await operator.post(path, body, key="back")
+    again = await operator.post(path, body, key="back")
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert await balance(winner) == 1_000 * USD
 
 
 async def test_the_runner_up_has_a_second_chance(engine: RestEngine, operator: Person, database_url: str):

@@ -252,8 +252,8 @@ def change_json(change: Change) -> dict[str, Any]:
     return {
         "seq": change.seq, "at": change.at, "reason": change.reason, "from": change.from_name, "to": change.to_name,
         "price": change.price, "currency": change.currency,
-        "auction": None if change.reason == "trade" else source,
-        "trade": source if change.reason == "trade" else None,
+        "auction": None if change.traded else source,
+        "trade": source if change.traded else None,
         "event_hash": None if change.event_hash is None else change.event_hash.hex(),
     }  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Sales: receipts, fees, reversed sales, and second chances."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import Query
@@ -39,7 +39,7 @@ from gateway.rest.sales.copies import parsed, user_named
 from gateway.rest.services import Services, ServicesDep
 from persistence.auctions.reading import BIDS_MAX
 from persistence.postgres.idempotency import Begun
-from persistence.sales.second_chances import PAGE_MAX, Reversal, RunnerUp
+from persistence.sales.second_chances import PAGE_MAX, Offer, Reversal, RunnerUp
 
 PAGE_DEFAULT = 50
 
@@ -161,17 +161,22 @@ async def cancel_sale(
 ) -> Response:
     """All who were paid give it back, and the seller has the copies; or the runner-up may have them. For operators."""
 
+    async def store(connection: Any, shown: Offer | None) -> None:
+        # Nothing tells this order from another one for the same sale: a repetition would be refused.
+        await services.idempotency.finish_within(
+            connection, operator.user_id, key, 200, _cancelled_json(auction, shown)
+        )
+
     async def work(begun: Begun) -> tuple[int, bytes]:
         offer = None
         if body.second_chance_ms is not None:
             offer = await _runner_up(services, auction, begun.received_at + body.second_chance_ms)
         reversal = Reversal(auction, operator.user_id, body.reason, body.advance, offer)
         chances = services.sales.second_chances
-        refusal = await chances.reverse(reversal, services.now_ms())
+        refusal = await chances.reverse(reversal, services.now_ms(), store)
         if refusal is not None:
             raise _refused(refusal)
-        shown = None if offer is None else await chances.get(auction)
-        return 200, encode({"auction": id_text(auction), "offer": None if shown is None else offer_json(shown)})
+        return 200, _cancelled_json(auction, None if offer is None else await chances.get(auction))
 
     return await idempotent(services, Posted(operator, key, f"cancel sale {auction} {body.model_dump_json()}"), work)
 
@@ -218,6 +223,10 @@ async def _runner_up(services: Services, auction: int, expires_at: int) -> Runne
     if best is None or best[2] < (first[0].event.terms.reserve_price or 0):
         raise Problem("no_runner_up")
     return RunnerUp(best[0], best[1], best[2], expires_at)
+
+
+def _cancelled_json(auction: int, offer: Offer | None) -> bytes:
+    return encode({"auction": id_text(auction), "offer": None if offer is None else offer_json(offer)})
 
 
 def _refused(refusal: Refusal) -> Problem:

@@ -1,5 +1,6 @@
 """Routes of trade lists, trade links and proposed trades."""
 
+import asyncio
 from typing import Annotated
 
 import msgspec
@@ -107,7 +108,8 @@ async def wants(services: ServicesDep, caller: Reader, limit: Limit = PAGE_DEFAU
 async def trade_proposals(services: ServicesDep, caller: Reader) -> Response:
     """Trades of two and three users, by what all of them want and are open to trade; 50 at most."""
     matches = await services.trade_lists.matches_around(caller.user_id)
-    found = proposals(caller.user_id, matches, PROPOSALS_MAX)
+    # Where much is wanted it takes tenths of a second, in which no socket of this gateway would be served.
+    found = await asyncio.to_thread(proposals, caller.user_id, matches, PROPOSALS_MAX)
     return answered({"items": [proposal_json(one) for one in found], "next_cursor": None})
 
 

@@ -75,6 +75,17 @@ async def test_a_lease_is_extended(pool: Pool):
     assert await jobs.claim({"a": 1}, "other") == []
 
 
+async def test_the_lease_of_one_kind_does_not_hold_the_jobs_of_another(pool: Pool):
+    """A worker whose end of the one was not recorded works on the other for long."""
+    await pool.execute("DELETE FROM jobs")
+    jobs = JobStore(pool, lease_ms=60_000)
+    await jobs.add([JobRow("short", "1"), JobRow("long", "1")])
+    claims = {job.kind: job.claim for job in await jobs.claim({"short": 1, "long": 1}, "w")}
+    await end_leases(pool)
+    await jobs.extend([claims["long"]])
+    assert [job.kind for job in await jobs.claim({"short": 1, "long": 1}, "other")] == ["short"]
+
+
 async def test_a_job_is_done_together_with_its_effect_or_not_at_all(jobs: JobStore, pool: Pool):
     await jobs.add([JobRow("a", "1")])
     [job] = await jobs.claim({"a": 1}, "w")

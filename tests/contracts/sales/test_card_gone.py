@@ -12,7 +12,7 @@ from domain.auction.events import Closed
 from domain.errors import CARD_GONE
 from domain.ledger.refusals import Refusal
 from domain.money import usd
-from persistence.auctions.reading import AuctionHistory
+from persistence.auctions.reading import AuctionHistory, AuctionListing
 from persistence.ledger.faucet import FUNDS
 from persistence.minting.ownership import Ownership, SeenHolder
 from persistence.notifications.store import Notifications
@@ -87,6 +87,9 @@ async def test_a_sale_whose_card_is_gone_is_cancelled_by_itself(gone: Gone, data
     assert await scene.owner_and_place(kept) == (seller, "free")
     [settlement] = await gone.settlements.of(auction)
     assert (settlement.outcome, settlement.buyer, settlement.price, settlement.copies) == ("cancelled", None, 0, 2)
+    shown = await AuctionListing(scene.pool).get(auction)
+    assert shown is not None
+    assert (shown.status, shown.winner, shown.settled) == ("closed", second, False)
     assert [await gone.told(one) for one in (first, second, seller)] == [[("sale_cancelled", CARD_GONE)]] * 3
     assert await gone.settlements.failures(None, 10) == []
     assert await ledger_findings(database_url) == []

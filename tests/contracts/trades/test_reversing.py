@@ -3,11 +3,13 @@
 import pytest
 
 from domain.errors import COPY_MOVED_ON, INSUFFICIENT_FUNDS
+from domain.ids import first_id_at
 from domain.ledger.books import HOUSE
 from domain.money import usd
 from domain.trade.commands import Reverse
 from domain.trade.state import Status
 from domain.trade.terms import Leg
+from persistence.identity.store import RefreshTokens
 from persistence.ledger.faucet import FUNDS
 from persistence.postgres.pool import Pool
 from tests.contracts.sales.sale_scenes import ARTIST, NOW, STUDIO, a_life, ledger_findings
@@ -78,18 +80,22 @@ async def test_what_cannot_go_back_stays_and_can_be_ordered_again(pool: Pool, da
     assert await ledger_findings(database_url) == []
 
 
-async def test_a_new_log_in_to_an_older_account_protects_a_trade(pool: Pool, database_url: str):
+async def test_a_new_log_in_to_an_older_account_protects_a_trade_also_after_its_log_out(pool: Pool, database_url: str):
     scene = TradeScene(pool)
     async with a_life(database_url) as host:
         ann, bob, cid = [await scene.person() for _ in range(3)]
         await pool.execute(
             "UPDATE users SET created_at = now() - interval '30 days' WHERE user_id IN ($1, $2)", ann, bob
         )
-        await pool.executemany(
-            "INSERT INTO log_ins (family, user_id, expires_at, started_at) VALUES ($1::text, $2, 0, $3)",
-            [(f"f{user}", user, host.clock.now_ms() - age) for user, age in ((ann, 1_000), (bob, 20 * 86_400_000))]
-            + [(f"f{cid}", cid, host.clock.now_ms())],
-        )
+        tokens = RefreshTokens(pool)
+        for user in (ann, cid):
+            await tokens.begin(user, f"f{user}", f"t{user}", host.clock.now_ms() + 60_000)
+            await tokens.end(f"t{user}")
+        await pool.execute(
+            "INSERT INTO audit_entries (entry_id, action, actor_id, subject, details)"
+            " VALUES ($1, 'login.succeeded', $2, '', '{}')",
+            first_id_at(host.clock.now_ms() - 20 * 86_400_000), bob,
+        )  # fmt: skip
         protected = {}
         for giver in (ann, bob):
             [one], [other] = await scene.copies_for(giver), await scene.copies_for(cid)

@@ -150,3 +150,38 @@ async def test_lists_are_bounded(engine: RestEngine, cards: dict[str, int], monk
     problem(await ann.post("/users/me/trade-wants", {"rarity": "common"}), 409, "trade_list_full")
     await ann.post("/users/me/trade-links", {})
     problem(await ann.post("/users/me/trade-links", {}), 409, "trade_list_full")
+
+
+@pytest.fixture
+def one_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists have room for one."""
+    for name in ("HAVES_MAX", "WANTS_MAX", "LINKS_MAX"):
+        monkeypatch.setattr(lists, name, 1)
+
+
+@pytest.mark.usefixtures("one_of_each")
+async def test_what_is_in_a_full_list_can_be_added_again(engine: RestEngine, cards: dict[str, int]):
+    ann, trade_lists = await engine.person(), engine.services.trade_lists
+    copy = await copy_of(engine, cards["Fire"], ann)
+    assert (await call(ann, "PUT", f"/users/me/trade-haves/{copy}")).status_code == 204
+    for what in ({"rarity": "rare"}, {"card": id_text(cards["Fire"])}):
+        first = await want(ann, **what)
+        assert await want(ann, **what) == first
+        await call(ann, "DELETE", f"/users/me/trade-wants/{first['id']}")
+    now_ms, user = engine.services.now_ms(), parse_id(ann.id)
+    # The answer of the first attempt was lost.
+    tokens = {await trade_lists.add_link(user, 7, [], "", now_ms, now_ms + 60_000) for _ in range(2)}
+    assert len(tokens) == 1
+
+
+@pytest.mark.usefixtures("one_of_each")
+async def test_what_nobody_sees_any_more_takes_no_room_in_a_list(engine: RestEngine, cards: dict[str, int]):
+    ann, bob = await engine.person(), await engine.person()
+    copy = await copy_of(engine, cards["Fire"], ann)
+    assert (await ann.post(f"/copies/{copy}/give", {"to": bob.name})).status_code == 200
+    other = await copy_of(engine, cards["Water"], ann)
+    assert await haves(ann) == [other]
+    now_ms, user = engine.services.now_ms(), parse_id(ann.id)
+    for at_ms in (now_ms, now_ms + 1):
+        await engine.services.trade_lists.add_link(user, at_ms, [], "", at_ms, at_ms + 1)
+    assert await engine.pool.fetchval("SELECT count(*) FROM trade_links WHERE user_id = $1", user) == 1

@@ -84,3 +84,34 @@ def test_only_a_protected_trade_can_be_reversed_by_a_moderator_alone():
 def test_a_reversal_that_is_impossible_leaves_the_trade_executed():
     trade = after(executed(START + 500), Reverse(MODERATOR, "v", "stolen"), ReversalDone("copy_moved_on"))
     assert (trade.status, trade.reason) == (Status.EXECUTED, "copy_moved_on")
+
+
+def test_nobody_can_use_up_the_room_that_the_others_have_to_respond():
+    trade = disputed()
+    each = disputes.STATEMENTS_MAX // len(trade.users)
+    for number in range(each - 1):
+        trade = after(trade, Respond(BOB, f"r{number}", "and another thing"))
+    assert refusal(trade, Respond(BOB, "r", "and another thing")) == "trade_full"
+    for number in range(each):
+        trade = after(trade, Respond(ANN, f"s{number}", "it is not"))
+    assert refusal(trade, Respond(ANN, "s", "it is not")) == "trade_full"
+    assert len(case(trade).statements) == disputes.STATEMENTS_MAX
+
+
+def test_a_dispute_rests_while_its_trade_is_reversed():
+    protected = after(executed(START + 500), Dispute(BOB, "d", "it is a forgery"), Respond(ANN, "r", "it is not"))
+    judged = after(protected, Judge(MODERATOR, "j", True, "seen"))
+    appealed = after(judged, Appeal(ANN, "p", "look again"))
+    for trade, late in (
+        (protected, Respond(BOB, "s", "more")),
+        (protected, Judge(MODERATOR, "j", False, "no forgery")),
+        (judged, Appeal(ANN, "p", "look again")),
+        # It would be executed by the log, and reversed by the worker that is at it.
+        (appealed, Judge(OTHER_MODERATOR, "k", False, "no forgery")),
+    ):
+        reversing = after(trade, Reverse(MODERATOR, "v", "stolen account"))
+        assert refusal(reversing, late) == "dispute_not_possible"
+        assert refusal(after(reversing, ReversalDone()), late) == "dispute_not_possible"
+        impossible = after(reversing, ReversalDone("copy_moved_on"))
+        assert impossible.status is Status.DISPUTED
+        after(impossible, late)
