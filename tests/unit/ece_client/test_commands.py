@@ -209,6 +209,21 @@ async def test_a_token_that_is_refused_at_hello_is_replaced_once():
         assert tokens.renewals == ["t1"]
 
 
+async def test_a_token_that_is_refused_by_an_answer_before_the_close_is_replaced_once():
+    async def only_t2(session: Session) -> None:
+        hello = await session.next()
+        if hello["token"] != "t2":
+            await session.refuse(hello, "unauthenticated")
+            await session.socket.close(4501)
+            return
+        await session.answer(hello, session="s", server_time=1, heartbeat_ms=60_000)
+        await session.socket.wait_closed()
+
+    tokens = NumberedTokens()
+    async with serving(only_t2) as (url, _), Client(url, tokens=tokens, options=QUICK):
+        assert tokens.renewals == ["t1"]
+
+
 async def test_tokens_that_are_refused_again_and_again_end_the_client():
     async def nobody(session: Session) -> None:
         await session.next()
