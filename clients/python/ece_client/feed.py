@@ -194,8 +194,11 @@ class Feed(AsyncIterator[Update]):
                     continue
                 self._subscribed(reply)
                 return
-            except ConnectionLost:
-                return
+            except ConnectionLost as lost:
+                if connection.lost is not None:
+                    return
+                # A new token was needed, and REST could not be reached: this connection goes on.
+                wait_s = self._backoff.next_s(lost.retry_after_s)
             except NotAnswered:
                 wait_s = self._backoff.next_s()
             except Refused as refused:
