@@ -11,7 +11,7 @@ const KEY = 'session'
 export function read(): Kept | undefined {
   try {
     const found = JSON.parse(localStorage.getItem(KEY) ?? 'null') as Kept | null
-    const whole = typeof found?.username === 'string' && Array.isArray(found.roles)
+    const whole = found?.id && typeof found.username === 'string' && Array.isArray(found.roles)
     return whole && typeof found.renewAt === 'number' ? found : undefined
   } catch {
     return undefined

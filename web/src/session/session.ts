@@ -1,5 +1,5 @@
 import { Problem } from '../server/problem'
-import { keepSessionBy, plain, rest, type Schema } from '../server/rest'
+import { keepSessionBy, ownName, plain, type Schema } from '../server/rest'
 import { csrfToken } from './csrf'
 import * as kept from './kept'
 
@@ -54,11 +54,9 @@ export async function register(email: string, username: string, password: string
 
 /** What every way to log in ends with: the answer's cookies are set, and here one learns whose they are. */
 export async function begun({ expires_in }: Tokens): Promise<void> {
-  const expiresAt = Date.now() + expires_in * 1000
-  // Enough for the request; then it is kept with the name.
-  const renewAt = expiresAt - RENEW_BEFORE_MS
-  kept.write({ id: '', username: '', roles: [], renewAt })
-  const { id, username, roles } = await rest('get', '/users/me')
+  const renewAt = Date.now() + expires_in * 1000 - RENEW_BEFORE_MS
+  // Kept only with the name: the page may be left before that comes, and would be nobody's when it is loaded again.
+  const { id, username, roles } = await ownName()
   kept.write({ id, username, roles, renewAt })
   set({ id, username, roles })
   for (const listener of [...renewed]) listener()
@@ -128,9 +126,7 @@ export const askFactorBy = (given: () => Promise<boolean>): void => {
 const factorAsked = (): Promise<boolean> => askFactor()
 
 function follow(): void {
-  const found = kept.read()
-  if (found?.id === '') return
-  set(found)
+  set(kept.read())
   for (const listener of [...renewed]) listener()
 }
 

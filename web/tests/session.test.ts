@@ -1,0 +1,77 @@
+import { beforeEach, expect, test, vi } from 'vitest'
+
+/** What the browser remembers between two loads of the page. */
+let storage: Map<string, string>
+let cookie: string
+/** `POST /auth/refresh` and so on, in their order. */
+let asked: string[]
+let answers: Record<string, () => Response | Promise<Response>>
+
+const json = (status: number, body: object) => new Response(JSON.stringify(body), { status })
+const ANN = { id: '0paeqic7k0001', username: 'ann', roles: [] }
+const unauthenticated = () => json(401, { code: 'unauthenticated' })
+
+/** The page is loaded: nothing but the storage and the cookies is left of the one before. */
+async function load() {
+  vi.resetModules()
+  return import('../src/session/session')
+}
+
+const remember = (kept: object) => storage.set('session', JSON.stringify(kept))
+
+beforeEach(() => {
+  storage = new Map()
+  cookie = 'ece_csrf=c'
+  asked = []
+  answers = {
+    'POST /auth/refresh': () => json(200, { token_type: 'cookie', expires_in: 900, csrf_token: 'c' }),
+    'POST /auth/logout': () => {
+      cookie = ''
+      return new Response(null, { status: 204 })
+    },
+    'GET /users/me': () => json(200, ANN),
+  }
+  vi.stubGlobal('localStorage', {
+    getItem: (key: string) => storage.get(key) ?? null,
+    setItem: (key: string, value: string) => void storage.set(key, value),
+    removeItem: (key: string) => void storage.delete(key),
+  })
+  vi.stubGlobal('document', {
+    get cookie() {
+      return cookie
+    },
+  })
+  vi.stubGlobal('location', { protocol: 'http:' })
+  vi.stubGlobal('addEventListener', () => undefined)
+  vi.stubGlobal('navigator', { onLine: false, languages: ['en'] })
+  vi.stubGlobal('fetch', async (address: string, { method }: { method: string }) => {
+    const what = `${method} ${address.replace('/api/v1', '')}`
+    asked.push(what)
+    return answers[what]?.()
+  })
+})
+
+test('a page that was left in the middle of a renewal is the user’s again', async () => {
+  remember({ ...ANN, renewAt: 0 })
+  answers['GET /users/me'] = () => new Promise<Response>(() => undefined)
+  const left = await load()
+  await left.restore()
+  void left.renew()
+  await vi.waitFor(() => expect(asked).toEqual(['POST /auth/refresh', 'GET /users/me']))
+
+  answers['GET /users/me'] = () => json(200, ANN)
+  const { restore, ensureFresh, currentSession } = await load()
+  await restore()
+  expect(currentSession()).toEqual(ANN)
+  expect(await ensureFresh()).toBe(true)
+  expect(currentSession()).toEqual(ANN)
+})
+
+test('a session that ends in the middle of its renewal is over', async () => {
+  remember({ ...ANN, renewAt: 0 })
+  answers['GET /users/me'] = unauthenticated
+  const { restore, renew, currentSession } = await load()
+  await restore()
+  expect(await renew()).toBe(false)
+  expect(currentSession()).toBeUndefined()
+})
