@@ -75,3 +75,25 @@ test('a session that ends in the middle of its renewal is over', async () => {
   expect(await renew()).toBe(false)
   expect(currentSession()).toBeUndefined()
 })
+
+test('requests that need a code at once are answered by one', async () => {
+  const { restore, askFactorBy } = await load()
+  await restore()
+  let dialogs = 0
+  let shown: (given: boolean) => void = () => undefined
+  askFactorBy(() => {
+    dialogs++
+    return new Promise((resolve) => {
+      shown = resolve
+    })
+  })
+  const refused = () => json(403, { code: 'second_factor_required' })
+  answers['GET /admin/audit/check'] = answers['GET /admin/audit'] = refused
+  const { rest } = await import('../src/server/rest')
+  const both = Promise.all([rest('get', '/admin/audit/check'), rest('get', '/admin/audit')])
+  await vi.waitFor(() => expect(dialogs).toBe(1))
+  answers['GET /admin/audit/check'] = answers['GET /admin/audit'] = () => json(200, { items: [] })
+  shown(true)
+  expect(await both).toEqual([{ items: [] }, { items: [] }])
+  expect(dialogs).toBe(1)
+})

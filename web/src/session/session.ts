@@ -123,7 +123,14 @@ let askFactor: () => Promise<boolean> = async () => false
 export const askFactorBy = (given: () => Promise<boolean>): void => {
   askFactor = given
 }
-const factorAsked = (): Promise<boolean> => askFactor()
+let asking: Promise<boolean> | undefined
+/** Once for all requests that need a code now. */
+function factorAsked(): Promise<boolean> {
+  asking ??= askFactor().finally(() => {
+    asking = undefined
+  })
+  return asking
+}
 
 function follow(): void {
   set(kept.read())
