@@ -10,6 +10,7 @@ let answers: Record<string, () => Response | Promise<Response>>
 const json = (status: number, body: object) => new Response(JSON.stringify(body), { status })
 const ANN = { id: '0paeqic7k0001', username: 'ann', roles: [] }
 const unauthenticated = () => json(401, { code: 'unauthenticated' })
+const unreachable = () => Promise.reject(new TypeError('no network'))
 
 /** The page is loaded: nothing but the storage and the cookies is left of the one before. */
 async function load() {
@@ -96,4 +97,42 @@ test('requests that need a code at once are answered by one', async () => {
   shown(true)
   expect(await both).toEqual([{ items: [] }, { items: [] }])
   expect(dialogs).toBe(1)
+})
+
+test('a log-out that reached nobody is not undone by the next load, and is sent again', async () => {
+  remember({ ...ANN, renewAt: Date.now() + 60_000 })
+  answers['POST /auth/logout'] = unreachable
+  const { restore, logOut, currentSession } = await load()
+  await restore()
+  expect(currentSession()).toEqual(ANN)
+  await logOut()
+  expect(currentSession()).toBeUndefined()
+
+  const offline = await load()
+  await offline.restore()
+  expect(await offline.renew()).toBe(false)
+  expect(offline.currentSession()).toBeUndefined()
+  answers['POST /auth/logout'] = () => {
+    cookie = ''
+    return new Response(null, { status: 204 })
+  }
+  const online = await load()
+  await online.restore()
+  expect([online.currentSession(), cookie]).toEqual([undefined, ''])
+  expect(asked).not.toContain('POST /auth/refresh')
+})
+
+test('whoever logs in after such a log-out stays logged in', async () => {
+  remember({ ...ANN, renewAt: Date.now() + 60_000 })
+  answers['POST /auth/logout'] = unreachable
+  const before = await load()
+  await before.restore()
+  await before.logOut()
+  const { restore, begun, currentSession } = await load()
+  await restore()
+  await begun({ token_type: 'cookie', expires_in: 900 } as never)
+  asked.length = 0
+  const after = await load()
+  await after.restore()
+  expect([currentSession(), after.currentSession(), asked]).toEqual([ANN, ANN, []])
 })

@@ -7,6 +7,7 @@ export interface Kept {
 }
 
 const KEY = 'session'
+const LOGGED_OUT = 'logged-out'
 
 export function read(): Kept | undefined {
   try {
@@ -20,6 +21,11 @@ export function read(): Kept | undefined {
 
 export const write = (kept: Kept): void => localStorage.setItem(KEY, JSON.stringify(kept))
 export const forget = (): void => localStorage.removeItem(KEY)
+
+/** The user has logged out, and the server may not know it yet. */
+export const isLoggedOut = (): boolean => localStorage.getItem(LOGGED_OUT) !== null
+export const noteLogOut = (): void => localStorage.setItem(LOGGED_OUT, 'yes')
+export const forgetLogOut = (): void => localStorage.removeItem(LOGGED_OUT)
 
 export function onOtherTab(listener: () => void): void {
   const before = localStorage.getItem(KEY)
