@@ -9,6 +9,7 @@ const UNKNOWN_CODES = new Set(['unavailable', 'internal_error', 'still_running']
 interface Command {
   frame: { op: string; key: string }
   resolve(reply: Reply): void
+  reject(error: Error): void
   retry: ReturnType<typeof setTimeout> | undefined
 }
 
@@ -18,6 +19,8 @@ interface Command {
  */
 export class Outbox {
   readonly #commands = new Map<string, Command>()
+  // Whose they are.
+  #user: string | undefined
   readonly #ask: (frame: object) => Promise<Reply>
 
   constructor(ask: (frame: object) => Promise<Reply>) {
@@ -32,23 +35,32 @@ export class Outbox {
   send(frame: { op: string; key: string }, withinMs: number): Promise<Reply> {
     if (this.#commands.size >= OUTBOX_MAX) return Promise.reject(new NotConnected('too many commands wait'))
     return new Promise((resolve, reject) => {
-      const deadline = setTimeout(() => {
-        this.#remove(frame.key)
-        reject(new OutcomeUnknown('no answer in time'))
-      }, withinMs)
-      const done = (reply: Reply) => {
+      const end = () => {
         clearTimeout(deadline)
         this.#remove(frame.key)
+      }
+      const failed = (error: Error) => {
+        end()
+        reject(error)
+      }
+      const done = (reply: Reply) => {
+        end()
         resolve(reply)
       }
-      const command: Command = { frame, resolve: done, retry: undefined }
+      const deadline = setTimeout(() => failed(new OutcomeUnknown('no answer in time')), withinMs)
+      const command: Command = { frame, resolve: done, reject: failed, retry: undefined }
       this.#commands.set(frame.key, command)
       void this.#attempt(command)
     })
   }
 
-  /** There is a connection again: send what has no answer. */
-  flush(): void {
+  /** There is a connection again, of this user: send what has no answer. As another user it would be another command. */
+  flush(user: string | undefined): void {
+    if (user !== this.#user) {
+      for (const command of [...this.#commands.values()])
+        command.reject(new OutcomeUnknown('the user has changed before the answer'))
+      this.#user = user
+    }
     for (const command of this.#commands.values()) void this.#attempt(command)
   }
 

@@ -152,6 +152,21 @@ test('a bid outlasts the restart of a killed gateway', async () => {
   await expect(answer).resolves.toMatchObject({ ok: true })
 })
 
+test('a bid without an answer is never sent as another user, nor as a guest', async () => {
+  for (const next of [{ id: 'u2', username: 'bob' }, undefined]) {
+    const { socket } = newSocket()
+    await FakeSocket.last.open({ id: 'u1', username: 'ann' })
+    const ended = expect(socket.bid('a', 5, 'k')).rejects.toBeInstanceOf(OutcomeUnknown)
+    await settled()
+    await FakeSocket.last.closeWith(1006)
+    socket.reconnect()
+    await FakeSocket.last.open(next)
+    await ended
+    expect(FakeSocket.last.count('bid')).toBe(0)
+    socket.close()
+  }
+})
+
 test('without any answer a bid ends as unknown, and is not sent any more', async () => {
   const { socket } = newSocket()
   await FakeSocket.last.open()
