@@ -101,6 +101,13 @@ test('a leader has to exceed their own maximum', () => {
   expect(leastBid(AUCTION, 'outbid', 20 * USD)).toBe(10.5 * USD)
 })
 
+test('the least bid is an amount that one can type, and not below a minimum with parts of a cent', () => {
+  const minimum = 10.5 * USD + 1
+  const least = leastBid({ ...AUCTION, minimum }, 'outbid', undefined)
+  expect(least).toBe(10.51 * USD)
+  expect(parseMoney(typedMoney(least))).toBe(least)
+})
+
 test('quick amounts rise, and begin at the least one', () => {
   for (const least of [0.05, 0.99, 10.5, 437.8, 2_960.48, 100_000].map((dollars) => dollars * USD)) {
     const [first, second, third] = quickAmounts(least)
