@@ -75,6 +75,18 @@ test('the end says who won', () => {
   expect(auction).toMatchObject({ status: 'closed', winner: 'bob', closed_reason: 'time' })
 })
 
+test('what was bought below a hidden reserve was sold: the reserve is met', () => {
+  const hidden = { ...ROOM, auction: { ...AUCTION, reserve: 'unmet', buy_now: 20 * USD } as AuctionState }
+  const bought = { bidder: 'cyd', price: 20 * USD, minimum: 20.5 * USD, outcome: 'won' }
+  const closed = { reason: 'buy_now', sold: true, winner: 'cyd', price: 20 * USD }
+  const room = afterUpdate(hidden, { kind: 'event', event: event('bid', bought) }, 0)
+  const ended = afterUpdate(room, { kind: 'event', event: event('closed', closed, 5) }, 0)
+  expect(ended.auction).toMatchObject({ status: 'closed', winner: 'cyd', reserve: 'met' })
+  const unsold = { reason: 'time', sold: false, winner: null, price: 10 * USD }
+  const left = afterUpdate(hidden, { kind: 'event', event: event('closed', unsold) }, 0)
+  expect(left.auction?.reserve).toBe('unmet')
+})
+
 test('bids that come twice stand once, and keep one’s own amount', () => {
   const bid = { seq: 4, at: 50, bidder: 'cyd', price: 12, outcome: 'leading' as const }
   expect(withBids([{ ...bid, amount: 20 }], [bid, { ...bid, seq: 3 }])).toEqual([
