@@ -139,6 +139,23 @@ async def test_at_its_deadline_a_bid_of_unknown_outcome_tells_its_key():
     assert unknown.value.key == "k1"
 
 
+@pytest.mark.parametrize("code", ["unauthenticated", "forbidden", "email_not_verified"])
+async def test_who_lost_access_after_an_unknown_outcome_is_not_told_that_nothing_happened(code: str):
+    async def lost_access(session: Session) -> None:
+        await session.greet()
+        await session.refuse(await session.next(), "unavailable", retry_after_ms=10)
+        await session.refuse(await session.next(), code)
+        await session.refuse(await session.next(), code)
+        await session.socket.wait_closed()
+
+    async with serving(lost_access) as (url, _), Client(url, token="tok", options=QUICK) as client:
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await client.bid("a1", 7, key="k1")
+        with pytest.raises(Refused):
+            await client.bid("a1", 8, key="k2")
+    assert unknown.value.key == "k1"
+
+
 async def test_at_its_deadline_a_bid_that_never_counted_is_refused():
     async def overloaded(session: Session) -> None:
         await session.greet()
