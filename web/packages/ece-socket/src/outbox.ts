@@ -1,16 +1,20 @@
-import { NotConnected, OutcomeUnknown } from './errors'
+import { ConnectionLost, NotConnected, OutcomeUnknown } from './errors'
 import type { Reply } from './frames'
 
 const OUTBOX_MAX = 32
 const RETRY_MS = 500
 // After these nobody knows whether it happened; the same key makes a retry safe. All others: nothing happened.
 const UNKNOWN_CODES = new Set(['unavailable', 'internal_error', 'still_running'])
+// Decided before the key is looked up: they say nothing of an earlier attempt.
+const ACCESS_CODES = new Set(['unauthenticated', 'forbidden', 'email_not_verified'])
 
 interface Command {
   frame: { op: string; key: string }
   resolve(reply: Reply): void
   reject(error: Error): void
   retry: ReturnType<typeof setTimeout> | undefined
+  /** An attempt may have been carried out. */
+  doubtful: boolean
 }
 
 /**
@@ -31,7 +35,10 @@ export class Outbox {
     return this.#commands.size
   }
 
-  /** The definite answer. Rejects with NotConnected (nothing happened) or, after `withinMs`, OutcomeUnknown. */
+  /**
+   * The definite answer. Rejects with NotConnected (nothing happened) or OutcomeUnknown: after `withinMs`, or where the
+   * user may not send it any more.
+   */
   send(frame: { op: string; key: string }, withinMs: number): Promise<Reply> {
     if (this.#commands.size >= OUTBOX_MAX) return Promise.reject(new NotConnected('too many commands wait'))
     return new Promise((resolve, reject) => {
@@ -48,7 +55,7 @@ export class Outbox {
         resolve(reply)
       }
       const deadline = setTimeout(() => failed(new OutcomeUnknown('no answer in time')), withinMs)
-      const command: Command = { frame, resolve: done, reject: failed, retry: undefined }
+      const command: Command = { frame, resolve: done, reject: failed, retry: undefined, doubtful: false }
       this.#commands.set(frame.key, command)
       void this.#attempt(command)
     })
@@ -69,14 +76,18 @@ export class Outbox {
     let reply: Reply
     try {
       reply = await this.#ask(command.frame)
-    } catch {
+    } catch (error) {
+      command.doubtful ||= error instanceof ConnectionLost
       return // the next connection flushes
     }
     if (this.#commands.get(command.frame.key) !== command) return
     if (reply.ok || !UNKNOWN_CODES.has(reply.error.code)) {
-      command.resolve(reply)
+      if (!reply.ok && command.doubtful && ACCESS_CODES.has(reply.error.code))
+        command.reject(new OutcomeUnknown(reply.error.message))
+      else command.resolve(reply)
       return
     }
+    command.doubtful = true
     command.retry = setTimeout(() => void this.#attempt(command), reply.error.retry_after_ms ?? RETRY_MS)
   }
 

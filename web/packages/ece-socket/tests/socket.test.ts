@@ -140,6 +140,21 @@ test('unavailable leaves the outcome open: the same key is sent again', async ()
   await expect(answer).resolves.toMatchObject({ ok: false, error: { code: 'bid_too_low' } })
 })
 
+test('who lost access after an unknown outcome is not told that nothing happened', async () => {
+  const { socket } = newSocket()
+  await FakeSocket.last.open()
+  const ended = expect(socket.bid('a', 5, 'k')).rejects.toBeInstanceOf(OutcomeUnknown)
+  await settled()
+  await FakeSocket.last.fail('bid', { code: 'unavailable', retry_after_ms: 100 })
+  await vi.advanceTimersByTimeAsync(100)
+  await FakeSocket.last.fail('bid', { code: 'unauthenticated' })
+  await ended
+  const refused = socket.bid('a', 6, 'k2')
+  await settled()
+  await FakeSocket.last.fail('bid', { code: 'unauthenticated' })
+  await expect(refused).resolves.toMatchObject({ ok: false, error: { code: 'unauthenticated' } })
+})
+
 test('a bid outlasts the restart of a killed gateway', async () => {
   const { socket } = newSocket()
   await FakeSocket.last.open()
