@@ -6,6 +6,7 @@ const RETRY_MS = 500
 // After these nobody knows whether it happened; the same key makes a retry safe. All others: nothing happened.
 const UNKNOWN_CODES = new Set(['unavailable', 'internal_error', 'still_running'])
 // Decided before the key is looked up: they say nothing of an earlier attempt.
+const NOT_NOW_CODES = new Set(['overloaded', 'rate_limited'])
 const ACCESS_CODES = new Set(['unauthenticated', 'forbidden', 'email_not_verified'])
 
 interface Command {
@@ -81,13 +82,12 @@ export class Outbox {
       return // the next connection flushes
     }
     if (this.#commands.get(command.frame.key) !== command) return
-    if (reply.ok || !UNKNOWN_CODES.has(reply.error.code)) {
-      if (!reply.ok && command.doubtful && ACCESS_CODES.has(reply.error.code))
-        command.reject(new OutcomeUnknown(reply.error.message))
-      else command.resolve(reply)
-      return
-    }
-    command.doubtful = true
+    if (reply.ok) return command.resolve(reply)
+    const { code, message } = reply.error
+    command.doubtful ||= UNKNOWN_CODES.has(code)
+    if (!command.doubtful) return command.resolve(reply)
+    if (ACCESS_CODES.has(code)) return command.reject(new OutcomeUnknown(message))
+    if (!UNKNOWN_CODES.has(code) && !NOT_NOW_CODES.has(code)) return command.resolve(reply)
     command.retry = setTimeout(() => void this.#attempt(command), reply.error.retry_after_ms ?? RETRY_MS)
   }
 

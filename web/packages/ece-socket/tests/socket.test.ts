@@ -155,6 +155,25 @@ test('who lost access after an unknown outcome is not told that nothing happened
   await expect(refused).resolves.toMatchObject({ ok: false, error: { code: 'unauthenticated' } })
 })
 
+test('a bid whose outcome is unknown is sent again after a limit, one that never counted is refused', async () => {
+  const { socket } = newSocket()
+  await FakeSocket.last.open()
+  const answer = socket.bid('a', 5, 'k')
+  await settled()
+  await FakeSocket.last.closeWith(1012)
+  await vi.advanceTimersByTimeAsync(300)
+  await FakeSocket.last.open()
+  await FakeSocket.last.fail('bid', { code: 'rate_limited', retry_after_ms: 100 })
+  await vi.advanceTimersByTimeAsync(100)
+  expect(FakeSocket.last.count('bid')).toBe(2)
+  await FakeSocket.last.reply('bid', { ...bidReply, duplicate: true })
+  await expect(answer).resolves.toMatchObject({ ok: true, duplicate: true })
+  const refused = socket.bid('a', 6, 'k2')
+  await settled()
+  await FakeSocket.last.fail('bid', { code: 'rate_limited', retry_after_ms: 100 })
+  await expect(refused).resolves.toMatchObject({ ok: false, error: { code: 'rate_limited' } })
+})
+
 test('a bid outlasts the restart of a killed gateway', async () => {
   const { socket } = newSocket()
   await FakeSocket.last.open()
