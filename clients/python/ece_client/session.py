@@ -97,7 +97,11 @@ class Session:
         return await connection.request(op, deadline_s, **fields)
 
     async def _subscribe(self, connection: Connection, fields: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._on(connection, "subscribe", self._options.request_deadline_s, fields)
+        reply = await self._on(connection, "subscribe", self._options.request_deadline_s, fields)
+        # The server does not send what a reply covers, also for other feeds of the channel: they are one subscription.
+        for feed in self._feeds.get(str(fields["channel"]), ()):
+            feed.covered(reply)
+        return reply
 
     async def _connected(self, left_s: float) -> Connection:
         """The live connection. Raises NotAnswered where there is none in time, or why there will be none."""

@@ -257,6 +257,23 @@ async def test_a_feed_outlasts_a_renewal_of_its_token_that_reaches_nobody():
     assert len(sessions) == 1
 
 
+async def test_what_only_the_reply_to_another_feed_of_the_channel_has_is_fetched():
+    async def script(session: Session) -> None:
+        await session.greet()
+        await give_state(session, 4)
+        # On the server both feeds are one subscription: what the second reply covers is not sent again.
+        await give_state(session, 6)
+        await give_events(session, 5, 6)
+        await session.socket.wait_closed()
+
+    async with serving(script) as (url, sessions), Client(url) as client, client.follow(CHANNEL) as one:
+        assert brief(await read(one, 1)) == [(4, "subscribed")]
+        async with client.follow(CHANNEL) as other:
+            assert brief(await read(other, 1)) == [(6, "subscribed")]
+            assert brief(await read(one, 2)) == [5, 6]
+    assert subscriptions(sessions) == [None, None, {"epoch": 1, "seq": 4}]
+
+
 async def test_a_channel_that_is_refused_ends_its_feed_only():
     async def script(session: Session) -> None:
         await session.greet()
