@@ -279,6 +279,32 @@ async def test_a_token_that_expires_on_an_open_socket_is_replaced_and_the_bid_se
     assert bids(sessions) == [("a1", 7, "k1")] * 2
 
 
+async def test_a_command_waits_for_a_new_token_no_longer_than_its_deadline():
+    class Slow(NumberedTokens):
+        async def renew(self, refused: str) -> AccessToken:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async def expire(session: Session) -> None:
+        await session.greet()
+        await session.refuse(await session.next(), "unauthenticated")
+        await session.refuse(await session.next(), "unauthenticated")
+        refused_twice.set()
+        await session.socket.wait_closed()
+
+    refused_twice = asyncio.Event()
+    async with serving(expire) as (url, _), Client(url, tokens=Slow()) as client:
+        async with asyncio.timeout(5):
+            with pytest.raises(NotAnswered) as silence:
+                await client.bid("a1", 7, deadline_s=0.2)
+        assert not silence.value.sent
+        waiting = asyncio.create_task(client.bid("a1", 8))
+        async with asyncio.timeout(5):
+            await refused_twice.wait()
+    with pytest.raises(Closed):
+        await waiting
+
+
 async def test_a_token_is_replaced_on_the_open_socket_before_it_expires():
     class ShortLived(NumberedTokens):
         async def access_token(self) -> AccessToken:
