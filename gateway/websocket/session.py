@@ -316,7 +316,9 @@ class Session:
             self._greet(frame, identity)
         held, self._after_hello = self._after_hello or [], None
         for data in held:
-            self.received(data)
+            # A refused hello closes: what followed it was meant for another user than the one before, if there was one.
+            if self._outbox.closed_with is None:
+                self.received(data)
 
     def _hold(self, data: bytes | str) -> None:
         assert self._after_hello is not None, "a hello is being looked up"

@@ -62,6 +62,7 @@ class Subscriptions:
             if len(self._by_channel) >= self._max:
                 raise RequestFailed(errors.OVERLOADED, f"a socket has at most {self._max} subscriptions")
             subscription = PrivateSubscription(self, self._token_is_valid) if private else Subscription(self)
+            subscription.user = None if identity is None else identity.user_id
             self._by_channel[frame.channel] = subscription
         task = asyncio.get_running_loop().create_task(self._subscribe_to(frame, subscription, identity))
         self._tasks.add(task)
@@ -70,7 +71,7 @@ class Subscriptions:
     async def _subscribe_to(self, frame: Subscribe, subscription: Subscription, identity: Identity | None) -> None:
         try:
             reply = await self._hub.subscribe(frame.channel, subscription, frame.since, identity)
-            if identity is not None and not self._is_user(identity.user_id):
+            if identity is not None and not self._may_stay(frame.channel, identity.user_id):
                 self.unsubscribe(frame.channel)
                 raise RequestFailed(errors.UNAUTHENTICATED, "the socket has another user now")
         except Exception as error:
@@ -110,19 +111,24 @@ class Subscriptions:
             if identity is not None and self._hub.may_follow(channel, identity):
                 subscription.user = identity.user_id
                 subscription.catch_up()
-            else:
+            elif subscription.active or identity is None or subscription.user != identity.user_id:
+                # One in flight for this user may have no channel yet: it is checked before its reply.
                 self.unsubscribe(channel)
 
     def _token_is_valid(self) -> bool:
-        return self._is_user(None)
+        try:
+            self._identity()
+        except RequestFailed:
+            return False
+        return True
 
-    def _is_user(self, user: int | None) -> bool:
-        """Whether the token is valid, and of this user if one is given."""
+    def _may_stay(self, channel: str, user: int) -> bool:
+        """Whether the token is valid, of this user, and good for the channel."""
         try:
             identity = self._identity()
         except RequestFailed:
             return False
-        return user in (None, identity.user_id)
+        return identity.user_id == user and self._hub.may_follow(channel, identity)
 
     def close(self) -> None:
         """The socket was closed."""

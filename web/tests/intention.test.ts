@@ -24,6 +24,14 @@ describe('the keys of a form', () => {
     expect(await sent(intention, { amount: 5 })).not.toBe(first)
   })
 
+  it('is the same again after what is not about the request: it may have been done at an earlier try', async () => {
+    for (const code of ['still_running', 'rate_limited', 'overloaded', 'unauthenticated', 'forbidden']) {
+      const intention = new Intention()
+      const first = await sent(intention, { amount: 5 }, new Problem(code, 'not now', 409))
+      expect(await sent(intention, { amount: 5 })).toBe(first)
+    }
+  })
+
   it('is another one after a refusal, and for another content', async () => {
     const intention = new Intention()
     const first = await sent(intention, { amount: 5 }, refused)

@@ -75,6 +75,18 @@ test('the end says who won', () => {
   expect(auction).toMatchObject({ status: 'closed', winner: 'bob', closed_reason: 'time' })
 })
 
+test('what was bought below a hidden reserve was sold: the reserve is met', () => {
+  const hidden = { ...ROOM, auction: { ...AUCTION, reserve: 'unmet', buy_now: 20 * USD } as AuctionState }
+  const bought = { bidder: 'cyd', price: 20 * USD, minimum: 20.5 * USD, outcome: 'won' }
+  const closed = { reason: 'buy_now', sold: true, winner: 'cyd', price: 20 * USD }
+  const room = afterUpdate(hidden, { kind: 'event', event: event('bid', bought) }, 0)
+  const ended = afterUpdate(room, { kind: 'event', event: event('closed', closed, 5) }, 0)
+  expect(ended.auction).toMatchObject({ status: 'closed', winner: 'cyd', reserve: 'met' })
+  const unsold = { reason: 'time', sold: false, winner: null, price: 10 * USD }
+  const left = afterUpdate(hidden, { kind: 'event', event: event('closed', unsold) }, 0)
+  expect(left.auction?.reserve).toBe('unmet')
+})
+
 test('bids that come twice stand once, and keep one’s own amount', () => {
   const bid = { seq: 4, at: 50, bidder: 'cyd', price: 12, outcome: 'leading' as const }
   expect(withBids([{ ...bid, amount: 20 }], [bid, { ...bid, seq: 3 }])).toEqual([
@@ -99,6 +111,13 @@ test('one stands where the server says, whatever one’s own last answer was', (
 test('a leader has to exceed their own maximum', () => {
   expect(leastBid(AUCTION, 'leading', 20 * USD)).toBe(20.5 * USD)
   expect(leastBid(AUCTION, 'outbid', 20 * USD)).toBe(10.5 * USD)
+})
+
+test('the least bid is an amount that one can type, and not below a minimum with parts of a cent', () => {
+  const minimum = 10.5 * USD + 1
+  const least = leastBid({ ...AUCTION, minimum }, 'outbid', undefined)
+  expect(least).toBe(10.51 * USD)
+  expect(parseMoney(typedMoney(least))).toBe(least)
 })
 
 test('quick amounts rise, and begin at the least one', () => {

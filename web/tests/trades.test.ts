@@ -39,6 +39,14 @@ describe('what is known of a trade', () => {
     })
   })
 
+  test('a message that was in a state of REST before it came by the channel stands once', () => {
+    const said = { number: 1, by: 'ann', text: 'Hello' }
+    const state = { ...TRADE, messages: [said], messages_count: 1 } as unknown as TradeState
+    const known = withState(KNOWN, state, 1, 6)
+    expect(afterUpdate(known, event('countered', {}, 5))).toBe(known)
+    expect(afterUpdate(known, event('message', said, 6))).toBe(known)
+  })
+
   test('no more messages are kept than the server has in a state', () => {
     let known = KNOWN
     for (let number = 1; number <= 31; number++)

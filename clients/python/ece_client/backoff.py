@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from ece_client.errors import ConnectionLost, EceError, NotAnswered, OutcomeUnknown, Refused
+from ece_client.errors import ACCESS_CODES, ConnectionLost, EceError, NotAnswered, OutcomeUnknown, Refused
 
 FIRST_S = 0.05
 MAX_S = 1.0
@@ -40,8 +40,9 @@ async def until_known(
 ) -> Answered:
     """Make attempts until the outcome is known. Each has to send the same key; it gets the seconds that are left.
 
-    Raises Refused where the server decided, OutcomeUnknown at the deadline if any attempt may have been carried out,
-    and the last failure if none was. Reads have no key: their outcome does not matter.
+    Raises Refused where the server decided, OutcomeUnknown at the deadline, or where the user may not send it any more,
+    if any attempt may have been carried out, and the last failure if none was. Reads have no key: their outcome does
+    not matter.
     """
     ends_s = time.monotonic() + deadline_s
     backoff = Backoff()
@@ -51,6 +52,8 @@ async def until_known(
             return await attempt(ends_s - time.monotonic())
         except Refused as refused:
             if not refused.retryable:
+                if unknown and key and refused.code in ACCESS_CODES:
+                    raise OutcomeUnknown(key, refused) from refused
                 raise
             failure: EceError = refused
             unknown = unknown or refused.outcome_unknown

@@ -69,8 +69,11 @@ class Connection:
         connection = cls(socket, options, clock, on_update)
         try:
             heartbeat_ms = await connection.hello(token)
-        except BaseException:
+        except BaseException as error:
             await connection.close()
+            # The server answers a bad token, and then closes: only the code says whether another token may do.
+            if isinstance(error, Refused) and connection.lost is not None and connection.lost.final:
+                raise connection.lost from error
             raise
         connection._beating = asyncio.create_task(connection._beat(heartbeat_ms / 1000))
         return connection

@@ -9,6 +9,8 @@ from typing import Any
 # Codes after which the same request with the same key is sent again.
 OUTCOME_UNKNOWN_CODES = frozenset({"unavailable", "internal_error"})
 NOT_NOW_CODES = frozenset({"overloaded", "rate_limited", "still_running"})
+# Decided before the key is looked up: such a refusal says nothing of an earlier attempt under the same key.
+ACCESS_CODES = frozenset({"unauthenticated", "forbidden", "email_not_verified"})
 # 4500–4999 mean "do not reconnect". 1006 stands for a connection that ended without a close frame.
 CLOSE_CODES_FINAL = range(4500, 5000)
 CLOSE_CODE_ABNORMAL = 1006
@@ -78,7 +80,7 @@ class NotAnswered(EceError):
 
 
 class OutcomeUnknown(EceError):
-    """The deadline passed before the outcome of a command was known. Send the same `key` again to learn it."""
+    """The deadline passed, or access was lost, before the outcome was known. Send the same `key` again to learn it."""
 
     def __init__(self, key: str, last: Exception) -> None:
         super().__init__(f"the outcome of the command with the key {key} is unknown: {last}")

@@ -102,6 +102,15 @@ class Feed(AsyncIterator[Update]):
         else:
             self._take(frame)
 
+    def covered(self, reply: Mapping[str, Any]) -> None:
+        """A subscribe of the channel, perhaps of another feed, was answered: what it covers does not come by itself."""
+        known = self._position
+        if self._syncing or self._slow or self._ended is not None or known is None:
+            return
+        if (int(reply["epoch"]), int(reply["seq"])) > (known.epoch, known.seq):
+            self.counts.gaps += 1
+            self._repair("missed")
+
     def end(self, error: EceError) -> None:
         """No more updates: the reader gets what there is, and then the error (Closed: the iteration ends)."""
         self._ended = self._ended or error
@@ -194,8 +203,11 @@ class Feed(AsyncIterator[Update]):
                     continue
                 self._subscribed(reply)
                 return
-            except ConnectionLost:
-                return
+            except ConnectionLost as lost:
+                if connection.lost is not None:
+                    return
+                # A new token was needed, and REST could not be reached: this connection goes on.
+                wait_s = self._backoff.next_s(lost.retry_after_s)
             except NotAnswered:
                 wait_s = self._backoff.next_s()
             except Refused as refused:

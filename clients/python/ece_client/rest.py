@@ -19,8 +19,8 @@ Params = Mapping[str, str | int | bool | None]
 
 PAGE_MAX = 100
 PROBLEM_TEXT_MAX = 200
-# A proxy's answers for a server that it could not reach, or that did not answer it.
-PROXY_STATUSES = frozenset({502, 503, 504})
+# From here on an answer that is not the engine's is that of a proxy whose server did not answer it.
+PROXY_FAILED = 500
 
 
 class AccessToken(Value, frozen=True):
@@ -196,7 +196,7 @@ def _refused(response: httpx.Response) -> Refused:
     try:
         problem = msgspec.json.decode(response.content, type=dict[str, Any])
     except msgspec.DecodeError:
-        code = "unavailable" if response.status_code in PROXY_STATUSES else f"http_{response.status_code}"
+        code = "unavailable" if response.status_code >= PROXY_FAILED else f"http_{response.status_code}"
         return Refused(code, response.text[:PROBLEM_TEXT_MAX], {}, response.status_code)
     message = str(problem.get("detail") or problem.get("title") or "")
     return Refused(str(problem.get("code", f"http_{response.status_code}")), message, problem, response.status_code)

@@ -33,6 +33,7 @@ class Session:
         self._running: asyncio.Task[None] | None = None
         self._token: AccessToken | None = None
         self._authenticating = asyncio.Lock()
+        self._renewals: set[asyncio.Task[None]] = set()
         self._last_failure: EceError | None = None
         self.connections = 0
         self.user: dict[str, Any] | None = None
@@ -48,6 +49,8 @@ class Session:
     async def close(self) -> None:
         """End the connection and all feeds."""
         self._fail(Closed("the client was closed"))
+        for renewal in self._renewals:
+            renewal.cancel()
         if self._running is not None:
             self._running.cancel()
             await asyncio.wait([self._running])
@@ -87,17 +90,42 @@ class Session:
         self, connection: Connection, op: str, deadline_s: float, fields: Mapping[str, Any]
     ) -> dict[str, Any]:
         """One request on this connection."""
-        token = self._token
+        token, ends_s = self._token, time.monotonic() + deadline_s
         try:
             return await connection.request(op, deadline_s, **fields)
         except Refused as refused:
             if refused.code != "unauthenticated" or self._tokens is None:
                 raise
-        await self._authenticate(connection, token)
-        return await connection.request(op, deadline_s, **fields)
+        await self._authenticated(connection, token, ends_s - time.monotonic())
+        return await connection.request(op, ends_s - time.monotonic(), **fields)
+
+    async def _authenticated(self, connection: Connection, used: AccessToken | None, left_s: float) -> None:
+        """Wait for another token on this connection. One that comes later counts for the next request.
+
+        Whoever waits may give up, the renewal may not: a refresh token is good for one use.
+        """
+        if self._failed is not None:
+            raise self._failed
+        renewal = asyncio.create_task(self._authenticate(connection, used))
+        self._renewals.add(renewal)
+        renewal.add_done_callback(self._renewed)
+        if not (await asyncio.wait([renewal], timeout=max(0.0, left_s)))[0]:
+            raise NotAnswered("no new access token in time", sent=False)
+        if renewal.cancelled():
+            raise Closed("the client was closed")
+        renewal.result()
+
+    def _renewed(self, renewal: asyncio.Task[None]) -> None:
+        self._renewals.discard(renewal)
+        if not renewal.cancelled():
+            renewal.exception()  # nobody may wait for it any more
 
     async def _subscribe(self, connection: Connection, fields: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._on(connection, "subscribe", self._options.request_deadline_s, fields)
+        reply = await self._on(connection, "subscribe", self._options.request_deadline_s, fields)
+        # The server does not send what a reply covers, also for other feeds of the channel: they are one subscription.
+        for feed in self._feeds.get(str(fields["channel"]), ()):
+            feed.covered(reply)
+        return reply
 
     async def _connected(self, left_s: float) -> Connection:
         """The live connection. Raises NotAnswered where there is none in time, or why there will be none."""

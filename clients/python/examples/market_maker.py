@@ -66,15 +66,16 @@ class MarketMaker:
     async def _buy(self) -> None:
         me = self._client.user
         assert me is not None
-        leading = looked_at = 0
+        # What is held counts all bids that lead, also those in auctions that are not looked at.
+        left = BUDGET_BIDS * self._quote.bid - (await self._client.wallet.balance()).pending
+        looked_at = 0
         async for state in self._client.auctions.list(status="open", sort="ending"):
             looked_at += 1
-            if leading >= BUDGET_BIDS or looked_at > AUCTIONS_READ_MAX:
+            if left < self._quote.bid or looked_at > AUCTIONS_READ_MAX:
                 return
-            if state.leader == me.username:
-                leading += 1
-            elif state.seller != me.username and state.minimum <= self._quote.bid and await self._is_wanted(state):
-                leading += await self._bid(state)
+            others = me.username not in (state.leader, state.seller)
+            if others and state.minimum <= self._quote.bid and await self._is_wanted(state) and await self._bid(state):
+                left -= self._quote.bid
 
     async def _bid(self, state: AuctionState) -> bool:
         try:

@@ -139,6 +139,23 @@ async def test_at_its_deadline_a_bid_of_unknown_outcome_tells_its_key():
     assert unknown.value.key == "k1"
 
 
+@pytest.mark.parametrize("code", ["unauthenticated", "forbidden", "email_not_verified"])
+async def test_who_lost_access_after_an_unknown_outcome_is_not_told_that_nothing_happened(code: str):
+    async def lost_access(session: Session) -> None:
+        await session.greet()
+        await session.refuse(await session.next(), "unavailable", retry_after_ms=10)
+        await session.refuse(await session.next(), code)
+        await session.refuse(await session.next(), code)
+        await session.socket.wait_closed()
+
+    async with serving(lost_access) as (url, _), Client(url, token="tok", options=QUICK) as client:
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await client.bid("a1", 7, key="k1")
+        with pytest.raises(Refused):
+            await client.bid("a1", 8, key="k2")
+    assert unknown.value.key == "k1"
+
+
 async def test_at_its_deadline_a_bid_that_never_counted_is_refused():
     async def overloaded(session: Session) -> None:
         await session.greet()
@@ -209,6 +226,21 @@ async def test_a_token_that_is_refused_at_hello_is_replaced_once():
         assert tokens.renewals == ["t1"]
 
 
+async def test_a_token_that_is_refused_by_an_answer_before_the_close_is_replaced_once():
+    async def only_t2(session: Session) -> None:
+        hello = await session.next()
+        if hello["token"] != "t2":
+            await session.refuse(hello, "unauthenticated")
+            await session.socket.close(4501)
+            return
+        await session.answer(hello, session="s", server_time=1, heartbeat_ms=60_000)
+        await session.socket.wait_closed()
+
+    tokens = NumberedTokens()
+    async with serving(only_t2) as (url, _), Client(url, tokens=tokens, options=QUICK):
+        assert tokens.renewals == ["t1"]
+
+
 async def test_tokens_that_are_refused_again_and_again_end_the_client():
     async def nobody(session: Session) -> None:
         await session.next()
@@ -245,6 +277,32 @@ async def test_a_token_that_expires_on_an_open_socket_is_replaced_and_the_bid_se
         assert await client.bid("a1", 7, key="k1") == RESULT
     assert [frame.get("token") for frame in sessions[0].frames if frame["op"] == "hello"] == ["t1", "t2"]
     assert bids(sessions) == [("a1", 7, "k1")] * 2
+
+
+async def test_a_command_waits_for_a_new_token_no_longer_than_its_deadline():
+    class Slow(NumberedTokens):
+        async def renew(self, refused: str) -> AccessToken:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async def expire(session: Session) -> None:
+        await session.greet()
+        await session.refuse(await session.next(), "unauthenticated")
+        await session.refuse(await session.next(), "unauthenticated")
+        refused_twice.set()
+        await session.socket.wait_closed()
+
+    refused_twice = asyncio.Event()
+    async with serving(expire) as (url, _), Client(url, tokens=Slow()) as client:
+        async with asyncio.timeout(5):
+            with pytest.raises(NotAnswered) as silence:
+                await client.bid("a1", 7, deadline_s=0.2)
+        assert not silence.value.sent
+        waiting = asyncio.create_task(client.bid("a1", 8))
+        async with asyncio.timeout(5):
+            await refused_twice.wait()
+    with pytest.raises(Closed):
+        await waiting
 
 
 async def test_a_token_is_replaced_on_the_open_socket_before_it_expires():

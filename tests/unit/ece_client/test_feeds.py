@@ -5,7 +5,18 @@ from typing import Any
 
 import pytest
 
-from ece_client import Client, Event, Feed, Options, Position, Refused, Signal, Snapshot
+from ece_client import (
+    AccessToken,
+    Client,
+    ConnectionLost,
+    Event,
+    Feed,
+    Options,
+    Position,
+    Refused,
+    Signal,
+    Snapshot,
+)
 from tests.unit.bench.wire.wire_server import Session, serving
 
 CHANNEL = "auction:a1"
@@ -216,6 +227,51 @@ async def test_signals_come_through_without_a_place_in_the_order():
         updates = await read(feed, 3)
     assert updates[1] == Signal(CHANNEL, "typing", {"by": "ann"})
     assert brief(updates) == [(4, "subscribed"), 5]
+
+
+async def test_a_feed_outlasts_a_renewal_of_its_token_that_reaches_nobody():
+    class Unreachable:
+        renewals = 0
+
+        async def access_token(self) -> AccessToken:
+            return AccessToken(f"t{self.renewals}")
+
+        async def renew(self, refused: str) -> AccessToken:
+            self.renewals += 1
+            if self.renewals == 1:
+                raise ConnectionLost(1006, "REST can't be reached")
+            return await self.access_token()
+
+    async def script(session: Session) -> None:
+        await session.greet()
+        await session.refuse(await session.next(), "unauthenticated")
+        await session.refuse(await session.next(), "unauthenticated")
+        await session.greet()
+        await give_state(session, 4)
+        await session.socket.wait_closed()
+
+    async with (
+        serving(script) as (url, sessions), Client(url, tokens=Unreachable()) as client, client.follow(CHANNEL) as feed
+    ):  # fmt: skip
+        assert brief(await read(feed, 1)) == [(4, "subscribed")]
+    assert len(sessions) == 1
+
+
+async def test_what_only_the_reply_to_another_feed_of_the_channel_has_is_fetched():
+    async def script(session: Session) -> None:
+        await session.greet()
+        await give_state(session, 4)
+        # On the server both feeds are one subscription: what the second reply covers is not sent again.
+        await give_state(session, 6)
+        await give_events(session, 5, 6)
+        await session.socket.wait_closed()
+
+    async with serving(script) as (url, sessions), Client(url) as client, client.follow(CHANNEL) as one:
+        assert brief(await read(one, 1)) == [(4, "subscribed")]
+        async with client.follow(CHANNEL) as other:
+            assert brief(await read(other, 1)) == [(6, "subscribed")]
+            assert brief(await read(one, 2)) == [5, 6]
+    assert subscriptions(sessions) == [None, None, {"epoch": 1, "seq": 4}]
 
 
 async def test_a_channel_that_is_refused_ends_its_feed_only():

@@ -101,6 +101,17 @@ async def test_at_the_deadline_an_unknown_outcome_tells_its_key_and_an_unreachab
             await mine.wallet.deposit(5)
 
 
+@pytest.mark.parametrize("status", [500, 502, 504, 520, 524])
+async def test_a_proxy_that_failed_does_not_say_that_nothing_happened(status: int):
+    def proxy(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, text="<html>the origin has not answered</html>")
+
+    async with client(proxy, options=SHORT) as mine:
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await mine.wallet.deposit(5, key="mine")
+    assert unknown.value.key == "mine"
+
+
 async def test_all_pages_of_a_list_are_read():
     def pages(request: httpx.Request) -> httpx.Response:
         cursor = request.url.params.get("cursor")

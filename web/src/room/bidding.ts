@@ -15,6 +15,8 @@ export function afterReply(amount: number, reply: CommandReply): Attempt {
   return { kind: 'refused', amount, code, message, ...(available !== undefined && { available }) }
 }
 
+const CENT = BASE_UNITS / 100
+
 export type Standing = 'none' | 'leading' | 'outbid'
 
 /** Where the user stands, by what the server said last: the auction's leader, not one's own last answer. */
@@ -30,10 +32,12 @@ export function fateOf({ status, winner }: AuctionState): 'leads' | 'won' | 'hig
   return winner ? 'won' : 'highest'
 }
 
-/** The least that a bid of this user must be; a leader has to exceed their own maximum. */
+/** The least that a bid of this user must be, in whole cents; a leader has to exceed their own maximum. */
 export function leastBid(auction: AuctionState, standing: Standing, maximum: number | undefined): number {
-  if (standing !== 'leading' || maximum === undefined) return auction.minimum
-  return Math.max(auction.minimum, maximum + stepOf(maximum))
+  const leads = standing === 'leading' && maximum !== undefined
+  const least = leads ? Math.max(auction.minimum, maximum + stepOf(maximum)) : auction.minimum
+  // A program may have bid parts of a cent, which nobody can type.
+  return Math.ceil(least / CENT) * CENT
 }
 
 /** Three amounts to choose from, of which the first is the least one. */

@@ -4,6 +4,7 @@ import '../styles/room.css'
 import '../styles/bidding.css'
 import { useTitle } from '../router'
 import type { ScreenProps } from '../screens'
+import { useSession } from '../session/use-session'
 import { Link } from '../shell/link'
 import { Missing } from '../shell/missing'
 import { capital, day, money, text } from '../text/text'
@@ -25,9 +26,11 @@ const PICTURE = '(max-width: 44rem) 5.5rem, (max-width: 68rem) 20rem, 22rem'
 
 export default function RoomPage({ params }: ScreenProps) {
   const room = useRoom(params.auction ?? '')
+  // One's bids are not those of whoever logs in next, in this tab or in another one.
+  const user = useSession()?.id
   if (room.missing) return <Missing title={text.room.notFoundTitle} detail={text.room.notFoundText} />
   const { auction } = room
-  return auction ? <OpenRoom room={{ ...room, auction }} /> : <Loading />
+  return auction ? <OpenRoom key={user} room={{ ...room, auction }} /> : <Loading />
 }
 
 function OpenRoom({ room }: { room: LoadedRoom }) {

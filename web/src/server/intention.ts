@@ -15,7 +15,7 @@ export class Intention {
       this.#kept = undefined
       return done
     } catch (error) {
-      if (error instanceof Problem && !error.isOutcomeUnknown) this.#kept = undefined
+      if (error instanceof Problem && !error.isUndecided) this.#kept = undefined
       throw error
     }
   }

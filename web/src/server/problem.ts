@@ -2,7 +2,17 @@ import type { components } from '../../generated/rest'
 
 type Body = Partial<components['schemas']['ProblemDetails']> & Record<string, unknown>
 
-const UNKNOWN = new Set(['network', 'unavailable', 'internal_error'])
+const UNKNOWN = new Set(['network', 'unavailable', 'internal_error', 'still_running'])
+// Who may send something, and how often, is decided before its key is looked up.
+const BEFORE_THE_KEY = new Set([
+  'overloaded',
+  'rate_limited',
+  'unauthenticated',
+  'forbidden',
+  'email_not_verified',
+  'second_factor_required',
+  'second_factor_invalid',
+])
 
 /** A fault of one field of what was sent. */
 export interface FieldFault {
@@ -42,6 +52,11 @@ export class Problem extends Error {
   /** It may have been done, or may still be. */
   get isOutcomeUnknown(): boolean {
     return UNKNOWN.has(this.code)
+  }
+
+  /** It says nothing of what was sent under the same key before, which may have been done. */
+  get isUndecided(): boolean {
+    return this.isOutcomeUnknown || BEFORE_THE_KEY.has(this.code)
   }
 
   /** A further member of the problem. */

@@ -141,6 +141,12 @@ export function plain<P extends PathOf<'post'>>(
   return once('post', path, sent) as Promise<Answer<'post', P>>
 }
 
+/** Whose the cookies are. Refused, it asks for no others: whoever renews them asks this, and would wait for itself. */
+export function ownName(): Promise<Schema<'Me'>> {
+  const sent = { content: undefined, type: 'application/json' }
+  return repeated('get', '/users/me', sent) as Promise<Schema<'Me'>>
+}
+
 interface Sent extends Always {
   /** Of one intention of the user: with it a change may be sent again. */
   key?: string | undefined

@@ -1,5 +1,5 @@
 import { Problem } from '../server/problem'
-import { keepSessionBy, plain, rest, type Schema } from '../server/rest'
+import { keepSessionBy, ownName, plain, type Schema } from '../server/rest'
 import { csrfToken } from './csrf'
 import * as kept from './kept'
 
@@ -39,7 +39,8 @@ export function onRenewed(listener: () => void): () => void {
 export async function restore(): Promise<void> {
   keepSessionBy({ ready: async () => void (await ensureFresh()), csrf: csrfToken, refused, factorAsked })
   kept.onOtherTab(follow)
-  if (csrfToken() === undefined) return kept.forget()
+  if (kept.isLoggedOut()) await tellLogOut()
+  if (csrfToken() === undefined || kept.isLoggedOut()) return kept.forget()
   const found = kept.read()
   if (found) set(found)
   else await renew().catch(() => false)
@@ -54,11 +55,10 @@ export async function register(email: string, username: string, password: string
 
 /** What every way to log in ends with: the answer's cookies are set, and here one learns whose they are. */
 export async function begun({ expires_in }: Tokens): Promise<void> {
-  const expiresAt = Date.now() + expires_in * 1000
-  // Enough for the request; then it is kept with the name.
-  const renewAt = expiresAt - RENEW_BEFORE_MS
-  kept.write({ id: '', username: '', roles: [], renewAt })
-  const { id, username, roles } = await rest('get', '/users/me')
+  kept.forgetLogOut()
+  const renewAt = Date.now() + expires_in * 1000 - RENEW_BEFORE_MS
+  // Kept only with the name: the page may be left before that comes, and would be nobody's when it is loaded again.
+  const { id, username, roles } = await ownName()
   kept.write({ id, username, roles, renewAt })
   set({ id, username, roles })
   for (const listener of [...renewed]) listener()
@@ -66,13 +66,27 @@ export async function begun({ expires_in }: Tokens): Promise<void> {
 
 /** Ends the session for all tabs, on all gateways. */
 export async function logOut(): Promise<void> {
-  // The cookies go with the answer; without an answer they are of no use once they expire.
-  await plain('/auth/logout', {}).catch(() => undefined)
+  kept.noteLogOut()
+  await tellLogOut()
   forget()
+}
+
+let telling: Promise<void> | undefined
+/** The cookies go with the answer: as long as there is none, they are renewed by nobody, and it is asked for again. */
+function tellLogOut(): Promise<void> {
+  telling ??= plain('/auth/logout', {})
+    .then(kept.forgetLogOut, (error: unknown) => {
+      if (isOver(error)) kept.forgetLogOut()
+    })
+    .finally(() => {
+      telling = undefined
+    })
+  return telling
 }
 
 /** Whether there are cookies that are good for a while. */
 export async function ensureFresh(): Promise<boolean> {
+  if (kept.isLoggedOut()) await tellLogOut()
   const found = kept.read()
   if (!found || csrfToken() === undefined) return false
   return Date.now() < found.renewAt || renew()
@@ -90,16 +104,19 @@ async function renewHere(before: number | undefined): Promise<boolean> {
   // Another tab was first.
   const now = kept.read()
   if (now && now.renewAt !== before && Date.now() < now.renewAt) return true
-  if (csrfToken() === undefined) return end()
+  if (csrfToken() === undefined || kept.isLoggedOut()) return end()
   try {
     await begun(await plain('/auth/refresh', {}))
     return true
   } catch (error) {
-    const over = error instanceof Problem && error.status >= 400 && error.status < 500 && error.status !== 429
-    if (!over) throw error
+    if (!isOver(error)) throw error
     return end()
   }
 }
+
+/** The server has no such session, so there is nothing to be asked again. */
+const isOver = (error: unknown): boolean =>
+  error instanceof Problem && error.status >= 400 && error.status < 500 && error.status !== 429
 
 async function withLock(work: (before: number | undefined) => Promise<boolean>): Promise<boolean> {
   const before = kept.read()?.renewAt
@@ -125,12 +142,17 @@ let askFactor: () => Promise<boolean> = async () => false
 export const askFactorBy = (given: () => Promise<boolean>): void => {
   askFactor = given
 }
-const factorAsked = (): Promise<boolean> => askFactor()
+let asking: Promise<boolean> | undefined
+/** Once for all requests that need a code now. */
+function factorAsked(): Promise<boolean> {
+  asking ??= askFactor().finally(() => {
+    asking = undefined
+  })
+  return asking
+}
 
 function follow(): void {
-  const found = kept.read()
-  if (found?.id === '') return
-  set(found)
+  set(kept.read())
   for (const listener of [...renewed]) listener()
 }
 

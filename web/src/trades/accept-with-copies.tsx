@@ -13,6 +13,7 @@ const SHOWN_MAX = 100
 
 interface Props {
   conditions: readonly Condition[]
+  /** Rejects with a Problem: it is shown here, since what is behind a dialog is not read. */
   accept: (copies: string[]) => Promise<void>
   onClose: () => void
 }

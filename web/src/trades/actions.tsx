@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import { Countdown } from '../auction/countdown'
+import { useIntention } from '../server/intention'
 import { rest } from '../server/rest'
 import { refreshBalance } from '../session/balance'
 import { Link } from '../shell/link'
@@ -84,20 +85,19 @@ function Steps({ trade, me }: { trade: TradeState; me: string }) {
 function Open({ trade, me, live, counter }: Props) {
   const { busy, send } = useCommand()
   const [naming, setNaming] = useState(false)
+  const intention = useIntention()
   const accepted = trade.parties.find(({ id }) => id === me)?.accepted ?? false
   const conditions = sidesOf(trade.legs, me).gives.flatMap((leg) => leg.conditions ?? [])
   const waiting = othersIn(trade, me)
     .filter((party) => !party.accepted)
     .map(({ username }) => username)
     .join(', ')
-  const accept = (copies: string[] = []) =>
-    send('accept', (key) =>
-      rest('post', '/trades/{trade}/accept', {
-        path: { trade: trade.id },
-        key,
-        body: { hash: trade.hash, copies },
-      }),
-    )
+  const accept = (copies: string[], key: string) =>
+    rest('post', '/trades/{trade}/accept', {
+      path: { trade: trade.id },
+      key,
+      body: { hash: trade.hash, copies },
+    })
   return (
     <>
       <p>
@@ -112,7 +112,9 @@ function Open({ trade, me, live, counter }: Props) {
             kind="primary"
             busy={busy === 'accept'}
             disabled={!live}
-            onClick={() => (conditions.length > 0 ? setNaming(true) : void accept())}
+            onClick={() =>
+              conditions.length > 0 ? setNaming(true) : void send('accept', (key) => accept([], key))
+            }
           >
             {text.trades.accept}
           </Button>
@@ -136,7 +138,8 @@ function Open({ trade, me, live, counter }: Props) {
           conditions={conditions}
           onClose={() => setNaming(false)}
           accept={async (copies) => {
-            if (await accept(copies)) setNaming(false)
+            await intention.send([trade.hash, ...copies], (key) => accept(copies, key))
+            setNaming(false)
           }}
         />
       )}

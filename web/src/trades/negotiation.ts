@@ -58,6 +58,8 @@ export function afterUpdate(known: Negotiation, update: Update<TradeState>): Neg
       return withState(known, update.state, update.epoch, update.seq)
     case 'event': {
       const { epoch, seq, type, data } = update.event
+      // REST asks the host, and may know what the channel brings later.
+      if (epoch === known.epoch && seq <= known.seq) return known
       const next = { ...known, epoch, seq }
       if (type !== 'message' || !known.trade) return { ...next, stale: true }
       const said = data as unknown as TradeState['messages'][number]

@@ -135,6 +135,21 @@ async def test_with_another_user_on_the_socket_the_channel_ends():
 
 
 @virtual
+async def test_a_new_token_in_the_same_turn_as_a_subscribe_does_not_end_it():
+    async with gateway() as g:
+        ann = g.client()
+        await ann.hello()
+        wanted = ann.send("subscribe", channel=MINE)
+        await ann.hello(at_s=NOW_S + 1)
+        [reply] = [frame for frame in ann.connection.taken() if frame.get("id") == wanted]
+        assert (reply["ok"], ann.session.subscriptions) == (True, 1)
+        g.inboxes.add(ANN, "card_listed")
+        g.users.received(msgspec.msgpack.encode([ANN]))
+        await turns(8)
+        assert ann.events() == [(1, "card_listed")]
+
+
+@virtual
 async def test_while_the_token_is_not_valid_nothing_is_delivered_and_a_new_one_makes_up_for_it():
     async with gateway() as g:
         ann, _ = await following(g)

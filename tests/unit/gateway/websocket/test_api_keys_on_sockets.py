@@ -9,7 +9,7 @@ from gateway.identity.api_keys import ApiKeyCheck, key_hash, new_key
 from gateway.identity.credentials import Credentials
 from persistence.identity.access_changes import AccessChange
 from persistence.identity.api_keys import KnownKey
-from tests.virtual_time import virtual
+from tests.virtual_time import turns, virtual
 
 KEY_ID = 70
 KEY = new_key()
@@ -78,6 +78,19 @@ async def test_an_unknown_key_or_another_network_is_answered_and_closed() -> Non
             client = g.client(credentials=credentials(g, Stored("bid", networks=networks)), address="127.0.0.1")
             assert code_of(await client.ask("hello", token=key)) == "unauthenticated"
             assert [code for code, _ in client.connection.closed] == [4501]
+
+
+@virtual
+async def test_what_follows_a_refused_key_is_not_done_as_the_user_before() -> None:
+    async with gateway() as g:
+        client = g.client(credentials=credentials(g, Stored("bid")))
+        assert (await client.hello())["ok"]
+        hello = client.send("hello", token=new_key())
+        bid(client)
+        await turns(8)
+        assert [(frame["id"], frame["ok"]) for frame in client.connection.frames] == [(hello, False)]
+        assert [code for code, _ in client.connection.closed] == [4501]
+        assert g.routes.sent == []
 
 
 @virtual

@@ -38,7 +38,9 @@ function afterBid(state: AuctionState, bid: BidData): AuctionState {
 function afterClose(state: AuctionState, event: EventFrame): AuctionState {
   const { reason, winner, price } = event.data as unknown as ClosedData
   const ended: AuctionState = { ...withoutBuyNow(state), status: 'closed', price, closed_reason: reason }
-  return winner === null ? ended : { ...ended, winner }
+  if (winner === null) return ended
+  // A buy-now price is at least the reserve.
+  return { ...ended, winner, reserve: state.reserve === 'none' ? 'none' : 'met' }
 }
 
 function withoutBuyNow(state: AuctionState): AuctionState {

@@ -189,7 +189,7 @@ export class EceSocket {
         this.#attempt = 0
       })
       for (const channel of this.#channels.values()) void this.#subscribe(channel)
-      this.#outbox.flush()
+      this.#outbox.flush(user?.id)
       this.#ping()
     } catch {
       this.#lost(socket, SILENT)

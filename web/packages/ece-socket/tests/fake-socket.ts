@@ -58,11 +58,12 @@ export class FakeSocket {
     await this.receive({ id: this.frame(op).id, ok: false, error: { message: '', server_time: 0, ...error } })
   }
 
-  async open(): Promise<void> {
+  async open(user?: { id: string; username: string }): Promise<void> {
     this.readyState = 1
     this.onopen?.()
     await settled()
-    await this.reply('hello', { session: 's', server_time: Date.now(), heartbeat_ms: 20_000 })
+    const greeting = { session: 's', server_time: Date.now(), heartbeat_ms: 20_000 }
+    await this.reply('hello', { ...greeting, ...(user && { user }) })
   }
 
   async closeWith(code: number): Promise<void> {

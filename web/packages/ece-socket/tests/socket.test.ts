@@ -140,6 +140,40 @@ test('unavailable leaves the outcome open: the same key is sent again', async ()
   await expect(answer).resolves.toMatchObject({ ok: false, error: { code: 'bid_too_low' } })
 })
 
+test('who lost access after an unknown outcome is not told that nothing happened', async () => {
+  const { socket } = newSocket()
+  await FakeSocket.last.open()
+  const ended = expect(socket.bid('a', 5, 'k')).rejects.toBeInstanceOf(OutcomeUnknown)
+  await settled()
+  await FakeSocket.last.fail('bid', { code: 'unavailable', retry_after_ms: 100 })
+  await vi.advanceTimersByTimeAsync(100)
+  await FakeSocket.last.fail('bid', { code: 'unauthenticated' })
+  await ended
+  const refused = socket.bid('a', 6, 'k2')
+  await settled()
+  await FakeSocket.last.fail('bid', { code: 'unauthenticated' })
+  await expect(refused).resolves.toMatchObject({ ok: false, error: { code: 'unauthenticated' } })
+})
+
+test('a bid whose outcome is unknown is sent again after a limit, one that never counted is refused', async () => {
+  const { socket } = newSocket()
+  await FakeSocket.last.open()
+  const answer = socket.bid('a', 5, 'k')
+  await settled()
+  await FakeSocket.last.closeWith(1012)
+  await vi.advanceTimersByTimeAsync(300)
+  await FakeSocket.last.open()
+  await FakeSocket.last.fail('bid', { code: 'rate_limited', retry_after_ms: 100 })
+  await vi.advanceTimersByTimeAsync(100)
+  expect(FakeSocket.last.count('bid')).toBe(2)
+  await FakeSocket.last.reply('bid', { ...bidReply, duplicate: true })
+  await expect(answer).resolves.toMatchObject({ ok: true, duplicate: true })
+  const refused = socket.bid('a', 6, 'k2')
+  await settled()
+  await FakeSocket.last.fail('bid', { code: 'rate_limited', retry_after_ms: 100 })
+  await expect(refused).resolves.toMatchObject({ ok: false, error: { code: 'rate_limited' } })
+})
+
 test('a bid outlasts the restart of a killed gateway', async () => {
   const { socket } = newSocket()
   await FakeSocket.last.open()
@@ -150,6 +184,21 @@ test('a bid outlasts the restart of a killed gateway', async () => {
   expect(FakeSocket.last.frame('bid')).toMatchObject({ auction: 'a', amount: 5, key: 'k' })
   await FakeSocket.last.reply('bid', bidReply)
   await expect(answer).resolves.toMatchObject({ ok: true })
+})
+
+test('a bid without an answer is never sent as another user, nor as a guest', async () => {
+  for (const next of [{ id: 'u2', username: 'bob' }, undefined]) {
+    const { socket } = newSocket()
+    await FakeSocket.last.open({ id: 'u1', username: 'ann' })
+    const ended = expect(socket.bid('a', 5, 'k')).rejects.toBeInstanceOf(OutcomeUnknown)
+    await settled()
+    await FakeSocket.last.closeWith(1006)
+    socket.reconnect()
+    await FakeSocket.last.open(next)
+    await ended
+    expect(FakeSocket.last.count('bid')).toBe(0)
+    socket.close()
+  }
 })
 
 test('without any answer a bid ends as unknown, and is not sent any more', async () => {
