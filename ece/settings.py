@@ -101,7 +101,11 @@ class Chain(Group):
     )
     minting_actors: int = setting(1, "actors of the minting pool; each signs with a fee payer of its own", ge=0, le=16)
     anchor_after_s: int = setting(
-        60, "longest time after which the log of an ended auction is anchored on the chain", "seconds", ge=1, le=86_400
+        60,
+        "longest time after which the log of an ended auction or trade is anchored on the chain",
+        "seconds",
+        ge=1,
+        le=86_400,
     )
     chain_slot_ms: int = setting(SLOT_MS, "time of a slot of the embedded chain", "milliseconds", ge=10, le=60_000)
     chain_faults: str | None = setting(

@@ -25,10 +25,13 @@ class Size(Group):
         le=10_000,
     )
     slots: int = setting(
-        256, "slots that auctions map to; must not change once a database has auctions", ge=1, le=65_536
+        256, "slots that auctions and trades map to; must not change once a database has any", ge=1, le=65_536
     )
     passivate_after_s: int = setting(
-        HostLimits().passivate_after_ms // 1000, "idle time after which an auction leaves memory", "seconds", ge=1
+        HostLimits().passivate_after_ms // 1000,
+        "idle time after which an auction or a trade leaves memory",
+        "seconds",
+        ge=1,
     )
     disk_reserve_bytes: int = setting(
         268_435_456,

@@ -24,9 +24,10 @@ def up(
     """Start the whole engine on this machine; Ctrl-C stops it.
 
     It starts PostgreSQL (the event log), Valkey (publish/subscribe), a local
-    Solana chain, Ray (the hosts, which run the auctions) and the gateway (REST
-    and WebSocket). It restarts a process that dies and prints a message. Data
-    are in .ece/, and the next start continues with them.
+    Solana chain, Ray (the hosts, which run auctions and trades), the gateway
+    (REST and WebSocket) and a worker (background jobs). It restarts a process
+    that dies and prints a message. Data are in .ece/, and the next start
+    continues with them.
 
     Examples:
 
