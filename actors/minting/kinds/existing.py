@@ -6,6 +6,7 @@ from enum import Enum
 from solders.pubkey import Pubkey
 
 from actors.minting.chain_access import asking
+from chain.rpc.answers import AccountState
 from chain.rpc.client import ChainRpc
 from chain.standards.standard import Standard
 
@@ -22,18 +23,25 @@ class Existence(Enum):
 
 
 async def existing(rpc: ChainRpc, addresses: Sequence[Pubkey]) -> tuple[list[Existence], int]:
-    """Of each account, and the slot as of which that is final. Raises ChainFault."""
+    """Of each account, and the slot as of which that is final. Raises ChainFault.
+
+    One without data is not there: anybody can send SOL to an address, only its creation gives it data.
+    """
     if not addresses:
         return [], 0
     async with asking():
         # The final state last: an account that is final is in the newer state, too.
-        newest = await rpc.accounts(addresses, data_slice=(0, 0))
-        final = await rpc.accounts(addresses, commitment="finalized", data_slice=(0, 0))
+        newest = await rpc.accounts(addresses, data_slice=(0, 1))
+        final = await rpc.accounts(addresses, commitment="finalized", data_slice=(0, 1))
     found = [
-        Existence.FOR_GOOD if for_good else Existence.NEWLY if now else Existence.NO
+        Existence.FOR_GOOD if _is_created(for_good) else Existence.NEWLY if _is_created(now) else Existence.NO
         for now, for_good in zip(newest.accounts, final.accounts, strict=True)
     ]
     return found, final.slot
+
+
+def _is_created(account: AccountState | None) -> bool:
+    return account is not None and bool(account.data)
 
 
 async def arrived(rpc: ChainRpc, moves: Sequence[tuple[Standard, Pubkey, Pubkey]]) -> list[int | None]:
