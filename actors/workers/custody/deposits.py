@@ -12,6 +12,7 @@ from typing import Protocol
 import structlog
 
 from actors.workers.job import Job, Later, Retry
+from chain.rpc.errors import ChainError
 from persistence.jobs.store import Claimed
 from persistence.wallets.deposits import Arrival, Deposits, FollowedWallet, Read
 
@@ -71,23 +72,38 @@ class FollowDeposits(Job):
 
     async def run(self, jobs: Sequence[Claimed]) -> list[Later]:
         watched = await self._deposits.watched(self._now_ms(), WALLETS_AT_ONCE)
-        await self.look_at(watched)
+        fault = await self._read_each(watched)
         for _ in range(PAGES_PER_RUN):
             page = await self._deposits.wallets(self._after_user, WALLETS_AT_ONCE)
-            await self.look_at(page)
+            fault = await self._read_each(page) or fault
             self._after_user = page[-1].user if len(page) == WALLETS_AT_ONCE else 0
             if not self._after_user:
                 break
+        if fault is not None:
+            raise fault
         return []
 
     async def look_at(self, wallets: Sequence[FollowedWallet]) -> None:
-        """Credit what has arrived at these wallets. May raise ChainUnavailable and StoreUnavailable."""
+        """Credit what has arrived at these wallets. May raise ChainError, after the others were read, and
+        StoreUnavailable."""
+        fault = await self._read_each(wallets)
+        if fault is not None:
+            raise fault
+
+    async def _read_each(self, wallets: Sequence[FollowedWallet]) -> ChainError | None:
+        """Why one of them could not be read: an endpoint may lack a transaction of one wallet, and have all others."""
         accounts = [self._chain.account_of(wallet.address) for wallet in wallets]
         balances = await self._chain.balances(accounts) if wallets else []
+        last: ChainError | None = None
         for wallet, account, balance in zip(wallets, accounts, balances, strict=True):
             # A reading that was begun goes on even if the balance was moved away meanwhile.
             if balance or wallet.scan_before is not None:
-                await self._read(wallet, account)
+                try:
+                    await self._read(wallet, account)
+                except ChainError as fault:
+                    log.warning("deposits_not_read", user=wallet.user, error=str(fault))
+                    last = fault
+        return last
 
     async def _read(self, wallet: FollowedWallet, account: str) -> None:
         newest, before = wallet.scan_newest, wallet.scan_before
