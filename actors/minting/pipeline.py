@@ -5,6 +5,7 @@ transactions that could both land: another one is signed only after the first ca
 """
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -82,6 +83,7 @@ class Pipeline:
         self._wake = asyncio.Event()
         self.follower = Follower(jobs, chain, self._effects, worker, lambda: asyncio.get_running_loop().time())
         self._claim_max = CLAIM_MAX
+        self._turns = itertools.cycle(self._kinds)
         self._take_over_at = 0.0
         # Why no jobs are taken now; None: they are. Set from outside, and by failures.
         self.paused: str | None = None
@@ -111,9 +113,8 @@ class Pipeline:
         room = self._limits.in_flight_max - self.follower.in_flight
         if self.paused is not None or room < self._limits.room_min:
             return 0
-        claimed = await self._jobs.claim(
-            {name: min(kind.claim_max, room, self._claim_max) for name, kind in self._kinds.items()}, self._worker
-        )
+        alone = self._claim_max == 1
+        claimed = await self._claim_one() if alone else await self._claim(room)
         if claimed:
             try:
                 await self._work_on(claimed)
@@ -122,10 +123,23 @@ class Pipeline:
                     await self._jobs.put_back(claimed, round(self._limits.back_off_first_s * 1000))
                 raise
             except Exception as fault:
-                await self._failed(claimed, fault)
+                await self._failed(claimed, fault, alone=alone or len(claimed) == 1)
             else:
                 self._claim_max = min(2 * self._claim_max, CLAIM_MAX)
         return len(claimed)
+
+    async def _claim(self, room: int) -> list[ChainJob]:
+        return await self._jobs.claim(
+            {name: min(kind.claim_max, room, self._claim_max) for name, kind in self._kinds.items()}, self._worker
+        )
+
+    async def _claim_one(self) -> list[ChainJob]:
+        """A job of the next kind that has one, with those that belong to it."""
+        for _ in self._kinds:
+            claimed = await self._jobs.claim({next(self._turns): 1}, self._worker)
+            if claimed:
+                return claimed
+        return []
 
     async def _work_on(self, claimed: Sequence[ChainJob]) -> None:
         prepared = await self._prepare(claimed)
@@ -151,14 +165,14 @@ class Pipeline:
             return
         await self.follower.add(stored)
 
-    async def _failed(self, claimed: Sequence[ChainJob], fault: Exception) -> None:
+    async def _failed(self, claimed: Sequence[ChainJob], fault: Exception, *, alone: bool) -> None:
         """A fault of this program. Jobs are claimed one by one then, so the one that causes it is alone with it."""
         log.exception("chain_jobs_failed", jobs=len(claimed), exc_info=fault)
         self._claim_max = 1
-        if len(claimed) > 1:
-            await self._jobs.put_back(claimed, 0)
+        if alone:
+            await self._jobs.finish_claimed([], [PoisonedJob(job, repr(fault)) for job in claimed], self._effects)
         else:
-            await self._jobs.finish_claimed([], [PoisonedJob(claimed[0], repr(fault))], self._effects)
+            await self._jobs.put_back(claimed, 0)
 
     async def _prepare(self, claimed: Sequence[ChainJob]) -> list[Prepared]:
         prepared: list[Prepared] = []
