@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 # Jobs of one kind in a claim.
 CLAIM_MAX = 256
+# Jobs whose signer does not answer wait so long.
+SIGNER_MS = 30_000
 # What passes by itself: a chain, a signer, a database or a disk that does not answer.
 _OUTAGES = (ChainFault, SignerUnavailable, StoreError, OSError)
 
@@ -150,9 +152,13 @@ class Pipeline:
         for delay_ms in sorted({one.delay_ms for one in later}):
             await self._jobs.put_back([one.job for one in later if one.delay_ms == delay_ms], delay_ms)
         ready = [one for one in prepared if isinstance(one, Ready)]
-        signed = await self._sign(ready)
-        if not signed:
-            return
+        signed, outage = await self._sign(ready)
+        if signed:
+            await self._send(claimed, ready, signed)
+        if outage is not None:
+            raise outage
+
+    async def _send(self, claimed: Sequence[ChainJob], ready: Sequence[Ready], signed: Sequence[SignedRow]) -> None:
         claim = claimed[0].claim
         assert claim is not None, "it was claimed"
         in_transactions = {job for row in signed for job in row.jobs}
@@ -180,15 +186,21 @@ class Pipeline:
             prepared += await self._kinds[name].prepare([job for job in claimed if job.kind == name], self._payer)
         return prepared
 
-    async def _sign(self, ready: Sequence[Ready]) -> list[SignedRow]:
-        """Signed transactions for these. Jobs that were tried before are simulated, to know why they would fail."""
+    async def _sign(self, ready: Sequence[Ready]) -> tuple[list[SignedRow], SignerUnavailable | None]:
+        """Signed transactions for these, and why there are no more. Jobs that were tried before are simulated, to know
+        why they would fail."""
         signed: list[SignedRow] = []
         for batch in self._assembler.pack(ready):
+            jobs = [one.job for one in batch]
             try:
-                signed.append(await self._assembler.sign(batch, simulate=any(one.job.attempts for one in batch)))
+                signed.append(await self._assembler.sign(batch, simulate=any(job.attempts for job in jobs)))
             except (WouldFail, SignerRefused) as failure:
-                await self._jobs.fail_claimed([one.job for one in batch], str(failure), self._effects)
-        return signed
+                await self._jobs.fail_claimed(jobs, str(failure), self._effects)
+            except SignerUnavailable as outage:
+                # The next claims are of jobs that other keys sign.
+                await self._jobs.put_back([one.job for one in batch if outage.address in one.bundle.signers], SIGNER_MS)
+                return signed, outage
+        return signed, None
 
     def _record(self, ready: Sequence[Ready]) -> Record | None:
         records = [

@@ -8,9 +8,10 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from actors.minting.kinds.kind import Kind, Prepared, Ready
-from actors.minting.pipeline import Pipeline
+from actors.minting.pipeline import SIGNER_MS, Pipeline
 from chain.bundle import Bundle
 from chain.programs.memo import memo
+from chain.signing import SignerUnavailable
 from persistence.chain.rows import ChainJob, DoneJob, OpenTransaction, PoisonedJob, SignedRow
 
 PAYER = Keypair().pubkey()
@@ -66,23 +67,30 @@ class Chain:
 
 
 class Assembler:
-    """A transaction for each job."""
+    """A transaction for every two jobs; the signer of ``silent`` does not answer."""
+
+    def __init__(self, silent: Pubkey | None = None) -> None:
+        self._silent = silent
 
     def pack(self, jobs: Sequence[Ready]) -> list[list[Ready]]:
-        return [[one] for one in jobs]
+        ordered = sorted(jobs, key=lambda one: one.job.id)
+        return [ordered[first : first + 2] for first in range(0, len(ordered), 2)]
 
     async def sign(self, batch: Sequence[Ready], *, simulate: bool) -> SignedRow:
+        if self._silent is not None and any(self._silent in one.bundle.signers for one in batch):
+            raise SignerUnavailable("it waits for an approval", self._silent)
         return SignedRow(batch[0].job.key, b"", str(PAYER), 100, tuple(one.job.id for one in batch))
 
 
 class Memos(Kind):
-    """Jobs that can be done."""
+    """Jobs that can be done, each signed by these keys."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *signers: Pubkey) -> None:
         self.kind = kind  # type: ignore[misc]
+        self._keys = frozenset(signers)
 
     async def prepare(self, jobs: Sequence[ChainJob], payer: Pubkey) -> list[Prepared]:
-        return [Ready(job, Bundle((memo(job.key.encode()),), frozenset(), 1, 1_000)) for job in jobs]
+        return [Ready(job, Bundle((memo(job.key.encode()),), self._keys, 1, 1_000)) for job in jobs]
 
 
 class Faulty(Memos):
@@ -122,3 +130,20 @@ async def test_a_fault_in_a_trade_ends_all_of_its_jobs():
     found = await rounds(pipeline(jobs, Faulty("move", 3)))
     assert (sorted(jobs.poisoned), sorted(jobs.signed)) == ([2, 3], [1, 4])
     assert found < ROUNDS_MAX
+
+
+async def test_jobs_whose_signer_is_silent_wait_and_the_others_are_signed():
+    jobs = Jobs(*[("withdrawal", None), ("mint", None)] * 3, ("mint", None))
+    treasury = Keypair().pubkey()
+    kinds = Memos("mint", Keypair().pubkey()), Memos("withdrawal", treasury)
+    work = pipeline(jobs, *kinds, assembler=Assembler(treasury))
+    outages = 0
+    for _ in range(ROUNDS_MAX):
+        try:
+            if not await work.sign_some():
+                break
+        except SignerUnavailable:
+            outages += 1
+    assert sorted(jobs.signed) == [2, 4, 6, 7]
+    assert jobs.later == dict.fromkeys([1, 3, 5], SIGNER_MS)
+    assert outages == 3

@@ -83,7 +83,10 @@ async def test_one_that_all_sign_is_sent():
 
 @pytest.mark.parametrize(
     ("fault", "becomes"),
-    [(SignerRefused("the policy"), Unfit(JOB, "the policy")), (SignerUnavailable("out"), NotYet(JOB, SIGNER_MS))],
+    [
+        (SignerRefused("the policy"), Unfit(JOB, "the policy")),
+        (SignerUnavailable("out", AUTHORITY.pubkey()), NotYet(JOB, SIGNER_MS)),
+    ],
 )
 async def test_one_that_is_not_signed_is_not_sent_and_raises_nothing(fault: Exception, becomes: Prepared):
     assert await prepared(Fails(fault)) == ([becomes], 0)
