@@ -190,6 +190,9 @@ class Pipeline:
         """Signed transactions for these, and why there are no more. Jobs that were tried before are simulated, to know
         why they would fail."""
         signed: list[SignedRow] = []
+        if ready:
+            # How many jobs fit into a transaction depends on it.
+            await self._assembler.version()
         for batch in self._assembler.pack(ready):
             jobs = [one.job for one in batch]
             try:

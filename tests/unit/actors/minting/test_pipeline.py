@@ -72,6 +72,9 @@ class Assembler:
     def __init__(self, silent: Pubkey | None = None) -> None:
         self._silent = silent
 
+    async def version(self) -> int:
+        return 1
+
     def pack(self, jobs: Sequence[Ready]) -> list[list[Ready]]:
         ordered = sorted(jobs, key=lambda one: one.job.id)
         return [ordered[first : first + 2] for first in range(0, len(ordered), 2)]
