@@ -21,6 +21,8 @@ from persistence.minting.assets import (
 from persistence.minting.requests import CREATE_COLLECTION
 
 UNKNOWN_STANDARD = "this engine does not know the standard"
+# The signer has not given the secret of the standard yet.
+SECRET_MS = 5_000
 # The name and the symbol on the chain, and the URI of the metadata.
 CollectionDocument = Callable[[SetToCreate], Awaitable[tuple[str, str, str]]]
 
@@ -50,6 +52,8 @@ class CreateCollection(Kind):
         standard = None if card_set is None else self._standards.get(card_set.standard)
         if card_set is None or standard is None:
             return Unfit(job, UNKNOWN_STANDARD)
+        if not standard.can_create:
+            return NotYet(job, SECRET_MS)
         address = standard.collection_address(self._authority, job.key)
         if job.attempts:
             [there], slot = await existing(self._rpc, [address])

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from solders.pubkey import Pubkey
 
 from actors.minting.chain_access import asking
-from actors.minting.kinds.collection import UNKNOWN_STANDARD
+from actors.minting.kinds.collection import SECRET_MS, UNKNOWN_STANDARD
 from actors.minting.kinds.existing import UNTIL_FINAL_MS, Existence, existing
 from actors.minting.kinds.kind import Connection, Finished, Kind, NotYet, Prepared, Ready, Record, Unfit
 from chain.rpc.client import ChainRpc
@@ -89,11 +89,13 @@ class MintCopies(Kind):
 
     async def _ended(self, jobs: Sequence[ChainJob], copies: Mapping[int, CopyToMint]) -> dict[int, Prepared]:
         """Jobs that need no transaction, or can't have one now."""
-        ended: dict[int, Prepared] = {
-            job.id: Unfit(job, UNKNOWN_STANDARD)
-            for job in jobs
-            if job.id not in copies or copies[job.id].standard not in self._standards
-        }
+        ended: dict[int, Prepared] = {}
+        for job in jobs:
+            standard = self._standards.get(copies[job.id].standard) if job.id in copies else None
+            if standard is None:
+                ended[job.id] = Unfit(job, UNKNOWN_STANDARD)
+            elif not standard.can_create:
+                ended[job.id] = NotYet(job, SECRET_MS)
         tried = [job for job in jobs if job.attempts and job.id not in ended]
         addresses = [
             self._standards[copies[job.id].standard].asset_address(self._authority, job.key) for job in tried
