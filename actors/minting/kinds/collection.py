@@ -7,6 +7,7 @@ from solders.pubkey import Pubkey
 from actors.minting.chain_access import asking
 from actors.minting.kinds.existing import UNTIL_FINAL_MS, Existence, existing
 from actors.minting.kinds.kind import Connection, Finished, Kind, NotYet, Prepared, Ready, Record, Unfit
+from chain.programs.paid_address import at_paid_address
 from chain.rpc.client import ChainRpc
 from chain.standards.registry import WITHOUT_SECRET
 from chain.standards.standard import CollectionTerms, InvalidTerms, Standard
@@ -55,6 +56,7 @@ class CreateCollection(Kind):
         if not standard.can_create:
             return NotYet(job, SECRET_MS)
         address = standard.collection_address(self._authority, job.key)
+        there = Existence.NO
         if job.attempts:
             [there], slot = await existing(self._rpc, [address])
             if there is Existence.FOR_GOOD:
@@ -70,6 +72,8 @@ class CreateCollection(Kind):
             size = standard.collection_bytes(terms)
             rents = {size: await self._rpc.minimum_balance(size)}
         bundle = standard.create_collection(payer, self._authority, job.key, terms, rents)
+        if there is Existence.PAID:
+            bundle = at_paid_address(bundle)
         signers = standard.collection_signers(self._authority, job.key)
         return Ready(job, bundle, signers, SignedCollection(job.id, str(address), uri))
 
