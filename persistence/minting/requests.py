@@ -24,7 +24,7 @@ from domain.errors import (
 )
 from domain.minting.landing import BATCH_MAX
 from persistence.chain.rows import NEVER_MS
-from persistence.postgres.guard import guard, guarded
+from persistence.postgres.guard import guard
 
 MINT = "mint"
 CREATE_COLLECTION = "create_collection"
@@ -194,11 +194,6 @@ class MintRequests:
                 return MintRefused(NOTHING_TO_MINT)
             await _queue(connection, order, [*kept, *made])
         return None
-
-    async def set_of(self, code: str) -> int | None:
-        """The id of a set."""
-        found: int | None = await guarded(self._pool.fetchval(_SET, code))
-        return found
 
 
 def _copy_fault(own: bool, missing: bool, place: str | None, minted: bool) -> str | None:
