@@ -28,6 +28,8 @@ log = structlog.get_logger()
 CLAIM_MAX = 256
 # Jobs whose signer does not answer wait so long.
 SIGNER_MS = 30_000
+# After this time no more is signed for a claim: its lease (15 s) has to hold until that is stored.
+SIGNED_WITHIN_S = 8.0
 # What passes by itself: a chain, a signer, a database or a disk that does not answer.
 _OUTAGES = (ChainFault, SignerUnavailable, StoreError, OSError)
 
@@ -144,6 +146,7 @@ class Pipeline:
         return []
 
     async def _work_on(self, claimed: Sequence[ChainJob]) -> None:
+        until = asyncio.get_running_loop().time() + SIGNED_WITHIN_S
         prepared = await self._prepare(claimed)
         done = [DoneJob(one.job, one.slot, None) for one in prepared if isinstance(one, Finished)]
         unfit = [PoisonedJob(one.job, one.reason) for one in prepared if isinstance(one, Unfit)]
@@ -152,7 +155,7 @@ class Pipeline:
         for delay_ms in sorted({one.delay_ms for one in later}):
             await self._jobs.put_back([one.job for one in later if one.delay_ms == delay_ms], delay_ms)
         ready = [one for one in prepared if isinstance(one, Ready)]
-        signed, outage = await self._sign(ready)
+        signed, outage = await self._sign(ready, until)
         if signed:
             await self._send(claimed, ready, signed)
         if outage is not None:
@@ -186,14 +189,18 @@ class Pipeline:
             prepared += await self._kinds[name].prepare([job for job in claimed if job.kind == name], self._payer)
         return prepared
 
-    async def _sign(self, ready: Sequence[Ready]) -> tuple[list[SignedRow], SignerUnavailable | None]:
+    async def _sign(self, ready: Sequence[Ready], until: float) -> tuple[list[SignedRow], SignerUnavailable | None]:
         """Signed transactions for these, and why there are no more. Jobs that were tried before are simulated, to know
-        why they would fail."""
+        why they would fail. At least one is signed; what is left at the time ``until`` is put back."""
         signed: list[SignedRow] = []
         if ready:
             # How many jobs fit into a transaction depends on it.
             await self._assembler.version()
-        for batch in self._assembler.pack(ready):
+        batches = self._assembler.pack(ready)
+        for place, batch in enumerate(batches):
+            if place and asyncio.get_running_loop().time() >= until:
+                await self._jobs.put_back([one.job for left in batches[place:] for one in left], 0)
+                break
             jobs = [one.job for one in batch]
             try:
                 signed.append(await self._assembler.sign(batch, simulate=any(job.attempts for job in jobs)))

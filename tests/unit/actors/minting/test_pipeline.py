@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
@@ -27,6 +28,8 @@ class Jobs:
         self.queued = dict(enumerate(jobs, 1))
         self.later: dict[int, int] = {}
         self.signed: list[int] = []
+        # The jobs of each transaction, by claim.
+        self.stored: list[list[tuple[int, ...]]] = []
         self.poisoned: list[int] = []
 
     async def claim(self, jobs_max: Mapping[str, int], worker: str) -> list[ChainJob]:
@@ -54,6 +57,7 @@ class Jobs:
         return []
 
     async def store_signed(self, claim: uuid.UUID, rows: Sequence[SignedRow], *_: Any) -> list[OpenTransaction]:
+        self.stored.append([row.jobs for row in rows])
         for row in rows:
             self.signed += row.jobs
             for job in row.jobs:
@@ -150,3 +154,12 @@ async def test_jobs_whose_signer_is_silent_wait_and_the_others_are_signed():
     assert sorted(jobs.signed) == [2, 4, 6, 7]
     assert jobs.later == dict.fromkeys([1, 3, 5], SIGNER_MS)
     assert outages == 3
+
+
+async def test_what_is_not_signed_in_time_is_put_back_and_what_is_signed_is_stored_before_its_lease_ends(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("actors.minting.pipeline.SIGNED_WITHIN_S", 0.0, raising=False)
+    jobs = Jobs(*[("mint", None)] * 6)
+    assert await rounds(pipeline(jobs, Memos("mint"))) == 3
+    assert jobs.stored == [[(1, 2)], [(3, 4)], [(5, 6)]]

@@ -1,5 +1,6 @@
 """What fits into a transaction depends on its version, which is asked for before the first jobs are packed."""
 
+import math
 import uuid
 from typing import Any
 
@@ -52,7 +53,9 @@ def mint(number: int) -> Ready:
 @pytest.mark.parametrize("version", [0, 1])
 async def test_the_first_transactions_of_an_actor_are_not_too_large(version: int):
     parts: Any = (None, None, TransactionAssembler(Rpc(version), PAYER, [AUTHORITY]))  # type: ignore[arg-type]
-    signed, _ = await Pipeline(*parts, [], PAYER.address, "actor")._sign([mint(number) for number in range(JOBS)])
+    signed, _ = await Pipeline(*parts, [], PAYER.address, "actor")._sign(
+        [mint(number) for number in range(JOBS)], math.inf
+    )
     assert [len(row.raw) for row in signed if len(row.raw) > BYTES_MAX[version]] == []
     assert sorted(_jobs(signed)) == list(range(JOBS))
 
