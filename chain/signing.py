@@ -8,7 +8,15 @@ from solders.signature import Signature
 
 
 class SignerUnavailable(Exception):
-    """The signer did not answer: nothing is known to be wrong with the message, and it can be signed later."""
+    """The signer of ``address`` did not answer: nothing is known to be wrong with the message, and it can be signed
+    later."""
+
+    def __init__(self, text: str, address: Pubkey) -> None:
+        super().__init__(text, address)
+        self.address = address
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class SignerRefused(Exception):

@@ -5,6 +5,7 @@ transactions that could both land: another one is signed only after the first ca
 """
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -25,6 +26,10 @@ log = structlog.get_logger()
 
 # Jobs of one kind in a claim.
 CLAIM_MAX = 256
+# Jobs whose signer does not answer wait so long.
+SIGNER_MS = 30_000
+# After this time no more is signed for a claim: its lease (15 s) has to hold until that is stored.
+SIGNED_WITHIN_S = 8.0
 # What passes by itself: a chain, a signer, a database or a disk that does not answer.
 _OUTAGES = (ChainFault, SignerUnavailable, StoreError, OSError)
 
@@ -82,6 +87,7 @@ class Pipeline:
         self._wake = asyncio.Event()
         self.follower = Follower(jobs, chain, self._effects, worker, lambda: asyncio.get_running_loop().time())
         self._claim_max = CLAIM_MAX
+        self._turns = itertools.cycle(self._kinds)
         self._take_over_at = 0.0
         # Why no jobs are taken now; None: they are. Set from outside, and by failures.
         self.paused: str | None = None
@@ -111,9 +117,8 @@ class Pipeline:
         room = self._limits.in_flight_max - self.follower.in_flight
         if self.paused is not None or room < self._limits.room_min:
             return 0
-        claimed = await self._jobs.claim(
-            {name: min(kind.claim_max, room, self._claim_max) for name, kind in self._kinds.items()}, self._worker
-        )
+        alone = self._claim_max == 1
+        claimed = await self._claim_one() if alone else await self._claim(room)
         if claimed:
             try:
                 await self._work_on(claimed)
@@ -122,12 +127,26 @@ class Pipeline:
                     await self._jobs.put_back(claimed, round(self._limits.back_off_first_s * 1000))
                 raise
             except Exception as fault:
-                await self._failed(claimed, fault)
+                await self._failed(claimed, fault, alone=alone or len(claimed) == 1)
             else:
                 self._claim_max = min(2 * self._claim_max, CLAIM_MAX)
         return len(claimed)
 
+    async def _claim(self, room: int) -> list[ChainJob]:
+        return await self._jobs.claim(
+            {name: min(kind.claim_max, room, self._claim_max) for name, kind in self._kinds.items()}, self._worker
+        )
+
+    async def _claim_one(self) -> list[ChainJob]:
+        """A job of the next kind that has one, with those that belong to it."""
+        for _ in self._kinds:
+            claimed = await self._jobs.claim({next(self._turns): 1}, self._worker)
+            if claimed:
+                return claimed
+        return []
+
     async def _work_on(self, claimed: Sequence[ChainJob]) -> None:
+        until = asyncio.get_running_loop().time() + SIGNED_WITHIN_S
         prepared = await self._prepare(claimed)
         done = [DoneJob(one.job, one.slot, None) for one in prepared if isinstance(one, Finished)]
         unfit = [PoisonedJob(one.job, one.reason) for one in prepared if isinstance(one, Unfit)]
@@ -136,9 +155,13 @@ class Pipeline:
         for delay_ms in sorted({one.delay_ms for one in later}):
             await self._jobs.put_back([one.job for one in later if one.delay_ms == delay_ms], delay_ms)
         ready = [one for one in prepared if isinstance(one, Ready)]
-        signed = await self._sign(ready)
-        if not signed:
-            return
+        signed, outage = await self._sign(ready, until)
+        if signed:
+            await self._send(claimed, ready, signed)
+        if outage is not None:
+            raise outage
+
+    async def _send(self, claimed: Sequence[ChainJob], ready: Sequence[Ready], signed: Sequence[SignedRow]) -> None:
         claim = claimed[0].claim
         assert claim is not None, "it was claimed"
         in_transactions = {job for row in signed for job in row.jobs}
@@ -151,14 +174,14 @@ class Pipeline:
             return
         await self.follower.add(stored)
 
-    async def _failed(self, claimed: Sequence[ChainJob], fault: Exception) -> None:
+    async def _failed(self, claimed: Sequence[ChainJob], fault: Exception, *, alone: bool) -> None:
         """A fault of this program. Jobs are claimed one by one then, so the one that causes it is alone with it."""
         log.exception("chain_jobs_failed", jobs=len(claimed), exc_info=fault)
         self._claim_max = 1
-        if len(claimed) > 1:
-            await self._jobs.put_back(claimed, 0)
+        if alone:
+            await self._jobs.finish_claimed([], [PoisonedJob(job, repr(fault)) for job in claimed], self._effects)
         else:
-            await self._jobs.finish_claimed([], [PoisonedJob(claimed[0], repr(fault))], self._effects)
+            await self._jobs.put_back(claimed, 0)
 
     async def _prepare(self, claimed: Sequence[ChainJob]) -> list[Prepared]:
         prepared: list[Prepared] = []
@@ -166,15 +189,28 @@ class Pipeline:
             prepared += await self._kinds[name].prepare([job for job in claimed if job.kind == name], self._payer)
         return prepared
 
-    async def _sign(self, ready: Sequence[Ready]) -> list[SignedRow]:
-        """Signed transactions for these. Jobs that were tried before are simulated, to know why they would fail."""
+    async def _sign(self, ready: Sequence[Ready], until: float) -> tuple[list[SignedRow], SignerUnavailable | None]:
+        """Signed transactions for these, and why there are no more. Jobs that were tried before are simulated, to know
+        why they would fail. At least one is signed; what is left at the time ``until`` is put back."""
         signed: list[SignedRow] = []
-        for batch in self._assembler.pack(ready):
+        if ready:
+            # How many jobs fit into a transaction depends on it.
+            await self._assembler.version()
+        batches = self._assembler.pack(ready)
+        for place, batch in enumerate(batches):
+            if place and asyncio.get_running_loop().time() >= until:
+                await self._jobs.put_back([one.job for left in batches[place:] for one in left], 0)
+                break
+            jobs = [one.job for one in batch]
             try:
-                signed.append(await self._assembler.sign(batch, simulate=any(one.job.attempts for one in batch)))
+                signed.append(await self._assembler.sign(batch, simulate=any(job.attempts for job in jobs)))
             except (WouldFail, SignerRefused) as failure:
-                await self._jobs.fail_claimed([one.job for one in batch], str(failure), self._effects)
-        return signed
+                await self._jobs.fail_claimed(jobs, str(failure), self._effects)
+            except SignerUnavailable as outage:
+                # The next claims are of jobs that other keys sign.
+                await self._jobs.put_back([one.job for one in batch if outage.address in one.bundle.signers], SIGNER_MS)
+                return signed, outage
+        return signed, None
 
     def _record(self, ready: Sequence[Ready]) -> Record | None:
         records = [

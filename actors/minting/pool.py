@@ -32,7 +32,7 @@ from actors.minting.ports import ChainFault
 from chain.rpc.client import ChainRpc
 from chain.signing import SignerRefused, SignerUnavailable
 from chain.standards.metaplex import metaplex_secret
-from chain.standards.registry import WITHOUT_SECRET, minting_standards
+from chain.standards.registry import STANDARDS, WITHOUT_SECRET, minting_standards
 from chain.standards.standard import Standard
 from chain.storage.files import ContentFiles
 from chain.transactions.swap_message import LOCAL_VERSIONS, SwapBuilder
@@ -63,6 +63,7 @@ CHAIN_JOBS_CHANNEL = "chain_jobs"
 CONNECTIONS_MAX = 4
 DATABASE_RETRY_S = 0.25
 REPORT_S = 2.0
+SIGNER_RETRY_S = 5.0
 # Of the rate that is reported, what an older time counts for.
 RATE_SMOOTHING = 0.7
 
@@ -101,6 +102,8 @@ class MintingMember:
         keys = PlatformKeys(config.keys)
         payer = keys.fee_payer(config.index)
         self._config = config
+        self._keys = keys
+        self._standards = dict(standards)
         self._rpc = rpc
         self._announcer = announcer
         self._status = ChainStatus(pool)
@@ -110,7 +113,7 @@ class MintingMember:
         now_ms = Clock().now_ms
         self._data_keys = DataKeys(DataKeyRows(pool), EnvelopeCipher(config.wallet_secrets, now_ms), now_ms)
         wallets = Wallets(CustodialWallets(pool), self._data_keys.cipher)
-        kinds = all_kinds(config, pool, rpc, keys, wallets, standards, self._changed, self._notified)
+        kinds = all_kinds(config, pool, rpc, keys, wallets, self._standards, self._changed, self._notified)
         worker = f"{config.name}:{os.getpid()}"
         self.pipeline = Pipeline(
             ChainJobs(pool), ChainAccess(rpc), assembler, kinds, payer.address, worker, config.limits
@@ -124,10 +127,19 @@ class MintingMember:
             tasks.create_task(self._data_keys.run(), name="data-keys")
             tasks.create_task(self.pipeline.run(), name="minting")
             tasks.create_task(self._report_for_ever(), name="minting-report")
+            tasks.create_task(self._learn_standards(), name="minting-standards")
             tasks.create_task(
                 listen_for_jobs(self._config.database_url, self.pipeline.wake, CHAIN_JOBS_CHANNEL),
                 name="chain-job-notifications",
             )
+
+    async def _learn_standards(self) -> None:
+        """Ask the signer again that did not answer at the start. Until then jobs of its standard wait."""
+        while not all(one.can_create for one in self._standards.values()):
+            await asyncio.sleep(SIGNER_RETRY_S)
+            found = await minting_standards_of(self._keys)
+            self._standards.clear()
+            self._standards.update(found)
 
     async def _report_for_ever(self) -> None:
         done, loop = 0, asyncio.get_running_loop()
@@ -237,10 +249,13 @@ async def minting_member(config: MintingConfig) -> AsyncIterator[MintingMember]:
 
 
 async def minting_standards_of(keys: PlatformKeys) -> Mapping[str, Standard]:
-    """What this actor can create. Without the signer, Metaplex Core waits for a restart."""
+    """What this actor can create, and what it can create once the signer has answered."""
     try:
         return minting_standards(await metaplex_secret(keys.authority))
-    except (SignerRefused, SignerUnavailable) as error:
+    except SignerUnavailable as error:
+        log.warning("metaplex_core_waits", reason=str(error))
+        return STANDARDS
+    except SignerRefused as error:
         log.warning("no_metaplex_core", reason=str(error))
         return WITHOUT_SECRET
 

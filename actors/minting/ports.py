@@ -39,7 +39,10 @@ class Chain(Protocol):
 
 
 class Assembler(Protocol):
-    """Makes transactions of prepared jobs. ``sign`` may raise ChainFault and WouldFail."""
+    """Makes transactions of prepared jobs. ``sign`` may raise ChainFault and WouldFail, ``version`` ChainFault."""
+
+    async def version(self) -> int:
+        """The version of transactions that the chain takes. ``pack`` takes it for 1 before that is known."""
 
     def pack(self, jobs: Sequence[Ready]) -> list[list[Ready]]:
         """As few batches as fit into one transaction each; no batch exceeds the ``batch_max`` of its jobs."""

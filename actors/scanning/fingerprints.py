@@ -34,11 +34,6 @@ def distance(one: int, other: int) -> int:
     return (one ^ other).bit_count()
 
 
-def bits_text(value: int) -> str:
-    """The fingerprint as PostgreSQL writes a ``bit(256)``."""
-    return f"{value:0{BITS}b}"
-
-
 def _without_shade(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     sigma = WIDTH * _SHADE
     mean = cv2.GaussianBlur(grey, (0, 0), sigma)

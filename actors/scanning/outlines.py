@@ -26,7 +26,7 @@ CONTOURS_MAX = 12
 def outlines(photograph: Pixels) -> list[Outline]:
     """Up to OUTLINES_MAX places where a card may be, the most likely first, in pixels of the photograph."""
     scale = min(1.0, LOOKED_AT_SIDE / max(photograph.shape[:2]))
-    size = (round(photograph.shape[1] * scale), round(photograph.shape[0] * scale))
+    size = (max(1, round(photograph.shape[1] * scale)), max(1, round(photograph.shape[0] * scale)))
     small: Pixels = cv2.resize(photograph, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     found: list[tuple[float, Outline]] = []
     for edges in _edges(small):

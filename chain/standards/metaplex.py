@@ -48,6 +48,10 @@ class MetaplexStandard(Standard):
     def __init__(self, secret: bytes | None = None) -> None:
         self._secret = secret
 
+    @property
+    def can_create(self) -> bool:
+        return self._secret is not None
+
     def asset_address(self, authority: Pubkey, key: str) -> Pubkey:
         return self._keypair(authority, f"asset:{key}").pubkey()
 

@@ -67,6 +67,11 @@ class Standard(ABC):
     holder_filters: ClassVar[Sequence[Mapping[str, Any]]]
     holder_bytes: ClassVar[int]
 
+    @property
+    def can_create(self) -> bool:
+        """Whether it has what it needs to create assets; to read and to move them it needs nothing."""
+        return True
+
     @abstractmethod
     def asset_address(self, authority: Pubkey, key: str) -> Pubkey:
         """Where the asset of this key is."""

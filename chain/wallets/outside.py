@@ -100,6 +100,9 @@ class OutsideDeposits:
         # Read first: what is in no block after that, and is too old, never will be.
         lives = (await self._rpc.call("isBlockhashValid", [str(signed.blockhash), _CONFIRMED], _ValidAnswer)).value
         [status] = await self._rpc.statuses([signed.signature])
+        if status is None and not lives:
+            # Servers have the statuses of some minutes at hand: it may have landed before.
+            [status] = await self._rpc.statuses([signed.signature], search_history=True)
         if status is not None:
             if status.error is not None:
                 return SentDeposit("failed", str(status.error))

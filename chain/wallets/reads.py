@@ -13,6 +13,7 @@ from chain.rpc.answers import AccountState
 from chain.rpc.client import ChainRpc
 from chain.rpc.errors import InvalidAnswer
 from chain.rpc.history import final_transaction, history_of
+from chain.standards.registry import STANDARDS
 
 AMOUNT_BYTES, ADDRESS_BYTES = 8, 32
 CALLS_AT_ONCE = 8
@@ -96,6 +97,23 @@ class CardsOnChain:
         others = [one for one in assets if one not in known]
         known |= dict(zip(others, await self._of_tokens(others), strict=True))
         return [known[one] for one in assets]
+
+    async def in_reach(self, held: Sequence[tuple[str, str, str]]) -> list[bool]:
+        """For each (standard, asset, wallet): whether a transfer from this wallet would find the asset.
+
+        A wallet may have several token accounts. Transfers are from its associated one.
+        """
+        read = [
+            (STANDARDS[standard], Pubkey.from_string(asset), Pubkey.from_string(wallet))
+            for standard, asset, wallet in held
+        ]
+        found = await self._rpc.accounts(
+            [standard.holding_address(asset, wallet) for standard, asset, wallet in read], commitment="finalized"
+        )
+        return [
+            state is not None and standard.holds(state.data, asset, wallet)
+            for (standard, asset, wallet), state in zip(read, found.accounts, strict=True)
+        ]
 
     async def _by_account(self, assets: Sequence[str]) -> dict[str, tuple[str | None, int]]:
         """Of Metaplex Core, and of what the chain does not have: of all that is no mint of tokens."""

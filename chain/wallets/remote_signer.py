@@ -42,11 +42,11 @@ class RemoteSigner:
             async with httpx.AsyncClient(timeout=self._deadline_s, trust_env=False, follow_redirects=False) as client:
                 response = await client.post(self._url, json=body, headers=self._headers)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise SignerUnavailable(f"the signer of {self._address} did not answer: {type(error).__name__}") from None
+            raise self._unavailable(f"did not answer: {type(error).__name__}") from None
         if response.status_code == 403:
             raise SignerRefused(f"the signer of {self._address} refused the message")
         if response.status_code != 200 or len(response.content) > ANSWER_BYTES_MAX:
-            raise SignerUnavailable(f"the signer of {self._address} answered {response.status_code}")
+            raise self._unavailable(f"answered {response.status_code}")
         return self._verified(response.content, message)
 
     def _verified(self, content: bytes, message: bytes) -> Signature:
@@ -56,8 +56,11 @@ class RemoteSigner:
         except (ValueError, msgspec.MsgspecError):
             genuine = False
         if not genuine:
-            raise SignerUnavailable(f"the signer of {self._address} gave a signature that is not right")
+            raise self._unavailable("gave a signature that is not right")
         return signature
+
+    def _unavailable(self, what: str) -> SignerUnavailable:
+        return SignerUnavailable(f"the signer of {self._address} {what}", self._address)
 
     def __repr__(self) -> str:
         return f"RemoteSigner({self._address})"

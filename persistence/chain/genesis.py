@@ -37,6 +37,17 @@ _CREATE_AGAIN = """
     UPDATE chain_jobs j SET state = 'queued', transaction_id = NULL, not_before = 0, finished_at = NULL
     FROM again WHERE j.job_id = again.job_id AND j.state = 'done'
 """
+# So are the nonces of swaps, at theirs: those that are free can be used once they are there.
+_NONCES_AGAIN = """
+    WITH free AS (UPDATE nonce_accounts SET address = NULL, value = NULL WHERE swap_id IS NULL AND address IS NOT NULL)
+    UPDATE chain_jobs SET state = 'queued', transaction_id = NULL, not_before = 0, finished_at = NULL
+    WHERE kind = 'create_nonce' AND state = 'done'
+"""
+# The history of a wallet begins anew.
+_READ_AGAIN = """
+    UPDATE custodial_wallets SET last_signature = NULL, scan_newest = NULL, scan_before = NULL
+    WHERE last_signature IS NOT NULL OR scan_before IS NOT NULL
+"""
 _MINTED = "SELECT count(*) FROM assets WHERE state = 'minted'"
 
 
@@ -71,7 +82,8 @@ class ChainGenesis:
                 return None
             await connection.execute(_EXPIRE, timeout=STATEMENT_TIMEOUT_S)
             queued: str = await connection.execute(_QUEUE_AGAIN, timeout=STATEMENT_TIMEOUT_S)
-            await connection.execute(_CREATE_AGAIN, timeout=STATEMENT_TIMEOUT_S)
+            for again in (_CREATE_AGAIN, _NONCES_AGAIN, _READ_AGAIN):
+                await connection.execute(again, timeout=STATEMENT_TIMEOUT_S)
             minted: int = await connection.fetchval(_MINTED, timeout=STATEMENT_TIMEOUT_S)
         return int(queued.removeprefix("UPDATE ")), minted
 

@@ -333,6 +333,8 @@ async def _end(
         followers = [
             PoisonedJob(ChainJob(*tuple(row)[:-1]), f"what it waits for has failed: {reasons[row[-1]]}")
             for row in waiting
+            # One that was claimed with the job that it waits for may have ended for itself.
+            if row[0] not in reasons
         ]
         everyone = [*poisoned, *followers]
         texts = [one.reason[:ERROR_MAX] for one in everyone]

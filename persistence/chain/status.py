@@ -13,7 +13,7 @@ from persistence.jobs.store import NOW_MS
 from persistence.postgres.guard import guarded
 
 # Poisoned jobs that an operator can retry. What a failed withdrawal took is given back, so it is never tried again.
-RETRIED = ("anchor", "create_collection", "mint")
+RETRIED = ("anchor", "create_collection", "mint", "sweep")
 COUNTED_MAX = 200_000
 PAGE_MAX = 1_000
 # An actor that has not reported for this long is gone.

@@ -123,11 +123,6 @@ _CREATED = """
     UPDATE collections SET created_slot = given.slot FROM unnest($1::bigint[], $2::bigint[]) AS given (job_id, slot)
     WHERE collections.job_id = given.job_id
 """
-_HELD = """
-    UPDATE assets SET holder = given.holder, holder_slot = given.slot
-    FROM unnest($1::text[], $2::text[], $3::bigint[]) AS given (address, holder, slot)
-    WHERE assets.address = given.address AND coalesce(holder_slot, 0) <= given.slot
-"""
 _COUNT = """
     UPDATE mints SET done = mints.done + given.done, poisoned = mints.poisoned + given.poisoned, seq = seq + 1,
         updated_at = (extract(epoch FROM statement_timestamp()) * 1000)::bigint
@@ -198,11 +193,6 @@ async def record_signed_collections(connection: PoolConnectionProxy, collections
 async def record_created(connection: PoolConnectionProxy, jobs: Sequence[DoneJob]) -> None:
     """These collections are on the chain for good."""
     await connection.execute(_CREATED, [one.job.id for one in jobs], [one.slot for one in jobs])
-
-
-async def record_held(connection: PoolConnectionProxy, held: Sequence[tuple[str, str, int]]) -> None:
-    """(Asset, holder, slot) of assets that have moved, for good. What is known as of a later slot stays."""
-    await connection.execute(_HELD, *(list(column) for column in zip(*held, strict=True)))
 
 
 async def record_minted(

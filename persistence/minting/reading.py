@@ -107,7 +107,7 @@ class Mints:
             return len(await self._retry(connection, jobs))
 
     async def retry_jobs(self, jobs: Sequence[int]) -> int:
-        """Queue these poisoned jobs again, of any kind; how many that were."""
+        """Queue these poisoned jobs again, of the kinds that can be retried; how many that were."""
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             return len(await self._retry(connection, jobs))
 

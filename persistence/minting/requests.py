@@ -24,7 +24,7 @@ from domain.errors import (
 )
 from domain.minting.landing import BATCH_MAX
 from persistence.chain.rows import NEVER_MS
-from persistence.postgres.guard import guard, guarded
+from persistence.postgres.guard import guard
 
 MINT = "mint"
 CREATE_COLLECTION = "create_collection"
@@ -189,15 +189,11 @@ class MintRequests:
             made = await _make(connection, order, {row[0]: 1 for row in rows if row[1] is None})
             if isinstance(made, MintRefused):
                 return made
-            kept = [row[1] for row in rows if row[1] is not None]
-            await connection.execute(_LOCK_COPIES, kept, timeout=REQUEST_TIMEOUT_S)
+            kept = await _still_free(connection, order, [row[1] for row in rows if row[1] is not None])
+            if not kept and not made:
+                return MintRefused(NOTHING_TO_MINT)
             await _queue(connection, order, [*kept, *made])
         return None
-
-    async def set_of(self, code: str) -> int | None:
-        """The id of a set."""
-        found: int | None = await guarded(self._pool.fetchval(_SET, code))
-        return found
 
 
 def _copy_fault(own: bool, missing: bool, place: str | None, minted: bool) -> str | None:
@@ -208,6 +204,17 @@ def _copy_fault(own: bool, missing: bool, place: str | None, minted: bool) -> st
     if minted:
         return ALREADY_MINTED
     return None if place == "free" else COPY_NOT_FREE
+
+
+async def _still_free(connection: PoolConnectionProxy, order: MintOrder, copies: Sequence[int]) -> list[int]:
+    """Those of these that the requester may mint, locked: one may have been sold, or minted, since it was found."""
+    await connection.execute(_LOCK_COPIES, copies, timeout=REQUEST_TIMEOUT_S)
+    rows = await connection.fetch(_COPIES, copies, timeout=REQUEST_TIMEOUT_S)
+    return [
+        copy
+        for copy, owner, place, minted in rows
+        if _copy_fault(owner == order.requester, owner is None, place, minted) is None
+    ]
 
 
 async def _make(connection: PoolConnectionProxy, order: MintOrder, counts: dict[int, int]) -> list[int] | MintRefused:

@@ -109,12 +109,15 @@ class Swaps:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def side(self, offer: Offer, place: str) -> Side | SwapRefusal:
-        """One side with its assets, as far as the wallet is the user's and holds them. ``place`` names it in errors."""
+    async def side(self, offer: Offer, place: str, *, held: bool = True) -> Side | SwapRefusal:
+        """One side with its assets, as far as the wallet is the user's and holds them. ``place`` names it in errors.
+
+        Not ``held``: it may have given them away already.
+        """
         if not await guarded(self._pool.fetchval(_LINKED, offer.wallet, offer.user)):
             return SwapRefusal(WALLET_NOT_LINKED, fields={"wallet": place})
         rows = {row[0]: row for row in await guarded(self._pool.fetch(_COPIES, list(offer.copies)))}
-        given = [_given(copy, rows, offer) for copy in offer.copies]
+        given = [_given(copy, rows, offer, held) for copy in offer.copies]
         for one in given:
             if isinstance(one, SwapRefusal):
                 return one
@@ -215,7 +218,7 @@ async def _take_nonce(connection: PoolConnectionProxy, swap: int) -> None:
         await add_chain_jobs(connection, [ChainJobRow(CREATE_NONCE, str(number))])
 
 
-def _given(copy: int, rows: Mapping[int, asyncpg.Record], offer: Offer) -> GivenCopy | SwapRefusal:
+def _given(copy: int, rows: Mapping[int, asyncpg.Record], offer: Offer, held: bool) -> GivenCopy | SwapRefusal:
     named = {"copy": id_text(copy)}
     if copy not in rows:
         return SwapRefusal(COPY_NOT_FOUND, fields=named)
@@ -224,6 +227,6 @@ def _given(copy: int, rows: Mapping[int, asyncpg.Record], offer: Offer) -> Given
         return SwapRefusal(NOT_YOUR_COPY, fields=named)
     if not minted:
         return SwapRefusal(NOT_MINTED, fields=named)
-    if holder != offer.wallet:
+    if held and holder != offer.wallet:
         return SwapRefusal(NOT_IN_WALLET, fields=named)
     return GivenCopy(copy, card, asset, standard, collection, _read_royalty(royalty))

@@ -7,6 +7,7 @@ from solders.pubkey import Pubkey
 from actors.minting.chain_access import asking
 from actors.minting.kinds.existing import UNTIL_FINAL_MS, Existence, existing
 from actors.minting.kinds.kind import Connection, Finished, Kind, NotYet, Prepared, Ready, Record, Unfit
+from chain.programs.paid_address import at_paid_address
 from chain.rpc.client import ChainRpc
 from chain.standards.registry import WITHOUT_SECRET
 from chain.standards.standard import CollectionTerms, InvalidTerms, Standard
@@ -21,6 +22,8 @@ from persistence.minting.assets import (
 from persistence.minting.requests import CREATE_COLLECTION
 
 UNKNOWN_STANDARD = "this engine does not know the standard"
+# The signer has not given the secret of the standard yet.
+SECRET_MS = 5_000
 # The name and the symbol on the chain, and the URI of the metadata.
 CollectionDocument = Callable[[SetToCreate], Awaitable[tuple[str, str, str]]]
 
@@ -50,7 +53,10 @@ class CreateCollection(Kind):
         standard = None if card_set is None else self._standards.get(card_set.standard)
         if card_set is None or standard is None:
             return Unfit(job, UNKNOWN_STANDARD)
+        if not standard.can_create:
+            return NotYet(job, SECRET_MS)
         address = standard.collection_address(self._authority, job.key)
+        there = Existence.NO
         if job.attempts:
             [there], slot = await existing(self._rpc, [address])
             if there is Existence.FOR_GOOD:
@@ -66,6 +72,8 @@ class CreateCollection(Kind):
             size = standard.collection_bytes(terms)
             rents = {size: await self._rpc.minimum_balance(size)}
         bundle = standard.create_collection(payer, self._authority, job.key, terms, rents)
+        if there is Existence.PAID:
+            bundle = at_paid_address(bundle)
         signers = standard.collection_signers(self._authority, job.key)
         return Ready(job, bundle, signers, SignedCollection(job.id, str(address), uri))
 

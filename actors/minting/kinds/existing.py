@@ -6,6 +6,7 @@ from enum import Enum
 from solders.pubkey import Pubkey
 
 from actors.minting.chain_access import asking
+from chain.rpc.answers import AccountState
 from chain.rpc.client import ChainRpc
 from chain.standards.standard import Standard
 
@@ -14,26 +15,35 @@ UNTIL_FINAL_MS = 5_000
 
 
 class Existence(Enum):
-    """``NEWLY``: in a block that can still be rolled back."""
+    """``NEWLY``: in a block that can still be rolled back. ``PAID``: only SOL is there, which anybody can send."""
 
     NO = "no"
+    PAID = "paid"
     NEWLY = "newly"
     FOR_GOOD = "for good"
 
 
 async def existing(rpc: ChainRpc, addresses: Sequence[Pubkey]) -> tuple[list[Existence], int]:
-    """Of each account, and the slot as of which that is final. Raises ChainFault."""
+    """Of each account, and the slot as of which that is final. Raises ChainFault.
+
+    Only the creation of an account gives it data.
+    """
     if not addresses:
         return [], 0
     async with asking():
         # The final state last: an account that is final is in the newer state, too.
-        newest = await rpc.accounts(addresses, data_slice=(0, 0))
-        final = await rpc.accounts(addresses, commitment="finalized", data_slice=(0, 0))
-    found = [
-        Existence.FOR_GOOD if for_good else Existence.NEWLY if now else Existence.NO
-        for now, for_good in zip(newest.accounts, final.accounts, strict=True)
-    ]
+        newest = await rpc.accounts(addresses, data_slice=(0, 1))
+        final = await rpc.accounts(addresses, commitment="finalized", data_slice=(0, 1))
+    found = [_existence(now, for_good) for now, for_good in zip(newest.accounts, final.accounts, strict=True)]
     return found, final.slot
+
+
+def _existence(now: AccountState | None, for_good: AccountState | None) -> Existence:
+    if for_good is not None and for_good.data:
+        return Existence.FOR_GOOD
+    if now is None:
+        return Existence.NO
+    return Existence.NEWLY if now.data else Existence.PAID
 
 
 async def arrived(rpc: ChainRpc, moves: Sequence[tuple[Standard, Pubkey, Pubkey]]) -> list[int | None]:

@@ -1,14 +1,16 @@
 """Mints copies of cards, each to the custodial wallet of its owner."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from solders.pubkey import Pubkey
 
 from actors.minting.chain_access import asking
-from actors.minting.kinds.collection import UNKNOWN_STANDARD
+from actors.minting.kinds.collection import SECRET_MS, UNKNOWN_STANDARD
 from actors.minting.kinds.existing import UNTIL_FINAL_MS, Existence, existing
 from actors.minting.kinds.kind import Connection, Finished, Kind, NotYet, Prepared, Ready, Record, Unfit
+from chain.programs.paid_address import at_paid_address
 from chain.rpc.client import ChainRpc
 from chain.standards.registry import WITHOUT_SECRET
 from chain.standards.standard import AssetTerms, InvalidTerms, Standard
@@ -67,7 +69,7 @@ class MintCopies(Kind):
 
     async def prepare(self, jobs: Sequence[ChainJob], payer: Pubkey) -> list[Prepared]:
         copies = await self._assets.copies_of([job.id for job in jobs])
-        ended = await self._ended(jobs, copies)
+        ended, paid = await self._ended(jobs, copies)
         left = [job for job in jobs if job.id not in ended and job.id in copies]
         wanted = [copies[job.id] for job in left]
         collections = await self._collections(wanted)
@@ -84,16 +86,23 @@ class MintCopies(Kind):
                 prepared.append(NotYet(job, COLLECTION_MS))
             else:
                 address, document = collection.address, documents[copy.copy]
-                prepared.append(await self._built(job, copy, address, owners[copy.owner], document, payer))
+                built = await self._built(job, copy, address, owners[copy.owner], document, payer)
+                if isinstance(built, Ready) and job.id in paid:
+                    built = replace(built, bundle=at_paid_address(built.bundle))
+                prepared.append(built)
         return prepared
 
-    async def _ended(self, jobs: Sequence[ChainJob], copies: Mapping[int, CopyToMint]) -> dict[int, Prepared]:
-        """Jobs that need no transaction, or can't have one now."""
-        ended: dict[int, Prepared] = {
-            job.id: Unfit(job, UNKNOWN_STANDARD)
-            for job in jobs
-            if job.id not in copies or copies[job.id].standard not in self._standards
-        }
+    async def _ended(
+        self, jobs: Sequence[ChainJob], copies: Mapping[int, CopyToMint]
+    ) -> tuple[dict[int, Prepared], set[int]]:
+        """Jobs that need no transaction, or can't have one now; and those at whose addresses SOL is."""
+        ended: dict[int, Prepared] = {}
+        for job in jobs:
+            standard = self._standards.get(copies[job.id].standard) if job.id in copies else None
+            if standard is None:
+                ended[job.id] = Unfit(job, UNKNOWN_STANDARD)
+            elif not standard.can_create:
+                ended[job.id] = NotYet(job, SECRET_MS)
         tried = [job for job in jobs if job.attempts and job.id not in ended]
         addresses = [
             self._standards[copies[job.id].standard].asset_address(self._authority, job.key) for job in tried
@@ -104,7 +113,7 @@ class MintCopies(Kind):
                 ended[job.id] = Finished(job, slot)
             elif there is Existence.NEWLY:
                 ended[job.id] = NotYet(job, UNTIL_FINAL_MS)
-        return ended
+        return ended, {job.id for job, there in zip(tried, found, strict=True) if there is Existence.PAID}
 
     async def _collections(self, wanted: Sequence[CopyToMint]) -> dict[tuple[str, int], Collection]:
         """Those that are on the chain, confirmed at least, and those that have failed."""
@@ -116,7 +125,7 @@ class MintCopies(Kind):
         new = [(key, one.address) for key, one in found.items() if one.address is not None and not one.final]
         there, _ = await existing(self._rpc, [Pubkey.from_string(address) for _, address in new])
         for (key, _), existence in zip(new, there, strict=True):
-            if existence is Existence.NO and not found[key].failed:
+            if existence in (Existence.NO, Existence.PAID) and not found[key].failed:
                 del found[key]
         return found
 

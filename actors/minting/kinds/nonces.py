@@ -7,6 +7,7 @@ from solders.pubkey import Pubkey
 from actors.minting.chain_access import asking
 from actors.minting.kinds.existing import UNTIL_FINAL_MS, Existence, existing
 from actors.minting.kinds.kind import Connection, Finished, Kind, NotYet, Prepared, Ready, Unfit
+from chain.programs.paid_address import at_paid_address
 from chain.rpc.client import ChainRpc
 from chain.transactions.nonce import (
     NONCE_BYTES,
@@ -48,7 +49,8 @@ class CreateNonces(Kind):
             return Finished(job, slot)
         if state is Existence.NEWLY:
             return NotYet(job, UNTIL_FINAL_MS)
-        return Ready(job, create_nonce(payer, self._authority, job.key, self._authority, rent))
+        bundle = create_nonce(payer, self._authority, job.key, self._authority, rent)
+        return Ready(job, at_paid_address(bundle) if state is Existence.PAID else bundle)
 
 
 class AdvanceNonces(Kind):

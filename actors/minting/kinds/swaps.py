@@ -17,7 +17,7 @@ from actors.minting.kinds.kind import Finished, Kind, NotYet, Prepared, Unfit
 from actors.minting.kinds.nonces import nonces_on_chain
 from chain.rpc.answers import SignatureStatus
 from chain.rpc.client import ChainRpc
-from chain.signing import Signer
+from chain.signing import Signer, SignerRefused, SignerUnavailable
 from chain.transactions.cosigned import stored_message
 from chain.transactions.nonce import Nonce, NonceAccount
 from chain.transactions.packing import TooLarge
@@ -31,6 +31,7 @@ log = structlog.get_logger()
 
 RESEND_MS = 1_000
 KEY_MISSING_MS = 60_000
+SIGNER_MS = 15_000
 # A read of the chain that is older than the last use of the nonce.
 STALE_MS = 1_000
 # A transaction that has not landed after this time is made void.
@@ -114,7 +115,7 @@ class SendSwaps(Kind):
         return prepared
 
     async def _first_sent(self, job: ChainJob, swap: ToSend) -> Prepared:
-        """Sign, store, send. Raises ChainFault, SignerUnavailable, SignerRefused."""
+        """Sign, store, send. Raises ChainFault."""
         message = stored_message(swap.message)
         signatures = {Pubkey.from_string(wallet): Signature.from_string(one) for wallet, one in swap.signatures.items()}
         signers = {one.address: one for one in self._signers()}
@@ -124,7 +125,14 @@ class SendSwaps(Kind):
             if address not in signers:
                 log.error("swap_key_missing", swap=job.key, address=str(address), next_step="restore this fee payer")
                 return NotYet(job, KEY_MISSING_MS)
-            signatures[address] = await signers[address].sign(message.message)
+            try:
+                signatures[address] = await signers[address].sign(message.message)
+            except SignerRefused as refused:
+                return Unfit(job, str(refused))
+            except SignerUnavailable as outage:
+                # Other jobs of the claim may need other keys.
+                log.warning("swap_not_signed", swap=job.key, error=str(outage))
+                return NotYet(job, SIGNER_MS)
         raw = message.assembled(signatures)
         first = str(signatures[message.signers[0]])
         if not await self._sending.sent(swap.id, raw, first, self._now_ms()):

@@ -17,6 +17,9 @@ class CardHolders(Protocol):
     async def holders(self, assets: Sequence[str]) -> Sequence[tuple[str | None, int]]:
         """The wallet that holds each asset, and as of which slot; None if nobody does."""
 
+    async def in_reach(self, held: Sequence[tuple[str, str, str]]) -> Sequence[bool]:
+        """For each (standard, asset, wallet): whether a transfer from this wallet would find the asset."""
+
 
 class CustodialAddresses(Protocol):
     """``persistence.wallets.custody.CustodialWallets``."""
@@ -51,7 +54,14 @@ class FollowCards(Job):
 
     async def _look_at(self, cards: Sequence[WithdrawnCard]) -> None:
         found = await self._chain.holders([card.asset for card in cards])
-        held = [(card.copy, holder, slot) for card, (holder, slot) in zip(cards, found, strict=True) if holder]
+        held = [(card, holder, slot) for card, (holder, slot) in zip(cards, found, strict=True) if holder]
         ours = await self._wallets.users_of(sorted({holder for _, holder, _ in held}))
-        arrivals = [CardArrival(copy, holder, slot) for copy, holder, slot in held if holder in ours]
+        back = [(card, holder, slot) for card, holder, slot in held if holder in ours]
+        # One that no transfer finds could be sold, and never be given to who has bought it.
+        movable = await self._chain.in_reach([(card.standard, card.asset, holder) for card, holder, _ in back])
+        arrivals = [
+            CardArrival(card.copy, holder, slot)
+            for (card, holder, slot), reached in zip(back, movable, strict=True)
+            if reached
+        ]
         await self._cards.arrived(arrivals, self._now_ms())

@@ -9,18 +9,21 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from actors.workers.job import Job, Later, Retry
+from chain.rpc.errors import ChainError
 from persistence.jobs.store import Claimed
 from persistence.wallets.deposits import Arrival, Deposits, FollowedWallet, Read
 
 # Wallets of one request, and requests of one run for those that are looked at in turn.
 WALLETS_AT_ONCE = 100
 PAGES_PER_RUN = 5
-SIGNATURES_PAGE = 500
+# Each page is recorded: a run that is ended by its time, or by an endpoint, goes on behind the last one.
+SIGNATURES_PAGE = 100
 # Of one wallet in one run; the rest follows in the next runs.
-SIGNATURE_PAGES_PER_RUN = 4
+SIGNATURE_PAGES_PER_RUN = 5
 TRANSACTIONS_AT_ONCE = 8
 EVERY_MS = 2_000
 
@@ -71,47 +74,57 @@ class FollowDeposits(Job):
 
     async def run(self, jobs: Sequence[Claimed]) -> list[Later]:
         watched = await self._deposits.watched(self._now_ms(), WALLETS_AT_ONCE)
-        await self.look_at(watched)
+        fault = await self._read_each(watched)
         for _ in range(PAGES_PER_RUN):
             page = await self._deposits.wallets(self._after_user, WALLETS_AT_ONCE)
-            await self.look_at(page)
+            fault = await self._read_each(page) or fault
             self._after_user = page[-1].user if len(page) == WALLETS_AT_ONCE else 0
             if not self._after_user:
                 break
+        if fault is not None:
+            raise fault
         return []
 
     async def look_at(self, wallets: Sequence[FollowedWallet]) -> None:
-        """Credit what has arrived at these wallets. May raise ChainUnavailable and StoreUnavailable."""
+        """Credit what has arrived at these wallets. May raise ChainError, after the others were read, and
+        StoreUnavailable."""
+        fault = await self._read_each(wallets)
+        if fault is not None:
+            raise fault
+
+    async def _read_each(self, wallets: Sequence[FollowedWallet]) -> ChainError | None:
+        """Why one of them could not be read: an endpoint may lack a transaction of one wallet, and have all others."""
         accounts = [self._chain.account_of(wallet.address) for wallet in wallets]
         balances = await self._chain.balances(accounts) if wallets else []
+        last: ChainError | None = None
         for wallet, account, balance in zip(wallets, accounts, balances, strict=True):
             # A reading that was begun goes on even if the balance was moved away meanwhile.
             if balance or wallet.scan_before is not None:
-                await self._read(wallet, account)
+                try:
+                    await self._read(wallet, account)
+                except ChainError as fault:
+                    log.warning("deposits_not_read", user=wallet.user, error=str(fault))
+                    last = fault
+        return last
 
     async def _read(self, wallet: FollowedWallet, account: str) -> None:
-        newest, before = wallet.scan_newest, wallet.scan_before
-        found: list[Signature] = []
-        complete = False
         for _ in range(SIGNATURE_PAGES_PER_RUN):
+            before = wallet.scan_before
             page = await self._chain.history(account, before, wallet.last_signature, SIGNATURES_PAGE)
-            found += page
-            if page:
-                newest = newest or page[0][0]
-                before = page[-1][0]
-            elif before is not None:
+            if not page and before is None:
+                return
+            if not page:
                 # Nothing more, or another endpoint that does not have this transaction: then this raises.
-                await self._chain.arrived(before, account)
-            if len(page) < SIGNATURES_PAGE:
-                complete = True
-                break
-        if not found and complete and wallet.scan_before is None:
-            return
-        read = Read(newest) if complete else Read(wallet.last_signature, newest, before)
-        arrivals = await self._arrivals(account, found)
-        new = await self._deposits.credit(wallet, arrivals, read, self._chain.currency, self._now_ms())
-        if new:
-            log.info("deposits_credited", user=wallet.user, deposits=new)
+                await self._chain.arrived(before or "", account)
+            newest, complete = wallet.scan_newest or page[0][0], len(page) < SIGNATURES_PAGE
+            read = Read(newest) if complete else Read(wallet.last_signature, newest, page[-1][0])
+            arrivals = await self._arrivals(account, page)
+            new = await self._deposits.credit(wallet, arrivals, read, self._chain.currency, self._now_ms())
+            if new:
+                log.info("deposits_credited", user=wallet.user, deposits=new)
+            if complete:
+                return
+            wallet = FollowedWallet(wallet.user, wallet.address, *msgspec.structs.astuple(read))
 
     async def _arrivals(self, account: str, found: Sequence[Signature]) -> list[Arrival]:
         """Oldest first. All of them, or an exception: none is passed over."""

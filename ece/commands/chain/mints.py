@@ -142,23 +142,32 @@ def poisoned(
         Console(highlight=False).print("No job is poisoned.")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("Kind", "Key", "Request"):
+    for title in ("Job", "Kind", "Key", "Request"):
         table.add_column(title, no_wrap=True)
     table.add_column("Reason", overflow="fold")
     for one in found:
         request = "" if one.mint is None else id_text(one.mint)
-        table.add_row(one.kind, escape(one.key), request, escape(one.error or ""))
+        table.add_row(id_text(one.id), one.kind, escape(one.key), request, escape(one.error or ""))
     Console(highlight=False).print(table)
 
 
 @mints.command()
-def retry(mint: MintText) -> None:
+def retry(
+    id: Annotated[
+        str, typer.Argument(metavar="ID", help="A request of `ece mints list`, or a job of `ece mints poisoned`.")
+    ],
+) -> None:
     """Queue the poisoned jobs of a request again, with those that they wait for.
+
+    Or one job: an anchor or a sweep belongs to no request. Withdrawals have given
+    back what they took, and moves are repaired by `ece chain audit --repair`.
 
     Example: scripts/ece mints retry 0pc9gqooo006c
     """
-    count = asyncio.run(_retried(_id(mint)))
-    text = f"[green]✓[/] {count:,} jobs are queued again." if count else "No job of this request is poisoned."
+    count = asyncio.run(_retried(_id(id)))
+    text = (
+        f"[green]✓[/] {count:,} jobs are queued again." if count else "Nothing that can be retried is poisoned there."
+    )
     Console(highlight=False).print(text)
 
 
@@ -193,9 +202,10 @@ async def _poisoned(limit: int) -> list[ChainJobRecord]:
         return await ChainStatus(pool).poisoned(0, limit)
 
 
-async def _retried(mint: int) -> int:
+async def _retried(id: int) -> int:
     async with _pool() as pool:
-        return await Mints(pool).retry(mint)
+        mints = Mints(pool)
+        return await mints.retry(id) if await mints.get(id) is not None else await mints.retry_jobs([id])
 
 
 def _rows(file: Path) -> list[CardRow]:

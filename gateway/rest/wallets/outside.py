@@ -40,7 +40,7 @@ router = api_router("wallets")
 async def prepare(services: ServicesDep, caller: Depositor, body: OutsideDeposit) -> Response:
     """The transaction for a linked wallet to sign. It changes nothing, and can land for about a minute."""
     chain = _chain(services)
-    leg = await _leg(services, caller, body)
+    leg = await _leg(services, caller, body, held=True)
     try:
         made = await chain.prepare(leg)
     except WalletShort as fault:
@@ -65,7 +65,8 @@ async def send(services: ServicesDep, caller: Depositor, body: SignedOutsideDepo
     The same bytes land once, so it takes no key. What is final is credited like any other deposit.
     """
     chain = _chain(services)
-    leg = await _leg(services, caller, body)
+    # The card may be here already: how its transaction stands is asked until it is final.
+    leg = await _leg(services, caller, body, held=False)
     try:
         signed = signed_deposit(leg, base64.b64decode(body.transaction, validate=True))
     except (MessageChanged, binascii.Error):
@@ -82,14 +83,14 @@ def _chain(services: Services) -> OutsideDeposits:
     return services.wallets.outside
 
 
-async def _leg(services: Services, caller: Identity, body: OutsideDeposit) -> DepositLeg:
+async def _leg(services: Services, caller: Identity, body: OutsideDeposit, *, held: bool) -> DepositLeg:
     """What is sent, from a linked wallet to the caller's custodial one: nowhere else."""
     own = services.wallets
     assert own.swaps is not None, "there is a chain"
     if (body.amount is None) == (body.copy_id is None):
         raise InvalidRequest(INVALID_REQUEST, "either amount or copy is needed, and not both")
     copies = () if body.copy_id is None else (parsed(body.copy_id, "copy"),)
-    side = await own.swaps.store.side(Offer(caller.user_id, body.wallet, copies, 0), "wallet")
+    side = await own.swaps.store.side(Offer(caller.user_id, body.wallet, copies, 0), "wallet", held=held)
     if isinstance(side, SwapRefusal):
         refused: dict[str, Any] = dict(side.fields)
         raise Problem(side.code, side.detail, **refused)

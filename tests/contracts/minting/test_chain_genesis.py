@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from solders.hash import Hash
+from solders.pubkey import Pubkey
 from typer.testing import CliRunner
 
 from actors.minting.chain_access import pin_in
@@ -17,7 +18,10 @@ from ece.commands.chain.status import chain_state
 from persistence.chain.genesis import ChainGenesis
 from persistence.chain.jobs import ChainJobs
 from persistence.chain.rows import ChainJobRow, SignedRow
+from persistence.identity.store import UserStore
 from persistence.postgres.pool import Pool
+from persistence.wallets.swap_rows import CREATE_NONCE
+from persistence.wallets.swap_sending import nonce_created
 from tests.chain_process import ChainProcess
 from tests.contracts.minting.minting_scene import MintingScene, config_of, member
 
@@ -155,3 +159,27 @@ async def test_collections_are_created_again_on_the_chain_that_was_adopted(
             finished = await moved.until_finished(await moved.asked(owner, 3, card))
         assert (finished.done, finished.poisoned) == (3, 0)
         assert len(moved.on_chain(await moved.wallet(owner))) == 3
+
+
+async def test_nonces_are_created_again_and_wallets_read_anew_on_the_chain_that_was_adopted(pool: Pool):
+    store = ChainGenesis(pool)
+    await store.pin(OTHER)
+    number = await pool.fetchval("INSERT INTO nonce_accounts (address, value) VALUES ('old', 'used') RETURNING number")
+    await pool.execute("INSERT INTO chain_jobs (kind, key, state) VALUES ($1, $2, 'done')", CREATE_NONCE, str(number))
+    user = (await UserStore(pool).create("nora", "nora@example.org", "hash")).user_id
+    await pool.execute(
+        "INSERT INTO custodial_wallets (user_id, address, key_id, sealed, last_signature)"
+        " VALUES ($1, $2, 'k', '', 's')",
+        user,
+        str(Pubkey.new_unique()),
+    )
+    await store.adopt(str(Hash(b"\x08" * 32)))
+    # A swap that wants a nonce takes none that is not there.
+    nonce = "SELECT address, value FROM nonce_accounts WHERE number = $1"
+    assert tuple(await pool.fetchrow(nonce, number) or ()) == (None, None)
+    state = "SELECT state FROM chain_jobs WHERE kind = $1 AND key = $2"
+    assert await pool.fetchval(state, CREATE_NONCE, str(number)) == "queued"
+    async with pool.acquire() as connection:
+        await nonce_created(connection, number, "new")
+    assert tuple(await pool.fetchrow(nonce, number) or ()) == ("new", None)
+    assert await pool.fetchval("SELECT last_signature FROM custodial_wallets WHERE user_id = $1", user) is None

@@ -38,6 +38,9 @@ class Chain:
     async def holders(self, assets: Sequence[str]) -> list[tuple[str | None, int]]:
         return [(self.held.get(asset), self.slot) for asset in assets]
 
+    async def in_reach(self, held: Sequence[tuple[str, str, str]]) -> list[bool]:
+        return [self.held.get(asset) == wallet for _, asset, wallet in held]
+
 
 async def person(pool: Pool, name: str) -> tuple[int, str]:
     user = (await UserStore(pool).create(name, f"{name}@example.org", "hash")).user_id

@@ -149,3 +149,11 @@ async def test_a_picture_that_kills_the_decoder_is_refused(scanner: Scanner, mon
     monkeypatch.setattr(scanner, "_answer", gone)
     with pytest.raises(ContentError):
         await scanner.scan(image())
+
+
+@pytest.mark.parametrize("size", [(16_000, 1), (3, 5_000)])
+async def test_a_picture_that_is_a_line_shows_no_card_and_the_process_stays(scanner: Scanner, size: tuple[int, int]):
+    assert (await scanner.scan(image(size=size))).places == []
+    first = pid_of(scanner)
+    await scanner.scan(image(size=size))
+    assert pid_of(scanner) == first
