@@ -116,6 +116,10 @@ _RESET = """
         verified_at = CASE WHEN email_key = ANY($3::text[]) THEN coalesce(verified_at, $4) ELSE verified_at END
     WHERE user_id = $1
 """
+# The tokens of a change of address go with its row, and an order that was not sent yet finds no address.
+_END_RESETS = f"UPDATE mail_tokens SET used_at = $2 WHERE user_id = $1 AND purpose = '{RESET}' AND used_at IS NULL"
+_END_CHANGES = f"DELETE FROM mail_addresses WHERE user_id = $1 AND starts_with(job_key, '{CHANGE_ADDRESS}:')"
+_END_CHALLENGES = "DELETE FROM log_in_challenges WHERE user_id = $1"
 _FORGET = """
     DELETE FROM mail_tokens WHERE token_hash IN (SELECT token_hash FROM mail_tokens WHERE expires_at <= $1 LIMIT $2)
 """
@@ -168,6 +172,7 @@ class MailTokens:
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             found = await self._use(connection, token, now_ms, RESET)
             await connection.execute(_RESET, found.user_id, password_hash, self._keys_of(found.address), now_ms)
+            await end_begun_within(connection, found.user_id, now_ms)
             await end_log_ins_within(connection, found.user_id)
             await revoke_all_within(connection, found.user_id, now_ms)
             await record_within(connection, Act("password.reset", found.user_id))
@@ -196,6 +201,16 @@ class MailTokens:
     async def forget_expired(self, now_ms: int) -> int:
         """Delete some of those that nobody can use any more; how many."""
         return await delete_some(self._pool, _FORGET, now_ms, PURGE_PAGE)
+
+
+async def end_begun_within(connection: PoolConnectionProxy, user_id: int, now_ms: int) -> None:
+    """A new password, in the caller's transaction: who knew the old one can't go on with what they began.
+
+    That is another reset, an address that was not confirmed, and log-ins and links that wait for their second step.
+    """
+    await connection.execute(_END_RESETS, user_id, now_ms)
+    await connection.execute(_END_CHANGES, user_id)
+    await connection.execute(_END_CHALLENGES, user_id)
 
 
 def _invalid() -> MailTokenInvalid:

@@ -8,6 +8,7 @@ from gateway.identity.log_in_failures import ACCOUNT_FREE, PAIR_FREE, Attempt
 from gateway.identity.passwords.hasher import PasswordHasher, PasswordsBusy
 from gateway.rest.limits import Limits
 from persistence.audit.trail import Filter
+from persistence.identity.challenges import Challenge, ChallengeExpired
 from persistence.identity.mail_tokens import RESET_TTL_MS
 from tests.rest.mail.mailing import Post, access_token, log_in, post_of, register
 from tests.rest.rest_engine import PASSWORD, RestEngine, rest_engine
@@ -127,6 +128,52 @@ async def test_a_changed_password_ends_what_was_mailed_to_reset_the_old_one(engi
     body = {"current_password": PASSWORD, "new_password": NEW}
     await engine.request("POST", "/auth/password", json=body, token=await access_token(engine, "eva"))
     assert await reset(engine, token, "yet another horse") == 422
+
+
+async def set_new_password(engine: RestEngine, post: Post, name: str, way: str) -> None:
+    if way == "reset":
+        await forgot(engine, f"{name}@example.org")
+        assert await reset(engine, await post.token(f"{name}@example.org")) == 204
+        return
+    body = {"current_password": PASSWORD, "new_password": NEW}
+    token = await access_token(engine, name)
+    assert (await engine.request("POST", "/auth/password", json=body, token=token)).status_code == 204
+
+
+@pytest.mark.parametrize("way", ["change", "reset"])
+async def test_a_new_password_ends_a_change_of_address_that_waits(engine: RestEngine, post: Post, way: str):
+    name, thief = f"fay_{way}", f"{way}@thief.example"
+    await register(engine, name)
+    body = {"email": thief, "password": PASSWORD}
+    token = await access_token(engine, name)
+    assert (await engine.request("PUT", "/users/me/email", json=body, token=token)).status_code == 202
+    confirming = await post.token(thief)
+    await set_new_password(engine, post, name, way)
+    answer = await engine.request("POST", "/auth/verify", json={"token": confirming})
+    problem(answer, 422, "mail_token_invalid")
+    assert await engine.services.users.by_login(f"{name}@example.org") is not None
+
+
+async def test_a_change_of_address_whose_mail_was_not_sent_before_a_new_password_is_not_mailed(
+    engine: RestEngine, post: Post
+):
+    await register(engine, "fia")
+    body = {"email": "late@thief.example", "password": PASSWORD}
+    token = await access_token(engine, "fia")
+    assert (await engine.request("PUT", "/users/me/email", json=body, token=token)).status_code == 202
+    await set_new_password(engine, post, "fia", "change")
+    assert await post.mails("late@thief.example") == []
+
+
+async def test_a_new_password_ends_links_and_log_ins_that_wait_for_their_second_step(engine: RestEngine, post: Post):
+    await register(engine, "fox")
+    user, now_ms = await engine.services.users.by_login("fox"), engine.services.now_ms()
+    assert user is not None
+    challenges = engine.services.ways_in.challenges
+    await challenges.issue("begun", Challenge("openid", user.user_id, b"{}", now_ms + 60_000), now_ms)
+    await set_new_password(engine, post, "fox", "reset")
+    with pytest.raises(ChallengeExpired):
+        await challenges.look_up("begun", "openid", now_ms)
 
 
 async def test_a_mail_that_is_sent_twice_does_not_make_a_used_token_good_again(engine: RestEngine, post: Post):
