@@ -81,9 +81,10 @@ class _Found(msgspec.Struct, frozen=True):
     address: str
 
 
+# A mail that is sent again, perhaps hours after the server refused it first, has the whole time before it.
 _ISSUE = """
     INSERT INTO mail_tokens (token_hash, purpose, user_id, job_key, expires_at) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (token_hash) DO UPDATE SET expires_at = excluded.expires_at WHERE mail_tokens.used_at IS NULL
 """
 # With it, all other tokens of the user for the same purpose are used up.
 _USE = f"""
@@ -134,7 +135,7 @@ class MailTokens:
         self._emails = emails
 
     async def issue(self, token: str, purpose: str, user: User, job_key: str, address: str, now_ms: int) -> None:
-        """The token of this order is good from now on, unless it was issued before. It proves ``address``."""
+        """The token of this order is good from now on, unless it was used before. It proves ``address``."""
         expires_at = now_ms + TTL_MS[purpose]
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             await put_within(connection, job_key, address, self._emails, user.user_id)
