@@ -199,6 +199,16 @@ async def test_a_mail_that_the_server_took_late_has_a_token_that_is_good(engine:
     assert await reset(engine, token) == 204
 
 
+async def test_a_mail_may_be_asked_for_again_after_an_earlier_one_was_given_up(engine: RestEngine, post: Post):
+    await register(engine, "gio")
+    await post.deliver()
+    await forgot(engine, "gio@example.org")
+    await engine.pool.execute("UPDATE jobs SET dead = true, attempts = 20 WHERE key LIKE 'reset:%'")
+    assert [mail.subject for mail in await post.mails("gio@example.org")] == ["Verify your e-mail address"]
+    await forgot(engine, "gio@example.org")
+    assert await reset(engine, await post.token("gio@example.org")) == 204
+
+
 async def test_nobody_gets_mail_at_an_address_without_an_account(engine: RestEngine, post: Post):
     await forgot(engine, "stranger@example.org")
     assert await post.mails("stranger@example.org") == []
