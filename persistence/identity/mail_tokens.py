@@ -112,10 +112,10 @@ _CHANGE = """
         AND NOT EXISTS (SELECT FROM users WHERE email_key = ANY($7::text[]) AND user_id <> $1)
     RETURNING old.email, old.email_key, old.email_key_id, old.email_sealed
 """
+# Who reads the mail of an address that the user has given up resets nothing.
 _RESET = """
-    UPDATE users SET password_hash = $2,
-        verified_at = CASE WHEN email_key = ANY($3::text[]) THEN coalesce(verified_at, $4) ELSE verified_at END
-    WHERE user_id = $1
+    UPDATE users SET password_hash = $2, verified_at = coalesce(verified_at, $4)
+    WHERE user_id = $1 AND email_key = ANY($3::text[]) RETURNING true
 """
 # The tokens of a change of address go with its row, and an order that was not sent yet finds no address.
 _END_RESETS = f"UPDATE mail_tokens SET used_at = $2 WHERE user_id = $1 AND purpose = '{RESET}' AND used_at IS NULL"
@@ -152,7 +152,7 @@ class MailTokens:
                 if found.purpose == CHANGE_ADDRESS:
                     await self._change_address(connection, found, now_ms)
                 elif not await connection.fetchval(_VERIFY, found.user_id, self._keys_of(found.address), now_ms):
-                    raise MailTokenInvalid("the address has changed since: ask for another mail")
+                    raise _address_changed()
                 else:
                     await record_within(connection, Act("email.verified", found.user_id))
         except asyncpg.UniqueViolationError:
@@ -172,7 +172,9 @@ class MailTokens:
         """
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             found = await self._use(connection, token, now_ms, RESET)
-            await connection.execute(_RESET, found.user_id, password_hash, self._keys_of(found.address), now_ms)
+            values = (found.user_id, password_hash, self._keys_of(found.address), now_ms)
+            if not await connection.fetchval(_RESET, *values):
+                raise _address_changed()
             await end_begun_within(connection, found.user_id, now_ms)
             await end_log_ins_within(connection, found.user_id)
             await revoke_all_within(connection, found.user_id, now_ms)
@@ -216,6 +218,10 @@ async def end_begun_within(connection: PoolConnectionProxy, user_id: int, now_ms
 
 def _invalid() -> MailTokenInvalid:
     return MailTokenInvalid("this token is unknown, used or expired: ask for another mail")
+
+
+def _address_changed() -> MailTokenInvalid:
+    return MailTokenInvalid("the address has changed since: ask for another mail")
 
 
 def _hash(token: str) -> bytes:

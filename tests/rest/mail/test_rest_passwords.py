@@ -199,6 +199,19 @@ async def test_a_mail_that_the_server_took_late_has_a_token_that_is_good(engine:
     assert await reset(engine, token) == 204
 
 
+async def test_a_mail_to_an_address_that_is_another_by_now_resets_nothing(engine: RestEngine, post: Post):
+    await register(engine, "guy")
+    await forgot(engine, "guy@example.org")
+    old = await post.token("guy@example.org")
+    body = {"email": "guy@new.example", "password": PASSWORD}
+    token = await access_token(engine, "guy")
+    assert (await engine.request("PUT", "/users/me/email", json=body, token=token)).status_code == 202
+    confirming = await post.token("guy@new.example")
+    assert (await engine.request("POST", "/auth/verify", json={"token": confirming})).status_code == 204
+    assert await reset(engine, old) == 422
+    assert (await log_in(engine, "guy")).status_code == 200
+
+
 async def test_a_mail_may_be_asked_for_again_after_an_earlier_one_was_given_up(engine: RestEngine, post: Post):
     await register(engine, "gio")
     await post.deliver()
