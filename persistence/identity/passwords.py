@@ -42,9 +42,9 @@ class Passwords:
             await add_within(connection, [mail_to_user(PASSWORD_CHANGED, user_id)])
         return True
 
-    async def rehash(self, user_id: int, old_hash: str, new_hash: str) -> None:
-        """The same password, hashed with more work."""
-        await guarded(self._pool.execute(_CHANGE, user_id, old_hash, new_hash))
+    async def rehash(self, user_id: int, old_hash: str, new_hash: str) -> bool:
+        """The same password, hashed with more work. False where the old hash is not the present one any more."""
+        return bool(await guarded(self._pool.fetchval(_CHANGE, user_id, old_hash, new_hash)))
 
     async def ask_for_address(self, user_id: int, address: str) -> None:
         """Mail a token to an address that the user wants to have."""

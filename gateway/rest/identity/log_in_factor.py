@@ -32,8 +32,9 @@ async def answer_challenge(services: Services, token: str, code: str) -> Tokens:
     assert challenge.user is not None, "it was issued for a user"
     # The factor may have been disabled since: then the first one is enough, and no second one was shown.
     with_factor = await _check(services, challenge.user, code)
-    await challenges.take(token, PURPOSE, now_ms)
+    # A new password ends the challenge, or else is another one than this user's.
     user = await services.users.by_id(challenge.user)
+    await challenges.take(token, PURPOSE, now_ms)
     if user is None:
         raise Problem("unauthenticated", "this user does not exist any more")
     return await log_in(services, user, with_factor=with_factor)

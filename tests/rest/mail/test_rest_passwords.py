@@ -176,6 +176,27 @@ async def test_a_new_password_ends_links_and_log_ins_that_wait_for_their_second_
         await challenges.look_up("begun", "openid", now_ms)
 
 
+async def test_a_log_in_with_the_old_password_that_is_being_checked_ends_with_it(
+    engine: RestEngine, post: Post, monkeypatch: pytest.MonkeyPatch
+):
+    await register(engine, "fun")
+    passwords = engine.services.passwords
+    checked = passwords.matches
+
+    async def and_meanwhile(password: str, stored: str | None, caller: str) -> bool:
+        found = await checked(password, stored, caller)
+        monkeypatch.undo()
+        await set_new_password(engine, post, "fun", "reset")
+        return found
+
+    monkeypatch.setattr(passwords, "matches", and_meanwhile)
+    problem(await log_in(engine, "fun"), 401, "unauthenticated")
+    user = await engine.services.users.by_login("fun")
+    assert user is not None
+    assert await engine.pool.fetchval("SELECT count(*) FROM log_ins WHERE user_id = $1", user.user_id) == 0
+    assert (await log_in(engine, "fun", NEW)).status_code == 200
+
+
 async def test_a_mail_that_is_sent_twice_does_not_make_a_used_token_good_again(engine: RestEngine, post: Post):
     await register(engine, "flo")
     await forgot(engine, "flo@example.org")
