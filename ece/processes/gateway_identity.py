@@ -73,15 +73,17 @@ async def loaded_identity(
     kept_ms, listener = 1000 * (ttl_s + CLOCK_SKEW_S), Listener(redis_url, [SESSIONS_CHANNEL])
     changes = AccessChangeFeed(AccessChanges(pool), kept_ms, clock.now_ms, listener)
     uses = SessionUses(redis_url, settings.session_idle_s)
+    accounts = account_services(settings, pool, emails)
+    api_keys = ApiKeyCheck(ApiKeys(pool), clock.now_ms, verification_demanded=accounts.verification_demanded)
     tokens, activity = TokenIssuer(revealed(settings.jwt_secret), ttl_s, keys), SessionActivity(uses)
     services = IdentityServices(
         users=users,
         refresh_tokens=RefreshTokens(pool),
         sessions=Sessions(SessionStore(pool), RefreshTokens(pool), uses, changes, announcer.publish),
         ways_in=ways_in(settings, pool, users, emails),
-        accounts=account_services(settings, pool, emails),
+        accounts=accounts,
         tokens=tokens,
-        credentials=Credentials(tokens, ApiKeyCheck(ApiKeys(pool), clock.now_ms), changes, clock.now_ms),
+        credentials=Credentials(tokens, api_keys, changes, clock.now_ms),
         roles=RoleStore(pool),
         api_keys=ApiKeys(pool),
         activity=activity,

@@ -11,6 +11,7 @@ from typing import Protocol
 from domain.permissions import scopes_of
 from gateway.identity.attempts import parsed_address
 from gateway.identity.tokens import Identity, TokenInvalid
+from gateway.identity.verification import UNVERIFIED
 from persistence.identity.api_keys import KnownKey
 
 PREFIX = "ece_"
@@ -44,7 +45,9 @@ def is_key(token: str) -> bool:
 class ApiKeyCheck:
     """Finds whose a key is. What was found is good for a second, or until ``forget``."""
 
-    def __init__(self, store: FindsKeys, now_ms: Callable[[], int]) -> None:
+    def __init__(self, store: FindsKeys, now_ms: Callable[[], int], *, verification_demanded: bool = False) -> None:
+        """``verification_demanded``: as of access tokens, the key of a user without a verified address is limited."""
+        self._verification_demanded = verification_demanded
         self._store = store
         self._now_ms = now_ms
         # Hash -> when it was read, and what was found.
@@ -60,8 +63,11 @@ class ApiKeyCheck:
             raise TokenInvalid("the API key is unknown, revoked or expired")
         if found.networks and not _within(address, found.networks):
             raise TokenInvalid("the API key may not be used from this address")
+        roles = found.roles
+        if self._verification_demanded and not found.verified:
+            roles = (*roles, UNVERIFIED)
         return Identity(
-            found.user, found.username, frozenset(found.roles), found.expires_at, f"key {found.id}", read_at,
+            found.user, found.username, frozenset(roles), found.expires_at, f"key {found.id}", read_at,
             found.access_version, found.id, scopes_of(found.scopes),
         )  # fmt: skip
 

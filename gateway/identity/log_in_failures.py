@@ -7,6 +7,7 @@ Tries at the same moment would all pass before the first one has failed, so they
 """
 
 import hashlib
+import secrets
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -62,13 +63,13 @@ class LogInFailures:
     @asynccontextmanager
     async def admitted(self, attempt: Attempt, now_ms: int) -> AsyncIterator[None]:
         """While a password is checked. Raises TooManyAttempts, as ``admit``, and where too many others are checked."""
-        _, account = _keys(attempt)
-        open_tries = await self._begin(account)
+        (_, account), one = _keys(attempt), secrets.token_hex(8)
+        self._open[account] += 1
         try:
-            await self.admit(attempt, now_ms, open_tries)
+            await self.admit(attempt, now_ms, await self._begin(account, one, now_ms))
             yield
         finally:
-            await self._end(account)
+            await self._end(account, one)
 
     async def admit(self, attempt: Attempt, now_ms: int, open_tries: int = 1) -> None:
         """Raises TooManyAttempts while this account has to wait, at this address.
@@ -114,22 +115,21 @@ class LogInFailures:
         if self._shared is not None:
             await self._shared.close()
 
-    async def _begin(self, account: str) -> int:
-        self._open[account] += 1
+    async def _begin(self, account: str, one: str, now_ms: int) -> int:
         if self._shared is not None:
             try:
-                return await self._shared.begin(account)
+                return await self._shared.begin(account, one, now_ms)
             except CountsUnavailable as error:
                 log.warning("log_in_failures_unavailable", error=str(error))
         return self._open[account]
 
-    async def _end(self, account: str) -> None:
+    async def _end(self, account: str, one: str) -> None:
         self._open[account] -= 1
         if not self._open[account]:
             del self._open[account]
         if self._shared is not None:
             try:
-                await self._shared.end(account)
+                await self._shared.end(account, one)
             except CountsUnavailable as error:
                 log.warning("log_in_failures_unavailable", error=str(error))
 

@@ -10,6 +10,8 @@ UNVERIFIED = "unverified"
 READING = ("GET", "HEAD", "OPTIONS")
 # Paths below which unverified users may change something.
 _OPEN_PATHS = ("/api/v1/auth/", "/api/v1/users/me/", "/api/v1/notifications/")
+# What of theirs they may end: a device that was lost, a key that leaked.
+_ENDED_PATHS = ("/api/v1/sessions", "/api/v1/api-keys/")
 # Parts of these that are no settings of an account.
 _CLOSED_PARTS = ("/copies",)
 # Operations of the WebSocket that change nothing.
@@ -19,6 +21,8 @@ _OPEN_OPERATIONS = frozenset({"hello", "ping", "subscribe", "unsubscribe"})
 def request_denied(roles: Collection[str], method: str, path: str) -> bool:
     """Whether these roles may not send this request."""
     if UNVERIFIED not in roles or method in READING:
+        return False
+    if method == "DELETE" and path.startswith(_ENDED_PATHS):
         return False
     return not path.startswith(_OPEN_PATHS) or any(part in path for part in _CLOSED_PARTS)
 

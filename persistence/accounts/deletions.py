@@ -13,6 +13,8 @@ from domain.ids import id_text
 from domain.users import DELETED_PREFIX, skeleton
 from persistence.accounts.personal_tables import PERSONAL, REMOVED
 from persistence.audit.trail import Act, record_within
+from persistence.identity.access_changes import add_change
+from persistence.identity.api_keys import revoke_all_within
 from persistence.jobs.rows import JobRow
 from persistence.jobs.store import Claimed, add_within, complete_within
 from persistence.postgres.guard import guard, guarded
@@ -141,6 +143,9 @@ async def _delete(connection: PoolConnectionProxy, user: int, now_ms: int) -> No
     await connection.execute(_RENAME, user, new_name, f"{new_name}@{DELETED_DOMAIN}")
     await connection.execute(_RENAME_BIDDER, user, new_name)
     await connection.execute(_DISOWN, user)
+    # Sockets have looked their API keys up long ago: gateways are told before the rows are gone.
+    await revoke_all_within(connection, user, now_ms)
+    await add_change(connection, user)
     for statement in _REMOVE.values():
         await connection.execute(statement, user)
     await record_within(connection, Act("account.deleted", subject=id_text(user)))

@@ -30,9 +30,6 @@ _REFRESH = """
 """
 
 _CARDS_OF = "SELECT DISTINCT card_id FROM listed_copies WHERE auction_id = ANY($1::bigint[])"
-_OPEN_AFTER = """
-    SELECT card_id FROM card_market WHERE open_auctions > 0 AND card_id > $1 ORDER BY card_id LIMIT $2
-"""
 
 
 class CatalogMarket:
@@ -45,10 +42,6 @@ class CatalogMarket:
         """Recompute for these cards, at most CARDS_MAX. To be called after a change of an auction or a lock."""
         assert len(card_ids) <= CARDS_MAX, "pages have a maximum"
         await guarded(self._pool.execute(_REFRESH, sorted(set(card_ids))))
-
-    async def open_after(self, card_id: int, limit: int) -> list[int]:
-        """The next cards by id that have open auctions by these data."""
-        return [row[0] for row in await guarded(self._pool.fetch(_OPEN_AFTER, card_id, limit))]
 
     async def cards_of(self, auction_ids: Sequence[int]) -> list[int]:
         """The cards that these auctions are or were of."""

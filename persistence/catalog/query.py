@@ -133,7 +133,8 @@ def _ranked(query: Query, after: Place | None, limit: int) -> tuple[str, list[An
         ), ranked AS (
             SELECT card_id, (ts_rank(document, ${words}::text::tsquery) * 1000000)::bigint AS rank FROM newest
         ), best AS (
-            SELECT card_id, rank FROM ranked WHERE (-rank, card_id) > (-${rank}::bigint, ${card}::bigint)
+            SELECT card_id, rank FROM ranked
+            WHERE rank < ${rank}::bigint OR (rank = ${rank}::bigint AND card_id > ${card}::bigint)
             ORDER BY -rank, card_id LIMIT {int(limit)}
         )
         SELECT {CARD_COLUMNS}, best.rank FROM best JOIN cards c ON c.card_id = best.card_id

@@ -102,16 +102,18 @@ class CatalogWriting:
 
     async def put_page(self, page: Page, creator: int, now_ms: int, *, only_new: bool = False) -> Written:
         """The same, of a page made ready before; with ``only_new``, cards and names of sets that are there stay."""
-        for attempt in range(1, TRIES_MAX + 1):
-            try:
-                async with guard(), self._pool.acquire() as connection:
-                    async with connection.transaction():
+        # The guard is outside: within the tries it would have made an outage of a deadlock.
+        async with guard():
+            for attempt in range(1, TRIES_MAX + 1):
+                try:
+                    async with self._pool.acquire() as connection, connection.transaction():
                         written, words = await self._put(connection, page, creator, now_ms, attempt > 1, only_new)
+                except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
+                    if attempt == TRIES_MAX:
+                        raise
+                else:
                     self._remember(words)
                     return written
-            except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
-                if attempt == TRIES_MAX:
-                    raise
         raise AssertionError("the last try returns or raises")
 
     async def put_within(self, connection: PoolConnectionProxy, page: Page, creator: int, now_ms: int) -> None:

@@ -5,6 +5,7 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from domain.ids import id_text
+from domain.users import RESERVED_DOMAIN
 from persistence.audit.trail import Act, record_within
 from persistence.identity.access_changes import add_change
 from persistence.identity.mail_jobs import API_KEY_EXPIRES, mail_access_changed_within, mail_to_user
@@ -61,6 +62,8 @@ class KnownKey(msgspec.Struct, frozen=True):
     networks: tuple[str, ...]
     expires_at: int
     access_version: int = 0
+    # Whether the owner has verified the address, or has none.
+    verified: bool = True
 
 
 _COLUMNS = "key_id, name, prefix, scopes, networks, created_at, expires_at, last_used_at"
@@ -92,7 +95,7 @@ _FIND = f"""
         WHERE k.key_id = found.key_id AND coalesce(found.last_used_at, 0) <= $2 - {USED_EVERY_MS}
     )
     SELECT key_id, user_id, username, effective_roles(user_id, roles), scopes, networks, expires_at,
-        access_version
+        access_version, verified_at IS NOT NULL OR email LIKE '%{RESERVED_DOMAIN}'
     FROM found JOIN users USING (user_id)
 """
 _REMIND = f"""
@@ -146,7 +149,7 @@ class ApiKeys:
         row = await guarded(self._pool.fetchrow(_FIND, key_hash, now_ms))
         if row is None:
             return None
-        return KnownKey(row[0], row[1], row[2], tuple(row[3]), tuple(row[4]), tuple(row[5]), row[6], row[7])
+        return KnownKey(row[0], row[1], row[2], tuple(row[3]), tuple(row[4]), tuple(row[5]), *row[6:])
 
     async def remind(self, now_ms: int) -> None:
         """Mail the owners of some keys that expire soon, once for each key."""

@@ -10,7 +10,7 @@ from domain.users import email_key
 from persistence.identity.emails import ADDRESS_COLUMNS, address_in, email_keys, stored_email
 from persistence.identity.mail_jobs import MAIL, mail_to_user, mail_to_whoever
 from persistence.jobs.rows import JobRow
-from persistence.jobs.store import add_within
+from persistence.jobs.store import add_within, revive_within
 from persistence.keys.emails import EmailCipher
 from persistence.postgres.guard import guard, guarded
 from persistence.postgres.purging import delete_some
@@ -48,6 +48,8 @@ class MailAddresses:
         job = mail_to_whoever(about, email_keys(email_key(address), self._emails)[-1])
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             await _add(connection, job, address, self._emails, None)
+            # One that was given up long ago is no reason to send none for ever.
+            await revive_within(connection, job)
 
     async def of(self, job_key: str) -> str | None:
         """The address of an order; None if it has none, and empty if it is encrypted and this process has no keys."""

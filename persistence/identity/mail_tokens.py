@@ -81,9 +81,10 @@ class _Found(msgspec.Struct, frozen=True):
     address: str
 
 
+# A mail that is sent again, perhaps hours after the server refused it first, has the whole time before it.
 _ISSUE = """
     INSERT INTO mail_tokens (token_hash, purpose, user_id, job_key, expires_at) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (token_hash) DO UPDATE SET expires_at = excluded.expires_at WHERE mail_tokens.used_at IS NULL
 """
 # With it, all other tokens of the user for the same purpose are used up.
 _USE = f"""
@@ -111,11 +112,15 @@ _CHANGE = """
         AND NOT EXISTS (SELECT FROM users WHERE email_key = ANY($7::text[]) AND user_id <> $1)
     RETURNING old.email, old.email_key, old.email_key_id, old.email_sealed
 """
+# Who reads the mail of an address that the user has given up resets nothing.
 _RESET = """
-    UPDATE users SET password_hash = $2,
-        verified_at = CASE WHEN email_key = ANY($3::text[]) THEN coalesce(verified_at, $4) ELSE verified_at END
-    WHERE user_id = $1
+    UPDATE users SET password_hash = $2, verified_at = coalesce(verified_at, $4)
+    WHERE user_id = $1 AND email_key = ANY($3::text[]) RETURNING true
 """
+# The tokens of a change of address go with its row, and an order that was not sent yet finds no address.
+_END_RESETS = f"UPDATE mail_tokens SET used_at = $2 WHERE user_id = $1 AND purpose = '{RESET}' AND used_at IS NULL"
+_END_CHANGES = f"DELETE FROM mail_addresses WHERE user_id = $1 AND starts_with(job_key, '{CHANGE_ADDRESS}:')"
+_END_CHALLENGES = "DELETE FROM log_in_challenges WHERE user_id = $1"
 _FORGET = """
     DELETE FROM mail_tokens WHERE token_hash IN (SELECT token_hash FROM mail_tokens WHERE expires_at <= $1 LIMIT $2)
 """
@@ -130,7 +135,7 @@ class MailTokens:
         self._emails = emails
 
     async def issue(self, token: str, purpose: str, user: User, job_key: str, address: str, now_ms: int) -> None:
-        """The token of this order is good from now on, unless it was issued before. It proves ``address``."""
+        """The token of this order is good from now on, unless it was used before. It proves ``address``."""
         expires_at = now_ms + TTL_MS[purpose]
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             await put_within(connection, job_key, address, self._emails, user.user_id)
@@ -147,7 +152,7 @@ class MailTokens:
                 if found.purpose == CHANGE_ADDRESS:
                     await self._change_address(connection, found, now_ms)
                 elif not await connection.fetchval(_VERIFY, found.user_id, self._keys_of(found.address), now_ms):
-                    raise MailTokenInvalid("the address has changed since: ask for another mail")
+                    raise _address_changed()
                 else:
                     await record_within(connection, Act("email.verified", found.user_id))
         except asyncpg.UniqueViolationError:
@@ -167,7 +172,10 @@ class MailTokens:
         """
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             found = await self._use(connection, token, now_ms, RESET)
-            await connection.execute(_RESET, found.user_id, password_hash, self._keys_of(found.address), now_ms)
+            values = (found.user_id, password_hash, self._keys_of(found.address), now_ms)
+            if not await connection.fetchval(_RESET, *values):
+                raise _address_changed()
+            await end_begun_within(connection, found.user_id, now_ms)
             await end_log_ins_within(connection, found.user_id)
             await revoke_all_within(connection, found.user_id, now_ms)
             await record_within(connection, Act("password.reset", found.user_id))
@@ -198,8 +206,22 @@ class MailTokens:
         return await delete_some(self._pool, _FORGET, now_ms, PURGE_PAGE)
 
 
+async def end_begun_within(connection: PoolConnectionProxy, user_id: int, now_ms: int) -> None:
+    """A new password, in the caller's transaction: who knew the old one can't go on with what they began.
+
+    That is another reset, an address that was not confirmed, and log-ins and links that wait for their second step.
+    """
+    await connection.execute(_END_RESETS, user_id, now_ms)
+    await connection.execute(_END_CHANGES, user_id)
+    await connection.execute(_END_CHALLENGES, user_id)
+
+
 def _invalid() -> MailTokenInvalid:
     return MailTokenInvalid("this token is unknown, used or expired: ask for another mail")
+
+
+def _address_changed() -> MailTokenInvalid:
+    return MailTokenInvalid("the address has changed since: ask for another mail")
 
 
 def _hash(token: str) -> bytes:

@@ -6,6 +6,7 @@ from persistence.audit.trail import Act, record_within
 from persistence.identity.api_keys import revoke_all_within
 from persistence.identity.mail_addresses import mail_about_user_within
 from persistence.identity.mail_jobs import CHANGE_ADDRESS, PASSWORD_CHANGED, mail_to_user
+from persistence.identity.mail_tokens import end_begun_within
 from persistence.identity.store import end_log_ins_within
 from persistence.jobs.store import add_within
 from persistence.keys.emails import EmailCipher
@@ -13,8 +14,6 @@ from persistence.postgres.guard import guard, guarded
 
 # Only over the hash that was compared: of two changes at the same time one is refused.
 _CHANGE = "UPDATE users SET password_hash = $3 WHERE user_id = $1 AND password_hash = $2 RETURNING true"
-# Another password ends what was mailed to reset the old one.
-_END_RESETS = "UPDATE mail_tokens SET used_at = $2 WHERE user_id = $1 AND purpose = 'reset' AND used_at IS NULL"
 
 
 class Passwords:
@@ -35,7 +34,7 @@ class Passwords:
         async with guard(), self._pool.acquire() as connection, connection.transaction():
             if not await connection.fetchval(_CHANGE, user_id, *hashes):
                 return False
-            await connection.execute(_END_RESETS, user_id, now_ms)
+            await end_begun_within(connection, user_id, now_ms)
             await end_log_ins_within(connection, user_id, except_family)
             if not keep_api_keys:
                 await revoke_all_within(connection, user_id, now_ms)
@@ -43,9 +42,9 @@ class Passwords:
             await add_within(connection, [mail_to_user(PASSWORD_CHANGED, user_id)])
         return True
 
-    async def rehash(self, user_id: int, old_hash: str, new_hash: str) -> None:
-        """The same password, hashed with more work."""
-        await guarded(self._pool.execute(_CHANGE, user_id, old_hash, new_hash))
+    async def rehash(self, user_id: int, old_hash: str, new_hash: str) -> bool:
+        """The same password, hashed with more work. False where the old hash is not the present one any more."""
+        return bool(await guarded(self._pool.fetchval(_CHANGE, user_id, old_hash, new_hash)))
 
     async def ask_for_address(self, user_id: int, address: str) -> None:
         """Mail a token to an address that the user wants to have."""

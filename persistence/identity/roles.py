@@ -11,9 +11,6 @@ from persistence.identity.access_changes import add_change
 from persistence.postgres.errors import StoreError
 from persistence.postgres.guard import guard, guarded
 
-# PostgreSQL's own limit is far away; tokens carry at most 16 (gateway/identity/tokens.py).
-ROLES_MAX = 12
-
 
 class LastAdmin(StoreError):
     """Nobody would be left to grant roles."""

@@ -56,6 +56,12 @@ class RefreshReused(RefreshRejected):
         return "this refresh token was used before; log in again"
 
 
+class PasswordChanged(StoreError):
+    """The password was changed or reset while its user logged in: log in with the new one."""
+
+    code = "unauthenticated"
+
+
 class User(msgspec.Struct, frozen=True):
     """Someone who may bid and sell. ``password_hash`` is None for users that were never given a password."""
 
@@ -192,6 +198,8 @@ class UserStore:
         return user_of(row, self._emails)
 
 
+# A change that is under way is waited for; one that comes later ends the session.
+_HAS_PASSWORD = "SELECT password_hash IS NOT DISTINCT FROM $2 FROM users WHERE user_id = $1 FOR SHARE"
 _IS_NEW_DEVICE = "SELECT bool_and(device <> $2) FROM log_ins WHERE user_id = $1"
 
 _BEGIN = """
@@ -236,13 +244,17 @@ class RefreshTokens:
         self._pool = pool
 
     async def begin(
-        self, user_id: int, family: str, token: str, expires_at: int, device: str = "", address: str = ""
-    ) -> None:
+        self, user_id: int, family: str, token: str, expires_at: int, device: str = "", address: str = "",
+        known: User | None = None,
+    ) -> None:  # fmt: skip
         """A log-in: the first token of a new family. Times in milliseconds.
 
-        The user gets a mail where there are other sessions, and none of this device.
+        The user gets a mail where there are other sessions, and none of this device. ``known``: the user as read before
+        they proved who they are; raises PasswordChanged where the password is another one by now.
         """
         async with guard(), self._pool.acquire() as connection, connection.transaction():
+            if known is not None and not await connection.fetchval(_HAS_PASSWORD, user_id, known.password_hash):
+                raise PasswordChanged("the password was changed a moment ago: log in with the new one")
             if await connection.fetchval(_IS_NEW_DEVICE, user_id, device):
                 await add_within(connection, [mail_to_user(NEW_DEVICE, user_id)])
             await connection.execute(_BEGIN, _token_hash(token), family, user_id, expires_at, device, address)

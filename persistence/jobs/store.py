@@ -118,6 +118,10 @@ _GET = f"SELECT {_COLUMNS} FROM jobs WHERE kind = $1 AND key = $2"
 _RETRY = f"""
     UPDATE jobs SET dead = false, attempts = 0, run_at = {NOW_MS} WHERE kind = $1 AND key = $2 AND dead RETURNING true
 """
+_REVIVE = f"""
+    UPDATE jobs SET dead = false, attempts = 0, error = NULL, payload = $3, run_at = {NOW_MS}
+    WHERE kind = $1 AND key = $2 AND dead
+"""
 _DISCARD = "DELETE FROM jobs WHERE kind = $1 AND key = $2 AND dead RETURNING true"
 _STATUS = f"""
     SELECT kind, count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'running'),
@@ -212,6 +216,11 @@ class JobStore:
 async def add_within(connection: PoolConnectionProxy, jobs: Sequence[JobRow]) -> None:
     """Add these in the caller's transaction, together with their cause."""
     await guarded(connection.execute(insert_jobs(), *_columns(jobs)))
+
+
+async def revive_within(connection: PoolConnectionProxy, job: JobRow) -> None:
+    """Have this job run again in the caller's transaction, with its new payload, if it is dead."""
+    await guarded(connection.execute(_REVIVE, job.kind, job.key, job.payload))
 
 
 async def complete_within(connection: PoolConnectionProxy, jobs: Sequence[Claimed]) -> None:

@@ -40,10 +40,6 @@ _END_EMAIL = """
     SELECT user_id, $2, $3, false, $4 FROM users WHERE user_id = $1
     ON CONFLICT (user_id, kind) DO UPDATE SET email = false
 """
-_BY_EMAIL = """
-    SELECT w.user_id FROM unnest($1::bigint[]) AS w (user_id)
-    LEFT JOIN notification_preferences p ON p.user_id = w.user_id AND p.kind = $2 WHERE coalesce(p.email, $3)
-"""
 
 
 class NotificationPreferences:
@@ -64,8 +60,3 @@ class NotificationPreferences:
     async def end_email(self, user: int, kind: str) -> None:
         """No more e-mail of this kind; the other channels stay as they are."""
         await guarded(self._pool.execute(_END_EMAIL, user, kind, DEFAULTS[kind].in_app, DEFAULTS[kind].push))
-
-    async def by_email(self, users: list[int], kind: str) -> list[int]:
-        """Those of these users who get this kind by e-mail."""
-        rows = await guarded(self._pool.fetch(_BY_EMAIL, users, kind, DEFAULTS[kind].email))
-        return [row[0] for row in rows]

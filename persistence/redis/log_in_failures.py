@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 ANSWER_WITHIN_S = 0.25
 CONNECTIONS_MAX = 8
 KEPT_S = 24 * 3600
-# Longer than it takes to check a password: the count of a gateway that died ends after this time.
+# Longer than it takes to check a password: a try of a gateway that died ends after this time.
 OPEN_KEPT_S = 60
 # An address from which a user has logged in is known to be theirs for this time.
 KNOWN_KEPT_S = 30 * 24 * 3600
@@ -58,13 +58,21 @@ class FailureCounts:
             pipeline.expire(PREFIX + key, KEPT_S)
         return [int(count) for count in (await self._run(pipeline))[::3]]
 
-    async def begin(self, key: str) -> int:
-        """A password of this key is being checked; how many are, with this one."""
-        return await self._count_open(key, 1)
+    async def begin(self, key: str, one: str, now_ms: int) -> int:
+        """A password of this key is being checked, under a name of its own; how many are, with this one."""
+        # Each with its time: a count with one time to live would be renewed by every further try, and never end.
+        pipeline, name = self._client.pipeline(), f"{PREFIX}tries:{key}"
+        pipeline.zremrangebyscore(name, "-inf", now_ms - 1_000 * OPEN_KEPT_S)
+        pipeline.zadd(name, {one: now_ms})
+        pipeline.zcard(name)
+        pipeline.expire(name, OPEN_KEPT_S)
+        return int((await self._run(pipeline))[2])
 
-    async def end(self, key: str) -> None:
+    async def end(self, key: str, one: str) -> None:
         """It was checked."""
-        await self._count_open(key, -1)
+        pipeline = self._client.pipeline()
+        pipeline.zrem(f"{PREFIX}tries:{key}", one)
+        await self._run(pipeline)
 
     async def succeeded(self, keys: Sequence[str], known: str | None) -> None:
         """Forget the counts; ``known`` is known from now on."""
@@ -78,12 +86,6 @@ class FailureCounts:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
-
-    async def _count_open(self, key: str, change: int) -> int:
-        pipeline, name = self._client.pipeline(), f"{PREFIX}open:{key}"
-        pipeline.incrby(name, change)
-        pipeline.expire(name, OPEN_KEPT_S)
-        return int((await self._run(pipeline))[0])
 
     async def _run(self, pipeline: redis.client.Pipeline) -> list[Any]:
         try:

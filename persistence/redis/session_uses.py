@@ -56,11 +56,6 @@ class SessionUses:
         found = zip(sessions, values, strict=True)
         return {session: msgspec.json.decode(value, type=SessionUse) for session, value in found if value is not None}
 
-    async def forget(self, sessions: Sequence[str]) -> None:
-        """Delete those of sessions that have ended. Raises UsesUnavailable."""
-        async with self._answered():
-            await self._client.delete(*(PREFIX + session for session in sessions))
-
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()

@@ -87,7 +87,7 @@ _PROVENANCE = """
         p.reason = 'trade' OR (p.reason = 'refund' AND EXISTS (
             SELECT FROM trade_copies r WHERE r.trade_id = p.source_id AND r.copy_id = p.copy_id))
     FROM provenance p LEFT JOIN users f ON f.user_id = p.from_owner LEFT JOIN users t ON t.user_id = p.to_owner
-    WHERE p.copy_id = $1 AND p.seq > $2 ORDER BY p.seq LIMIT $3
+    WHERE p.copy_id = $1 AND p.seq > $2::bigint ORDER BY p.seq LIMIT $3
 """
 
 # The card's row is locked: two who make copies of it number them one after the other.

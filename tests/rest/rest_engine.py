@@ -259,6 +259,7 @@ def identity(
 ) -> IdentityServices:
     """Tests read the changes themselves."""
     tokens, changes = TokenIssuer(SECRET, 900), AccessChangeFeed(AccessChanges(pool), 1_000_000, clock.now_ms)
+    keys = ApiKeyCheck(ApiKeys(pool), clock.now_ms, verification_demanded=demanded)
     return IdentityServices(
         users=UserStore(pool, emails),
         refresh_tokens=RefreshTokens(pool),
@@ -266,7 +267,7 @@ def identity(
         ways_in=ways_in(pool, providers, emails),
         accounts=accounts(pool, demanded, emails),
         tokens=tokens,
-        credentials=Credentials(tokens, ApiKeyCheck(ApiKeys(pool), clock.now_ms), changes, clock.now_ms),
+        credentials=Credentials(tokens, keys, changes, clock.now_ms),
         roles=RoleStore(pool),
         api_keys=ApiKeys(pool),
         activity=None,

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from domain.catalog.rows import CardRow
 from domain.ids import parse_id
+from gateway.rest.cursors import encode_cursor
 from persistence.catalog.market import CatalogMarket
+from persistence.catalog.reading import Wanted
 from persistence.catalog.writing import Written
 from tests.rest.rest_engine import RestEngine
 from tests.rest.test_rest_auctions import problem
@@ -93,6 +96,15 @@ async def test_pages_skip_and_repeat_nothing_while_cards_are_added(engine: RestE
     old = [number for number in seen if not number.startswith("new")]
     assert sorted(old) == [f"{n:03}" for n in range(50)]
     assert len(seen) == len(set(seen))
+
+
+@pytest.mark.parametrize("rank", [-(2**63), 2**63 - 1])
+async def test_a_rank_that_no_card_has_is_a_place_like_any_other(stocked: RestEngine, rank: int):
+    wanted = Wanted("charizard")
+    cursor = encode_cursor(f"cards relevance {msgspec.json.encode(wanted).decode()}", rank, 0)
+    answer = await stocked.request("GET", "/catalog/cards", params={"q": "charizard", "cursor": cursor})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["items"]) == (1 if rank > 0 else 0)
 
 
 async def test_a_cursor_is_good_for_its_own_list_only(stocked: RestEngine):

@@ -16,8 +16,8 @@ from persistence.identity.mail_tokens import TokenMaker
 from persistence.identity.store import User
 from persistence.jobs.store import Claimed
 
-# For about an hour: then an operator has to look.
-MAIL_RETRY = Retry(attempts_max=12, first_ms=2_000, longest_ms=1_800_000)
+# For about four hours: then an operator has to look.
+MAIL_RETRY = Retry(attempts_max=20, first_ms=2_000, longest_ms=1_800_000)
 _decode = msgspec.json.Decoder(MailOrder).decode
 
 

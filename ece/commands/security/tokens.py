@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
+from chain.wallets.cipher import CannotDecrypt
 from chain.wallets.key_files import UnusableKey
 from ece.engine.running import database_of
 from ece.failure import Failure
@@ -87,7 +88,7 @@ def _run(settings: Settings, work: Callable[[Pool], Awaitable[Result]]) -> Resul
 
     try:
         return asyncio.run(on_database())
-    except (StoreError, UnusableKey) as error:
+    except (StoreError, UnusableKey, CannotDecrypt) as error:
         raise Failure(f"The signing keys can't be used: {error}") from error
 
 

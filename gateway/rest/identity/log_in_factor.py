@@ -30,12 +30,14 @@ async def answer_challenge(services: Services, token: str, code: str) -> Tokens:
     challenges, now_ms = services.ways_in.challenges, services.now_ms()
     challenge = await challenges.look_up(token, PURPOSE, now_ms)
     assert challenge.user is not None, "it was issued for a user"
-    await _check(services, challenge.user, code)
-    await challenges.take(token, PURPOSE, now_ms)
+    # The factor may have been disabled since: then the first one is enough, and no second one was shown.
+    with_factor = await _check(services, challenge.user, code)
+    # A new password ends the challenge, or else is another one than this user's.
     user = await services.users.by_id(challenge.user)
+    await challenges.take(token, PURPOSE, now_ms)
     if user is None:
         raise Problem("unauthenticated", "this user does not exist any more")
-    return await log_in(services, user, with_factor=True)
+    return await log_in(services, user, with_factor=with_factor)
 
 
 async def _check(services: Services, user: int, code: str | None) -> bool:

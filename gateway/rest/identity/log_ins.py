@@ -31,14 +31,15 @@ class Tokens(BaseModel):
 async def log_in(services: Services, user: User, *, with_factor: bool = False) -> Tokens:
     """Begin a session of a user who has proved who they are; in cookies if the request asks for that.
 
-    ``with_factor``: with a second one, which counts as fresh. It keeps an account that was to be deleted.
+    ``with_factor``: with a second one, which counts as fresh. It keeps an account that was to be deleted. Raises
+    PasswordChanged where the password is another one than when the user was read.
     """
     client = CLIENT.get()
     check_cookies(client)
     await services.profiles.deletions.cancel(user.user_id)
     family, refresh_token = secrets.token_hex(16), secrets.token_urlsafe(32)
     await services.refresh_tokens.begin(
-        user.user_id, family, refresh_token, refresh_expiry(services), client.device, client.address
+        user.user_id, family, refresh_token, refresh_expiry(services), client.device, client.address, user
     )
     if with_factor:
         await services.wallets.second_factor.proved(family, user.user_id, services.now_ms())

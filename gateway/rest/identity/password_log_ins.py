@@ -21,12 +21,20 @@ async def record_failure(services: Services, user: User | None, counted: Counted
         await services.jobs.add([mail_to_user(LOCKED_OUT, user.user_id)])
 
 
-async def rehash(services: Services, user: User, password: str, caller: str) -> None:
-    """Hash a password that was right again, if that is more work now. A log-in does not fail for it."""
+async def rehash(services: Services, user: User, password: str, caller: str) -> User:
+    """Hash a password that was right again, if that is more work now. A log-in does not fail for it.
+
+    Returns the user with the hash that is stored then, if it is of this password.
+    """
     stored = user.password_hash
     if stored is None or not services.passwords.outdated(stored):
-        return
+        return user
     try:
         await services.accounts.passwords.rehash(user.user_id, stored, await services.passwords.hash(password, caller))
+        # Another log-in may have been faster.
+        fresh = await services.users.by_id(user.user_id)
+        if fresh is not None and await services.passwords.matches(password, fresh.password_hash, caller):
+            return fresh
     except PasswordsBusy:
-        return
+        pass
+    return user

@@ -142,7 +142,7 @@ class AuthRoutes:
                 await record_failure(services, user, await failures.failed(attempt, now_ms))
                 raise Problem("unauthenticated", "no user has this login and this password")
             await failures.succeeded(attempt)
-        await rehash(services, user, body.password, caller)
+        user = await rehash(services, user, body.password, caller)
         return await log_in_with_factor(services, user, body.code)
 
     async def second(

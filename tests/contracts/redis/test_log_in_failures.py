@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from valkey_server import Valkey
 
+from gateway.identity import log_in_failures
 from gateway.identity.attempts import TooManyAttempts
 from gateway.identity.log_in_failures import (
     ACCOUNT_DELAY_MAX_MS,
@@ -17,7 +18,7 @@ from gateway.identity.log_in_failures import (
     LogInFailures,
     delay_ms,
 )
-from persistence.redis.log_in_failures import FailureCounts
+from persistence.redis.log_in_failures import OPEN_KEPT_S, FailureCounts
 
 NOW = 1_800_000_000_000
 CAS = 7
@@ -120,6 +121,27 @@ async def test_of_guesses_at_the_same_moment_few_pass_and_one_where_there_are_de
     # The user at home is not kept out by them.
     await gateways[0].succeeded(Attempt("eli", "10.1.4.4", CAS + 2))
     assert await tried_together(gateways, [Attempt("eli", "10.1.4.4", CAS + 2)] * 3) == 3
+
+
+async def test_a_try_of_a_gateway_that_died_ends_however_often_others_try(
+    gateways: tuple[LogInFailures, LogInFailures], valkey: Valkey
+):
+    for n in range(ACCOUNT_FREE + 1):
+        await gateways[0].failed(Attempt("gus", f"10.2.0.{n}", CAS + 3), NOW)
+    dead, account = FailureCounts(valkey.url), log_in_failures._account(CAS + 3)
+    await dead.begin(account, "left behind", NOW)
+    await dead.close()
+
+    async def passes(number: int, after_s: int) -> bool:
+        try:
+            async with gateways[1].admitted(Attempt("gus", f"10.2.1.{number}", CAS + 3), NOW + 1_000 * after_s):
+                return True
+        except TooManyAttempts:
+            return False
+
+    # Who is told to wait for a second tries again.
+    tried = [await passes(number, after_s) for number, after_s in enumerate(range(10, OPEN_KEPT_S + 11, 10))]
+    assert tried == [False] * 5 + [True, True]
 
 
 async def test_without_redis_guesses_at_the_same_moment_are_few_in_each_gateway():

@@ -7,6 +7,7 @@ import zipfile
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors.workers.accounts import EXPORT_BYTES_MAX, DeleteUsers, ExportUsers
@@ -163,6 +164,21 @@ async def test_a_deleted_account_leaves_its_id_and_nothing_that_says_who_it_was(
     problem(answer, 401, "unauthenticated")
     acts = await engine.pool.fetch("SELECT action FROM audit_entries WHERE subject = $1 ORDER BY entry_id", ann.id)
     assert [one["action"] for one in acts][-2:] == ["account.deletion_requested", "account.deleted"]
+
+
+async def test_what_a_deleted_account_was_logged_in_with_ends_also_on_open_sockets(engine: RestEngine):
+    ann = await user(engine, "ann_bot")
+    made = await ann.post("/api-keys", {"name": "bot", "scopes": ["account.read", "bid"]})
+    credentials = engine.services.credentials
+    # As a socket has them from its hello on.
+    by_key, by_token = [await credentials.identity(one, None) for one in (made.json()["key"], ann.token)]
+    assert (await ann.post("/users/me/deletion", BODY)).status_code == 202
+    await deleted(engine)
+    await credentials.changes.read()
+    assert credentials.changes.is_revoked(by_key)
+    assert credentials.changes.is_stale(by_token)
+    # Also where a log-in has read the user just before.
+    assert credentials.changes.is_stale(msgspec.structs.replace(by_token, session="another"))
 
 
 async def test_the_name_of_a_deleted_account_is_nobody_elses_for_a_year(engine: RestEngine):

@@ -57,6 +57,18 @@ async def test_a_challenge_and_a_code_log_in_once(engine: RestEngine):
     assert "login.second_factor_failed" in await audited(engine, ann)
 
 
+async def test_a_challenge_logs_in_also_if_the_factor_was_disabled_meanwhile(engine: RestEngine):
+    ann = await registered(engine)
+    factor = await second_factor(engine, ann)
+    challenge = await asked(engine, ann)
+    disabled = await ann.post("/auth/second-factor/disable", {"code": factor.recovery_codes[0]})
+    assert disabled.status_code == 204
+    body = {"challenge": challenge, "code": "123456"}
+    done = await engine.request("POST", "/auth/second-factor/login", json=body)
+    assert done.status_code == 200, done.text
+    assert (await me(engine, done.json()))["id"] == ann.id
+
+
 async def test_of_two_at_the_same_moment_one_logs_in(engine: RestEngine):
     ann = await registered(engine)
     factor = await second_factor(engine, ann)

@@ -8,6 +8,7 @@ from gateway.identity.log_in_failures import ACCOUNT_FREE, PAIR_FREE, Attempt
 from gateway.identity.passwords.hasher import PasswordHasher, PasswordsBusy
 from gateway.rest.limits import Limits
 from persistence.audit.trail import Filter
+from persistence.identity.challenges import Challenge, ChallengeExpired
 from persistence.identity.mail_tokens import RESET_TTL_MS
 from tests.rest.mail.mailing import Post, access_token, log_in, post_of, register
 from tests.rest.rest_engine import PASSWORD, RestEngine, rest_engine
@@ -129,6 +130,73 @@ async def test_a_changed_password_ends_what_was_mailed_to_reset_the_old_one(engi
     assert await reset(engine, token, "yet another horse") == 422
 
 
+async def set_new_password(engine: RestEngine, post: Post, name: str, way: str) -> None:
+    if way == "reset":
+        await forgot(engine, f"{name}@example.org")
+        assert await reset(engine, await post.token(f"{name}@example.org")) == 204
+        return
+    body = {"current_password": PASSWORD, "new_password": NEW}
+    token = await access_token(engine, name)
+    assert (await engine.request("POST", "/auth/password", json=body, token=token)).status_code == 204
+
+
+@pytest.mark.parametrize("way", ["change", "reset"])
+async def test_a_new_password_ends_a_change_of_address_that_waits(engine: RestEngine, post: Post, way: str):
+    name, thief = f"fay_{way}", f"{way}@thief.example"
+    await register(engine, name)
+    body = {"email": thief, "password": PASSWORD}
+    token = await access_token(engine, name)
+    assert (await engine.request("PUT", "/users/me/email", json=body, token=token)).status_code == 202
+    confirming = await post.token(thief)
+    await set_new_password(engine, post, name, way)
+    answer = await engine.request("POST", "/auth/verify", json={"token": confirming})
+    problem(answer, 422, "mail_token_invalid")
+    assert await engine.services.users.by_login(f"{name}@example.org") is not None
+
+
+async def test_a_change_of_address_whose_mail_was_not_sent_before_a_new_password_is_not_mailed(
+    engine: RestEngine, post: Post
+):
+    await register(engine, "fia")
+    body = {"email": "late@thief.example", "password": PASSWORD}
+    token = await access_token(engine, "fia")
+    assert (await engine.request("PUT", "/users/me/email", json=body, token=token)).status_code == 202
+    await set_new_password(engine, post, "fia", "change")
+    assert await post.mails("late@thief.example") == []
+
+
+async def test_a_new_password_ends_links_and_log_ins_that_wait_for_their_second_step(engine: RestEngine, post: Post):
+    await register(engine, "fox")
+    user, now_ms = await engine.services.users.by_login("fox"), engine.services.now_ms()
+    assert user is not None
+    challenges = engine.services.ways_in.challenges
+    await challenges.issue("begun", Challenge("openid", user.user_id, b"{}", now_ms + 60_000), now_ms)
+    await set_new_password(engine, post, "fox", "reset")
+    with pytest.raises(ChallengeExpired):
+        await challenges.look_up("begun", "openid", now_ms)
+
+
+async def test_a_log_in_with_the_old_password_that_is_being_checked_ends_with_it(
+    engine: RestEngine, post: Post, monkeypatch: pytest.MonkeyPatch
+):
+    await register(engine, "fun")
+    passwords = engine.services.passwords
+    checked = passwords.matches
+
+    async def and_meanwhile(password: str, stored: str | None, caller: str) -> bool:
+        found = await checked(password, stored, caller)
+        monkeypatch.undo()
+        await set_new_password(engine, post, "fun", "reset")
+        return found
+
+    monkeypatch.setattr(passwords, "matches", and_meanwhile)
+    problem(await log_in(engine, "fun"), 401, "unauthenticated")
+    user = await engine.services.users.by_login("fun")
+    assert user is not None
+    assert await engine.pool.fetchval("SELECT count(*) FROM log_ins WHERE user_id = $1", user.user_id) == 0
+    assert (await log_in(engine, "fun", NEW)).status_code == 200
+
+
 async def test_a_mail_that_is_sent_twice_does_not_make_a_used_token_good_again(engine: RestEngine, post: Post):
     await register(engine, "flo")
     await forgot(engine, "flo@example.org")
@@ -138,6 +206,41 @@ async def test_a_mail_that_is_sent_twice_does_not_make_a_used_token_good_again(e
     await engine.pool.execute("INSERT INTO jobs (kind, key, payload, run_at) VALUES ('mail', $1, $2, 0)", *job)
     await post.deliver()
     assert await reset(engine, token, "yet another horse") == 422
+
+
+async def test_a_mail_that_the_server_took_late_has_a_token_that_is_good(engine: RestEngine, post: Post):
+    await register(engine, "gil")
+    await forgot(engine, "gil@example.org")
+    job = await engine.pool.fetchrow("SELECT key, payload FROM jobs WHERE key LIKE 'reset:%'")
+    # As if the first attempt had issued the token, and the server had refused the mail for an hour.
+    token = await post.token("gil@example.org")
+    await engine.pool.execute("UPDATE mail_tokens SET expires_at = expires_at - $1", 6 * RESET_TTL_MS)
+    await engine.pool.execute("INSERT INTO jobs (kind, key, payload, run_at) VALUES ('mail', $1, $2, 0)", *job)
+    await post.deliver()
+    assert await reset(engine, token) == 204
+
+
+async def test_a_mail_to_an_address_that_is_another_by_now_resets_nothing(engine: RestEngine, post: Post):
+    await register(engine, "guy")
+    await forgot(engine, "guy@example.org")
+    old = await post.token("guy@example.org")
+    body = {"email": "guy@new.example", "password": PASSWORD}
+    token = await access_token(engine, "guy")
+    assert (await engine.request("PUT", "/users/me/email", json=body, token=token)).status_code == 202
+    confirming = await post.token("guy@new.example")
+    assert (await engine.request("POST", "/auth/verify", json={"token": confirming})).status_code == 204
+    assert await reset(engine, old) == 422
+    assert (await log_in(engine, "guy")).status_code == 200
+
+
+async def test_a_mail_may_be_asked_for_again_after_an_earlier_one_was_given_up(engine: RestEngine, post: Post):
+    await register(engine, "gio")
+    await post.deliver()
+    await forgot(engine, "gio@example.org")
+    await engine.pool.execute("UPDATE jobs SET dead = true, attempts = 20 WHERE key LIKE 'reset:%'")
+    assert [mail.subject for mail in await post.mails("gio@example.org")] == ["Verify your e-mail address"]
+    await forgot(engine, "gio@example.org")
+    assert await reset(engine, await post.token("gio@example.org")) == 204
 
 
 async def test_nobody_gets_mail_at_an_address_without_an_account(engine: RestEngine, post: Post):

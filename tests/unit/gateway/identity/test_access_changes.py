@@ -10,6 +10,7 @@ from gateway.identity.access_changes import OVERLAP_MS, AccessChangeFeed
 from gateway.identity.api_keys import ApiKeyCheck, key_hash, new_key
 from gateway.identity.credentials import Credentials
 from gateway.identity.tokens import Identity, TokenIssuer, TokenRevoked
+from gateway.identity.verification import operation_denied
 from persistence.identity.access_changes import AccessChange
 from persistence.identity.api_keys import KnownKey
 from persistence.postgres.errors import StoreUnavailable
@@ -182,3 +183,11 @@ async def test_a_key_is_looked_up_once_a_second_and_again_after_a_change():
     check.forget()
     await check.identity(key, None)
     assert store.found == 3
+
+
+async def test_a_key_permits_no_more_than_the_tokens_of_a_user_without_a_verified_address():
+    key = new_key()
+    store = Keys(**{key: KnownKey(KEY, ANN, "ann", ("collector",), ("bid",), (), 10**15, verified=False)})
+    demanded = await ApiKeyCheck(store, lambda: NOW_MS, verification_demanded=True).identity(key, None)
+    offered = await ApiKeyCheck(store, lambda: NOW_MS).identity(key, None)
+    assert [operation_denied(found.roles, "bid") for found in (demanded, offered)] == [True, False]
