@@ -237,11 +237,11 @@ def test_what_nobody_took_comes_back_and_what_somebody_took_does_not():
     other = slot_of(ELSEWHERE, SLOTS)
     releases.add([slot(), other], [FIRST, ELSEWHERE])
     in_vain = Owned(slots=HERE, entities=frozenset({ELSEWHERE}))
-    assert releases.returned(in_vain, ownership) == Returned()
+    assert releases.returned(in_vain, ownership, now) == Returned()
     now += RETURN_AFTER_S
-    assert releases.returned(in_vain, ownership) == Returned(HERE, frozenset({ELSEWHERE}), frozenset({FIRST}))
-    assert releases.returned(in_vain, ownership) == Returned()
+    assert releases.returned(in_vain, ownership, now) == Returned(HERE, frozenset({ELSEWHERE}), frozenset({FIRST}))
+    assert releases.returned(in_vain, ownership, now) == Returned()
     releases.add([slot()], [FIRST])
     now += RETURN_AFTER_S
     taken = Owned(slots=HERE, excluded=frozenset({FIRST}))
-    assert releases.returned(taken, ownership) == Returned(slots=HERE)
+    assert releases.returned(taken, ownership, now) == Returned(slots=HERE)

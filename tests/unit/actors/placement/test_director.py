@@ -6,6 +6,7 @@ import pytest
 from virtual_time import until
 
 from actors.hosting.load_report import LoadReport, encode_load_report, load_report_of
+from actors.hosting.ownership.ownership import Assignment
 from actors.placement import director as director_module
 from actors.placement import membership, reconciler
 from actors.placement.control import DirectorLimits, Node
@@ -179,8 +180,13 @@ async def test_slots_that_the_other_does_not_take_go_back():
     async with directed(hosts=2, spare=0) as (fleet, _):
         fleet.deaf.add("host-1")
         fleet.overrides[0] = "host-1"
+        fleet.ordered.clear()
         await until(lambda: len(fleet.released) >= 2)
         assert fleet.owned() == {"host-0": {0, 2}, "host-1": {1, 3}}
+        # The other may have taken them before it failed: so they are not acquired as handed off.
+        assert fleet.ordered[:2] == [
+            ("host-1", Assignment((0,), released_at=1, released_by="host-0")), ("host-0", Assignment((0,)))
+        ]  # fmt: skip
 
 
 async def test_a_hot_auction_gets_a_host_of_its_own_and_goes_back_when_that_dies():
@@ -216,6 +222,8 @@ async def test_an_auction_stays_with_its_slot_where_the_new_host_does_not_take_i
         fleet.report_rates("host-0", a7=5_000)
         await until(lambda: len(fleet.released) >= 2)
         assert await fleet.dedicated() == {}
+        moved = Assignment((), (AUCTION,), released_at=1, released_by="host-0")
+        assert fleet.ordered[-4:-2] == [("dedicated-0", moved), ("host-0", Assignment((), (AUCTION,)))]
 
 
 async def test_when_the_host_of_its_slot_dies_an_auction_with_its_own_host_stays_there():
