@@ -231,7 +231,7 @@ class HostProcess:
         alarms = await directory.due(slots)
         if revoked is not None:
             # They are loaded, and what is held for them is compared with their states.
-            alarms += await directory.held_by_several(slots, now)
+            alarms += await directory.left_held(slots, now)
         self._set_alarms(due for due in alarms if due.entity not in claimed.excluded)
 
     async def _acquire_entities(self, assigned: Assignment) -> None:
