@@ -1,5 +1,6 @@
 """The director with real streams on loopback: everything has an owner, after deaths and during moves."""
 
+import socket
 from contextlib import AsyncExitStack
 
 import pytest
@@ -11,8 +12,10 @@ from actors.placement import director as director_module
 from actors.placement import membership, reconciler
 from actors.placement.control import DirectorLimits, Node
 from actors.placement.membership import BLIND_AFTER_S, STALLED_AFTER_S
+from actors.stream import connection
 from persistence.placement.directory import slot_of
 from tests.unit.actors.placement.fleets import GIB, SLOTS, Fleet, directed, directing
+from tests.unit.actors.stream.stream_servers import LOOPBACK
 
 AUCTION = 7
 ALL = set(range(SLOTS))
@@ -157,6 +160,24 @@ async def test_a_director_that_succeeds_one_which_died_with_a_host_waits_for_nob
             patch.setattr(director_module, "GATHER_S", 60)
             async with directing(fleet, DirectorLimits(SLOTS)):
                 assert fleet.owned() == {"host-0": set(), "host-1": ALL}
+
+
+async def test_a_host_that_hangs_in_its_handshake_keeps_nobody_from_the_slots_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    monkeypatch.setattr(connection, "HANDSHAKE_TIMEOUT_S", 1.5)
+    async with AsyncExitStack() as stack:
+        fleet = Fleet(stack)
+        async with directing(fleet, DirectorLimits(SLOTS, hosts=1, spare_hosts=2)):
+            assert fleet.owned() == {"host-0": ALL, "host-1": set(), "host-2": set()}
+        # It was stopped, and the next director finds it so: the kernel connects, and nobody answers.
+        hung = stack.enter_context(socket.create_server((LOOPBACK, 0)))
+        fleet.hosts_there["host-2"].server.port = hung.getsockname()[1]
+        async with directing(fleet, DirectorLimits(SLOTS, hosts=1, spare_hosts=2)):
+            for _ in range(2):
+                await until(lambda looks=fleet.looks: fleet.looks > looks)
+            fleet.die("host-0")
+            await until(lambda: fleet.owned()["host-1"] == ALL, within_s=0.7)
 
 
 async def test_slots_go_on_to_the_living_although_no_host_can_be_started():
