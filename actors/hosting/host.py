@@ -312,7 +312,7 @@ class Host:
         """Append the batch and answer it. False: the plan can't be reserved, and nothing was written."""
         batch.close()
         if batch.maybe_duplicates:
-            await resolve_duplicates(self._log, batch, self.entities)
+            await resolve_duplicates(self._log, batch)
         self._reservations.verify(batch)
         rows = batch.rows()
         if rows:

@@ -95,11 +95,12 @@ class DedicatedHosts:
         source = view.owners[slot_of(entity, self._limits.slots_total)]
         assert source is not None
         released_at = await self._control.hand_off(source, (), (entity,))
-        assigned = Assignment(entities=(entity,), released_at=released_at)
+        assigned = Assignment(entities=(entity,), released_at=released_at, released_by=source)
         try:
             await self._control.acquire(target, assigned)
         except Exception:
-            await self._control.reacquire(source, assigned)
+            # It may have failed after it had acquired the entity.
+            await self._control.reacquire(source, Assignment(entities=(entity,)))
             raise
         self._notify(f"entity {entity} has a dedicated host now: {target}")
         return True
@@ -110,7 +111,8 @@ class DedicatedHosts:
         assert source is not None
         assert owner is not None
         released_at = await self._control.hand_off(source, (), (entity,))
-        await self._control.reacquire(owner, Assignment(entities=(entity,), released_at=released_at))
+        assigned = Assignment(entities=(entity,), released_at=released_at, released_by=source)
+        await self._control.reacquire(owner, assigned)
         self._notify(f"entity {entity} is with its slot again, on {owner}")
 
     async def _order_one(self, view: View, draining: frozenset[str], now: float) -> None:

@@ -179,12 +179,15 @@ class Director:
             log.exception("rebalance_failed")
 
     async def _move(self, move: Move) -> None:
-        """Move slots from a living host to another. If the target fails, the source acquires them again."""
+        """Move slots from a living host to another. If the target fails, the source acquires them again.
+
+        It may have failed after it had acquired them, so the source takes them from a host that may serve.
+        """
         released_at = await self._control.hand_off(move.source, move.slots, ())
-        assigned = Assignment(slots=move.slots, released_at=released_at)
+        assigned = Assignment(slots=move.slots, released_at=released_at, released_by=move.source)
         try:
             await self._control.acquire(move.target, assigned)
         except ControlFailed:
-            await self._control.acquire(move.source, assigned)
+            await self._control.acquire(move.source, Assignment(slots=move.slots))
             raise
         log.info("slots_moved", slots=len(move.slots), source=move.source, target=move.target)

@@ -83,6 +83,9 @@ class MembershipMonitor:
         self._changed = changed
         self._steady = steady
         self._streams: dict[str, tuple[int, GatewayStream]] = {}
+        # By host and incarnation: attempts to connect that are under way, and the hosts whose last one took too long.
+        self._connecting: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._hanging: set[tuple[str, int]] = set()
         self._heartbeats: dict[str, tuple[int, int, float]] = {}
         self._looked_at: float | None = None
         self._stalled: set[str] = set()
@@ -96,7 +99,9 @@ class MembershipMonitor:
         dedicated = await self._directory.dedicated()
         by_node = {node.node_id: node for node in nodes}
         here = [h for h in rows if h.node in by_node]
-        await asyncio.gather(*(self._connect(h) for h in here if not self._connected(h)))
+        self._hanging &= {(h.host_id, h.incarnation) for h in here}
+        if attempts := [task for h in here if not self._connected(h) and (task := self._connect_soon(h)) is not None]:
+            await asyncio.wait(attempts)
         registered = {h.host_id: h for h in here if h.host_id in known or self._connected(h)}
         self._note_heartbeats(registered)
         living = {h.host_id: h for h in registered.values() if self._connected(h) and h.host_id not in self._stalled}
@@ -108,6 +113,8 @@ class MembershipMonitor:
 
     def close(self) -> None:
         """Close all streams."""
+        for task in self._connecting.values():
+            task.cancel()
         streams, self._streams = self._streams, {}
         for _, stream in streams.values():
             if stream.transport is not None:
@@ -145,6 +152,18 @@ class MembershipMonitor:
         known = self._streams.get(host.host_id)
         return known is not None and known[0] == host.incarnation
 
+    def _connect_soon(self, host: HostAddress) -> "asyncio.Task[None] | None":
+        """Begin to connect. None: no round waits for it, since this host has not answered before.
+
+        Otherwise a host that was stopped would delay all that is done for the others.
+        """
+        key = (host.host_id, host.incarnation)
+        task = self._connecting.get(key)
+        if task is None:
+            task = self._connecting[key] = asyncio.create_task(self._connect(host), name=f"connect-{host.host_id}")
+            task.add_done_callback(lambda _: self._connecting.pop(key, None))
+        return None if key in self._hanging else task
+
     async def _connect(self, host: HostAddress) -> None:
         def lost() -> None:
             known = self._streams.get(host.host_id)
@@ -156,6 +175,14 @@ class MembershipMonitor:
             stream = await open_stream(host.address, host.port, self._secret, lambda answers: None, lost)
         except (OSError, TimeoutError, HandshakeFailed) as error:
             log.debug("host_unreachable", host=host.host_id, error=str(error))
+            if isinstance(error, TimeoutError):
+                self._hanging.add((host.host_id, host.incarnation))
+            return
+        self._hanging.discard((host.host_id, host.incarnation))
+        known = self._streams.get(host.host_id)
+        if known is not None and known[0] > host.incarnation and stream.transport is not None:
+            # It answered late, and its next incarnation is connected.
+            stream.transport.abort()
             return
         self._streams[host.host_id] = (host.incarnation, stream)
         self._heartbeats.pop(host.host_id, None)

@@ -17,7 +17,7 @@ from actors.hosting.host import Host
 from actors.hosting.limits import HostLimits
 from actors.hosting.load_report import encode_load_report
 from actors.hosting.ownership.ownership import Assignment
-from actors.hosting.ownership.releases import Releases, Returned
+from actors.hosting.ownership.releases import HANDED_OFF_MS, Releases, Returned
 from actors.stream.connection import HostStream
 from domain.ids import id_text
 from persistence.jobs.rows import JobRow
@@ -198,6 +198,7 @@ class HostProcess:
 
         If they were not handed off, it waits until no former owner can write or answer for them.
         """
+        await self._confirm_hand_off(assigned)
         revoked = None
         if assigned.slots and assigned.released_at is None:
             revoked = await self._serving()[1].revoke(self.config.host_id, assigned.slots)
@@ -220,6 +221,7 @@ class HostProcess:
         host, directory = self._serving()
         claimed = await directory.claim(self.config.host_id, self._incarnation, assigned.slots, revoked)
         self._acquired += 1
+        await self._confirm_hand_off(assigned)
         slots = tuple(slot for slot in assigned.slots if slot not in claimed.refused)
         await self._drop_owned(slots)
         now = self.clock.now_ms()
@@ -229,7 +231,7 @@ class HostProcess:
         alarms = await directory.due(slots)
         if revoked is not None:
             # They are loaded, and what is held for them is compared with their states.
-            alarms += await directory.held_by_several(slots, now)
+            alarms += await directory.left_held(slots, now)
         self._set_alarms(due for due in alarms if due.entity not in claimed.excluded)
 
     async def _acquire_entities(self, assigned: Assignment) -> None:
@@ -237,16 +239,19 @@ class HostProcess:
         slots = {entity: host.ownership.slot_of(entity) for entity in assigned.entities}
         await directory.claim_entities(self.config.host_id, self._incarnation, slots)
         self._acquired += 1
+        await self._confirm_hand_off(assigned)
         self._serve_dedicated(assigned)
         self._set_alarms(await directory.due_entities(assigned.entities))
 
     async def reacquire(self, assigned: Assignment) -> None:
         """Acquire these entities, which had a dedicated host, with their slots again. Raises as ``acquire`` does."""
         host, directory = self._serving()
+        await self._confirm_hand_off(assigned)
         if assigned.released_at is None:
             await self._fence((await directory.revoke(self.config.host_id, (), assigned.entities)).formers)
         claimed = await directory.reclaim(self.config.host_id, self._incarnation, assigned.entities)
         self._acquired += 1
+        await self._confirm_hand_off(assigned)
         now = self.clock.now_ms()
         for entity, until in claimed.owned_until.items():
             host.outages.entity_acquired(entity, assigned.released_at or until, now)
@@ -258,11 +263,17 @@ class HostProcess:
     async def hand_off(self, slots: Sequence[int], entities: Sequence[int]) -> int:
         """Hand off these. Returns the time (ms) from which another host may own them.
 
-        If no host acquires them within RETURN_AFTER_S, this host does so again.
+        If no host acquires them within RETURN_AFTER_S, this host does so again. Raises StoreUnavailable if it has done
+        so before the commit in flight was over.
         """
         host, _ = self._serving()
         self._released.add(slots, entities)
-        return await host.hand_off(slots, entities)
+        released_at = await host.hand_off(slots, entities)
+        own = host.ownership
+        if own.slots.intersection(slots) or any(own.owns(entity) for entity in entities):
+            raise StoreUnavailable("the hand-off took so long that this host has acquired them again")
+        self._released.add(slots, entities)
+        return released_at
 
     def _serving(self) -> tuple[Host, Directory]:
         assert self.host is not None
@@ -286,6 +297,19 @@ class HostProcess:
             until_s = self.clock.steady_s() + LEASE_S
             await asyncio.gather(*(self._until_ended(former, until_s) for former in formers))
             await self._log.end_writers(sorted({former.host_id for former in formers}))
+
+    async def _confirm_hand_off(self, assigned: Assignment) -> None:
+        """Raises StoreUnavailable if the host that has handed these off may have acquired them again.
+
+        It does so RETURN_AFTER_S later, after a heartbeat, and no longer once the directory names another host: what
+        holds after the claim goes on to hold. Before it, nothing has been taken from that host yet.
+        """
+        if assigned.released_at is None:
+            return
+        late_from = assigned.released_at + HANDED_OFF_MS
+        hosts = await self._serving()[1].hosts()
+        if any(host.host_id == assigned.released_by and host.alive_at >= late_from for host in hosts):
+            raise StoreUnavailable(f"{assigned.released_by} may have acquired again what it handed off long ago")
 
     async def _until_ended(self, former: Former, until_s: float) -> None:
         """Return when this process has ended; at the latest at ``until_s``, on the steady clock."""
@@ -349,11 +373,12 @@ class HostProcess:
         self.host.outages.commit_succeeded(now)
 
     async def _beat(self) -> None:
+        asked_at_s = self.clock.steady_s()
         owned = await self._ask_directory()
         if owned is not None:
             host, _ = self._serving()
             self._released.add_unconfirmed(host.ownership.excluded - owned.excluded)
-            await self._acquire_again(self._released.returned(owned, host.ownership))
+            await self._acquire_again(self._released.returned(owned, host.ownership, asked_at_s))
 
     async def _ask_directory(self) -> Owned | None:
         """A heartbeat: drop what is lost, and extend the lease. None: something was acquired meanwhile."""

@@ -115,7 +115,7 @@ class FrameProtocol(asyncio.Protocol):
 
 
 class HostStream(FrameProtocol):
-    """A host's end of one gateway's stream. Answers of one turn of the event loop go out as one frame."""
+    """A host's end of one gateway's stream. Answers of one turn of the event loop go out as one frame, if they fit."""
 
     def __init__(
         self,
@@ -177,7 +177,17 @@ class HostStream(FrameProtocol):
 
     def _flush(self) -> None:
         answers, self._answers = self._answers, []
-        self.write_frame(_encode(answers))
+        self._write_answers(answers)
+
+    def _write_answers(self, answers: list[tuple[int, Answer]]) -> None:
+        frame = _encode(answers)
+        if len(frame) <= STREAM_FRAME_MAX or len(answers) == 1:
+            self.write_frame(frame)
+            return
+        # The gateway would cut the stream, with all that waits on it.
+        half = len(answers) // 2
+        self._write_answers(answers[:half])
+        self._write_answers(answers[half:])
 
 
 class GatewayStream(FrameProtocol):

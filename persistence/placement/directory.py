@@ -194,14 +194,15 @@ _HOSTS = """
 """
 
 
-# Only a leader's funds are held while nobody waits for a release.
-_HELD_BY_SEVERAL = f"""
+# Only a leader's funds are held while nobody waits for a release; after an auction that was not sold nobody's.
+_LEFT_HELD = f"""
     WITH held AS (
-        SELECT ('x' || encode(substr(reference, {REFERENCE_KIND_BYTES + 1}), 'hex'))::bit(64)::bigint AS entity_id
-        FROM ledger_holds WHERE substr(reference, 1, {REFERENCE_KIND_BYTES}) = $2
-        GROUP BY reference HAVING count(*) > 1
+        SELECT ('x' || encode(substr(reference, {REFERENCE_KIND_BYTES + 1}), 'hex'))::bit(64)::bigint AS entity_id,
+            count(*) AS holds
+        FROM ledger_holds WHERE substr(reference, 1, {REFERENCE_KIND_BYTES}) = $2 GROUP BY reference
     )
-    SELECT entity_id, slot FROM held JOIN entities USING (entity_id) WHERE slot = ANY($1::int[]) ORDER BY entity_id
+    SELECT entity_id, slot FROM held JOIN entities USING (entity_id)
+    WHERE slot = ANY($1::int[]) AND (holds > 1 OR ended) ORDER BY entity_id
 """
 
 
@@ -316,12 +317,12 @@ class Directory:
         )
         return [DueEntity(r[0], r[1], r[2]) for r in rows]
 
-    async def held_by_several(self, slots: Sequence[int], now_ms: int) -> list[DueEntity]:
-        """The auctions in these slots for which funds of several users are held, as due now.
+    async def left_held(self, slots: Sequence[int], now_ms: int) -> list[DueEntity]:
+        """The auctions in these slots for which funds of several users are held, or any though they ended, as due now.
 
         Their host may have died, or lost them, before it released what was not needed any more.
         """
-        rows = await guarded(self._pool.fetch(_HELD_BY_SEVERAL, slots, held_for_auction(0)[:REFERENCE_KIND_BYTES]))
+        rows = await guarded(self._pool.fetch(_LEFT_HELD, slots, held_for_auction(0)[:REFERENCE_KIND_BYTES]))
         return [DueEntity(row[0], row[1], now_ms) for row in rows]
 
     async def due_entities(self, entities: Sequence[int]) -> list[DueEntity]:

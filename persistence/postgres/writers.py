@@ -10,10 +10,11 @@ from collections.abc import Iterable
 KINDS = ("log", "holds", "copies")
 WRITER_BYTES_MAX = 63 - max(len(f"ece-{kind}--") for kind in KINDS) - 16
 
-# $1: prefixes; $2: for how many milliseconds to wait for each.
+# $1: prefixes; $2: for how many milliseconds to wait for each. The hosts of another engine, which has a database of its
+# own on the same server, have the same names.
 END_WRITERS = """
     SELECT coalesce(bool_and(pg_terminate_backend(pid, $2)), true) FROM pg_stat_activity
-    WHERE left(application_name, -16) = ANY($1::text[])
+    WHERE datname = current_database() AND left(application_name, -16) = ANY($1::text[])
 """
 
 

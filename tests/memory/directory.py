@@ -147,11 +147,11 @@ class MemoryDirectory:
     async def due(self, slots: Sequence[int]) -> list[DueEntity]:
         return [one for one in self._due() if one.slot in slots]
 
-    async def held_by_several(self, slots: Sequence[int], now_ms: int) -> list[DueEntity]:
+    async def left_held(self, slots: Sequence[int], now_ms: int) -> list[DueEntity]:
         counts = Counter(self._held())
-        several = {row.entity: row.slot for row in self.tables.summaries.values()
-                   if counts[held_for_auction(row.entity)] > 1}  # fmt: skip
-        return [DueEntity(one, slot, now_ms) for one, slot in sorted(several.items()) if slot in slots]
+        found = {row.entity: row.slot for row in self.tables.summaries.values()
+                 if counts[held_for_auction(row.entity)] > (0 if row.ended else 1)}  # fmt: skip
+        return [DueEntity(one, slot, now_ms) for one, slot in sorted(found.items()) if slot in slots]
 
     async def due_entities(self, entities: Sequence[int]) -> list[DueEntity]:
         return [one for one in self._due() if one.entity in entities]

@@ -161,7 +161,8 @@ class Placement:
         """Hand off these slots. ``dies``: the director does, in between."""
         released_at = await source.ask(source.engine.hand_off(slots, ()))
         if not dies:
-            await target.ask(target.engine.acquire(Assignment(slots=tuple(slots), released_at=released_at)))
+            assigned = Assignment(slots=tuple(slots), released_at=released_at, released_by=source.host_id)
+            await target.ask(target.engine.acquire(assigned))
 
     async def seize(self, slots: Sequence[int], target: RunningHost) -> None:
         """Have a second host own these, though their owner lives. The director may try to place them meanwhile."""

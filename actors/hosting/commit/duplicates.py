@@ -1,9 +1,8 @@
 """Duplicate look-up: the keys of commands that may be retries are looked up in the log."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from actors.hosting.commit.batch import Batch
-from actors.hosting.entity.entity import Entity
 from actors.hosting.entity.orders import Order
 from actors.stream.messages import Command
 from domain.log.codec import command_key
@@ -22,7 +21,7 @@ async def keys_of_second_attempts(event_log: EventLog, orders: Sequence[Order]) 
         return {}
 
 
-async def resolve_duplicates(event_log: EventLog, batch: Batch, entities: Mapping[int, Entity]) -> None:
+async def resolve_duplicates(event_log: EventLog, batch: Batch) -> None:
     """Answer refused commands whose key is in the log but no longer in memory with the first answer.
 
     An accepted command can't be such a retry: the rules of a kind refuse a command that a later event made impossible.
@@ -36,7 +35,8 @@ async def resolve_duplicates(event_log: EventLog, batch: Batch, entities: Mappin
     for (order, refused), key in zip(batch.maybe_duplicates, keys, strict=True):
         answer = refused
         if key is not None and key in found and isinstance(order.request, Command):
-            entity = entities[order.request.entity]
+            # Not from the host's memory, from which it may be gone by now.
+            entity = batch.overlays[order.request.entity].entity
             command = entity.kind.codec.decode_command(order.request.payload)
             answer = entity.known_answer(entity.rules.fingerprint(command), found[key])
         batch.answers.append((order, answer))

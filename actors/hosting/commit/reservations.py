@@ -167,6 +167,8 @@ class Reservations:
                 pending = list(dict.fromkeys(overlay for overlay, _, _ in short))
                 for overlay, user, available in short:
                     overlay.drop(user, available)
+                # What was decided again may need other copies.
+                await self.lock_copies(batch)
             log.warning("reservations_given_up", entities=len(pending))
         except StoreError as error:
             log.error("holds_failed", error=str(error))

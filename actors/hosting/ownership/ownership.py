@@ -8,11 +8,12 @@ from persistence.placement.directory import slot_of
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a host acquires. ``released_at`` (ms): when the former owner handed it off; None: it did not."""
+    """What a host acquires. ``released_at`` (ms): when the host ``released_by`` handed it off; None: none did."""
 
     slots: tuple[int, ...] = ()
     entities: tuple[int, ...] = ()
     released_at: int | None = None
+    released_by: str | None = None
 
 
 class Ownership:

@@ -8,6 +8,9 @@ from persistence.placement.directory import Owned, slot_of
 
 # Longer than the director needs to complete a hand-off.
 RETURN_AFTER_S = 3.0
+# Until so long after a hand-off, by the time of its last heartbeat, a host has surely acquired nothing again: its clock
+# may have been adjusted meanwhile.
+HANDED_OFF_MS = 2_500
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,12 @@ class Releases:
         for entity in entities:
             self._entities.pop(entity, None)
 
-    def returned(self, owned: Owned, ownership: Ownership) -> Returned:
-        """What no host has acquired in time, and is assigned to this host again. It is removed here."""
-        before = self._clock() - RETURN_AFTER_S
+    def returned(self, owned: Owned, ownership: Ownership, asked_at_s: float) -> Returned:
+        """What no host has acquired in time, and is assigned to this host again. It is removed here.
+
+        ``asked_at_s``: when the directory was asked for ``owned``, on the clock.
+        """
+        before = asked_at_s - RETURN_AFTER_S
         slots = {slot for slot, at in self._slots.items() if at <= before}
         entities = {entity for entity, at in self._entities.items() if at <= before}
         self.difference_update(slots, entities)

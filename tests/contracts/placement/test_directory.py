@@ -247,13 +247,15 @@ async def test_what_is_due_is_told_by_slot(real_directory: Directory, pool: Pool
     assert sorted(due, key=lambda d: d.entity) == [DueEntity(1, 5, 50), DueEntity(3, 6, 60)]
 
 
-async def test_auctions_with_funds_of_several_users_are_found_by_slot(real_directory: Directory, pool: Pool):
+async def test_auctions_for_which_too_much_may_be_held_are_found_by_slot(real_directory: Directory, pool: Pool):
     ledger = Ledger(pool)
     accounts = await ledger.accounts([91_001, 91_002], "USDC")
-    for entity, slot, held in ((11, 5, 2), (12, 5, 1), (13, 6, 2)):
+    for entity, slot, held, ended in (
+        (11, 5, 2, False), (12, 5, 1, False), (13, 6, 2, False), (14, 5, 1, True), (15, 5, 0, True), (16, 6, 1, True)
+    ):  # fmt: skip
         await pool.execute(
-            "INSERT INTO entities (entity_id, kind, slot, ended, epoch, seq) VALUES ($1, 'auction', $2, false, 1, 1)",
-            entity, slot,
+            "INSERT INTO entities (entity_id, kind, slot, ended, epoch, seq) VALUES ($1, 'auction', $2, $3, 1, 1)",
+            entity, slot, ended,
         )  # fmt: skip
         for account in list(accounts.values())[:held]:
             await pool.execute(
@@ -261,7 +263,7 @@ async def test_auctions_with_funds_of_several_users_are_found_by_slot(real_direc
                 held_for_auction(entity), account,
             )  # fmt: skip
     try:
-        assert await real_directory.held_by_several([5], 77) == [DueEntity(11, 5, 77)]
+        assert await real_directory.left_held([5], 77) == [DueEntity(11, 5, 77), DueEntity(14, 5, 77)]
     finally:
         await pool.execute("DELETE FROM ledger_holds WHERE account_id = ANY($1::bigint[])", list(accounts.values()))
 

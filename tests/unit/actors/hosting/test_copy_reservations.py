@@ -12,13 +12,13 @@ from actors.stream.messages import Accepted, Command, GetState, Open, Refused, c
 from domain.kinds import kind_of
 from domain.log.codec import encode
 from domain.money import usd
-from domain.trade.commands import Accept, Confirm, Decline, Execute
+from domain.trade.commands import Accept, Confirm, Counter, Decline, Execute
 from domain.trade.rules import TradeRules
 from domain.trade.state import ENDED, HOLDING, Status, Trade
 from domain.trade.terms import Leg, Party, Terms, terms_hash
 from tests.memory.copy_locks import MemoryCopyLocks
 from tests.memory.holds import MemoryHolds
-from tests.unit.actors.hosting.hosts_in_memory import AUCTIONS, HOUR_MS, World
+from tests.unit.actors.hosting.hosts_in_memory import AUCTIONS, HOUR_MS, World, bid
 from tests.unit.actors.hosting.test_kinds import verdict
 
 ANN, BOB, CID = 1, 2, 3
@@ -119,6 +119,27 @@ async def test_who_can_not_pay_is_named_to_themself_alone():
         refused = await client.ask(accept(SECOND, BOB, *paying))
         assert isinstance(refused, Refused)
         assert (refused.code, dict(refused.details)) == ("insufficient_funds", {"available": 0, "required": usd(3)})
+
+
+@virtual
+async def test_an_agreement_that_follows_one_which_nobody_can_pay_for_has_its_own_copies():
+    world, holds, locks = World(), MemoryHolds({CID: usd(10)}), MemoryCopyLocks(OWNERS)
+    first = (Leg(ANN, BOB, (10,), usd(4)), Leg(BOB, ANN, (20,)))
+    second = (Leg(ANN, BOB, (11,)), Leg(BOB, ANN, (21,)))
+    async with world.running(holds=holds, copy_locks=locks) as client:
+        client.send_raw(opening(FIRST, *first))
+        await client.create(SECOND)
+        counter = command(FIRST, "trade", Counter(ANN, "c", 1, second), (ANN, "c"))
+        once_more = command(FIRST, "trade", Accept(BOB, "b", terms_hash(FIRST, 2, second)), (BOB, "b"))
+        batch = [accept(FIRST, BOB, *first), counter, once_more, bid(CID, 2, auction=SECOND)]
+        numbers = [client.send_raw(one) for one in batch]
+        await client.settled()
+        refused, *others = (client.answer(number) for number in numbers)
+        assert isinstance(refused, Refused)
+        assert refused.code == "party_not_able"
+        assert [type(answer) for answer in others] == [Accepted, Accepted, Accepted]
+        await until(lambda: locks.locks == {11: FIRST, 21: FIRST})
+    assert state_of(world, FIRST).status is Status.AGREED
 
 
 @virtual

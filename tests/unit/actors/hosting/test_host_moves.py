@@ -1,7 +1,9 @@
 """Slots and auctions go from one living host to another: nothing is lost, decided twice, or answered wrongly."""
 
 import asyncio
+from typing import Any
 
+import pytest
 from auction_examples import ANN, BOB, CID
 from virtual_time import EPOCH_MS, until, virtual
 
@@ -65,6 +67,35 @@ async def test_what_waits_when_a_slot_is_released_is_decided_or_moved_and_never_
         assert 0 < decided < 20
         assert said == ["leading"] * decided + ["moved"] * (20 - decided)
     assert world.replayed().bids == decided
+
+
+@virtual
+async def test_what_is_acquired_while_keys_of_a_batch_are_looked_up_does_not_spoil_it(
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    monkeypatch.setattr("actors.hosting.entity.entity.RECENT_KEYS_MAX", 2)
+    world = World()
+    async with world.running() as client:
+        await client.create()
+        await client.create(ELSEWHERE)
+        for dollars in range(10, 20):
+            await client.ask(bid(ANN, dollars))
+        find_keys, handed_off = client.host._log.find_keys, []
+
+        async def slow(wanted: Any) -> Any:
+            handed_off.append(asyncio.create_task(client.host.hand_off(HERE, ())))
+            await asyncio.sleep(0)
+            client.host.acquire_slots((), ())
+            return await find_keys(wanted)
+
+        monkeypatch.setattr(client.host._log, "find_keys", slow)
+        numbers = [client.send(bid(ANN, 10)), client.send(bid(BOB, 10, auction=ELSEWHERE))]
+        await client.settled()
+        retried, other = map(client.answer, numbers)
+        assert isinstance(retried, Accepted)
+        assert retried.duplicate
+        assert outcome(other) == "leading"
+        await asyncio.gather(*handed_off)
 
 
 @virtual
@@ -237,11 +268,11 @@ def test_what_nobody_took_comes_back_and_what_somebody_took_does_not():
     other = slot_of(ELSEWHERE, SLOTS)
     releases.add([slot(), other], [FIRST, ELSEWHERE])
     in_vain = Owned(slots=HERE, entities=frozenset({ELSEWHERE}))
-    assert releases.returned(in_vain, ownership) == Returned()
+    assert releases.returned(in_vain, ownership, now) == Returned()
     now += RETURN_AFTER_S
-    assert releases.returned(in_vain, ownership) == Returned(HERE, frozenset({ELSEWHERE}), frozenset({FIRST}))
-    assert releases.returned(in_vain, ownership) == Returned()
+    assert releases.returned(in_vain, ownership, now) == Returned(HERE, frozenset({ELSEWHERE}), frozenset({FIRST}))
+    assert releases.returned(in_vain, ownership, now) == Returned()
     releases.add([slot()], [FIRST])
     now += RETURN_AFTER_S
     taken = Owned(slots=HERE, excluded=frozenset({FIRST}))
-    assert releases.returned(taken, ownership) == Returned(slots=HERE)
+    assert releases.returned(taken, ownership, now) == Returned(slots=HERE)

@@ -50,6 +50,7 @@ class Fleet:
         self.drained: set[str] = set()
         self.overrides: dict[int, str] = {}
         self.released: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
+        self.ordered: list[tuple[str, Assignment]] = []
         self.notices: list[str] = []
         self.looks = 0
         self._times = itertools.count(1)
@@ -105,6 +106,7 @@ class Fleet:
         self.die(host_id)
 
     async def acquire(self, host_id: str, assigned: Assignment) -> None:
+        self.ordered.append((host_id, assigned))
         self._hear(host_id)
         for host in self.hosts_there.values():
             host.slots -= {*assigned.slots}
@@ -113,6 +115,7 @@ class Fleet:
         self.hosts_there[host_id].entities |= {*assigned.entities}
 
     async def reacquire(self, host_id: str, assigned: Assignment) -> None:
+        self.ordered.append((host_id, assigned))
         self._hear(host_id)
         for auction in assigned.entities:
             assert slot_of(auction, SLOTS) in self.hosts_there[host_id].slots

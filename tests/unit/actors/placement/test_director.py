@@ -1,17 +1,21 @@
 """The director with real streams on loopback: everything has an owner, after deaths and during moves."""
 
+import socket
 from contextlib import AsyncExitStack
 
 import pytest
 from virtual_time import until
 
 from actors.hosting.load_report import LoadReport, encode_load_report, load_report_of
+from actors.hosting.ownership.ownership import Assignment
 from actors.placement import director as director_module
 from actors.placement import membership, reconciler
 from actors.placement.control import DirectorLimits, Node
 from actors.placement.membership import BLIND_AFTER_S, STALLED_AFTER_S
+from actors.stream import connection
 from persistence.placement.directory import slot_of
 from tests.unit.actors.placement.fleets import GIB, SLOTS, Fleet, directed, directing
+from tests.unit.actors.stream.stream_servers import LOOPBACK
 
 AUCTION = 7
 ALL = set(range(SLOTS))
@@ -158,6 +162,24 @@ async def test_a_director_that_succeeds_one_which_died_with_a_host_waits_for_nob
                 assert fleet.owned() == {"host-0": set(), "host-1": ALL}
 
 
+async def test_a_host_that_hangs_in_its_handshake_keeps_nobody_from_the_slots_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    monkeypatch.setattr(connection, "HANDSHAKE_TIMEOUT_S", 1.5)
+    async with AsyncExitStack() as stack:
+        fleet = Fleet(stack)
+        async with directing(fleet, DirectorLimits(SLOTS, hosts=1, spare_hosts=2)):
+            assert fleet.owned() == {"host-0": ALL, "host-1": set(), "host-2": set()}
+        # It was stopped, and the next director finds it so: the kernel connects, and nobody answers.
+        hung = stack.enter_context(socket.create_server((LOOPBACK, 0)))
+        fleet.hosts_there["host-2"].server.port = hung.getsockname()[1]
+        async with directing(fleet, DirectorLimits(SLOTS, hosts=1, spare_hosts=2)):
+            for _ in range(2):
+                await until(lambda looks=fleet.looks: fleet.looks > looks)
+            fleet.die("host-0")
+            await until(lambda: fleet.owned()["host-1"] == ALL, within_s=0.7)
+
+
 async def test_slots_go_on_to_the_living_although_no_host_can_be_started():
     async with directed() as (fleet, director):
         fleet.starts_fail = True
@@ -179,8 +201,13 @@ async def test_slots_that_the_other_does_not_take_go_back():
     async with directed(hosts=2, spare=0) as (fleet, _):
         fleet.deaf.add("host-1")
         fleet.overrides[0] = "host-1"
+        fleet.ordered.clear()
         await until(lambda: len(fleet.released) >= 2)
         assert fleet.owned() == {"host-0": {0, 2}, "host-1": {1, 3}}
+        # The other may have taken them before it failed: so they are not acquired as handed off.
+        assert fleet.ordered[:2] == [
+            ("host-1", Assignment((0,), released_at=1, released_by="host-0")), ("host-0", Assignment((0,)))
+        ]  # fmt: skip
 
 
 async def test_a_hot_auction_gets_a_host_of_its_own_and_goes_back_when_that_dies():
@@ -216,6 +243,8 @@ async def test_an_auction_stays_with_its_slot_where_the_new_host_does_not_take_i
         fleet.report_rates("host-0", a7=5_000)
         await until(lambda: len(fleet.released) >= 2)
         assert await fleet.dedicated() == {}
+        moved = Assignment((), (AUCTION,), released_at=1, released_by="host-0")
+        assert fleet.ordered[-4:-2] == [("dedicated-0", moved), ("host-0", Assignment((), (AUCTION,)))]
 
 
 async def test_when_the_host_of_its_slot_dies_an_auction_with_its_own_host_stays_there():

@@ -359,3 +359,18 @@ async def test_answers_of_one_turn_go_out_as_one_frame():
         await until(lambda: len(silence.asked) == 50)
         silence.answer_all()
         assert len(msgspec.msgpack.decode(await read_frame(reader))) == 50
+
+
+async def test_answers_that_are_too_long_for_one_frame_go_out_as_several(monkeypatch: pytest.MonkeyPatch):
+    # As a batch may have that asks for many trades, each with 30 long messages.
+    monkeypatch.setattr("actors.stream.connection.STREAM_FRAME_MAX", 5_000)
+    silence = Silence()
+    async with host_server(silence) as host:
+        stream, answers = await connect(host.port)
+        stream.send([(n, state_request(n)) for n in range(50)])
+        await until(lambda: len(silence.asked) == 50)
+        long = [(n, refused("not_found", n, detail="x" * 900)) for n in range(50)]
+        for (_, request_id, reply), (_, answer) in zip(silence.asked, long, strict=True):
+            reply(request_id, answer)
+        await until(lambda: len(answers) == 50 or answers.lost)
+        assert (list(answers), answers.lost) == (long, 0)
