@@ -270,7 +270,7 @@ async def test_a_sale_taken_back_gives_everybody_theirs(engine: RestEngine, oper
 async def test_a_sale_is_taken_back_once_also_where_the_request_dies(
     engine: RestEngine, operator: Person, monkeypatch: pytest.MonkeyPatch
 ):
-    _, (_, winner), auction, _ = await sold(engine, operator, 10, 20)
+    _, (runner_up, winner), auction, _ = await sold(engine, operator, 10, 20)
     path, body = f"/admin/auctions/{auction}/cancel-sale", {"reason": "a fake", "second_chance_ms": 60_000}
 
     async def died(*_: object) -> None:
@@ -283,6 +283,7 @@ async def test_a_sale_is_taken_back_once_also_where_the_request_dies(
     again = await operator.post(path, body, key="back")
     assert (again.status_code, again.json()) == (200, first.json())
     assert await balance(winner) == 1_000 * USD
+    assert (await runner_up.post(f"/auctions/{auction}/second-chance/decline")).status_code == 200
 
 
 async def test_the_runner_up_has_a_second_chance(engine: RestEngine, operator: Person, database_url: str):
