@@ -5,7 +5,6 @@ from itertools import accumulate
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from gateway.monitoring.exposition import gauge
 from gateway.monitoring.stored_metrics import StoredMetrics
 from persistence.chain.counts import DONE_BUCKETS_S, KindCounts
 from persistence.chain.status import ActorReport, ChainWork
@@ -24,12 +23,15 @@ class ChainMetrics(StoredMetrics[ChainWork]):
         for kind, counts in work.jobs.items():
             for state in ("queued", "signed", "poisoned"):
                 jobs.add_metric([kind, state], counts.get(state, 0))
-        yield jobs
-        yield gauge(
-            "ece_chain_jobs_oldest_queued_seconds", "Age of the oldest job that an actor could take",
-            work.oldest_queued_ms / 1000,
-        )  # fmt: skip
-        yield gauge("ece_chain_transactions_open", "Transactions without a final outcome", work.open_transactions)
+        oldest = GaugeMetricFamily(
+            "ece_chain_jobs_oldest_queued_seconds", "Age of the oldest job that an actor could take"
+        )
+        open_transactions = GaugeMetricFamily("ece_chain_transactions_open", "Transactions without a final outcome")
+        # What is not known is absent: zeros would end an alert.
+        if self.newest is not None:
+            oldest.add_metric([], work.oldest_queued_ms / 1000)
+            open_transactions.add_metric([], work.open_transactions)
+        yield from (jobs, oldest, open_transactions)
         actors = [actor for actor, _ in work.actors]
         yield from _of_payers(actors)
         yield from _of_transactions(actors)

@@ -52,7 +52,10 @@ class PreferencesChange(_Body):
     locale: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}$", max_length=20)] = "en"
     time_zone: Annotated[str, Field(max_length=64, examples=["Europe/Berlin"]), AfterValidator(_zone)] = "UTC"
     currency: CurrencyCode = "USDC"
-    private_collection: Annotated[bool, Field(description="Others see neither the copies nor their number")] = False
+    private_collection: Annotated[
+        bool,
+        Field(description="Others see no list of the copies, nor their number. Each card goes on to name its owners"),
+    ] = False
     private_follows: Annotated[bool, Field(description="The profile has no numbers of follows")] = False
     private_wins: Annotated[bool, Field(description="Others don't see which auctions one has won")] = False
     quiet_from: QuietTime | None = None

@@ -64,4 +64,6 @@ async def test_the_queue_and_each_actor_are_shown(monkeypatch: pytest.MonkeyPatc
     } <= lines
     work.outage = True
     await metrics.refresh()
-    assert "minting-0" not in generate_latest(registry).decode()
+    shown = generate_latest(registry).decode()
+    assert "minting-0" not in shown
+    assert not any(line.startswith("ece_chain") for line in shown.splitlines())

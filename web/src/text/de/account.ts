@@ -95,7 +95,7 @@ export const account: Texts['account'] = {
   bidLimitBad: 'Geben Sie einen Betrag ein, etwa 100.',
   privacy: 'Privatsphäre',
   privacyAbout: 'Was andere nicht sehen.',
-  private_collection: 'Meine Sammlung verbergen',
+  private_collection: 'Die Liste meiner Karten verbergen. Jede Karte nennt weiterhin, wem sie gehört',
   private_follows: 'Verbergen, wie vielen ich folge und wer mir folgt',
   private_wins: 'Verbergen, welche Auktionen ich gewonnen habe',
   export: 'Eine Kopie Ihrer Daten',

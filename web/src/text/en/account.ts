@@ -92,7 +92,7 @@ export const account = {
   bidLimitBad: 'Enter an amount, such as 100.',
   privacy: 'Privacy',
   privacyAbout: 'What others do not see.',
-  private_collection: 'Hide my collection',
+  private_collection: 'Hide the list of my cards. Each card still names its owner',
   private_follows: 'Hide how many I follow, and who follows me',
   private_wins: 'Hide which auctions I have won',
   export: 'A copy of your data',
