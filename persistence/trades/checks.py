@@ -85,7 +85,8 @@ class TradeChecks:
         return await self._cool_downs.get(user) or 0
 
     async def _read_cool_downs(self, users: Sequence[int]) -> dict[int, int]:
-        return dict(await guarded(self._pool.fetch(_COOL_DOWNS, users)))
+        rows = await guarded(self._pool.fetch(_COOL_DOWNS, users))
+        return {row[0]: row[1] for row in rows}
 
     async def is_known(self, trade: int, user: int, key: str) -> bool:
         """Whether a command of this user with this key is in the trade's log."""

@@ -51,7 +51,7 @@ async def answers(port: int, request: bytes) -> list[tuple[int, bytes, bytes]]:
     writer.write(request)
     received = bytearray()
     with suppress(TimeoutError, ConnectionResetError):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(10):
             while data := await reader.read(65_536):
                 received += data
                 if _complete(received):
