@@ -29,6 +29,8 @@ RATES = {
 }
 ENGINE_ACK_MS = "engine_ack.mean_ms"
 PSS, HEAP, ALL, SHARED, CPU = "pss_mib.", "heap_mib.", "all", "shared_mib", "cpu."
+# All processes but the local chain: that stands for a cluster elsewhere, and has all accounts in memory.
+ENGINE, LOCAL_CHAIN = "engine", "chain"
 SAMPLER, OTHERS = "cpu.the sampler", "cpu.load and others"
 
 Source = Callable[[], Awaitable[Mapping[str, float]]]
@@ -137,10 +139,10 @@ def _add_machine(values: dict[str, float], own_cpu: float) -> None:
     busy = psutil.cpu_percent() / 100 * (psutil.cpu_count() or 1)
     if engine_cpu:
         values |= {SAMPLER: own_cpu, OTHERS: max(0.0, busy - engine_cpu - own_cpu)}
-    for kind in (PSS, HEAP):
-        read = [value for name, value in values.items() if name.startswith(kind)]
+    for kind, of, without in ((PSS, ALL, ()), (HEAP, ENGINE, (HEAP + LOCAL_CHAIN,))):
+        read = [value for name, value in values.items() if name.startswith(kind) and name not in without]
         if read:
-            values[kind + ALL] = sum(read)
+            values[kind + of] = sum(read)
     values["memory.available_mib"] = psutil.virtual_memory().available / 1024**2
 
 

@@ -7,12 +7,12 @@ import msgspec
 from bench.locust.profiles import REFUSALS_BY_THE_RULES, Profile
 from bench.locust.verdicts import BOUNDS
 from bench.report.check import Checked
+from bench.report.sampling import ENGINE
 from bench.report.series import Summary
 from bench.report.trend import FALLS, FLAT, GROWS, Trend
 
 # Of an open loop: the share of its rate that has to be reached, or the figures are those of another load.
 RATE_SHARE_MIN = 0.95
-MEMORY_OF_ALL = "all"
 LATENCIES = {
     "ack": "from the time at which a command was due to its answer",
     "news": "from the time at which a bid was due to the first frame with it at a watcher",
@@ -82,11 +82,11 @@ def _rate(profile: Profile, seconds: float, kinds: Sequence[Summary]) -> Iterato
 
 
 def _memory(memory: Mapping[str, Trend]) -> Iterator[Verdict]:
-    trend = memory.get(MEMORY_OF_ALL)
+    trend = memory.get(ENGINE)
     if trend is None or trend.per_h is None or trend.bound_per_h is None:
         return
     about = (
-        f"growth of the memory of all processes an hour, without shared memory and files, {trend.per_h:+.1f} ± "
+        f"growth of the engine's memory an hour, without shared memory, files and local chain, {trend.per_h:+.1f} ± "
         f"{trend.standard_error:.1f}; the bound is its noise (two standard errors, or 1% of {trend.mean:,.0f} MiB)"
     )
     met = {FLAT: True, FALLS: True, GROWS: False}[trend.verdict]

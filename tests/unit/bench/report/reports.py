@@ -27,7 +27,7 @@ def tally() -> Tally:
 def stored(checked: Checked = NOTHING_WRONG) -> Result:
     """Of the profile `smoke`."""
     profile, made = PROFILES["smoke"], tally()
-    memory = {"all": trend_of([0.0], [100.0])}
+    memory = {"engine": trend_of([0.0], [100.0])}
     return Result(
         format=FORMAT, profile="smoke", about=profile.about, load={"arrival": "closed loop"},
         began_at="2026-11-29T00:00:00+00:00", seconds=SECONDS,

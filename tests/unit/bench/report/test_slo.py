@@ -51,7 +51,7 @@ def test_an_open_loop_that_did_not_reach_its_rate_is_another_load():
 
 def test_memory_that_grows_is_missed():
     at_s = [float(second) for second in range(3_600)]
-    made, memory = tally(), {"all": trend_of(at_s, [1_000 + second / 30 for second in at_s])}
+    made, memory = tally(), {"engine": trend_of(at_s, [1_000 + second / 30 for second in at_s])}
     [found] = [
         one
         for one in verdicts(SMOKE, SECONDS, made.by_kind(), made.errors(), NOTHING_WRONG, memory)
