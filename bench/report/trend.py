@@ -8,8 +8,10 @@ from typing import Literal
 
 import msgspec
 
-# Samples of neighbouring seconds depend on each other: the line goes through the means of so many blocks of time.
-BLOCKS = 30
+# Samples near each other depend on each other: the line goes through the means of so many blocks of time. In an hour a
+# block is 4.5 minutes: backends of PostgreSQL, the largest part of the noise, last about as long, since a pool closes a
+# connection that nobody has used for five.
+BLOCKS = 8
 # At the beginning of a run caches fill: in an hour's run the last events of each auction (gateways), and ended auctions
 # that have not left memory (hosts), within 18 to 25 minutes.
 WARM_UP_SHARE = 0.4
