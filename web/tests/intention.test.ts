@@ -25,10 +25,18 @@ describe('the keys of a form', () => {
   })
 
   it('is the same again after what is not about the request: it may have been done at an earlier try', async () => {
-    for (const code of ['still_running', 'rate_limited', 'overloaded', 'unauthenticated', 'forbidden']) {
+    for (const code of ['still_running', 'rate_limited', 'overloaded', 'unauthenticated']) {
       const intention = new Intention()
       const first = await sent(intention, { amount: 5 }, new Problem(code, 'not now', 409))
       expect(await sent(intention, { amount: 5 })).toBe(first)
+    }
+  })
+
+  it('is another one after a refusal that is stored under it', async () => {
+    for (const code of ['insufficient_funds', 'forbidden']) {
+      const intention = new Intention()
+      const first = await sent(intention, { amount: 5 }, new Problem(code, 'no', 403))
+      expect(await sent(intention, { amount: 5 })).not.toBe(first)
     }
   })
 

@@ -3,12 +3,12 @@ import type { components } from '../../generated/rest'
 type Body = Partial<components['schemas']['ProblemDetails']> & Record<string, unknown>
 
 const UNKNOWN = new Set(['network', 'unavailable', 'internal_error', 'still_running'])
-// Who may send something, and how often, is decided before its key is looked up.
+// Who may send something, and how often, is decided before its key is looked up. Not `forbidden`: that may be the answer
+// that is stored under the key, as of an offer to somebody who takes none.
 const BEFORE_THE_KEY = new Set([
   'overloaded',
   'rate_limited',
   'unauthenticated',
-  'forbidden',
   'email_not_verified',
   'second_factor_required',
   'second_factor_invalid',
