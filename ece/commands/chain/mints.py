@@ -165,9 +165,7 @@ def retry(
     Example: scripts/ece mints retry 0pc9gqooo006c
     """
     count = asyncio.run(_retried(_id(id)))
-    text = (
-        f"[green]✓[/] {count:,} jobs are queued again." if count else "Nothing that can be retried is poisoned there."
-    )
+    text = f"[green]✓[/] Queued again: {count:,}." if count else "Nothing that can be retried is poisoned there."
     Console(highlight=False).print(text)
 
 

@@ -147,6 +147,13 @@ async def test_jobs_wait_for_another_one_and_share_its_fate(jobs: ChainJobs, poo
     assert "no room" in reason
 
 
+async def test_a_job_that_ends_with_the_one_that_it_waits_for_is_counted_once(jobs: ChainJobs, pool: Pool):
+    first, second = await claimed(jobs, 2)
+    await pool.execute("UPDATE chain_jobs SET after_job = $1 WHERE job_id = $2", first.id, second.id)
+    await jobs.finish_claimed([], [PoisonedJob(one, "unfit") for one in (first, second)], Effects())
+    assert await ended(pool) == ["poisoned", "poisoned"]
+
+
 @asynccontextmanager
 async def fragile(database_url: str) -> AsyncIterator[ChainJobs]:
     """The store over connections that can be cut."""

@@ -57,7 +57,7 @@ def said(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("id", "text"), [(REQUEST, "2 jobs are queued"), (JOB, "1 jobs are queued"), (OTHER, "Nothing that can be retried")]
+    ("id", "text"), [(REQUEST, "Queued again: 2"), (JOB, "Queued again: 1"), (OTHER, "Nothing that can be retried")]
 )
 def test_what_is_queued_again(id: int, text: str):
     assert text in said("retry", id_text(id))

@@ -183,13 +183,14 @@ export class EceSocket {
       const user = await this.#hello(socket)
       if (socket !== this.#socket) return
       this.#tokenRefused = false
+      // First: who hears that it is open may send a command, and that is of this user.
+      this.#outbox.flush(user?.id)
       this.#set({ kind: 'open', user })
       // A server that takes hellos and then closes is not well: the back-off starts anew only later.
       this.#after(STABLE_AFTER_MS, () => {
         this.#attempt = 0
       })
       for (const channel of this.#channels.values()) void this.#subscribe(channel)
-      this.#outbox.flush(user?.id)
       this.#ping()
     } catch {
       this.#lost(socket, SILENT)
